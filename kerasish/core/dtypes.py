@@ -1,0 +1,168 @@
+"""Data types by name, the policies layers compute under, and autocasting."""
+
+import contextlib
+import threading
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument, did_you_mean
+
+DTYPES = (
+    "bool",
+    *("int4", "int8", "int16", "int32", "int64"),
+    *("uint4", "uint8", "uint16", "uint32", "uint64"),
+    *("bfloat16", "float16", "float32", "float64"),
+    *("float8_e4m3fn", "float8_e5m2"),
+    *("complex64", "complex128", "string"),
+)
+_PYTHON_TYPES = {bool: "bool", int: "int32", float: None, complex: "complex64"}
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of a dtype given as a name, a NumPy or JAX dtype, a Python type, or `None`."""
+    if dtype is None:
+        return settings.floatx()
+    if isinstance(dtype, str):
+        name = dtype
+    elif dtype in _PYTHON_TYPES:
+        name = _PYTHON_TYPES[dtype] or settings.floatx()
+    else:
+        name = getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
+        name = name.removeprefix("torch.")
+    if name not in DTYPES:
+        hint = did_you_mean(name, DTYPES)
+        raise bad_argument("standardize_dtype", "dtype", f"one of {DTYPES}", dtype, hint)
+    return name
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether a dtype is a real floating-point type (bfloat16 and the float8 ones included)."""
+    return jnp.issubdtype(dtype, jnp.floating)
+
+
+def result_type(*dtypes: Any) -> str:
+    """The type that mixing these gives, by JAX's promotion rules; Python's types are weak."""
+    samples = [t(0) if t in (int, float, bool) else jnp.dtype(t) for t in dtypes]
+    return standardize_dtype(jnp.result_type(*samples))
+
+
+def to_array(x: Any, dtype: Any = None) -> jax.Array:
+    """A JAX array of `x`; 64-bit types become what JAX's `x64` switch allows, without a warning."""
+    if isinstance(x, jax.Array) or hasattr(x, "__jax_array__"):
+        x = jnp.asarray(x)
+        return x if dtype is None else x.astype(jax.dtypes.canonicalize_dtype(dtype))
+    if not isinstance(x, np.ndarray):
+        if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
+            return jnp.asarray(x, dtype and jax.dtypes.canonicalize_dtype(dtype))
+        if dtype is None and _holds_python_floats(x):
+            dtype = settings.floatx()
+        x = np.asarray(x)
+    wanted = jax.dtypes.canonicalize_dtype(dtype or x.dtype)
+    return jnp.asarray(x if x.dtype == wanted else x.astype(wanted))
+
+
+def _holds_python_floats(x):
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+    return isinstance(x, float) and not isinstance(x, np.floating)
+
+
+class DTypePolicy:
+    """What a layer computes in and what it keeps its variables in.
+
+    Args:
+        name: A dtype's name for both, or `"mixed_float16"` / `"mixed_bfloat16"`: computing in 16
+            bits, variables in float32. `None` is the global policy's name.
+
+    Example:
+        >>> DTypePolicy("mixed_bfloat16").compute_dtype
+        'bfloat16'
+    """
+
+    def __init__(self, name: str | None = None):
+        name = dtype_policy().name if name is None else name
+        if not isinstance(name, str):
+            name = standardize_dtype(name)
+        self.name = name
+        if name in ("mixed_float16", "mixed_bfloat16"):
+            self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
+        elif name in DTYPES:
+            self.compute_dtype = self.variable_dtype = name
+        else:
+            hint = did_you_mean(name, (*DTYPES, "mixed_float16", "mixed_bfloat16"))
+            raise bad_argument(self, "name", "a dtype, 'mixed_float16' or 'mixed_bfloat16'", name, hint)
+
+    quantization_mode = None
+
+    def get_config(self) -> dict:
+        """Keras' form: the name."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "DTypePolicy":
+        """Make the policy that `get_config` described."""
+        return cls(**config)
+
+    def __eq__(self, other):
+        return isinstance(other, DTypePolicy) and self.name == other.name
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __repr__(self):
+        return f"<DTypePolicy {self.name!r}>"
+
+
+class _Global:
+    policy: DTypePolicy | None = None
+
+
+_global = _Global()
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that are given none."""
+    return _global.policy or DTypePolicy(settings.floatx())
+
+
+def set_dtype_policy(policy: str | DTypePolicy) -> None:
+    """Set the policy of layers made from now on."""
+    _global.policy = get_policy(policy)
+
+
+def get_policy(policy: Any) -> DTypePolicy:
+    """A policy from a policy, a name, a dtype, its config form, or `None` (the global one)."""
+    if policy is None:
+        return dtype_policy()
+    if isinstance(policy, DTypePolicy):
+        return policy
+    if isinstance(policy, dict):
+        return DTypePolicy(**policy["config"])
+    return DTypePolicy(policy if isinstance(policy, str) else standardize_dtype(policy))
+
+
+class _Autocast(threading.local):
+    dtype: str | None = None
+
+
+_autocast = _Autocast()
+
+
+@contextlib.contextmanager
+def autocast(dtype: str | None):
+    """Read float Variables as `dtype` inside; `None` reads them as they are."""
+    before = _autocast.dtype
+    _autocast.dtype = dtype if dtype and is_float(dtype) else None
+    try:
+        yield
+    finally:
+        _autocast.dtype = before
+
+
+def autocast_dtype() -> str | None:
+    """The dtype that Variables are read as just now, if any."""
+    return _autocast.dtype

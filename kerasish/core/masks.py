@@ -1,0 +1,29 @@
+"""Masks: which entries of an array count. They travel beside the array, from layer to layer."""
+
+import threading
+import weakref
+from typing import Any
+
+_beside: dict[int, tuple] = {}  # tracers take no attributes: id -> (weak reference, mask)
+_lock = threading.Lock()
+
+
+def set_mask(x: Any, mask: Any) -> None:
+    """Let `mask` travel with `x`."""
+    try:
+        x._keras_mask = mask
+        return
+    except AttributeError:
+        pass
+    key = id(x)
+    with _lock:
+        _beside[key] = (weakref.ref(x, lambda _: _beside.pop(key, None)), mask)
+
+
+def get_mask(x: Any) -> Any:
+    """The mask that travels with `x`, if any."""
+    mask = getattr(x, "_keras_mask", None)
+    if mask is None and _beside:
+        reference, beside = _beside.get(id(x), (None, None))
+        mask = beside if reference is not None and reference() is x else None
+    return mask

@@ -1,0 +1,54 @@
+"""Names: unique ones for objects, and the scopes that make a variable's path."""
+
+import contextlib
+import re
+import threading
+from collections import Counter
+
+_counters: Counter = Counter()
+_lock = threading.Lock()
+
+
+class _Path(threading.local):
+    parts: tuple = ()
+
+
+_path = _Path()
+
+
+def snake_case(name: str) -> str:
+    """`"MaxPooling2D"` -> `"max_pooling2d"`, as Keras names layers."""
+    name = re.sub(r"\W+", "", name)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(prefix: str) -> str:
+    """Make a name no one has had since the last `clear_names`: `dense`, `dense_1`, ..."""
+    prefix = snake_case(prefix)
+    with _lock:
+        number = _counters[prefix]
+        _counters[prefix] += 1
+    return f"{prefix}_{number}" if number else prefix
+
+
+def clear_names() -> None:
+    """Start numbering again, as `keras.utils.clear_session` promises."""
+    with _lock:
+        _counters.clear()
+
+
+@contextlib.contextmanager
+def name_scope(name: str):
+    """Prefix the `path` of every Variable made inside with `name/`."""
+    before = _path.parts
+    _path.parts = (*before, name)
+    try:
+        yield
+    finally:
+        _path.parts = before
+
+
+def current_path() -> str:
+    """The open name scopes, joined by slashes."""
+    return "/".join(_path.parts)

@@ -1,0 +1,384 @@
+"""State that is mutable to write and pure to compile: `Variable`, `Scope`, `pure`, `capture`.
+
+Outside a scope, a Variable's value is its own. Inside one, reads and writes go to the scope's
+table, so any function over Variables can be run as a pure one: values in, (result, values) out.
+Everything that compiles, differentiates or maps goes through this.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import dtypes
+from kerasish.core.errors import bad_argument
+from kerasish.core.names import auto_name, current_path
+
+
+class _Local(threading.local):
+    scope: "Scope | None" = None
+
+
+_local = _Local()
+
+
+class Unlisted(BaseException):
+    """A sealed scope met a Variable it was not told of; whoever made the scope catches this.
+
+    Not an `Exception`, so that a user's `except Exception` in a traced function lets it through.
+    """
+
+    def __init__(self, scope: "Scope", variable: "Variable"):
+        super().__init__(f"{variable.path} was not listed")
+        self.scope = scope
+
+
+class Scope:
+    """A table that stands in for the Variables' own values in this thread, while it is entered.
+
+    Args:
+        values: Pairs of a Variable and the value to read it as.
+        sealed: Whether meeting a Variable not in the table is an error (`Unlisted`) instead of a
+            look at the scope outside or at the Variable itself.
+
+    Attributes:
+        values: What each Variable reads as inside.
+        written: The Variables assigned inside, in order of their first assignment.
+        reads: The Variables read from outside the scope, in order of their first read.
+        notes: Python values that belong to this trace alone (added losses, say), by key.
+    """
+
+    def __init__(self, values: Iterable[tuple["Variable", Any]] = (), sealed: bool = False):
+        self.values: dict[Variable, Any] = dict(values)
+        self.sealed = sealed
+        self.written: dict[Variable, None] = {}
+        self.reads: dict[Variable, None] = {}
+        self.notes: dict[Any, Any] = {}
+        self.outer: Scope | None = None
+
+    def __enter__(self) -> "Scope":
+        self.outer = _local.scope
+        _local.scope = self
+        return self
+
+    def __exit__(self, *error) -> None:
+        _local.scope = self.outer
+
+    def read(self, variable: "Variable") -> Any:
+        """The value of a Variable as seen from inside."""
+        if variable in self.values:
+            return self.values[variable]
+        if self.sealed:
+            raise Unlisted(self, variable)
+        self.reads[variable] = None
+        return self.outer.read(variable) if self.outer else variable._value
+
+    def write(self, variable: "Variable", value: Any) -> None:
+        """Assign inside only."""
+        if self.sealed and variable not in self.values:
+            raise Unlisted(self, variable)
+        self.values[variable] = value
+        self.written[variable] = None
+
+
+def current_scope() -> Scope | None:
+    """The innermost scope this thread is in."""
+    return _local.scope
+
+
+class Variable:
+    """A named slot that holds one array: read as `value`, replaced by `assign`.
+
+    Works wherever an array does: in `jnp`, `jax.nn`, `optax` and NumPy functions, with operators
+    and indexing. (Raw `jax.lax` primitives need `.value`.)
+
+    Args:
+        initializer: The first value, or a function `(shape, dtype) -> array` that makes it, or an
+            initializer's name.
+        shape: Shape of the value; needed when `initializer` is a function.
+        dtype: Name of the value's type. `None`: the value's own, or the global float type.
+        trainable: Whether optimizers change it.
+        autocast: Whether a layer that computes in 16 bits reads it in 16 bits.
+        aggregation: Kept for Keras' sake: `"none"`, `"mean"`, `"sum"`, `"only_first_replica"`.
+        name: Its name; its `path` is this after the open name scopes.
+
+    Example:
+        >>> v = Variable([1.0, 2.0], name="v")
+        >>> v.assign_add([1.0, 1.0])
+        Array([2., 3.], dtype=float32)
+        >>> float(v[0])
+        2.0
+    """
+
+    def __init__(
+        self,
+        initializer,
+        shape=None,
+        dtype=None,
+        trainable=True,
+        autocast=True,
+        aggregation="none",
+        synchronization="auto",
+        name=None,
+        layout=None,
+    ):
+        self.name = name or auto_name(type(self).__name__)
+        if not isinstance(self.name, str) or "/" in self.name:
+            raise bad_argument("Variable", "name", "a string without '/'", name)
+        self.path = "/".join(part for part in (current_path(), self.name) if part)
+        self.trainable = bool(trainable)
+        self.autocast = bool(autocast)
+        self.aggregation = aggregation or "none"
+        self.synchronization = synchronization or "none"
+        self.regularizer = None
+        self.constraint = None
+        self.overwrite_with_gradient = False
+        self._layout = layout
+        # Under a trace too the first value is an array, never a tracer.
+        with jax.ensure_compile_time_eval():
+            self._value = self._first_value(initializer, shape, dtype)
+
+    def _first_value(self, initializer, shape, dtype):
+        if callable(initializer) and not hasattr(initializer, "shape"):
+            if shape is None:
+                raise bad_argument(self, "shape", "given when the initializer is a function", shape)
+            dtype = dtypes.standardize_dtype(dtype)
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            if not all(isinstance(n, int | np.integer) for n in shape):
+                raise bad_argument(self, "shape", "all integers", shape)
+            initializer = initializer(shape, dtype=dtype)
+        elif dtype is None and not hasattr(initializer, "dtype"):
+            initializer = np.asarray(initializer)
+            whole = np.issubdtype(initializer.dtype, np.number) or initializer.dtype == bool
+            dtype = dtypes.standardize_dtype(None if whole else initializer.dtype)
+        if isinstance(initializer, jax.core.Tracer):
+            raise ValueError(
+                f"Variable {self.path!r} cannot start from a traced value. Make Variables from "
+                "concrete arrays, or outside the compiled function."
+            )
+        value = _own_array(initializer, dtype)
+        if shape is not None and value.shape != tuple(np.atleast_1d(shape)):
+            raise bad_argument(self, "initializer", f"of shape {shape}", value.shape)
+        return value
+
+    # -- reading and writing
+
+    @property
+    def value(self) -> jax.Array:
+        """The array held now, seen through the open scopes and autocasting."""
+        value = self.read()
+        dtype = dtypes.autocast_dtype()
+        if dtype and self.autocast and value.dtype != dtype and dtypes.is_float(value.dtype):
+            value = value.astype(dtype)
+        return value
+
+    def read(self) -> jax.Array:
+        """The array held now in its own dtype, whatever autocasting says."""
+        scope = _local.scope
+        return scope.read(self) if scope is not None else self._value
+
+    def assign(self, value: Any) -> jax.Array:
+        """Replace the value by one of the same shape, cast to the Variable's dtype; return it."""
+        dtype = self._value.dtype
+        if isinstance(value, Variable):
+            value = value.read()
+        shape = np.shape(value) if not hasattr(value, "shape") else tuple(value.shape)
+        if shape != self._value.shape:
+            raise ValueError(
+                f"Variable {self.path!r} has shape {self._value.shape}; cannot assign shape {shape}."
+            )
+        scope = _local.scope
+        if scope is not None:
+            value = dtypes.to_array(value, dtype)
+            scope.write(self, value)
+            return value
+        if isinstance(value, jax.core.Tracer):
+            raise RuntimeError(
+                f"Variable {self.path!r} was assigned a traced value inside a function that JAX "
+                "transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
+                "`keras.vmap`, `keras.scan` or `keras.remat`, which carry Variables through."
+            )
+        self._value = _own_array(value, dtype)
+        return self._value
+
+    def assign_add(self, value: Any) -> jax.Array:
+        """Add to the value in place."""
+        return self.assign(self.read() + value)
+
+    def assign_sub(self, value: Any) -> jax.Array:
+        """Subtract from the value in place."""
+        return self.assign(self.read() - value)
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy of the value."""
+        return np.array(self.value)
+
+    @property
+    def shape(self) -> tuple:
+        """The value's shape; it never changes."""
+        return self._value.shape
+
+    @property
+    def dtype(self) -> str:
+        """The name of the type the value is read in (the autocast one inside such a layer)."""
+        own = self._value.dtype.name
+        cast = dtypes.autocast_dtype()
+        return cast if cast and self.autocast and dtypes.is_float(own) else own
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._value.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._value.size
+
+    @property
+    def handle(self) -> "Variable":
+        """The Variable itself (Keras' name for what a backend holds)."""
+        return self
+
+    def __deepcopy__(self, memo):
+        twin = object.__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(self.__dict__)
+        twin._value = _own_array(np.asarray(self._value), self._value.dtype)
+        return twin
+
+    def __getstate__(self):
+        return {**self.__dict__, "_value": np.asarray(self._value)}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._value = _own_array(state["_value"], None)
+
+    # -- behaving as an array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.value, dtype=dtype)
+
+    def __jax_array__(self):
+        return self.value
+
+    def __getitem__(self, index):
+        return self.value[index]
+
+    def __len__(self):
+        return len(self._value)
+
+    def __iter__(self):
+        return iter(self.value)
+
+    def __bool__(self):
+        return bool(self.value)
+
+    def __float__(self):
+        return float(self.value)
+
+    def __int__(self):
+        return int(self.value)
+
+    def __index__(self):
+        return self.value.__index__()
+
+    def __format__(self, spec):
+        return format(self.value, spec) if spec else repr(self)
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name):
+        # `at`, `T`, `sum`, `astype`, ...: what an array can do, its Variable can.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return getattr(self.value, name)
+        except AttributeError:
+            raise AttributeError(f"Variable {self.path!r} has no attribute {name!r}") from None
+
+    def __repr__(self):
+        value = self.read()
+        shown = "" if isinstance(value, jax.core.Tracer) else f", value={np.asarray(value)}"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self._value.dtype}{shown}>"
+
+
+def _forward(name):
+    def operator(self, *others):
+        others = [o.value if isinstance(o, Variable) else o for o in others]
+        return getattr(self.value, name)(*others)
+
+    operator.__name__ = name
+    return operator
+
+
+_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
+_OTHERS = "neg pos abs invert round eq ne lt le gt ge complex".split()
+for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *_OTHERS]:
+    setattr(Variable, f"__{_name}__", _forward(f"__{_name}__"))
+
+# Flattened to its value and rebuilt as a bare array: so jnp, jax.nn, optax, jax.grad, jax.vmap and
+# jax.jit take a Variable where they take an array.
+jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), lambda _, leaves: leaves[0])
+
+
+def is_variable(x: Any) -> bool:
+    """Whether `x` is a Variable: a leaf test for `jax.tree` functions."""
+    return isinstance(x, Variable)
+
+
+def _own_array(value, dtype):
+    """A JAX array that shares no memory with a NumPy array someone else may change."""
+    if isinstance(value, jax.Array):
+        return dtypes.to_array(value, dtype)
+    if isinstance(value, Variable):
+        return dtypes.to_array(value.read(), dtype)
+    wanted = jax.dtypes.canonicalize_dtype(dtype or np.asarray(value).dtype)
+    return jax.device_put(np.array(value, dtype=wanted))
+
+
+class Captured(NamedTuple):
+    """What `capture` saw: the Variables a function only read, those it wrote, and its result."""
+
+    reads: list
+    written: list
+    result: Any
+
+
+def capture(fn: Callable, *args, **kwargs) -> Captured:
+    """Run `fn` abstractly, to see which Variables it reads and writes and what it returns.
+
+    Nothing is computed and no Variable changes, but Variables that `fn` builds lazily exist
+    afterwards. Arguments must be arrays or shapes; close over anything else.
+    """
+    scope = Scope()
+
+    def fresh(*args, **kwargs):  # JAX remembers traces by function, so each needs its own
+        with scope:
+            return fn(*args, **kwargs)
+
+    result = jax.eval_shape(fresh, *args, **kwargs)
+    reads = [v for v in scope.reads if v not in scope.written]
+    return Captured(reads, list(scope.written), result)
+
+
+def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
+    """Make `fn` pure: `run(values, *args) -> (result, new_values)`, values in order of `variables`.
+
+    A Variable not listed is read as it is now; writing to one is an error.
+    """
+    variables = list(variables)
+
+    def run(values, *args, **kwargs):
+        with Scope(zip(variables, values, strict=True)) as scope:
+            result = fn(*args, **kwargs)
+        strays = [v.path for v in scope.written if v not in variables_set]
+        if strays:
+            raise RuntimeError(f"`pure`: the function wrote {strays}, which `variables` must list.")
+        return result, [scope.values[v] for v in variables]
+
+    variables_set = set(variables)
+    return run
