@@ -172,7 +172,7 @@ def serialize_keras_object(obj: Any) -> Any:
         return obj
     if isinstance(obj, list | tuple):
         return type(obj)(map(serialize_keras_object, obj)) if type(obj) in (list, tuple) else [*obj]
-    if isinstance(obj, Mapping):
+    if isinstance(obj, Mapping) and not hasattr(obj, "get_config"):
         return {str(key): serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, np.generic):
         return obj.item()

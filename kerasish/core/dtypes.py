@@ -62,7 +62,8 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
             dtype = settings.floatx()
         x = np.asarray(x)
     wanted = jax.dtypes.canonicalize_dtype(dtype or x.dtype)
-    return jnp.asarray(x if x.dtype == wanted else x.astype(wanted))
+    # Not `jnp.asarray`, which compiles a program for each new shape.
+    return jax.device_put(x if x.dtype == wanted else x.astype(wanted))
 
 
 def _holds_python_floats(x):

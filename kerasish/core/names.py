@@ -11,6 +11,7 @@ _lock = threading.Lock()
 
 class _Path(threading.local):
     parts: tuple = ()
+    owners: tuple = ()
 
 
 _path = _Path()
@@ -39,14 +40,18 @@ def clear_names() -> None:
 
 
 @contextlib.contextmanager
-def name_scope(name: str):
-    """Prefix the `path` of every Variable made inside with `name/`."""
-    before = _path.parts
-    _path.parts = (*before, name)
+def name_scope(name: str, owner: object = None):
+    """Prefix the `path` of every Variable made inside with `name/`.
+
+    A scope with an owner that is already the innermost one's is not entered twice.
+    """
+    before = _path.parts, _path.owners
+    if owner is None or not _path.owners or _path.owners[-1] is not owner:
+        _path.parts, _path.owners = (*before[0], name), (*before[1], owner)
     try:
         yield
     finally:
-        _path.parts = before
+        _path.parts, _path.owners = before
 
 
 def current_path() -> str:

@@ -69,7 +69,7 @@ def standardize_data_format(data_format) -> str:
 
 
 def enable_nan_checks() -> None:
-    """Make `fit` and `evaluate` stop at the first NaN or infinity and name the layer that made it.
+    """Make `fit` and `evaluate` stop at the first NaN and name the layer that made it.
 
     Costs a pass over every layer's output. The model keeps the weights it had before the bad step.
     """

@@ -37,18 +37,17 @@ class Compiled:
         self._static_argnums = _as_tuple(static_argnums)
         self._static_argnames = _as_tuple(static_argnames)
         self._lock = threading.RLock()
-        self._program: _Program | None = None
+        self._program: Program | None = None
         self.traces = 0
 
     def __call__(self, *args, **kwargs):
         leaves, key = self._split(args, kwargs)
         program = self._program or self._learn(leaves, key)
         for _ in range(4):
-            values, constants = program.read()
             try:
-                return program.run(values, constants, leaves, key)
+                return program(leaves, key)
             except Unlisted as miss:
-                if miss.scope is not program.scope:
+                if miss.maker is not program:
                     raise
                 program = self._learn(leaves, key)
         raise RuntimeError(
@@ -76,7 +75,7 @@ class Compiled:
             written = dict.fromkeys([*(before.written if before else ()), *seen.written])
             reads = dict.fromkeys([*(before.reads if before else ()), *seen.reads])
             reads = [v for v in reads if v not in written]
-            self._program = _Program(self._trace, list(written), reads, self.donate)
+            self._program = Program(self._trace, list(written), reads, self.donate, (1,))
             return self._program
 
     def _trace(self, leaves, key):
@@ -106,33 +105,49 @@ class Compiled:
         return jax.make_jaxpr(program.pure, static_argnums=3)(values, constants, leaves, key)
 
 
-class _Program:
-    """One compiled pure function and the Variables it stands on."""
+class Program:
+    """One compiled function and the Variables it stands on.
 
-    def __init__(self, fn, written, reads, donate):
+    Args:
+        fn: Function that reads and writes Variables.
+        written: Variables it may write. They are donated, and hold their new values afterwards.
+        reads: Variables it only reads.
+        donate: Whether the memory of written Variables may be reused.
+        static_argnums: Positions of arguments that are part of the program.
+
+    Raises:
+        Unlisted: From a call that traces `fn` and meets a Variable in neither list.
+    """
+
+    def __init__(self, fn: Callable, written: list, reads: list, donate=True, static_argnums=()):
         self.written, self.reads, self.donate = written, reads, donate
-        self.scope = None
+        listed = set(written)
 
-        def pure(values, constants, leaves, key):
+        def pure(values, constants, *args):
             inside = [*zip(written, values, strict=True), *zip(reads, constants, strict=True)]
-            with Scope(inside, sealed=True) as self.scope:
-                result = fn(leaves, key)
-            strays = [v for v in self.scope.written if v not in position]
-            if strays:
-                raise Unlisted(self.scope, strays[0])
-            return result, [self.scope.values[v] for v in written]
+            with Scope(inside, sealed=self) as scope:
+                result = fn(*args)
+            for v in scope.written:
+                if v not in listed:
+                    raise Unlisted(self, v)
+            return result, [scope.values[v] for v in written]
 
-        position = set(written)
         self.pure = pure
-        self.jitted = jax.jit(pure, static_argnums=3, donate_argnums=0 if donate else ())
+        static = tuple(n + 2 for n in static_argnums)
+        self.jitted = jax.jit(pure, static_argnums=static, donate_argnums=0 if donate else ())
 
-    def read(self):
+    def read(self) -> tuple[list, list]:
+        """Values of the Variables as they are now: the written ones', the read ones'."""
         return [v.read() for v in self.written], [v.read() for v in self.reads]
 
-    def run(self, values, constants, leaves, key):
+    def __call__(self, *args):
+        return self.run(*self.read(), *args)
+
+    def run(self, values, constants, *args):
+        """Call on values that `read` gave; the written Variables hold their new ones after it."""
         if self.donate and current_scope() is None:
             keep_held(values)
-        return call_and_store(self.jitted, self.written, values, constants, leaves, key)
+        return call_and_store(self.jitted, self.written, values, constants, *args)
 
 
 def call_and_store(compiled, written, values, *args):
@@ -393,6 +408,48 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     for variable, value in zip(written, values, strict=True):
         variable.assign(value)
     return last, ys
+
+
+def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = None) -> Any:
+    """`jax.lax.fori_loop` over a function that may read and write Variables.
+
+    Args:
+        lower, upper: First index and the one after the last; they may be traced.
+        body: Function `(index, carry) -> carry`.
+        init: First carry.
+        variables: The Variables that `body` may write, if known; found by tracing otherwise.
+
+    Example:
+        >>> total = Variable(0)
+        >>> _ = fori_loop(0, 4, lambda i, carry: total.assign_add(i), 0)
+        >>> int(total)
+        6
+    """
+    index = jnp.asarray(lower, "int32")
+    written = capture(body, index, init).written if variables is None else variables
+    listed = set(written)
+
+    def step(i, carry):
+        inner, values = carry
+        with Scope(zip(written, values, strict=True)) as scope:
+            inner = body(i, inner)
+        for v in scope.written:
+            if v not in listed:
+                raise Unlisted(_sealer(), v)
+        return inner, [scope.values[v] for v in written]
+
+    start = (init, [v.read() for v in written])
+    last, values = jax.lax.fori_loop(index, jnp.asarray(upper, "int32"), step, start)
+    for variable, value in zip(written, values, strict=True):
+        variable.assign(value)
+    return last
+
+
+def _sealer():
+    scope = current_scope()
+    while scope is not None and scope.sealed is None:
+        scope = scope.outer
+    return scope and scope.sealed
 
 
 def remat(fn: Callable, policy: Callable | None = None, prevent_cse: bool = True) -> Callable:

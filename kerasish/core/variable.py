@@ -26,14 +26,14 @@ _local = _Local()
 
 
 class Unlisted(BaseException):
-    """A sealed scope met a Variable it was not told of; whoever made the scope catches this.
+    """A sealed scope met a Variable it was not told of; the scope's maker catches this.
 
     Not an `Exception`, so that a user's `except Exception` in a traced function lets it through.
     """
 
-    def __init__(self, scope: "Scope", variable: "Variable"):
+    def __init__(self, maker: Any, variable: "Variable"):
         super().__init__(f"{variable.path} was not listed")
-        self.scope = scope
+        self.maker = maker
 
 
 class Scope:
@@ -41,8 +41,8 @@ class Scope:
 
     Args:
         values: Pairs of a Variable and the value to read it as.
-        sealed: Whether meeting a Variable not in the table is an error (`Unlisted`) instead of a
-            look at the scope outside or at the Variable itself.
+        sealed: Who must be told (by `Unlisted`) when a Variable is met that is not in the table.
+            `None`: it is looked up in the scope outside, or in the Variable itself.
 
     Attributes:
         values: What each Variable reads as inside.
@@ -51,7 +51,7 @@ class Scope:
         notes: Python values that belong to this trace alone (added losses, say), by key.
     """
 
-    def __init__(self, values: Iterable[tuple["Variable", Any]] = (), sealed: bool = False):
+    def __init__(self, values: Iterable[tuple["Variable", Any]] = (), sealed: Any = None):
         self.values: dict[Variable, Any] = dict(values)
         self.sealed = sealed
         self.written: dict[Variable, None] = {}
@@ -71,15 +71,15 @@ class Scope:
         """The value of a Variable as seen from inside."""
         if variable in self.values:
             return self.values[variable]
-        if self.sealed:
-            raise Unlisted(self, variable)
+        if self.sealed is not None:
+            raise Unlisted(self.sealed, variable)
         self.reads[variable] = None
         return self.outer.read(variable) if self.outer else variable._value
 
     def write(self, variable: "Variable", value: Any) -> None:
         """Assign inside only."""
-        if self.sealed and variable not in self.values:
-            raise Unlisted(self, variable)
+        if self.sealed is not None and variable not in self.values:
+            raise Unlisted(self.sealed, variable)
         self.values[variable] = value
         self.written[variable] = None
 
@@ -341,11 +341,14 @@ def _own_array(value, dtype):
 
 
 class Captured(NamedTuple):
-    """What `capture` saw: the Variables a function only read, those it wrote, and its result."""
+    """What `capture` saw: the Variables a function only read, those it wrote, its result's shapes,
+    the traced program, and the notes of its scope."""
 
     reads: list
     written: list
     result: Any
+    jaxpr: Any
+    notes: dict
 
 
 def capture(fn: Callable, *args, **kwargs) -> Captured:
@@ -360,9 +363,9 @@ def capture(fn: Callable, *args, **kwargs) -> Captured:
         with scope:
             return fn(*args, **kwargs)
 
-    result = jax.eval_shape(fresh, *args, **kwargs)
+    jaxpr, result = jax.make_jaxpr(fresh, return_shape=True)(*args, **kwargs)
     reads = [v for v in scope.reads if v not in scope.written]
-    return Captured(reads, list(scope.written), result)
+    return Captured(reads, list(scope.written), result, jaxpr, scope.notes)
 
 
 def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:

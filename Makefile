@@ -1,0 +1,69 @@
+# Every target sets up what it needs, in a virtual environment of its own for each Python:
+#     make test                      .venv, made with python3
+#     make test PYTHON=python3.12    .venv-3.12
+#     make test TESTS=tests/test_core.py
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+WORKERS ?= 2
+TESTS ?=
+ARGS ?=
+
+version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(version))
+run := $(VENV)/bin/python
+pip := $(run) -m pip --disable-pip-version-check
+needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
+	name one with make PYTHON=/path/to/python
+
+.PHONY: help demo test test-slow bench lint format clean
+.NOTPARALLEL:
+
+help:
+	@echo "make demo       train and save a digit reader, then load it in a new process"
+	@echo "make test       all tests but the slow ones"
+	@echo "make test-slow  the slow ones"
+	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
+	@echo "make lint       ruff and pyright, changing nothing"
+	@echo "make format     let ruff mend what it can"
+	@echo "make clean      remove outputs and caches (environments stay: rm -r .venv*)"
+
+demo: $(VENV)/.installed-demo
+	$(run) examples/digits.py $(ARGS)
+
+test: $(VENV)/.installed-test
+	$(run) -m pytest -n $(WORKERS) --dist worksteal $(TESTS) $(ARGS)
+
+test-slow: $(VENV)/.installed-test
+	$(run) -m pytest -m slow $(TESTS) $(ARGS)
+
+bench: $(VENV)/.installed-bench
+	$(run) -m benchmarks $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(run) -m ruff check .
+	$(run) -m ruff format --check --quiet .
+	$(run) -m pyright --pythonpath $(run)
+
+format: $(VENV)/.installed-dev
+	$(run) -m ruff check --fix .
+	$(run) -m ruff format .
+
+clean:
+	rm -rf build dist out .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
+
+$(run):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(needs)"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# What each target needs is an extra of the package; the empty file says that it is there.
+$(VENV)/.installed-%: pyproject.toml | $(run)
+	@echo "Installing kerasish[$*] into $(VENV): a minute or two, the first time."
+	$(pip) install -qq --editable ".[$*]"
+	@touch $@
+
+$(VENV)/.installed-bench: pyproject.toml | $(run)
+	@echo "Installing kerasish[bench] into $(VENV): a minute or two, the first time."
+	$(pip) install -qq --editable ".[bench]" "$(TORCH)"
+	@touch $@

@@ -1,0 +1,1 @@
+"""The same models under kerasish, Keras 3, PyTorch and plain JAX: `python -m benchmarks`."""

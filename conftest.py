@@ -1,0 +1,52 @@
+"""Settings of every test, the package's own docstring examples included.
+
+What starts JAX or Keras must find these settings, so they stand before any import of either.
+"""
+
+import os
+import pathlib
+
+HERE = pathlib.Path(__file__).parent
+
+os.environ["KERAS_BACKEND"] = "jax"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")  # so that sharding is tested everywhere
+os.environ.setdefault("MPLBACKEND", "agg")
+# One cache for all test processes and runs; the user's own stays untouched.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(HERE / ".pytest_cache" / "xla")
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import kerasish
+from kerasish.core import config, dtypes, names, seeds, settings
+
+
+@pytest.fixture(autouse=True)
+def fresh_start():
+    """Let no test see what another left behind: seeds, names, global types and settings."""
+    if jax.config.jax_enable_x64:
+        jax.config.update("jax_enable_x64", False)
+    settings.set_floatx("float32")
+    settings.set_epsilon(1e-7)
+    settings.set_image_data_format("channels_last")
+    settings.disable_nan_checks()
+    dtypes.set_dtype_policy("float32")
+    config.get_custom_objects().clear()
+    names.clear_names()
+    seeds.set_random_seed(0)
+    if "keras" in sys.modules:  # the oracle too, so that both name their layers alike
+        oracle = sys.modules["keras"]
+        oracle.src.utils.naming.reset_uids()
+        oracle.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True)
+def example_names(doctest_namespace):
+    """What docstring examples may use without importing it."""
+    doctest_namespace.update(keras=kerasish, np=np, jnp=jax.numpy)

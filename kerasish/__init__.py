@@ -1,0 +1,88 @@
+"""kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
+
+from kerasish import (
+    activations,
+    callbacks,
+    config,
+    constraints,
+    dtype_policies,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    mixed_precision,
+    models,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    saving,
+    tree,
+    utils,
+)
+from kerasish.core.device import device
+from kerasish.core.dtypes import DTypePolicy
+from kerasish.core.names import name_scope
+from kerasish.core.settings import use_compilation_cache
+from kerasish.core.symbolic import KerasTensor
+from kerasish.core.transforms import custom_gradient, grad, jit, remat, scan, value_and_grad, vmap
+from kerasish.core.variable import Scope, Variable, capture, pure
+from kerasish.initializers import Initializer
+from kerasish.layers import Input, InputSpec, Layer
+from kerasish.losses import Loss
+from kerasish.metrics import Metric
+from kerasish.models import Function, Model, Sequential
+from kerasish.optimizers import Optimizer
+from kerasish.regularizers import Regularizer
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "DTypePolicy",
+    "Function",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Scope",
+    "Sequential",
+    "Variable",
+    "activations",
+    "backend",
+    "callbacks",
+    "capture",
+    "config",
+    "constraints",
+    "custom_gradient",
+    "device",
+    "dtype_policies",
+    "grad",
+    "initializers",
+    "jit",
+    "layers",
+    "losses",
+    "metrics",
+    "mixed_precision",
+    "models",
+    "name_scope",
+    "ops",
+    "optimizers",
+    "pure",
+    "random",
+    "regularizers",
+    "remat",
+    "saving",
+    "scan",
+    "tree",
+    "utils",
+    "value_and_grad",
+    "vmap",
+]
+
+use_compilation_cache()

@@ -1,0 +1,33 @@
+"""Callbacks: what watches training, and acts on what it sees."""
+
+from kerasish.callbacks.callback import Callback, LambdaCallback
+from kerasish.callbacks.callback_list import CallbackList
+from kerasish.callbacks.checkpoint import ModelCheckpoint
+from kerasish.callbacks.ema import SwapEMAWeights
+from kerasish.callbacks.history import History
+from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from kerasish.callbacks.logs import Logs
+from kerasish.callbacks.monitor import EarlyStopping, MonitorCallback
+from kerasish.callbacks.nan import TerminateOnNaN
+from kerasish.callbacks.progbar_logger import ProgbarLogger
+from kerasish.callbacks.progress import Progbar
+from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "Logs",
+    "ModelCheckpoint",
+    "MonitorCallback",
+    "Progbar",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TerminateOnNaN",
+]

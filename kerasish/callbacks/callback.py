@@ -1,0 +1,142 @@
+"""The base of all callbacks: hooks that do nothing."""
+
+from typing import Any
+
+
+class Callback:
+    """Something that watches `fit`, `evaluate` and `predict`, and may act through the model.
+
+    A subclass overrides the hooks it wants. What it may do: read `logs`, set
+    `self.model.stop_training = True`, set `self.model.optimizer.learning_rate`, read or set
+    weights, and write into `logs` (callbacks later in the list and the history see it).
+
+    `logs` is a dict whose values are read from the device when first looked at; a hook that does
+    not look costs no waiting.
+
+    Attributes:
+        model: The model being trained, evaluated or asked; `None` before.
+        params: Dict with `verbose`, `epochs` and `steps` (`None` if unknown).
+        every_batch: Whether the batch hooks must run for each batch. `False` lets batches run
+            fused on the device: the hooks then run once for several, with the last one's index.
+
+    Example:
+        >>> class Stopwatch(Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         print(f"epoch {epoch}: loss {logs['loss']}")
+        >>> Stopwatch().on_epoch_end(0, {"loss": 0.5})
+        epoch 0: loss 0.5
+    """
+
+    params: dict | None = None
+    every_batch: bool = True
+    _model: Any = None
+
+    def set_params(self, params: dict) -> None:
+        """Called before all hooks, with `verbose`, `epochs` and `steps`."""
+        self.params = params
+
+    def set_model(self, model) -> None:
+        """Called before all hooks, with the model."""
+        self._model = model
+
+    @property
+    def model(self) -> Any:
+        """The model that the callback watches."""
+        return self._model
+
+    def on_train_begin(self, logs=None):
+        """Called when `fit` begins."""
+
+    def on_train_end(self, logs=None):
+        """Called when `fit` ends, with the last epoch's logs."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Called when an epoch of `fit` begins; `epoch` counts from 0."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Called when an epoch of `fit` ends, with its results; validation's begin with `val_`."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Called before a batch of training; `batch` counts from 0 within the epoch."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Called after a batch of training, with the epoch's results so far."""
+        self.on_batch_end(batch, logs)
+
+    def on_batch_begin(self, batch, logs=None):
+        """The older name of `on_train_batch_begin`, which calls it."""
+
+    def on_batch_end(self, batch, logs=None):
+        """The older name of `on_train_batch_end`, which calls it."""
+
+    def on_test_begin(self, logs=None):
+        """Called when `evaluate` begins, and validation within `fit`."""
+
+    def on_test_end(self, logs=None):
+        """Called when `evaluate` or validation ends, with the results."""
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Called before a batch of `evaluate` or validation."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Called after a batch of `evaluate` or validation, with the results so far."""
+
+    def on_predict_begin(self, logs=None):
+        """Called when `predict` begins."""
+
+    def on_predict_end(self, logs=None):
+        """Called when `predict` ends."""
+
+    def on_predict_batch_begin(self, batch, logs=None):
+        """Called before a batch of `predict`."""
+
+    def on_predict_batch_end(self, batch, logs=None):
+        """Called after a batch of `predict`, with its `outputs`."""
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions.
+
+    Args:
+        on_epoch_begin: Called with `(epoch, logs)`.
+        on_epoch_end: Called with `(epoch, logs)`.
+        on_train_begin: Called with `(logs)`.
+        on_train_end: Called with `(logs)`.
+        on_train_batch_begin: Called with `(batch, logs)`.
+        on_train_batch_end: Called with `(batch, logs)`.
+        **kwargs: Any other method or attribute of `Callback` by its name.
+
+    Example:
+        >>> shout = LambdaCallback(on_epoch_end=lambda epoch, logs: print("epoch", epoch, "!"))
+        >>> shout.on_epoch_end(3, {})
+        epoch 3 !
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin=None,
+        on_epoch_end=None,
+        on_train_begin=None,
+        on_train_end=None,
+        on_train_batch_begin=None,
+        on_train_batch_end=None,
+        **kwargs,
+    ):
+        super().__init__()
+        hooks = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+        }
+        self.__dict__.update(kwargs)
+        self.__dict__.update({name: hook for name, hook in hooks.items() if hook is not None})
+
+
+def overrides(callback: Any, hook: str) -> bool:
+    """Whether a callback's hook is other than the empty one of `Callback`."""
+    method = getattr(callback, hook, None)
+    return method is not None and getattr(method, "__func__", None) is not getattr(Callback, hook)

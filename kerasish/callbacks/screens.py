@@ -1,0 +1,161 @@
+"""Where progress is shown: a terminal, a notebook, or a plain file.
+
+A line is a list of `(text, style)` pairs. `draw` shows a line that is to be replaced, `finish` its
+last form, `say` a line that stays as it is.
+"""
+
+import html
+import os
+import shutil
+import sys
+import time
+
+from kerasish.core import settings
+
+BOLD, DONE, LEFT, PLAIN = "bold", "done", "left", "plain"
+_ANSI = {BOLD: "\x1b[1m", DONE: "\x1b[32m", LEFT: "\x1b[37m"}
+_CSS = {BOLD: "font-weight:bold", DONE: "color:#3a3", LEFT: "color:#bbb"}
+
+
+def choose(verbose):
+    """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done)."""
+    if verbose == 2 or not settings.is_interactive_logging_enabled():
+        return Plain()
+    if _in_notebook():
+        return Notebook()
+    if sys.stdout.isatty() or "PYCHARM_HOSTED" in os.environ:
+        return Terminal()
+    return Plain()
+
+
+def _in_notebook():
+    # A kernel has loaded IPython long since, and a redirected stdout is no longer the kernel's.
+    ipython = sys.modules.get("IPython")
+    shell = ipython and ipython.get_ipython()
+    own = type(sys.stdout).__module__.startswith("ipykernel")
+    return own and getattr(shell, "kernel", None) is not None
+
+
+def text_of(line) -> str:
+    """The line without its styles."""
+    return "".join(text for text, _ in line)
+
+
+class Plain:
+    """A file or a pipe: lines appear when they are finished, without a bar."""
+
+    moves = False
+    drawn = 0.0
+
+    def draw(self, line):
+        """Nothing: the line is not finished."""
+
+    def finish(self, line):
+        """Write the line."""
+        self.say(text_of(line))
+
+    def say(self, text):
+        """Write the text."""
+        encoding = sys.stdout.encoding or "utf-8"
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+
+    def close(self):
+        """Nothing is left open."""
+
+
+class Terminal(Plain):
+    """A terminal: the last line is written over in place."""
+
+    moves = True
+
+    def __init__(self):
+        self._length = 0
+
+    def draw(self, line):
+        """Write over the line drawn last."""
+        # A line that wraps could not be written over.
+        line = _cut(line, shutil.get_terminal_size().columns - 1)
+        self._write(line)
+        self._length = len(text_of(line))
+        self.drawn = time.monotonic()
+
+    def finish(self, line):
+        """Write over the line drawn last, and go to the next one."""
+        self._write(line)
+        self._length = 0
+        self.say("")
+
+    def _write(self, line):
+        encoding = sys.stdout.encoding or "utf-8"
+        text = "".join(f"{_ANSI[s]}{t}\x1b[0m" if s in _ANSI else t for t, s in line if t)
+        rest = " " * (self._length - len(text_of(line)))
+        sys.stdout.write("\r" + text.encode(encoding, "replace").decode(encoding) + rest)
+        sys.stdout.flush()
+
+
+class Notebook(Plain):
+    """A notebook: one output, updated in place, that holds all lines."""
+
+    moves = True
+    # A long output costs the browser time: seconds between two updates for each character.
+    _PAUSE = 1e-5
+
+    def __init__(self):
+        self._finished = []
+        self._live = []
+        self._handle = None
+        self._due = 0.0
+
+    def draw(self, line):
+        """Show the line below the finished ones."""
+        self._live = line
+        self._update()
+
+    def finish(self, line):
+        """Show the line and keep it."""
+        self._finished.append(line)
+        self._live = []
+        self._update()
+
+    def say(self, text):
+        """Show the text and keep it."""
+        self.finish([(text, PLAIN)])
+
+    def close(self):
+        """Show what is not yet shown."""
+        if self._finished or self._live:
+            self._due = 0.0
+            self._update()
+
+    def _update(self):
+        from IPython.display import display
+
+        self.drawn = now = time.monotonic()
+        if now < self._due:
+            return
+        lines = [*self._finished, self._live] if self._live else self._finished
+        body = "\n".join("".join(map(_html, line)) for line in lines)
+        style = "white-space:pre-wrap;line-height:1.25;margin:0"
+        shown = {
+            "text/plain": "\n".join(map(text_of, lines)),
+            "text/html": f'<pre style="{style}">{body}</pre>',
+        }
+        if self._handle is None:
+            self._handle = display(shown, raw=True, display_id=True)
+        else:
+            self._handle.update(shown, raw=True)
+        self._due = now + max(0.1, self._PAUSE * len(body))
+
+
+def _html(span):
+    text, style = span
+    text = html.escape(text)
+    return f'<span style="{_CSS[style]}">{text}</span>' if style in _CSS else text
+
+
+def _cut(line, length):
+    kept = []
+    for text, style in line:
+        kept.append((text[: max(length, 0)], style))
+        length -= len(text)
+    return kept

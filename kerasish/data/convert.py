@@ -1,0 +1,261 @@
+"""From what users pass to nests of arrays: conversion, row counts, splits, class weights."""
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.dtypes import is_float
+from kerasish.core.errors import bad_argument
+
+_SEQUENCES = (list, tuple, range)
+_STRINGS = (
+    "Turn strings into numbers first, with `keras.layers.StringLookup`, "
+    "`keras.layers.TextVectorization` or pandas' `get_dummies`."
+)
+
+
+def to_arrays(data: Any, name: str = "x") -> Any:
+    """The same nest with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
+
+    pandas, torch and anything else with `__array__` become NumPy arrays, and so do lists of
+    numbers; a pandas Series becomes a column. NumPy floats are cast to `floatx()`. scipy's sparse
+    matrices stay sparse, with rows that are quick to take.
+
+    Args:
+        data: An array, or any nest of lists, tuples and mappings of them; `None` stays `None`.
+        name: What errors call it.
+
+    Shapes:
+        Each leaf `(rows, ...)`.
+    """
+    if data is None:
+        return None
+    if isinstance(data, Mapping):
+        return {key: to_arrays(value, f"{name}[{key!r}]") for key, value in data.items()}
+    if isinstance(data, _SEQUENCES) and not _lists_values(data):
+        items = [to_arrays(item, f"{name}[{i}]") for i, item in enumerate(data)]
+        return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
+    return _to_array(data, name)
+
+
+def holds_arrays(data: Any) -> bool:
+    """Whether data is an array, a list of values, or a nest of nothing but these."""
+    if isinstance(data, Mapping):
+        return all(map(holds_arrays, data.values()))
+    if isinstance(data, _SEQUENCES):
+        return _lists_values(data) or all(map(holds_arrays, data))
+    return data is None or hasattr(data, "__array__") or is_sparse(data)
+
+
+def is_sparse(data: Any) -> bool:
+    """Whether data is one of scipy's sparse matrices."""
+    return hasattr(data, "tocsr")
+
+
+def _lists_values(data):
+    while isinstance(data, _SEQUENCES):
+        if len(data) == 0:
+            return True
+        data = data[0]
+    return isinstance(data, numbers.Number | np.generic | str | bytes)
+
+
+def _to_array(data, name):
+    if isinstance(data, jax.Array):
+        array = data
+    elif isinstance(data, np.ndarray):
+        array = _check_numbers(data, name)
+    elif is_sparse(data):
+        array = _check_numbers(data.tocsr(), name)
+    elif hasattr(data, "iloc"):
+        array = _check_numbers(_from_pandas(data, name), name)
+    elif hasattr(data, "detach"):
+        array = _check_numbers(_from_torch(data), name)
+    elif isinstance(data, _SEQUENCES):
+        array = _check_numbers(_from_list(data, name), name)
+    elif isinstance(data, numbers.Number) or hasattr(data, "__array__"):
+        array = _check_numbers(np.asarray(data), name)
+    else:
+        wanted = "an array (NumPy, JAX, pandas or torch) or a list of numbers"
+        raise bad_argument("data", name, wanted, type(data))
+    if array.ndim == 0:
+        hint = "If the source gives single samples, group them into batches first."
+        raise bad_argument("data", name, "an array whose first axis counts rows", data, hint)
+    return array
+
+
+def _from_list(values, name):
+    try:
+        return np.asarray(values)
+    except ValueError:  # NumPy's word for a ragged list
+        hint = "Bring them to one length with `keras.utils.pad_sequences`."
+        raise bad_argument(
+            "data",
+            name,
+            "lists of one length at each depth",
+            f"{len(values)} of different lengths",
+            hint,
+        ) from None
+
+
+def _from_torch(tensor):
+    tensor = tensor.detach().cpu()
+    # NumPy has no bfloat16 to share memory with.
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
+
+
+def _from_pandas(table, name):
+    if table.ndim == 1:
+        table = table.to_frame()
+    other = {str(c): str(d) for c, d in table.dtypes.items() if d.kind not in "biufc"}
+    if other:
+        raise bad_argument("data", name, "numbers in every column", other, _STRINGS)
+    values = table.to_numpy()
+    if values.dtype == object:  # bools beside floats, or pandas' own integers with gaps
+        values = table.to_numpy(dtype=settings.floatx(), na_value=np.nan)
+    return np.ascontiguousarray(values)  # pandas keeps columns together, batches take rows
+
+
+def _check_numbers(array, name):
+    dtype = array.dtype
+    if not (dtype.kind == "b" or jnp.issubdtype(dtype, np.number)):
+        hint = _STRINGS if dtype.kind in "OUST" else "Convert it to a type of number first."
+        raise bad_argument("data", name, "numbers", f"dtype {dtype}", hint)
+    if is_float(dtype) and dtype != settings.floatx():
+        return array.astype(settings.floatx())
+    return array
+
+
+def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
+    """How many rows all the arrays have; an error that names each if they differ."""
+    sizes = {leaf.shape[0] for leaf in jax.tree.leaves((x, y, sample_weight))}
+    if len(sizes) == 1:
+        return sizes.pop()
+    if not sizes:
+        raise bad_argument("data", "x", "at least one array", x)
+    found = {}
+    for name, nest in zip(("x", "y", "sample_weight"), (x, y, sample_weight), strict=True):
+        for path, leaf in jax.tree.leaves_with_path(nest):
+            found[name + jax.tree_util.keystr(path)] = leaf.shape[0]
+    first, *others = found
+    odd = next(other for other in others if found[other] != found[first])
+    rows = ", ".join(f"{name} has {size}" for name, size in found.items())
+    raise ValueError(f"data: `{odd}` must have as many rows as `{first}`; got: {rows}.")
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple:
+    """`(x, y, sample_weight)` from a batch `x`, `(x,)`, `(x, y)` or all three; `None` for the rest.
+
+    Example:
+        >>> unpack_x_y_sample_weight(([1, 2], [3, 4]))
+        ([1, 2], [3, 4], None)
+    """
+    if not isinstance(data, list | tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        wanted = "`x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`"
+        hint = "If the items are several inputs, put them in a tuple of their own: `((a, b), y)`."
+        raise bad_argument("data", "batch", wanted, f"{len(data)} items", hint)
+    return (*data, None, None)[:3]
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """The shortest batch that `unpack_x_y_sample_weight` gives these back from.
+
+    Example:
+        >>> pack_x_y_sample_weight("x", "y")
+        ('x', 'y')
+    """
+    if y is None:
+        return (x,) if isinstance(x, list | tuple) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, Any]:
+    """Cut arrays in two: the rows before the last fraction, and the last fraction.
+
+    Args:
+        arrays: `(x, y, sample_weight)` or any other nest of arrays with one number of rows.
+        validation_split: Fraction of the rows to hold out, strictly between 0 and 1.
+
+    Returns:
+        `(train, validation)`, two nests like `arrays`.
+    """
+    if not (isinstance(validation_split, numbers.Real) and 0 < validation_split < 1):
+        wanted = "strictly between 0 and 1"
+        raise bad_argument("fit", "validation_split", wanted, validation_split)
+    if not holds_arrays(arrays):
+        kinds = (
+            [type(part).__name__ for part in arrays] if isinstance(arrays, tuple) else type(arrays)
+        )
+        hint = "Pass the held-out part in `validation_data`."
+        raise bad_argument("fit", "validation_split", "used with arrays only", kinds, hint)
+    parts = unpack_x_y_sample_weight(arrays)
+    names = ("x", "y", "sample_weight")
+    parts = tuple(to_arrays(part, name) for part, name in zip(parts, names, strict=True))
+    rows = count_rows(*parts)
+    cut = math.floor(rows * (1.0 - validation_split))
+    if cut in (0, rows):
+        wanted = f"a fraction that leaves rows on both sides of {rows}"
+        raise bad_argument("fit", "validation_split", wanted, validation_split)
+    like = parts[: len(arrays)] if isinstance(arrays, list | tuple) else parts[0]
+    return jax.tree.map(lambda a: a[:cut], like), jax.tree.map(lambda a: a[cut:], like)
+
+
+def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
+    """The weight of each sample's class; 1 for classes that are not named.
+
+    Args:
+        y: Labels: class numbers, or one-hot rows.
+        class_weight: Class number to weight.
+
+    Shapes:
+        `(batch,)`, `(batch, 1)` or `(batch, classes)` -> `(batch,)`; further axes between the
+        first and the last are kept: one weight for each pixel.
+    """
+    if not isinstance(class_weight, Mapping):
+        raise bad_argument("fit", "class_weight", "a dict of class number to weight", class_weight)
+    if y is None:
+        raise bad_argument("fit", "class_weight", "used with labels", "y=None")
+    if isinstance(y, list | tuple | Mapping):
+        hint = "Pass one array of `sample_weight` for each output instead."
+        raise bad_argument("fit", "class_weight", "used with a single output", type(y), hint)
+    labels = np.asarray(y)
+    if labels.ndim > 1:
+        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
+    labels = np.round(labels).astype("int64")
+    classes = np.array(sorted(class_weight), dtype="int64")
+    if not len(classes):
+        return np.ones(labels.shape, settings.floatx())
+    weights = np.array([class_weight[c] for c in classes.tolist()], settings.floatx())
+    nearest = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
+    return np.where(classes[nearest] == labels, weights[nearest], weights.dtype.type(1))
+
+
+def match_outputs(sample_weight: Any, y: Any) -> Any:
+    """Sample weights in the structure of `y`: one array for all outputs is given to each."""
+    if sample_weight is None or not isinstance(y, list | tuple | Mapping):
+        return sample_weight
+    if isinstance(sample_weight, list | tuple | Mapping):
+        _check_same_outputs(sample_weight, y)
+        return sample_weight
+    if not (sample_weight.ndim == 1 or sample_weight.shape[1:] == (1,)):
+        hint = "For finer weights pass one array for each output."
+        wanted = "one number for each sample where the model has several outputs"
+        raise bad_argument("fit", "sample_weight", wanted, f"shape {sample_weight.shape}", hint)
+    return jax.tree.map(lambda _: sample_weight, y)
+
+
+def _check_same_outputs(sample_weight, y):
+    def names(nest):
+        return sorted(nest) if isinstance(nest, Mapping) else list(range(len(nest)))
+
+    if names(sample_weight) != names(y):
+        wanted = f"one array for each output in `y`, {names(y)}"
+        raise bad_argument("fit", "sample_weight", wanted, names(sample_weight))

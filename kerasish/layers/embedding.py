@@ -1,0 +1,87 @@
+"""Vectors for whole numbers."""
+
+import jax.numpy as jnp
+
+from kerasish.layers.arguments import keep_weight_rules, make_weight, positive_int
+from kerasish.layers.lora import Adaptable
+
+
+class Embedding(Adaptable):
+    """A trainable vector for each number from 0 to `input_dim - 1`.
+
+    Args:
+        input_dim: Number of vectors.
+        output_dim: Size of a vector.
+        embeddings_initializer: Initializer of the `(input_dim, output_dim)` table, or its name.
+        embeddings_regularizer: Regularizer of the table.
+        embeddings_constraint: Constraint on the table.
+        mask_zero: Whether 0 means "nothing here", and is masked out in the layers that follow.
+        weights: The table to start from.
+        lora_rank: Train a correction of this rank instead of the table: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
+        quantization_config: How `quantize` quantizes the table.
+
+    Shapes:
+        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`.
+
+    Example:
+        >>> layer = Embedding(3, 2, weights=np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]))
+        >>> layer(np.array([2, 1]))
+        Array([[3., 4.],
+               [1., 2.]], dtype=float32)
+    """
+
+    adapted = "embeddings"
+
+    def __init__(
+        self,
+        input_dim,
+        output_dim,
+        embeddings_initializer="uniform",
+        embeddings_regularizer=None,
+        embeddings_constraint=None,
+        mask_zero=False,
+        weights=None,
+        lora_rank=None,
+        lora_alpha=None,
+        quantization_config=None,
+        **kwargs,
+    ):
+        # Keras' old files carry it; the length is no longer needed.
+        kwargs.pop("input_length", None)
+        super().__init__(**kwargs)
+        self.input_dim = positive_int(self, "input_dim", input_dim)
+        self.output_dim = positive_int(self, "output_dim", output_dim)
+        rules = embeddings_initializer, embeddings_regularizer, embeddings_constraint
+        keep_weight_rules(self, "embeddings", *rules)
+        self.mask_zero = mask_zero
+        self.supports_masking = bool(mask_zero)
+        self.keep_lora(lora_rank, lora_alpha)
+        self.quantization_config = quantization_config
+        self.autocast = False
+        if weights is not None:
+            self.build()
+            self.set_weights(
+                weights if isinstance(weights, list) and len(weights) == 1 else [weights]
+            )
+
+    def build(self, input_shape=None):
+        if self.built:
+            return
+        self.embeddings = make_weight(self, "embeddings", (self.input_dim, self.output_dim))
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, self.lora_alpha)
+
+    def call(self, inputs):
+        if inputs.dtype not in (jnp.int32, jnp.int64):
+            inputs = inputs.astype("int32")
+        return jnp.take(self.adapted_weight(), inputs, axis=0).astype(self.compute_dtype)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return jnp.not_equal(inputs, 0) if self.mask_zero else None
+
+    def get_config(self):
+        config = {"activity_regularizer": None, **super().get_config()}
+        config.pop("weights", None)
+        return config

@@ -1,0 +1,782 @@
+"""`Layer`: what holds weights and computes with them. Models are layers too."""
+
+import contextlib
+import functools
+import inspect
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish import constraints, initializers, regularizers
+from kerasish.core import dtypes, settings
+from kerasish.core.config import Configurable
+from kerasish.core.errors import bad_argument
+from kerasish.core.masks import get_mask, set_mask
+from kerasish.core.names import auto_name, current_path, name_scope
+from kerasish.core.seeds import SeedGenerator
+from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
+from kerasish.core.tracking import TraceList, nan_flags, parts
+from kerasish.core.variable import Scope, Variable, current_scope
+from kerasish.layers.input_spec import check_inputs
+
+
+class _Context(threading.local):
+    """What the outermost layer call going on in this thread says to those inside it."""
+
+    entry: Any = None
+    training: bool | None = None
+
+
+_context = _Context()
+
+
+class Layer(Configurable):
+    """Weights, and a computation with them.
+
+    Subclass it with `build`, which makes weights once the input's shape is known, and `call`, the
+    computation, in plain `jax.numpy` or `keras.ops`. Layers, Variables and lists or dicts of them
+    held as attributes are found, and count as parts of this layer.
+
+    Args:
+        activity_regularizer: Regularizer of the output, or its name.
+        trainable: Whether its weights are trained.
+        dtype: A dtype's name or a `DTypePolicy`. `None`: the global policy.
+        autocast: Whether float inputs are cast to the compute dtype.
+        name: Name; made from the class's name if not given.
+
+    Example:
+        >>> class Scale(Layer):
+        ...     def build(self, input_shape):
+        ...         self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+        ...
+        ...     def call(self, inputs):
+        ...         return inputs * self.factor
+        >>> layer = Scale()
+        >>> layer(np.ones((2, 3))).shape, layer.count_params()
+        ((2, 3), 3)
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _bookkept(cls.build)
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer=None,
+        trainable=True,
+        dtype=None,
+        autocast=True,
+        name=None,
+        **kwargs,
+    ):
+        shape = kwargs.pop("input_shape", None)
+        if "input_dim" in kwargs:
+            shape = (kwargs.pop("input_dim"),)
+        batch_size = kwargs.pop("batch_size", None)
+        if kwargs:
+            raise ValueError(
+                f"{type(self).__name__}: unknown argument(s) {sorted(kwargs)}. Every layer takes "
+                "`name`, `dtype`, `trainable`, `autocast` and `activity_regularizer`."
+            )
+        object.__setattr__(self, "_initialized", True)
+        self.name = auto_name(type(self).__name__) if name is None else name
+        if not isinstance(self.name, str) or "/" in self.name:
+            raise bad_argument(type(self), "name", "a string without '/'", name)
+        self._policy = dtypes.get_policy(dtype)
+        self.autocast = autocast
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.built = False
+        self.supports_masking = False
+        self.input_spec = None
+        self._trainable = bool(trainable)
+        self._weights = []
+        self._frozen = []
+        self._added_losses = TraceList()
+        self._locked = False
+        self._built_with = None
+        self._input_shape_arg = None if shape is None else (batch_size, *shape)
+
+    # -- weights
+
+    def add_weight(
+        self,
+        shape=None,
+        initializer=None,
+        name=None,
+        *,
+        dtype=None,
+        trainable=True,
+        autocast=True,
+        regularizer=None,
+        constraint=None,
+        aggregation="none",
+        synchronization="auto",
+    ) -> Variable:
+        """Make a Variable that belongs to this layer.
+
+        Args:
+            shape: Its shape; a scalar by default.
+            initializer: Initializer, its name, or a function `(shape, dtype)`. `None`: Glorot
+                uniform for floats, zeros otherwise.
+            name: Its name.
+            dtype: Its dtype; `None`: the policy's variable dtype.
+            trainable: Whether it is trained while the layer is.
+            autocast: Whether it is read in the compute dtype inside `call`.
+            regularizer: Penalty added to the layer's losses.
+            constraint: Function applied to it after each update.
+        """
+        self._check_initialized()
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        dtype = dtypes.standardize_dtype(dtype or self.variable_dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
+        unknown = [i for i, n in enumerate(shape) if n is None]
+        if unknown:
+            raise bad_argument(self, "shape", f"known in every axis for weight {name!r}", shape)
+        if self._locked:
+            raise RuntimeError(
+                f"Layer {self.name!r} ({type(self).__name__}) makes weight {name!r} after it was "
+                "built. Make weights in `build`, or in the first `call` under a guard."
+            )
+        with name_scope(self.name, owner=self):
+            variable = Variable(
+                initializers.get(initializer),
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                synchronization=synchronization,
+                name=name,
+            )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        self._weights.append(variable)
+        return variable
+
+    add_variable = add_weight
+
+    def _own_variables(self) -> list[Variable]:
+        own = list(parts(self, Variable))
+        return [v for v in own if v.trainable or v in _Identities(self._frozen)] + [
+            v for v in own if not (v.trainable or v in _Identities(self._frozen))
+        ]
+
+    def _sublayers(self) -> list["Layer"]:
+        return list(parts(self, Layer))
+
+    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["Layer"]:
+        seen = {id(self)}
+        if include_self:
+            yield self
+        stack = self._sublayers()[::-1]
+        while stack:
+            layer = stack.pop()
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield layer
+                if recursive:
+                    stack.extend(layer._sublayers()[::-1])
+
+    def _collect(self, with_seeds):
+        found = {}
+        for layer in self._flatten_layers():
+            for variable in layer._own_variables():
+                found[id(variable)] = variable
+            if with_seeds:
+                for generator in parts(layer, SeedGenerator):
+                    found[id(generator.state)] = generator.state
+        return list(found.values())
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All Variables of the layer and those inside it, random states included."""
+        return self._collect(with_seeds=True)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All Variables that files hold: trained and not, without random states."""
+        return self._collect(with_seeds=False)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Variables that training changes: those of layers that are not frozen."""
+        found = {}
+        self._collect_trainable(found)
+        return list(found.values())
+
+    def _collect_trainable(self, found):
+        if not self.trainable:
+            return
+        for variable in self._own_variables():
+            if variable.trainable:
+                found[id(variable)] = variable
+        for layer in self._sublayers():
+            layer._collect_trainable(found)
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """All other Variables: statistics, frozen weights, random states."""
+        trained = _Identities(self.trainable_variables)
+        return [v for v in self.variables if v not in trained]
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """Same as `trainable_variables`."""
+        return self.trainable_variables
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """As `non_trainable_variables`, without random states."""
+        trained = _Identities(self.trainable_variables)
+        return [v for v in self.weights if v not in trained]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the layer. Setting it sets it for the layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        value = bool(value)
+        self._trainable = value
+        if value:
+            for variable in self._frozen:
+                variable.trainable = True
+            self._frozen = []
+        else:
+            frozen = [v for v in parts(self, Variable) if v.trainable]
+            for variable in frozen:
+                variable.trainable = False
+            self._frozen = [*self._frozen, *frozen]
+        for layer in self._sublayers():
+            layer.trainable = value
+
+    def get_weights(self) -> list[np.ndarray]:
+        """NumPy copies of `weights`, in order."""
+        return [np.array(v.read()) for v in self.weights]
+
+    def set_weights(self, weights) -> None:
+        """Assign arrays to `weights`, in order; all of them or none."""
+        own, weights = self.weights, list(weights)
+        who = f"Layer {self.name!r}"
+        if len(own) != len(weights):
+            raise ValueError(f"{who}: `weights` must hold {len(own)} arrays; got {len(weights)}.")
+        for variable, value in zip(own, weights, strict=True):
+            if variable.shape != np.shape(value):
+                raise ValueError(
+                    f"{who}: weight {variable.path!r} has shape {variable.shape}; "
+                    f"cannot set shape {np.shape(value)}."
+                )
+        for variable, value in zip(own, weights, strict=True):
+            variable.assign(value)
+
+    def count_params(self) -> int:
+        """Number of entries in all weights."""
+        if not self.built:
+            raise ValueError(
+                f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call it "
+                "on data, or `build(input_shape)`."
+            )
+        return sum(v.size for v in self.weights)
+
+    def save_own_variables(self, store) -> None:
+        """Put the layer's own weights (not those of layers inside) into a dict of arrays."""
+        for i, variable in enumerate(self._own_variables()):
+            store[str(i)] = np.asarray(variable.read())
+
+    def load_own_variables(self, store) -> None:
+        """Take them back from such a dict."""
+        own = self._own_variables()
+        if len(store.keys()) != len(own):
+            raise ValueError(
+                f"Layer {self.name!r} ({type(self).__name__}) has {len(own)} weights; the file has "
+                f"{len(store.keys())} for it. "
+                + ("" if self.built else "The layer is not built yet: call it on data first.")
+            )
+        for i, variable in enumerate(own):
+            variable.assign(np.asarray(store[str(i)]))
+
+    # -- dtype and identity
+
+    @property
+    def dtype_policy(self):
+        """What it computes in and what it keeps its weights in."""
+        return self._policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value):
+        self._policy = dtypes.get_policy(value)
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of its weights."""
+        return self._policy.variable_dtype
+
+    variable_dtype = dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The dtype it computes in."""
+        return self._policy.compute_dtype
+
+    input_dtype = compute_dtype
+
+    @property
+    def path(self) -> str:
+        """Where it stands: the open name scopes, then its name."""
+        return "/".join(part for part in (current_path(), self.name) if part)
+
+    def _argument(self, parameter, given):
+        if parameter.name == "dtype":
+            return self._policy
+        return super()._argument(parameter, given)
+
+    def get_config(self) -> dict:
+        """The arguments that make this layer again, as plain data."""
+        config = super().get_config()
+        config.pop("autocast", None)
+        takes_it = "activity_regularizer" in inspect.signature(type(self).__init__).parameters
+        if config.get("activity_regularizer") is None and not takes_it:
+            config.pop("activity_regularizer", None)
+        return config
+
+    def get_build_config(self) -> dict | None:
+        """The shapes it was built with, for files."""
+        shapes = self._built_with
+        if not shapes:
+            return None
+        if len(shapes) == 1:
+            return {"input_shape": next(iter(shapes.values()))}
+        return {"shapes_dict": dict(shapes)}
+
+    def build_from_config(self, config: dict) -> None:
+        """Build with the shapes that `get_build_config` gave."""
+        if self.built or not config:
+            return
+        shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
+        shapes = {name: _tuples(shape) for name, shape in shapes.items()}
+        if len(shapes) == 1:
+            (shape,) = shapes.values()
+            if shape is not None:
+                self.build(shape)
+        else:
+            self.build(**shapes)
+
+    # -- building and calling
+
+    def build(self, input_shape) -> None:
+        """Make the weights, for inputs of this shape. Overridden by layers that have any."""
+        self.built = True
+
+    def call(self, *args, **kwargs):
+        """Compute. Overridden by every layer."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its computation."
+        )
+
+    def __call__(self, *args, **kwargs):
+        self._check_initialized()
+        signature = _signature(type(self), "call")
+        bound = self._bind(signature, args, kwargs)
+        is_entry = _context.entry is None
+        before = _context.entry, _context.training
+        training = self._resolve_training(signature, bound, kwargs)
+        try:
+            if is_entry:
+                _context.entry = self
+                self._clear_losses()
+            if training is not None:
+                _context.training = training
+            with name_scope(self.name, owner=self):
+                if any_symbolic(bound.args, bound.kwargs):
+                    return self._call_symbolically(args, kwargs, bound)
+                return self._compute(bound)
+        finally:
+            _context.entry, _context.training = before
+
+    def _bind(self, signature, args, kwargs):
+        kwargs = dict(kwargs)
+        for name in ("training", "mask"):
+            if name not in signature.parameters and not signature.takes_any:
+                kwargs.pop(name, None)
+        try:
+            return signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(
+                f"Layer {self.name!r} ({type(self).__name__}): {error}; "
+                f"its call is `call{signature.text}`."
+            ) from None
+
+    def _resolve_training(self, signature, bound, kwargs):
+        training = kwargs.get("training", bound.arguments.get("training"))
+        if training is None:
+            training = _context.training
+        if "training" in signature.parameters:
+            if training is None:
+                default = signature.parameters["training"].default
+                training = None if default is inspect.Parameter.empty else default
+            if training is not None:
+                bound.arguments["training"] = training
+        return training
+
+    def _compute(self, bound):
+        """The steps of every call on real arrays: convert, mask, check, build, call, note."""
+        tensors = _tensor_arguments(bound)
+        masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
+        first = next(iter(tensors), None)
+        self._give_masks(bound, masks)
+        for name in tensors:
+            bound.arguments[name] = self._convert(bound.arguments[name])
+        if self.input_spec is not None and first is not None:
+            check_inputs(self, self.input_spec, bound.arguments[first])
+        self._ensure_built({name: bound.arguments[name] for name in tensors})
+        with dtypes.autocast(self.compute_dtype):
+            try:
+                outputs = self._run_call(bound)
+            except Exception as error:
+                _say_where(error, self, tensors)
+                raise
+        self._locked = True
+        self._regularize(outputs)
+        if first is not None:
+            self._mask_outputs(bound.arguments[first], outputs, masks[first])
+        if settings.nan_checks_enabled() and current_scope() is not None:
+            _watch_for_nan(current_path(), outputs)
+        return outputs
+
+    def _run_call(self, bound):
+        return self.call(*bound.args, **bound.kwargs)
+
+    def _call_symbolically(self, args, kwargs, bound):
+        tensors = _tensor_arguments(bound)
+        if self.input_spec is not None and tensors:
+            check_inputs(self, self.input_spec, next(iter(tensors.values())))
+        self._ensure_built(tensors)
+        outputs = self.compute_output_spec(*args, **kwargs)
+        return record(self, args, kwargs, outputs)
+
+    def _give_masks(self, bound, masks):
+        parameters = _signature(type(self), "call").parameters
+        for name, mask in masks.items():
+            target = "mask" if len(masks) == 1 else f"{name}_mask"
+            missing = target in parameters and bound.arguments.get(target) is None
+            if missing and jax.tree.leaves(mask):
+                bound.arguments[target] = mask
+
+    def _convert(self, x):
+        """Arrays of JAX's, floats in the compute dtype."""
+        dtype = self.compute_dtype if self.autocast else None
+
+        def convert(leaf):
+            if isinstance(leaf, np.ndarray | np.generic | Variable):
+                leaf = dtypes.to_array(leaf.value if isinstance(leaf, Variable) else leaf)
+            if isinstance(leaf, jax.Array) and dtype and dtypes.is_float(dtype):
+                if dtypes.is_float(leaf.dtype) and leaf.dtype != dtype:
+                    return leaf.astype(dtype)
+            return leaf
+
+        return jax.tree.map(convert, x, is_leaf=lambda leaf: isinstance(leaf, Variable))
+
+    def _ensure_built(self, tensors):
+        if self.built:
+            return
+        shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
+        wanted = _signature(type(self), "build").parameters
+        with dtypes.autocast(None):
+            if len(wanted) <= 1:
+                self.build(next(iter(shapes.values()), None))
+            else:
+                names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
+                self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
+        self.built = True
+
+    def _regularize(self, outputs):
+        if self.activity_regularizer is not None:
+            for y in jax.tree.leaves(outputs):
+                self.add_loss(self.activity_regularizer(y))
+
+    def _mask_outputs(self, inputs, outputs, previous):
+        if not jax.tree.leaves(previous):
+            previous = None
+        if not self.supports_masking:
+            if previous is not None and "mask" not in _signature(type(self), "call").parameters:
+                warnings.warn(
+                    f"Layer {self.name!r} ({type(self).__name__}) was given an input with a mask, "
+                    "but does not support masking, so the mask ends here. Set "
+                    "`self.supports_masking = True` in its `__init__` to pass it on.",
+                    stacklevel=4,
+                )
+            return
+        leaves = jax.tree.leaves(outputs)
+        if any(get_mask(y) is not None for y in leaves):
+            return
+        computed = self.compute_mask(inputs, previous)
+        if computed is None:
+            return
+        masks = jax.tree.leaves(computed, is_leaf=lambda m: m is None)
+        for y, mask in zip(leaves, masks, strict=False):
+            if mask is not None:
+                set_mask(y, mask)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """The output's mask, from the inputs and theirs. By default the inputs' own."""
+        return previous_mask
+
+    def compute_output_spec(self, *args, **kwargs) -> Any:
+        """The output as symbolic tensors, for inputs that are."""
+        training = _context.training
+
+        def call(*args, **kwargs):
+            before = _context.entry, _context.training
+            _context.entry, _context.training = self, training
+            signature = _signature(type(self), "call")
+            try:
+                bound = self._bind(signature, args, kwargs)
+                self._resolve_training(signature, bound, kwargs)
+                return self._compute(bound)
+            finally:
+                _context.entry, _context.training = before
+
+        try:
+            return infer(call, *args, **kwargs)
+        except Exception:
+            if type(self).compute_output_shape is Layer.compute_output_shape:
+                raise
+            shapes = jax.tree.map(lambda x: x.shape, args[0])
+            return KerasTensor(self.compute_output_shape(shapes), self.compute_dtype)
+
+    symbolic_call = compute_output_spec
+
+    def compute_output_shape(self, *args, **kwargs):
+        """Shape (or nest of shapes) of the output for inputs of the given shape or shapes."""
+        shapes = [*args, *kwargs.values()]
+        tensors = [_map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
+        with name_scope(self.name, owner=self):
+            self._ensure_built(
+                dict(zip(_signature(type(self), "call").parameters, tensors, strict=False))
+            )
+            outputs = Layer.compute_output_spec(self, *tensors)
+        return jax.tree.map(lambda t: t.shape, outputs)
+
+    def stateless_call(
+        self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs
+    ):
+        """Call with values given from outside, changing nothing.
+
+        Args:
+            trainable_variables: Values for `self.trainable_variables`, in order.
+            non_trainable_variables: Values for `self.non_trainable_variables`, in order.
+            return_losses: Whether to return the losses too.
+
+        Returns:
+            `(outputs, new values of the non-trainable variables)`, then the losses if asked for.
+        """
+        self._check_initialized()
+        if not self.built:
+            raise ValueError(f"Layer {self.name!r} must be built before `stateless_call`.")
+        trained, others = self.trainable_variables, self.non_trainable_variables
+        given = [
+            (trained, trainable_variables, "trainable"),
+            (others, non_trainable_variables, "non_trainable"),
+        ]
+        pairs = []
+        for variables, values, kind in given:
+            values = list(values)
+            if len(values) != len(variables):
+                raise ValueError(
+                    f"Layer {self.name!r}: `{kind}_variables` must hold {len(variables)} values; got {len(values)}."
+                )
+            pairs += [(v, _bare(x)) for v, x in zip(variables, values, strict=True)]
+        with Scope(pairs) as scope:
+            outputs = self(*args, **kwargs)
+            losses = self.losses if return_losses else None
+        new = [scope.values[v] for v in others]
+        return (outputs, new, losses) if return_losses else (outputs, new)
+
+    # -- losses
+
+    def add_loss(self, loss) -> None:
+        """Add scalars (or arrays, summed) that `fit` adds to the loss it minimises."""
+        for one in jax.tree.leaves(loss, is_leaf=callable):
+            if callable(one):
+                one = one()
+            self._added_losses.append(jnp.asarray(one))
+
+    def _clear_losses(self):
+        for layer in self._flatten_layers():
+            layer._added_losses.clear()
+
+    @property
+    def losses(self) -> list:
+        """Losses added in the last call, and the penalties of regularized weights."""
+        added = [loss for layer in self._flatten_layers() for loss in layer._added_losses.items()]
+        penalties = [
+            v.regularizer(v.value) for v in self.trainable_variables if v.regularizer is not None
+        ]
+        return [*added, *penalties]
+
+    # -- places in a graph
+
+    @property
+    def input(self):
+        """The symbolic input of the layer's only call."""
+        node = self._only_node("input")
+        args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
+        tensors = [a for a in args if any_symbolic(a)]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    @property
+    def output(self):
+        """The symbolic output of the layer's only call."""
+        return self._only_node("output").structure
+
+    def _only_node(self, what):
+        nodes = self.__dict__.get("_inbound_nodes", [])
+        if len(nodes) != 1:
+            raise AttributeError(
+                f"Layer {self.name!r} has been called on symbolic tensors {len(nodes)} times, so it "
+                f"has no single `{what}`."
+            )
+        return nodes[0]
+
+    # -- guards
+
+    def _check_initialized(self):
+        if "_initialized" not in self.__dict__:
+            raise RuntimeError(
+                f"{type(self).__name__}: `super().__init__()` was not called. Make it the first line "
+                "of `__init__`, before setting any attribute."
+            )
+
+    def __setattr__(self, name, value):
+        if "_initialized" not in self.__dict__:
+            self._check_initialized()
+        if isinstance(value, Variable | Layer) and self._locked_for(name, value):
+            raise AttributeError(
+                f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state to it. "
+                "Set layers and weights in `__init__` or `build`."
+            )
+        object.__setattr__(self, name, value)
+
+    def _locked_for(self, name, value):
+        return self.__dict__.get("_locked") and not any(
+            value is known for known in parts(self, type(value))
+        )
+
+    def __repr__(self):
+        args, kwargs = self._given
+        names = [n for n in _signature(type(self), "__init__").parameters]
+        shown = {**dict(zip(names, args, strict=False)), **kwargs, "name": self.name}
+        inside = ", ".join(
+            f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
+        )
+        return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
+
+
+def _bookkept(build):
+    """Wrap a `build` so that direct calls too name the weights, keep the shapes and set `built`."""
+
+    @functools.wraps(build)
+    def wrapped(self, *args, **kwargs):
+        with name_scope(self.name, owner=self), dtypes.autocast(None):
+            build(self, *args, **kwargs)
+        bound = inspect.signature(build).bind(self, *args, **kwargs)
+        self._built_with = {k: v for k, v in list(bound.arguments.items())[1:]}
+        self.built = True
+
+    return wrapped
+
+
+class _Identities:
+    """Membership by identity, since `==` on Variables compares values."""
+
+    def __init__(self, items):
+        self.ids = {id(item) for item in items}
+
+    def __contains__(self, item):
+        return id(item) in self.ids
+
+
+class _Signature:
+    """A method's signature without `self`, read once."""
+
+    def __init__(self, function):
+        signature = inspect.signature(function)
+        self.parameters = dict(list(signature.parameters.items())[1:])
+        self.bind = inspect.Signature(list(self.parameters.values())).bind
+        self.text = str(signature).replace("(self, ", "(").replace("(self)", "()")
+        kinds = [p.kind for p in self.parameters.values()]
+        self.takes_any = inspect.Parameter.VAR_KEYWORD in kinds
+
+
+@functools.lru_cache(maxsize=4096)
+def _signature_of(function):
+    return _Signature(function)
+
+
+def _signature(cls, method):
+    return _signature_of(getattr(cls, method))
+
+
+def _tensor_arguments(bound):
+    """Arguments that are, or hold nothing but, tensors."""
+    found = {}
+    for name, value in bound.arguments.items():
+        if name in ("mask", "training") or name.endswith("_mask"):
+            continue
+        kind = bound.signature.parameters[name].kind
+        if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue
+        leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, Variable))
+        if leaves and all(_is_tensor(leaf) for leaf in leaves):
+            found[name] = value
+    return found
+
+
+def _is_tensor(x):
+    return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable)
+
+
+def _known(shape):
+    """A shape whose symbolic sizes are `None`."""
+    return tuple(n if isinstance(n, int) else None for n in shape)
+
+
+def _map_shapes(function, shapes):
+    if shapes is None:
+        return None
+    if isinstance(shapes, dict):
+        return {k: _map_shapes(function, s) for k, s in shapes.items()}
+    if shapes and isinstance(shapes[0], list | tuple | dict):
+        return type(shapes)(_map_shapes(function, s) for s in shapes)
+    return function(tuple(shapes))
+
+
+def _tuples(shape):
+    """Shapes from a file, lists in JSON, as tuples."""
+    return _map_shapes(tuple, shape)
+
+
+def _bare(x):
+    return x.value if isinstance(x, Variable) else x
+
+
+def _watch_for_nan(path, outputs):
+    for y in jax.tree.leaves(outputs):
+        if dtypes.is_float(y.dtype):
+            nan_flags.append({path: jnp.isnan(y).any()})
+
+
+def _say_where(error, layer, tensors):
+    shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
+    note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
+    with contextlib.suppress(AttributeError, TypeError):
+        error.add_note(note)

@@ -1,0 +1,336 @@
+"""Layers that combine several inputs into one, and the same as functions."""
+
+import jax.numpy as jnp
+
+from kerasish.core.errors import bad_argument
+from kerasish.layers.layer import Layer
+from kerasish.ops import nn
+
+
+class Merge(Layer):
+    """Base of layers that combine a list of arrays entry by entry.
+
+    Shapes broadcast, after the batch axis: an input of lower rank gets axes of size 1 behind it.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        self._check_list(input_shape)
+        batches = {shape[0] for shape in input_shape if shape} - {None}
+        if len(batches) > 1:
+            raise bad_argument(self, "inputs", "of one batch size", input_shape)
+        longest = max(map(len, input_shape))
+        for sizes in zip(*(_with_rank(shape, longest) for shape in input_shape), strict=True):
+            if len(set(sizes) - {None, 1}) > 1:
+                raise bad_argument(self, "inputs", "of shapes that broadcast together", input_shape)
+
+    def _check_list(self, shapes, count=None):
+        fits = isinstance(shapes, list | tuple) and shapes and isinstance(shapes[0], list | tuple)
+        if not fits or count not in (None, len(shapes)):
+            wanted = f"a list of {count} arrays" if count else "a list of arrays"
+            raise bad_argument(self, "inputs", wanted, f"shape {shapes}")
+
+    def call(self, inputs):
+        return self.combine(self._of_one_rank(inputs))
+
+    def _of_one_rank(self, inputs):
+        rank = max(x.ndim for x in inputs)
+        return [jnp.reshape(x, _with_rank(x.shape, rank)) for x in inputs]
+
+    def combine(self, inputs):
+        """Combine arrays of equal rank. Overridden by each layer."""
+        raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
+
+    def compute_mask(self, inputs, previous_mask=None):
+        masks = _masks(self, inputs, previous_mask)
+        if any(mask is None for mask in masks):
+            return None
+        merged = masks[0]
+        for mask in masks[1:]:
+            merged = jnp.logical_or(merged, mask)
+        return merged
+
+
+def _with_rank(shape, rank):
+    return (*shape[:1], *(1,) * (rank - len(shape)), *shape[1:])
+
+
+def _masks(layer, inputs, masks):
+    if masks is None:
+        return [None] * len(inputs)
+    if not isinstance(masks, list | tuple) or len(masks) != len(inputs):
+        raise bad_argument(layer, "mask", f"a list of {len(inputs)} masks", masks)
+    return list(masks)
+
+
+class Add(Merge):
+    """Sum of all inputs.
+
+    Shapes:
+        List of arrays that broadcast -> one array.
+
+    Example:
+        >>> Add()([np.ones((1, 2)), np.ones((1, 2))])
+        Array([[2., 2.]], dtype=float32)
+    """
+
+    def combine(self, inputs):
+        total = inputs[0]
+        for x in inputs[1:]:
+            total = total + x
+        return total
+
+
+class Subtract(Merge):
+    """First of two inputs minus the second.
+
+    Shapes:
+        List of two arrays that broadcast -> one array.
+
+    Example:
+        >>> Subtract()([np.ones((1, 2)), np.ones((1, 2))])
+        Array([[0., 0.]], dtype=float32)
+    """
+
+    def build(self, input_shape):
+        self._check_list(input_shape, 2)
+        super().build(input_shape)
+
+    def combine(self, inputs):
+        return inputs[0] - inputs[1]
+
+
+class Multiply(Merge):
+    """Product of all inputs.
+
+    Shapes:
+        List of arrays that broadcast -> one array.
+
+    Example:
+        >>> Multiply()([np.full((1, 2), 2.0), np.full((1, 2), 3.0)])
+        Array([[6., 6.]], dtype=float32)
+    """
+
+    def combine(self, inputs):
+        product = inputs[0]
+        for x in inputs[1:]:
+            product = product * x
+        return product
+
+
+class Average(Add):
+    """Mean of all inputs.
+
+    Shapes:
+        List of arrays that broadcast -> one array.
+
+    Example:
+        >>> Average()([np.ones((1, 2)), np.zeros((1, 2))])
+        Array([[0.5, 0.5]], dtype=float32)
+    """
+
+    def combine(self, inputs):
+        return super().combine(inputs) / len(inputs)
+
+
+class _Extreme(Merge):
+    """Base of `Maximum` and `Minimum`, where masked-out entries do not take part."""
+
+    choose = staticmethod(jnp.maximum)
+
+    def call(self, inputs, mask=None):
+        inputs = self._of_one_rank(inputs)
+        chosen, counts = inputs[0], None
+        for i, (x, m) in enumerate(zip(inputs, _masks(self, inputs, mask), strict=True)):
+            m = None if m is None else jnp.broadcast_to(m[..., None], x.shape)
+            if i == 0:
+                counts = m
+                continue
+            x = x if m is None else jnp.where(m, x, chosen)
+            chosen = chosen if counts is None else jnp.where(counts, chosen, x)
+            counts = None if m is None or counts is None else m | counts
+            chosen = self.choose(chosen, x)
+        return chosen
+
+
+class Maximum(_Extreme):
+    """Greatest of all inputs, entry by entry.
+
+    Shapes:
+        List of arrays that broadcast -> one array.
+
+    Example:
+        >>> Maximum()([np.array([[1.0, 4.0]]), np.array([[3.0, 2.0]])])
+        Array([[3., 4.]], dtype=float32)
+    """
+
+
+class Minimum(_Extreme):
+    """Least of all inputs, entry by entry.
+
+    Shapes:
+        List of arrays that broadcast -> one array.
+
+    Example:
+        >>> Minimum()([np.array([[1.0, 4.0]]), np.array([[3.0, 2.0]])])
+        Array([[1., 2.]], dtype=float32)
+    """
+
+    choose = staticmethod(jnp.minimum)
+
+
+class Concatenate(Merge):
+    """All inputs one after the other along an axis.
+
+    Args:
+        axis: The axis; the inputs agree in all others.
+
+    Shapes:
+        List of `(batch, ..., n_i)` -> `(batch, ..., sum of n_i)` for `axis=-1`.
+
+    Example:
+        >>> Concatenate()([np.ones((1, 2)), np.zeros((1, 1))])
+        Array([[1., 1., 0.]], dtype=float32)
+    """
+
+    def __init__(self, axis=-1, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def build(self, input_shape):
+        self._check_list(input_shape)
+        rank = len(input_shape[0])
+        wanted = f"of equal shapes but for axis {self.axis}"
+        if any(len(shape) != rank for shape in input_shape) or not -rank <= self.axis < rank:
+            raise bad_argument(self, "inputs", wanted, input_shape)
+        for axis, sizes in enumerate(zip(*input_shape, strict=True)):
+            if axis != self.axis % rank and len(set(sizes) - {None}) > 1:
+                raise bad_argument(self, "inputs", wanted, input_shape)
+
+    def call(self, inputs):
+        return jnp.concatenate(inputs, axis=self.axis)
+
+    def compute_mask(self, inputs, previous_mask=None):
+        masks = _masks(self, inputs, previous_mask)
+        if all(mask is None for mask in masks):
+            return None
+        full = [_like(mask, x) for mask, x in zip(masks, inputs, strict=True)]
+        return jnp.any(jnp.concatenate(full, axis=self.axis), axis=-1)
+
+
+def _like(mask, x):
+    """A mask of the shape of `x`."""
+    if mask is None:
+        return jnp.ones(x.shape, bool)
+    return jnp.broadcast_to(mask[..., None], x.shape) if mask.ndim < x.ndim else mask
+
+
+class Dot(Merge):
+    """Sum of the products of two inputs along an axis of each, sample by sample.
+
+    Args:
+        axes: The axis of both, or a pair of axes; not the batch axis.
+        normalize: Whether to make vectors along the axes of length 1 first, which gives the
+            cosine of the angle between them.
+
+    Shapes:
+        `(batch, a, n)` and `(batch, n, b)` -> `(batch, a, b)` for `axes=(2, 1)`;
+        `(batch, n)` twice -> `(batch, 1)` for `axes=1`.
+
+    Example:
+        >>> Dot(axes=1)([np.ones((2, 3)), np.ones((2, 3))])
+        Array([[3.],
+               [3.]], dtype=float32)
+    """
+
+    def __init__(self, axes, normalize=False, **kwargs):
+        super().__init__(**kwargs)
+        pair = [axes, axes] if isinstance(axes, int) else axes
+        if not isinstance(pair, list | tuple) or [type(a) for a in pair] != [int, int]:
+            raise bad_argument(self, "axes", "an integer or two", axes)
+        self.axes = axes
+        self.normalize = normalize
+
+    def build(self, input_shape):
+        self._check_list(input_shape, 2)
+        first, second = input_shape
+        a, b = self._axes(len(first), len(second))
+        sizes = {first[a], second[b]} - {None}
+        if len(sizes) > 1:
+            raise bad_argument(self, "inputs", f"of equal size in axes {(a, b)}", input_shape)
+
+    def _axes(self, *ranks):
+        pair = [self.axes] * 2 if isinstance(self.axes, int) else self.axes
+        found = [
+            axis % rank if -rank <= axis < rank else 0
+            for axis, rank in zip(pair, ranks, strict=True)
+        ]
+        if 0 in found:
+            wanted = f"axes behind the batch axis, for inputs of ranks {ranks}"
+            raise bad_argument(self, "axes", wanted, self.axes)
+        return found
+
+    def call(self, inputs):
+        x, y = inputs
+        a, b = self._axes(x.ndim, y.ndim)
+        if self.normalize:
+            x, y = nn.normalize(x, axis=a), nn.normalize(y, axis=b)
+        result = _batch_dot(x, y, a, b)
+        return result[:, None] if result.ndim == 1 else result
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+
+def _batch_dot(x, y, a, b):
+    names = "abcdefghijklmnopqrstuvwxyz"
+    of_x = list(names[: x.ndim])
+    of_y = ["a", *names[x.ndim : x.ndim + y.ndim - 1]]
+    of_y[b] = of_x[a]
+    kept = [n for i, n in enumerate(of_x) if i != a] + [
+        n for i, n in enumerate(of_y) if i not in (0, b)
+    ]
+    return jnp.einsum(f"{''.join(of_x)},{''.join(of_y)}->{''.join(kept)}", x, y)
+
+
+def add(inputs, **kwargs):
+    """Sum of the arrays of a list: see `Add`."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs, **kwargs):
+    """First of two arrays minus the second: see `Subtract`."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs, **kwargs):
+    """Product of the arrays of a list: see `Multiply`."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs, **kwargs):
+    """Mean of the arrays of a list: see `Average`."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs, **kwargs):
+    """Greatest of the arrays of a list: see `Maximum`."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs, **kwargs):
+    """Least of the arrays of a list: see `Minimum`."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs, axis=-1, **kwargs):
+    """The arrays of a list one after the other: see `Concatenate`."""
+    return Concatenate(axis=axis, **kwargs)(inputs)
+
+
+def dot(inputs, axes=-1, **kwargs):
+    """Sums of products of two arrays: see `Dot`."""
+    return Dot(axes=axes, **kwargs)(inputs)

@@ -1,0 +1,280 @@
+"""Layers that bring values to a common mean and scale."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight
+from kerasish.layers.input_spec import InputSpec
+from kerasish.layers.layer import Layer
+
+
+def at_least_float32(x) -> jax.Array:
+    """16-bit floats as float32: their range is too small for sums of squares."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def as_axes(layer, axis):
+    """An axis as it is, or several as a list."""
+    if isinstance(axis, list | tuple):
+        return list(axis)
+    if not isinstance(axis, int):
+        raise bad_argument(layer, "axis", "an integer or a list of integers", axis)
+    return axis
+
+
+def positive_axes(axis, rank: int) -> list[int]:
+    """One or more axes, counted from the front and in order."""
+    axes = axis if isinstance(axis, list) else [axis]
+    return sorted(a % rank for a in axes)
+
+
+class BatchNormalization(Layer):
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel.
+
+    Mean and variance are those of the batch when training, and their moving averages otherwise,
+    and when the layer is frozen (`trainable=False`). A batch that is split over devices by a
+    mesh is normalized as a whole.
+
+    Args:
+        axis: Axis of the channels.
+        momentum: Part of the old average kept at each step, from 0 to 1.
+        epsilon: Added to the variance.
+        center: Whether to add a trainable `beta`.
+        scale: Whether to multiply by a trainable `gamma`.
+        beta_initializer: Initializer of `beta`.
+        gamma_initializer: Initializer of `gamma`.
+        moving_mean_initializer: Initializer of the moving average of the mean.
+        moving_variance_initializer: Initializer of the moving average of the variance.
+        beta_regularizer: Regularizer of `beta`.
+        gamma_regularizer: Regularizer of `gamma`.
+        beta_constraint: Constraint on `beta`.
+        gamma_constraint: Constraint on `gamma`.
+        renorm: Whether to correct the batch's mean and variance towards the moving ones, for
+            small batches.
+        renorm_clipping: Bounds of the correction: any of `rmin`, `rmax`, `dmax`.
+        renorm_momentum: `momentum` of the averages that the correction goes by.
+        synchronized: Kept for Keras' sake: statistics are always of the whole batch.
+
+    Shapes:
+        Any, and a mask without the last axis, which takes entries out of the statistics -> the
+        same.
+
+    References:
+        Ioffe and Szegedy, 2015, "Batch Normalization: Accelerating Deep Network Training by
+        Reducing Internal Covariate Shift"; Ioffe, 2017, "Batch Renormalization".
+
+    Example:
+        >>> layer = BatchNormalization(epsilon=0.0)
+        >>> layer(np.array([[1.0], [3.0]]), training=True).ravel()
+        Array([-1.,  1.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.axis = int(axis)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.center = center
+        self.scale = scale
+        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        keep_weight_rules(self, "moving_mean", moving_mean_initializer)
+        keep_weight_rules(self, "moving_variance", moving_variance_initializer)
+        self.renorm = renorm
+        self.renorm_clipping = _check_clipping(self, renorm_clipping) if renorm else renorm_clipping
+        self.renorm_momentum = renorm_momentum
+        self.synchronized = synchronized
+        self.supports_masking = True
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+
+    def build(self, input_shape):
+        size = known_size(self, input_shape, self.axis)
+        if self.scale:
+            self.gamma = make_weight(self, "gamma", (size,), autocast=False)
+        if self.center:
+            self.beta = make_weight(self, "beta", (size,), autocast=False)
+        statistic = {"trainable": False, "autocast": False}
+        self.moving_mean = make_weight(self, "moving_mean", (size,), **statistic)
+        self.moving_variance = make_weight(self, "moving_variance", (size,), **statistic)
+        if self.renorm:
+            for name in ("moving_stddev", "renorm_mean", "renorm_stddev"):
+                source = self.moving_mean if name == "renorm_mean" else self.moving_variance
+                value = np.asarray(source.read())
+                value = value if name == "renorm_mean" else np.sqrt(value)
+                setattr(self, name, self.add_weight((size,), _constant(value), name, **statistic))
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def call(self, inputs, training=None, mask=None):
+        if mask is not None and mask.ndim != inputs.ndim - 1:
+            raise bad_argument(self, "mask", f"of rank {inputs.ndim - 1}", mask.shape)
+        x = at_least_float32(inputs)
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        gamma = self.gamma.value if self.scale else 1.0
+        beta = self.beta.value if self.center else 0.0
+        if training and self.trainable:
+            mean, variance = _moments(x, self.axis, mask)
+            if self.renorm:
+                r, d = self._correction(mean, variance)
+                gamma, beta = gamma * r, beta + gamma * d
+                self._update_renorm(mean, variance)
+            else:
+                _move(self.moving_mean, mean, self.momentum)
+                _move(self.moving_variance, variance, self.momentum)
+        factor = gamma * jax.lax.rsqrt(variance.astype(x.dtype) + self.epsilon)
+        shift = beta - mean.astype(x.dtype) * factor
+        shape = [1] * x.ndim
+        shape[self.axis] = -1
+        y = x * jnp.reshape(factor, shape) + jnp.reshape(shift, shape)
+        return y.astype(self.compute_dtype)
+
+    def _correction(self, mean, variance):
+        """Factor and shift from the batch's mean and deviation to the moving ones."""
+        least = np.sqrt(self.epsilon)
+        moving = jnp.maximum(self.renorm_stddev.value, least)
+        bounds = self.renorm_clipping
+        r = jnp.clip(
+            jnp.sqrt(variance + self.epsilon) / moving, bounds.get("rmin"), bounds.get("rmax")
+        )
+        d = (mean - self.renorm_mean.value) / moving
+        if bounds.get("dmax") is not None:
+            d = jnp.clip(d, -bounds["dmax"], bounds["dmax"])
+        return jax.lax.stop_gradient(r), jax.lax.stop_gradient(d)
+
+    def _update_renorm(self, mean, variance):
+        deviation = jnp.sqrt(variance + self.epsilon)
+        _move(self.renorm_mean, mean, self.renorm_momentum)
+        _move(self.renorm_stddev, deviation, self.renorm_momentum)
+        _move(self.moving_mean, mean, self.momentum)
+        moved = _move(self.moving_stddev, deviation, self.momentum)
+        self.moving_variance.assign(jax.nn.relu(moved * moved - self.epsilon))
+
+
+def _check_clipping(layer, clipping):
+    clipping = dict(clipping or {})
+    low, high, shift = (clipping.get(key) for key in ("rmin", "rmax", "dmax"))
+    wrong = set(clipping) - {"rmin", "rmax", "dmax"} or (shift is not None and shift < 0)
+    if wrong or (None not in (low, high) and high < low):
+        wanted = "a dict with some of rmin, rmax (at least rmin) and dmax (at least 0)"
+        raise bad_argument(layer, "renorm_clipping", wanted, clipping)
+    return clipping
+
+
+def _constant(value):
+    return lambda shape, dtype: value.astype(dtype)
+
+
+def _move(average, value, momentum):
+    return average.assign(average.value * momentum + value * (1.0 - momentum))
+
+
+def _moments(x, axis, mask):
+    axes = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+    if mask is None:
+        return jnp.mean(x, axes), jnp.var(x, axes)
+    counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)
+    total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + settings.epsilon()
+    mean = jnp.sum(jnp.where(counts, x, 0), axes, keepdims=True) / total
+    variance = jnp.sum(jnp.where(counts, jnp.square(x - mean), 0), axes, keepdims=True) / total
+    return jnp.ravel(mean), jnp.ravel(variance)
+
+
+class LayerNormalization(Layer):
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta` over some axes of each sample.
+
+    Args:
+        axis: Axis or axes to normalize over; `gamma` and `beta` have their sizes.
+        epsilon: Added to the variance.
+        center: Whether to add a trainable `beta`.
+        scale: Whether to multiply by a trainable `gamma`.
+        beta_initializer: Initializer of `beta`.
+        gamma_initializer: Initializer of `gamma`.
+        beta_regularizer: Regularizer of `beta`.
+        gamma_regularizer: Regularizer of `gamma`.
+        beta_constraint: Constraint on `beta`.
+        gamma_constraint: Constraint on `gamma`.
+
+    Shapes:
+        Any -> the same.
+
+    References:
+        Ba, Kiros and Hinton, 2016, "Layer Normalization".
+
+    Example:
+        >>> LayerNormalization(epsilon=0.0)(np.array([[1.0, 3.0]]))
+        Array([[-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
+        # An old switch of Keras' that its configs still carry.
+        if kwargs.pop("rms_scaling", False):
+            raise bad_argument(
+                "LayerNormalization", "rms_scaling", "False", True, "Use `RMSNormalization`."
+            )
+        super().__init__(**kwargs)
+        self.axis = as_axes(self, axis)
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        self.supports_masking = True
+        self.autocast = False
+
+    def build(self, input_shape):
+        axes = positive_axes(self.axis, len(input_shape))
+        sizes = [known_size(self, input_shape, axis) for axis in axes]
+        self.gamma = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
+        self.beta = make_weight(self, "beta", sizes, autocast=False) if self.center else None
+
+    def call(self, inputs):
+        x = at_least_float32(inputs)
+        axes = positive_axes(self.axis, x.ndim)
+        mean = jnp.mean(x, axes, keepdims=True)
+        variance = jnp.var(x, axes, keepdims=True)
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        factor = jax.lax.rsqrt(variance + self.epsilon)
+        if self.scale:
+            factor = factor * jnp.reshape(self.gamma.value, shape)
+        shift = -mean * factor
+        if self.center:
+            shift = shift + jnp.reshape(self.beta.value, shape)
+        return (x * factor + shift).astype(self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "rms_scaling": False}

@@ -1,0 +1,52 @@
+"""Labels and probabilities: what the cross-entropies share, and checks of labels."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+
+
+def smooth(y_true, amount: float, classes: int) -> jax.Array:
+    """Draw labels to the uniform distribution: by nothing (0) up to all the way (1)."""
+    return y_true * (1.0 - amount) + amount / classes if amount else y_true
+
+
+def clip_probabilities(p) -> jax.Array:
+    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
+    return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
+
+
+def label_kind(y_true_shape: tuple, y_pred_shape: tuple) -> str:
+    """What the labels are by the shapes: `"binary"`, `"sparse"` or `"categorical"`."""
+    if y_pred_shape[-1] == 1:
+        return "binary"
+    fewer = len(y_true_shape) < len(y_pred_shape)
+    return "sparse" if fewer or y_true_shape[-1] == 1 else "categorical"
+
+
+def check_sparse_labels(y: Any, classes: int, who: str, ignore_class: int | None = None) -> None:
+    """Raise a `ValueError` unless all labels are class numbers from 0 to `classes - 1`.
+
+    Compiled code cannot complain, so this is for arrays in memory, before training.
+
+    Args:
+        y: Labels, of any shape.
+        classes: Number of classes.
+        who: Whom the error names.
+        ignore_class: A number allowed besides.
+    """
+    y = np.asarray(y)
+    good = (y >= 0) & (y < classes) & (y == np.floor(y))
+    if ignore_class is not None:
+        good |= y == ignore_class
+    if good.all():
+        return
+    at = np.unravel_index(np.argmin(good), y.shape)
+    where = ", ".join(str(int(i)) for i in at)
+    wanted = f"whole class numbers from 0 to {classes - 1}"
+    hint = f"Found at index ({where}); the output has {classes} classes."
+    raise bad_argument(who, "y", wanted, y[at].item(), hint)

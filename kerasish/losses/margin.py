@@ -1,0 +1,102 @@
+"""Hinge losses: nothing to pay once the right answer wins by a margin of 1."""
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.losses.loss import Loss, align
+
+
+def hinge(y_true, y_pred) -> jax.Array:
+    """Mean of `max(0, 1 - y_true * y_pred)` over the last axis.
+
+    Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
+
+    Shapes:
+        Two of `(batch, ..., d)` -> `(batch, ...)`.
+    """
+    y_true, y_pred = align(y_true, y_pred, "hinge")
+    return jnp.mean(_shortfall(y_true, y_pred), axis=-1)
+
+
+def squared_hinge(y_true, y_pred) -> jax.Array:
+    """Mean of `max(0, 1 - y_true * y_pred) ** 2` over the last axis.
+
+    Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
+
+    Shapes:
+        Two of `(batch, ..., d)` -> `(batch, ...)`.
+    """
+    y_true, y_pred = align(y_true, y_pred, "squared_hinge")
+    return jnp.mean(jnp.square(_shortfall(y_true, y_pred)), axis=-1)
+
+
+def categorical_hinge(y_true, y_pred) -> jax.Array:
+    """`max(0, 1 + best wrong score - right score)`, the classes on the last axis.
+
+    Shapes:
+        One-hot labels and scores `(batch, ..., classes)` -> `(batch, ...)`.
+    """
+    y_true, y_pred = align(y_true, y_pred, "categorical_hinge")
+    right = jnp.sum(y_true * y_pred, axis=-1)
+    wrong = jnp.max((1.0 - y_true) * y_pred, axis=-1)
+    return jnp.maximum(wrong - right + 1.0, 0.0)
+
+
+def _shortfall(y_true, y_pred):
+    binary = jnp.all((y_true == 0) | (y_true == 1))
+    y_true = jnp.where(binary, 2.0 * y_true - 1.0, y_true)
+    return jnp.maximum(1.0 - y_true * y_pred, 0.0)
+
+
+class Hinge(Loss):
+    """`hinge` reduced over the batch.
+
+    Args:
+        reduction, name, dtype: As in `Loss`.
+
+    Example:
+        >>> float(Hinge()([[-1.0, 1.0]], [[0.5, 2.0]]))
+        0.75
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="hinge", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true, y_pred):
+        return hinge(y_true, y_pred)
+
+
+class SquaredHinge(Loss):
+    """`squared_hinge` reduced over the batch.
+
+    Args:
+        reduction, name, dtype: As in `Loss`.
+
+    Example:
+        >>> float(SquaredHinge()([[-1.0, 1.0]], [[0.5, 2.0]]))
+        1.125
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="squared_hinge", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true, y_pred):
+        return squared_hinge(y_true, y_pred)
+
+
+class CategoricalHinge(Loss):
+    """`categorical_hinge` reduced over the batch.
+
+    Args:
+        reduction, name, dtype: As in `Loss`.
+
+    Example:
+        >>> float(CategoricalHinge()([[0.0, 1.0]], [[0.5, 1.0]]))
+        0.5
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="categorical_hinge", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true, y_pred):
+        return categorical_hinge(y_true, y_pred)

@@ -1,0 +1,71 @@
+"""Losses between distributions and for counts."""
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.core import settings
+from kerasish.losses.loss import Loss, align
+
+
+def kl_divergence(y_true, y_pred) -> jax.Array:
+    """Sum of `y_true * log(y_true / y_pred)` over the last axis, in nats.
+
+    Probabilities are clipped to `epsilon()` and 1.
+
+    Shapes:
+        Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    References:
+        Kullback and Leibler, 1951, "On Information and Sufficiency".
+    """
+    y_true, y_pred = align(y_true, y_pred, "kl_divergence")
+    y_true, y_pred = (jnp.clip(y, settings.epsilon(), 1) for y in (y_true, y_pred))
+    return jnp.sum(y_true * jnp.log(y_true / y_pred), axis=-1)
+
+
+def poisson(y_true, y_pred) -> jax.Array:
+    """Mean of `y_pred - y_true * log(y_pred)` over the last axis.
+
+    Minus the log-likelihood of counts `y_true` under rates `y_pred`, up to a constant.
+
+    Shapes:
+        Two of `(batch, ..., d)` -> `(batch, ...)`.
+    """
+    y_true, y_pred = align(y_true, y_pred, "poisson")
+    return jnp.mean(y_pred - y_true * jnp.log(y_pred + settings.epsilon()), axis=-1)
+
+
+class KLDivergence(Loss):
+    """`kl_divergence` reduced over the batch.
+
+    Args:
+        reduction, name, dtype: As in `Loss`.
+
+    Example:
+        >>> round(float(KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]])), 4)
+        0.1438
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="kl_divergence", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true, y_pred):
+        return kl_divergence(y_true, y_pred)
+
+
+class Poisson(Loss):
+    """`poisson` reduced over the batch.
+
+    Args:
+        reduction, name, dtype: As in `Loss`.
+
+    Example:
+        >>> round(float(Poisson()([[2.0]], [[1.0]])), 4)
+        1.0
+    """
+
+    def __init__(self, reduction="sum_over_batch_size", name="poisson", dtype=None):
+        super().__init__(name, reduction, dtype)
+
+    def call(self, y_true, y_pred):
+        return poisson(y_true, y_pred)

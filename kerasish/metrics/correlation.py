@@ -1,0 +1,87 @@
+"""Metrics of how predictions move with targets."""
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.core import settings
+from kerasish.losses.loss import align
+from kerasish.metrics.average import MeanMetricWrapper
+
+
+def pearson_correlation(y_true, y_pred, axis: int = -1) -> jax.Array:
+    """Correlation of targets and predictions along an axis: from -1 to 1, NaN for constants.
+
+    Shapes:
+        Two of `(batch, ..., d)` -> `(batch, ...)`, without `axis`.
+
+    References:
+        Pearson, 1895, "Notes on Regression and Inheritance in the Case of Two Parents".
+    """
+    scores = [_standard(y, axis) for y in align(y_true, y_pred, "pearson_correlation")]
+    return jnp.mean(scores[0] * scores[1], axis=axis)
+
+
+def _standard(y, axis):
+    y = y - jnp.mean(y, axis=axis, keepdims=True)
+    return y / jnp.std(y, axis=axis, keepdims=True)
+
+
+def concordance_correlation(y_true, y_pred, axis: int = -1) -> jax.Array:
+    """Agreement of predictions with targets along an axis: from -1 to 1, which is equality.
+
+    Shapes:
+        Two of `(batch, ..., d)` -> `(batch, ...)`, without `axis`.
+
+    References:
+        Lin, 1989, "A Concordance Correlation Coefficient to Evaluate Reproducibility".
+    """
+    y_true, y_pred = align(y_true, y_pred, "concordance_correlation")
+    mean_true, mean_pred = (jnp.mean(y, axis=axis, keepdims=True) for y in (y_true, y_pred))
+    spread = jnp.var(y_true, axis=axis) + jnp.var(y_pred, axis=axis)
+    shift = jnp.squeeze(jnp.square(mean_true - mean_pred), axis)
+    together = jnp.mean((y_true - mean_true) * (y_pred - mean_pred), axis=axis)
+    return 2 * together / (spread + shift + settings.epsilon())
+
+
+class PearsonCorrelation(MeanMetricWrapper):
+    """Mean correlation of each sample's targets and predictions.
+
+    Args:
+        name: Key of the result in the logs.
+        dtype: As in `Metric`.
+        axis: The axis to correlate along; 0 for a batch of single numbers, which must then be
+            the whole set.
+
+    Example:
+        >>> metric = PearsonCorrelation(axis=0)
+        >>> round(float(metric([0.0, 1.0, 0.5], [0.1, 0.9, 1.0])), 4)
+        0.8108
+    """
+
+    _direction = "up"
+
+    def __init__(self, name="pearson_correlation", dtype=None, axis=-1):
+        super().__init__(pearson_correlation, name, dtype, axis=axis)
+        self.axis = axis
+
+
+class ConcordanceCorrelation(MeanMetricWrapper):
+    """Mean agreement of each sample's predictions with its targets.
+
+    Args:
+        name: Key of the result in the logs.
+        dtype: As in `Metric`.
+        axis: The axis to compare along; 0 for a batch of single numbers, which must then be the
+            whole set.
+
+    Example:
+        >>> metric = ConcordanceCorrelation(axis=0)
+        >>> round(float(metric([0.0, 1.0, 0.5], [0.1, 0.9, 1.0])), 4)
+        0.7588
+    """
+
+    _direction = "up"
+
+    def __init__(self, name="concordance_correlation", dtype=None, axis=-1):
+        super().__init__(concordance_correlation, name, dtype, axis=axis)
+        self.axis = axis

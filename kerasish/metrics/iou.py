@@ -1,0 +1,217 @@
+"""Intersection over union: overlap of predicted and true regions, by class."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import dtypes, settings
+from kerasish.core.errors import bad_argument
+from kerasish.metrics.metric import Metric
+
+
+class IoU(Metric):
+    """Mean over some classes of `|overlap| / |union|` of where each is and is predicted.
+
+    Keeps the matrix that counts pairs of true and predicted class. Classes that neither occur nor
+    are predicted do not count.
+
+    Args:
+        num_classes: Number of classes.
+        target_class_ids: The classes to average over.
+        name: Key of the result in the logs.
+        dtype: What to count in. `None` is int32, which takes whole weights only.
+        ignore_class: True class whose entries do not count.
+        sparse_y_true: Whether labels are class numbers, not one-hot.
+        sparse_y_pred: Whether predictions are class numbers, not scores.
+        axis: The axis of the classes where there is one.
+
+    Example:
+        >>> float(IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1]))
+        0.333333...
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self,
+        num_classes,
+        target_class_ids,
+        name=None,
+        dtype=None,
+        ignore_class=None,
+        sparse_y_true=True,
+        sparse_y_pred=True,
+        axis=-1,
+    ):
+        super().__init__(dtype or "int32", name)
+        wanted = f"class numbers from 0 to {num_classes - 1}"
+        if not all(0 <= n < num_classes for n in target_class_ids):
+            raise bad_argument(self, "target_class_ids", wanted, list(target_class_ids))
+        self.num_classes = num_classes
+        self.target_class_ids = list(target_class_ids)
+        self.ignore_class = ignore_class
+        self.sparse_y_true = sparse_y_true
+        self.sparse_y_pred = sparse_y_pred
+        self.axis = axis
+        shape = (num_classes, num_classes)
+        self.total_cm = self.add_variable(shape, dtype=self.dtype, name="total_confusion_matrix")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in a batch: labels, predictions, and a weight for each of them."""
+        y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
+        y_true = y_true if self.sparse_y_true else jnp.argmax(y_true, axis=self.axis)
+        y_pred = y_pred if self.sparse_y_pred else jnp.argmax(y_pred, axis=self.axis)
+        true, pred = (y.astype("int32").reshape(-1) for y in (y_true, y_pred))
+        classes = self.num_classes
+        valid = (true >= 0) & (true < classes) & (pred >= 0) & (pred < classes)
+        if self.ignore_class is not None:
+            valid = valid & (true != self.ignore_class)
+        weight = jnp.where(valid, self._weight(sample_weight, true), 0)
+        pair = jnp.where(valid, true * classes + pred, 0)
+        counts = jax.ops.segment_sum(weight, pair, classes * classes)
+        self.total_cm.assign_add(counts.reshape(classes, classes))
+
+    def _weight(self, sample_weight, labels):
+        given = np.asarray(1) if sample_weight is None else sample_weight
+        given = dtypes.to_array(given)
+        if dtypes.is_float(given.dtype) and not dtypes.is_float(self.dtype):
+            warnings.warn(
+                f"{self.name}: weights of {given.dtype} lose their fractions when counted in "
+                f"{self.dtype}. Pass `dtype='float32'`, or whole weights.",
+                stacklevel=3,
+            )
+        weight = given.astype(self.dtype)
+        weight = weight.reshape(-1) if weight.ndim > 1 else weight
+        return jnp.broadcast_to(weight, labels.shape)
+
+    def result(self) -> jax.Array:
+        """The mean so far; 0 before any."""
+        matrix = self.total_cm.value.astype("float32")
+        overlap = jnp.diag(matrix)
+        union = jnp.sum(matrix, axis=0) + jnp.sum(matrix, axis=1) - overlap
+        targets = np.array(self.target_class_ids)
+        overlap, union = overlap[targets], union[targets]
+        seen = union > 1e-9
+        ratio = jnp.where(seen, overlap / (union + settings.epsilon()), 0.0)
+        return jnp.sum(ratio) / (jnp.sum(seen) + settings.epsilon())
+
+
+class BinaryIoU(IoU):
+    """Mean of `|overlap| / |union|` for 0 and 1, predictions being scores.
+
+    Args:
+        target_class_ids: The classes to average over: 0, 1 or both.
+        threshold: What scores must reach to be 1.
+        name: Key of the result in the logs.
+        dtype: What to count in. `None` is int32, which takes whole weights only.
+
+    Example:
+        >>> float(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]))
+        0.333333...
+    """
+
+    def __init__(self, target_class_ids=(0, 1), threshold=0.5, name=None, dtype=None):
+        super().__init__(2, target_class_ids, name, dtype)
+        self.threshold = threshold
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in a batch: labels of 0 and 1, scores, and a weight for each of them."""
+        yes = dtypes.to_array(y_pred, "float32") >= self.threshold
+        super().update_state(y_true, yes, sample_weight)
+
+
+class MeanIoU(IoU):
+    """Mean over all classes of `|overlap| / |union|`.
+
+    Args:
+        num_classes: Number of classes.
+        name: Key of the result in the logs.
+        dtype: What to count in. `None` is int32, which takes whole weights only.
+        ignore_class: True class whose entries do not count.
+        sparse_y_true: Whether labels are class numbers, not one-hot.
+        sparse_y_pred: Whether predictions are class numbers, not scores.
+        axis: The axis of the classes where there is one.
+
+    Example:
+        >>> float(MeanIoU(num_classes=2)([0, 0, 1, 1], [0, 1, 0, 1]))
+        0.333333...
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        name=None,
+        dtype=None,
+        ignore_class=None,
+        sparse_y_true=True,
+        sparse_y_pred=True,
+        axis=-1,
+    ):
+        ids = range(num_classes)
+        super().__init__(
+            num_classes, ids, name, dtype, ignore_class, sparse_y_true, sparse_y_pred, axis
+        )
+
+
+class OneHotIoU(IoU):
+    """Mean over some classes of `|overlap| / |union|`, labels being one-hot.
+
+    Args:
+        num_classes: Number of classes.
+        target_class_ids: The classes to average over.
+        name: Key of the result in the logs.
+        dtype: What to count in. `None` is int32, which takes whole weights only.
+        ignore_class: True class whose entries do not count.
+        sparse_y_pred: Whether predictions are class numbers, not scores.
+        axis: The axis of the classes.
+
+    Example:
+        >>> metric = OneHotIoU(num_classes=2, target_class_ids=[1])
+        >>> float(metric([[1, 0], [0, 1]], [[0.6, 0.4], [0.3, 0.7]]))
+        0.99999...
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        target_class_ids,
+        name=None,
+        dtype=None,
+        ignore_class=None,
+        sparse_y_pred=False,
+        axis=-1,
+    ):
+        super().__init__(
+            num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
+        )
+
+
+class OneHotMeanIoU(MeanIoU):
+    """Mean over all classes of `|overlap| / |union|`, labels being one-hot.
+
+    Args:
+        num_classes: Number of classes.
+        name: Key of the result in the logs.
+        dtype: What to count in. `None` is int32, which takes whole weights only.
+        ignore_class: True class whose entries do not count.
+        sparse_y_pred: Whether predictions are class numbers, not scores.
+        axis: The axis of the classes.
+
+    Example:
+        >>> metric = OneHotMeanIoU(num_classes=2)
+        >>> float(metric([[1, 0], [1, 0]], [[0.6, 0.4], [0.3, 0.7]]))
+        0.25
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        name=None,
+        dtype=None,
+        ignore_class=None,
+        sparse_y_pred=False,
+        axis=-1,
+    ):
+        super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)

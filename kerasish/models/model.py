@@ -1,0 +1,217 @@
+"""`Model`: a layer that can be trained, saved and looked at."""
+
+import json
+from typing import Any
+
+from kerasish import saving
+from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.errors import did_you_mean
+from kerasish.core.names import auto_name
+from kerasish.core.symbolic import KerasTensor
+from kerasish.layers.layer import Layer
+from kerasish.models.graph import Function
+from kerasish.models.inputs import arrange_inputs
+from kerasish.models.summary import summarize
+from kerasish.training.trainer import Trainer
+
+
+class Model(Trainer, Layer):
+    """A layer with `fit`, `evaluate`, `predict`, `save` and `summary`.
+
+    Made in three ways: from symbolic tensors, `Model(inputs, outputs)`; by subclassing, with
+    layers made in `__init__` and used in `call`; or as a `Sequential`.
+
+    Args:
+        inputs: Symbolic tensors, from `keras.Input`, in any nest of lists, tuples and dicts.
+        outputs: Symbolic tensors computed from them, in any nest.
+        name: Name; made up if not given.
+
+    Example:
+        >>> from kerasish.layers import Dense, Input
+        >>> x = Input((3,))
+        >>> model = Model(x, Dense(2)(x))
+        >>> model.output_shape, model.count_params()
+        ((None, 2), 8)
+    """
+
+    def __new__(cls, *args, **kwargs):
+        is_graph = cls is Model and (_are_tensors(args) or "outputs" in kwargs)
+        return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
+
+    _graph_class: type  # `Functional`, set where that is defined
+
+    def __init__(self, inputs=None, outputs=None, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self._function: Function | None = None
+        if outputs is not None:
+            self._set_graph(inputs, outputs)
+
+    def _set_graph(self, inputs, outputs):
+        """Let `call` run the graph between symbolic tensors."""
+        self._function = Function(inputs, outputs, name=self.name)
+        self._graph_layers = [op for op in self._function.operations if isinstance(op, Layer)]
+        self.built = True
+
+    def _require_graph(self, what):
+        if self._function is None:
+            raise AttributeError(
+                f"Model {self.name!r} has no `{what}`: it was not made from symbolic inputs and outputs."
+            )
+        return self._function
+
+    def call(self, inputs, training=None, mask=None):
+        """Run the graph; subclasses without one override this."""
+        if self._function is None:
+            raise NotImplementedError(
+                f"Model {type(self).__name__} has no `call`: define `call(self, inputs)`, or make it "
+                "from symbolic `inputs` and `outputs`."
+            )
+        return self._function.run(arrange_inputs(self, inputs, mask))
+
+    # -- parts
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers directly inside."""
+        if self._function is not None:
+            own = {id(layer) for layer in self._graph_layers}
+            return self._graph_layers + [x for x in self._sublayers() if id(x) not in own]
+        return self._sublayers()
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that index of `layers`."""
+        if (name is None) == (index is None):
+            raise ValueError("get_layer: give either `name` or `index`.")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"get_layer: `index` must be below {len(layers)}; got {index}.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        names = [layer.name for layer in layers]
+        raise ValueError(
+            f"Model {self.name!r} has no layer {name!r}; it has {names}. {did_you_mean(name, names)}".rstrip()
+        )
+
+    @property
+    def operations(self) -> list:
+        """Layers and ops of the graph."""
+        return self._require_graph("operations").operations
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs, in order."""
+        return self._require_graph("inputs").inputs
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs, in order."""
+        return self._require_graph("outputs").outputs
+
+    @property
+    def input(self):
+        """The symbolic input, or the nest of them."""
+        return self._require_graph("input")._inputs_nest
+
+    @property
+    def output(self):
+        """The symbolic output, or the nest of them."""
+        return self._require_graph("output")._outputs_nest
+
+    @property
+    def input_shape(self):
+        """Shape of the input, or the nest of shapes."""
+        return _shapes(self.input)
+
+    @property
+    def output_shape(self):
+        """Shape of the output, or the nest of shapes."""
+        return _shapes(self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, in order."""
+        return [t.name for t in self.inputs]
+
+    @property
+    def output_names(self) -> list[str] | None:
+        """Names of the outputs, by which losses and metrics are given: those of the last layers."""
+        if self._function is None:
+            return None
+        return [t._keras_history.operation.name for t in self.outputs]
+
+    # -- looks
+
+    def summary(
+        self,
+        line_length=None,
+        positions=None,
+        print_fn=None,
+        expand_nested=False,
+        show_trainable=False,
+        layer_range=None,
+    ) -> None:
+        """Show a table of the layers: a text in the terminal, HTML in a notebook.
+
+        Args:
+            line_length: Width of the text in characters.
+            positions: Kept for Keras' sake: relative widths of the columns.
+            print_fn: Function that takes the text, instead of showing it.
+            expand_nested: Whether to list the layers of models inside.
+            show_trainable: Whether to add a column saying what is trained.
+            layer_range: Names (or patterns) of the first and last layer to list.
+        """
+        summarize(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
+
+    # -- files
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
+        """Save all of the model: architecture, weights, optimizer, as a `.keras` file."""
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
+        """Save the weights as a `.weights.h5` file."""
+        saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
+
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs) -> None:
+        """Load weights that `save_weights` or `save` wrote, here or in Keras 3."""
+        saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs) -> str:
+        """The architecture as JSON; `keras.models.model_from_json` reads it."""
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def get_config(self) -> dict:
+        """The arguments that make this model again, as plain data."""
+        config = super().get_config()
+        for name in ("inputs", "outputs"):
+            config.pop(name, None)
+        return config
+
+
+def _are_tensors(args):
+    return len(args) >= 1 and (len(args) >= 2 or _any_tensor(args[0]))
+
+
+def _any_tensor(x):
+    if isinstance(x, dict):
+        x = list(x.values())
+    if isinstance(x, list | tuple):
+        return any(map(_any_tensor, x))
+    return isinstance(x, KerasTensor)
+
+
+def _shapes(nest):
+    if isinstance(nest, dict):
+        return {k: _shapes(v) for k, v in nest.items()}
+    if isinstance(nest, list | tuple):
+        return [_shapes(v) for v in nest]
+    return nest.shape
+
+
+def model_from_json(json_string: str, custom_objects=None) -> Any:
+    """Make a model from what `model.to_json()` gave, with new weights."""
+    return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)

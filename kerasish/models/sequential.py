@@ -1,0 +1,166 @@
+"""Models that are a plain stack of layers."""
+
+from typing import Any
+
+import jax
+
+from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.symbolic import KerasTensor
+from kerasish.layers.input_layer import Input, InputLayer
+from kerasish.layers.layer import Layer
+from kerasish.models.functional import Functional
+from kerasish.models.graph import Function
+from kerasish.models.model import Model
+
+
+class Sequential(Model):
+    """Layers one after the other, each with one input and one output.
+
+    Args:
+        layers: The layers, in order. The first may be a `keras.Input`, which builds the model at
+            once; otherwise it is built when it first sees data.
+        trainable: Whether training changes it.
+        name: Name; made up if not given.
+
+    Example:
+        >>> from kerasish.layers import Dense
+        >>> model = Sequential([Input((8,)), Dense(30, "relu"), Dense(10)])
+        >>> model.output_shape
+        (None, 10)
+    """
+
+    def __init__(self, layers=None, trainable=True, name=None, **kwargs):
+        super().__init__(trainable=trainable, name=name, **kwargs)
+        self._stack: list[Layer] = []
+        if layers is None:
+            layers = []
+        for layer in layers if isinstance(layers, list | tuple) else [layers]:
+            self._append(layer)
+        self._try_to_build()
+
+    def add(self, layer, rebuild=True) -> None:
+        """Put a layer on top."""
+        self._append(layer)
+        if rebuild:
+            self._try_to_build()
+
+    def pop(self, rebuild=True) -> Layer:
+        """Take the top layer off, and return it."""
+        if not self._stack or (len(self._stack) == 1 and isinstance(self._stack[0], InputLayer)):
+            raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
+        layer = self._stack.pop()
+        self._unbuild()
+        if rebuild:
+            self._try_to_build()
+        return layer
+
+    def _append(self, layer):
+        if isinstance(layer, KerasTensor) and layer._keras_history is not None:
+            layer = layer._keras_history.operation
+        if not isinstance(layer, Layer):
+            hint = "Wrap a function in `keras.layers.Lambda`." if callable(layer) else ""
+            raise ValueError(
+                f"Sequential {self.name!r}: only layers can be added; got {layer!r} "
+                f"of type {type(layer).__name__}. {hint}".rstrip()
+            )
+        if isinstance(layer, InputLayer) and self._stack:
+            raise ValueError(
+                f"Sequential {self.name!r} already has layers: an Input must come first."
+            )
+        if any(layer.name == other.name for other in self._stack):
+            raise ValueError(
+                f"Sequential {self.name!r}: all layers need different names; {layer.name!r} is there already."
+            )
+        shape = layer._input_shape_arg
+        if not self._stack and shape is not None:
+            self._stack.append(InputLayer(batch_shape=shape, dtype=layer.compute_dtype))
+        self._stack.append(layer)
+        self._unbuild()
+
+    def _unbuild(self):
+        self._function, self.built, self._locked = None, False, False
+
+    def _try_to_build(self):
+        if len(self._stack) < 2 and not (self._stack and isinstance(self._stack[0], Model)):
+            return
+        first = self._stack[0]
+        if isinstance(first, InputLayer):
+            self.build(first.batch_shape)
+        elif isinstance(first, Model) and first._function is not None and len(first.inputs) == 1:
+            self.build(first.inputs[0].shape)
+
+    def build(self, input_shape=None) -> None:
+        """Build every layer for inputs of this shape (batch axis included)."""
+        if self.built:
+            return
+        if not self._stack:
+            raise ValueError(f"Sequential {self.name!r} has no layers yet; `add` some before building.")
+        if input_shape is None:
+            raise ValueError(f"Sequential {self.name!r}: `build` needs the input's shape.")
+        if isinstance(self._stack[0], InputLayer):
+            tensor = self._stack[0].output
+        else:
+            tensor = Input(batch_shape=tuple(input_shape), dtype=self._input_dtype())
+        x = tensor
+        for layer in self.layers:
+            x = layer(x)
+        self._function = Function(tensor, x, name=self.name)
+        self.built = True
+
+    def _ensure_built(self, tensors):
+        if not self.built and self._stack:
+            (x, *_) = jax.tree.leaves(tensors)
+            self.build((None, *x.shape[1:]))  # the next batch may have another size
+
+    def _input_dtype(self):
+        wanted = getattr(self.layers[0], "input_dtype", None)
+        return wanted or self.compute_dtype
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the input's."""
+        return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
+
+    def call(self, inputs, training=None, mask=None):
+        """Each layer in turn."""
+        if not self.built:
+            raise ValueError(f"Sequential {self.name!r} has no layers yet.")
+        return super().call(inputs, training=training, mask=mask)
+
+    _convert = Functional._convert
+
+    def compute_output_shape(self, input_shape):
+        """Shape after the last layer."""
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Keras' form: the layers in order."""
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy}
+        config = {k: serialize_keras_object(v) for k, v in config.items()}
+        stack = self._stack
+        if self._function is not None and not isinstance(stack[0], InputLayer):
+            stack = [self.inputs[0]._keras_history.operation, *stack]
+        config["layers"] = [serialize_keras_object(layer) for layer in stack]
+        if self._function is not None:
+            config["build_input_shape"] = self.input_shape
+        return config
+
+    def get_build_config(self) -> dict | None:
+        """The input's shape."""
+        return {"input_shape": self.input_shape} if self._function is not None else None
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects=None) -> Any:
+        """Make the model again, with new weights."""
+        made = cls(name=config.get("name"), dtype=config.get("dtype"))
+        for entry in config["layers"]:
+            made.add(deserialize_keras_object(entry, custom_objects=custom_objects), rebuild=False)
+        made._try_to_build()
+        shape = config.get("build_input_shape")
+        if not made.built and shape and made._stack:
+            made.build(tuple(shape))
+        if not config.get("trainable", True):
+            made.trainable = False
+        return made

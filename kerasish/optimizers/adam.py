@@ -1,0 +1,285 @@
+"""Adam and its kin: steps scaled by moments of the gradient."""
+
+from types import MappingProxyType
+
+import jax.numpy as jnp
+
+from kerasish.core.errors import bad_argument
+from kerasish.optimizers.optimizer import Optimizer
+
+
+def moments(gradient, slots, betas) -> dict:
+    """Decayed means of the gradient (`momentum`) and of its square (`velocity`)."""
+    m, v = slots["momentum"], slots["velocity"]
+    return {
+        "momentum": m + (gradient - m) * (1 - betas[0]),
+        "velocity": v + (jnp.square(gradient) - v) * (1 - betas[1]),
+    }
+
+
+def adam_change(gradient, slots, learning_rate, step, betas, epsilon):
+    """Adam's change of one weight and its new slots; `velocity_hat` among them makes it AMSGrad."""
+    new = moments(gradient, slots, betas)
+    velocity = new["velocity"]
+    if "velocity_hat" in slots:
+        velocity = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], velocity)
+    rate = learning_rate * jnp.sqrt(1 - jnp.power(betas[1], step)) / (1 - jnp.power(betas[0], step))
+    return -(new["momentum"] * rate) / (jnp.sqrt(velocity) + epsilon), new
+
+
+class Adam(Optimizer):
+    """Steps along a mean of the gradients, divided by the root of a mean of their squares.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        beta_1: Decay of the gradients' mean, from 0 to 1.
+        beta_2: Decay of their squares' mean, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        amsgrad: Whether to divide by the largest mean of squares so far.
+        **kwargs: As in `Optimizer`: weight decay, clipping, averaging, accumulation, name.
+
+    References:
+        Kingma and Ba, 2014, "Adam: A Method for Stochastic Optimization". Reddi, Kale and Kumar,
+        2018, "On the Convergence of Adam and Beyond".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> Adam(0.5).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> weight.numpy().round(3)
+        array([0.5, 2.5], dtype=float32)
+    """
+
+    def __init__(
+        self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
+
+    @property
+    def slots(self):
+        return (("momentum", "velocity"), *((("velocity_hat",),) if self.amsgrad else ()))
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        betas = (self.beta_1, self.beta_2)
+        return adam_change(gradient, slots, learning_rate, step, betas, self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with weight decay that does not pass through the gradient.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        weight_decay: Fraction, times the learning rate, that each weight loses at each update.
+        beta_1: Decay of the gradients' mean, from 0 to 1.
+        beta_2: Decay of their squares' mean, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        amsgrad: Whether to divide by the largest mean of squares so far.
+        **kwargs: As in `Optimizer`.
+
+    References:
+        Loshchilov and Hutter, 2019, "Decoupled Weight Decay Regularization".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> AdamW(0.5, weight_decay=0.2).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> weight.numpy().round(3)
+        array([0.4, 2.3], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        weight_decay=0.004,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-7,
+        amsgrad=False,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
+        )
+        if weight_decay is None:
+            raise bad_argument(self, "weight_decay", "a number", None, "`Adam` does without.")
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov's look ahead.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        beta_1: Decay of the gradients' mean, from 0 to 1.
+        beta_2: Decay of their squares' mean, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        **kwargs: As in `Optimizer`.
+
+    References:
+        Dozat, 2015, "Incorporating Nesterov Momentum into Adam".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> Nadam(0.5).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> bool(weight[0] < 1), bool(weight[1] > 2)
+        (True, True)
+    """
+
+    slots = (("momentum", "velocity"),)
+    shared = MappingProxyType({"u_product": 1.0})
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def _u(self, step):
+        return self.beta_1 * (1 - 0.5 * jnp.power(0.96, step))
+
+    def advance(self, shared, step):
+        product = shared["u_product"]
+        return {"u_product": product * self._u(jnp.asarray(step, product.dtype))}
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        new = moments(gradient, slots, (self.beta_1, self.beta_2))
+        product, following = slots["u_product"], self._u(step + 1)
+        ahead = following * new["momentum"] / (1 - product * following)
+        mean = ahead + (1 - self._u(step)) * gradient / (1 - product)
+        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
+        return -(mean * learning_rate) / (jnp.sqrt(velocity) + self.epsilon), new
+
+
+class Adamax(Optimizer):
+    """Adam, dividing by the largest recent gradient instead of a root mean square.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        beta_1: Decay of the gradients' mean, from 0 to 1.
+        beta_2: Decay of their largest absolute value, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        **kwargs: As in `Optimizer`.
+
+    References:
+        Kingma and Ba, 2014, "Adam: A Method for Stochastic Optimization", section 7.
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> Adamax(0.5).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> weight.numpy().round(3)
+        array([0.5, 2.5], dtype=float32)
+    """
+
+    slots = (("momentum", "norm"),)
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        m = slots["momentum"]
+        m = m + (gradient - m) * (1 - self.beta_1)
+        norm = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
+        scale = (1 - jnp.power(self.beta_1, step)) * (norm + self.epsilon)
+        return -(learning_rate * m) / scale, {"momentum": m, "norm": norm}
+
+
+class Lamb(Optimizer):
+    """Adam, each weight's step as long as the weight itself times the learning rate.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        beta_1: Decay of the gradients' mean, from 0 to 1.
+        beta_2: Decay of their squares' mean, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        **kwargs: As in `Optimizer`.
+
+    References:
+        You et al., 2019, "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([3.0, 4.0])
+        >>> Lamb(0.1).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> weight.numpy().round(2)
+        array([2.65, 4.35], dtype=float32)
+    """
+
+    slots = (("momentum", "velocity"),)
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        new = moments(gradient, slots, (self.beta_1, self.beta_2))
+        mean = new["momentum"] / (1 - jnp.power(self.beta_1, step))
+        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
+        update = mean / (jnp.sqrt(velocity) + self.epsilon)
+        size, length = (jnp.sqrt(jnp.sum(jnp.square(x))) for x in (weight, update))
+        ratio = jnp.where((size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1)
+        return -ratio * learning_rate * update, new
+
+
+class ScheduleFreeAdamW(Optimizer):
+    """AdamW that averages its own path, so that it needs no learning rate schedule.
+
+    Args:
+        learning_rate: Number, schedule or function; see `Optimizer`.
+        beta_1: Where between its fast point (0) and their mean (1) the weight lies; above 0.
+        beta_2: Decay of the gradients' squares' mean, from 0 to 1.
+        epsilon: Small number that keeps the division finite.
+        warmup_steps: Steps in which the learning rate rises to its value.
+        **kwargs: As in `Optimizer`.
+
+    References:
+        Defazio et al., 2024, "The Road Less Scheduled".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> ScheduleFreeAdamW(0.5).apply([jnp.array([3.0, -9.0])], [weight])
+        >>> weight.numpy().round(3)
+        array([0.5, 2.5], dtype=float32)
+    """
+
+    slots = (("momentum", "velocity"),)
+
+    def __init__(
+        self,
+        learning_rate=0.0025,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        warmup_steps=0,
+        **kwargs,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.warmup_steps = warmup_steps
+
+    def first_slot(self, name, weight, path):
+        return weight if name == "momentum" else super().first_slot(name, weight, path)
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        if self.warmup_steps > 0:
+            learning_rate = learning_rate * jnp.minimum(step / self.warmup_steps, 1)
+        fast, velocity = slots["momentum"], slots["velocity"]
+        velocity = velocity + (jnp.square(gradient) - velocity) * (1 - self.beta_2)
+        scale = jnp.sqrt(velocity / (1 - jnp.power(self.beta_2, step))) + self.epsilon
+        mean = (weight - (1 - self.beta_1) * fast) / self.beta_1
+        fast = fast - learning_rate * gradient / scale
+        mean = mean + (fast - mean) / step
+        change = (1 - self.beta_1) * fast + self.beta_1 * mean - weight
+        return change, {"momentum": fast, "velocity": velocity}

@@ -1,0 +1,118 @@
+"""Any optax transformation as an optimizer."""
+
+import re
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from kerasish.core.variable import Variable
+from kerasish.optimizers.optimizer import Optimizer
+
+
+class OptaxOptimizer(Optimizer):
+    """Any optax transformation as an optimizer; its state is held in Variables.
+
+    The transformation sees the weights as a dict by path, so masks and labels can go by name:
+    `optax.masked(tx, lambda params: {path: "kernel" in path for path in params})`.
+    `learning_rate` is the one in the state of `optax.inject_hyperparams`, if that is used.
+
+    Args:
+        transformation: The optax transformation.
+        name: Name; made up if not given.
+        **kwargs: As in `Optimizer`, but for `learning_rate` and `weight_decay`.
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> weight = Variable([1.0, 2.0])
+        >>> optimizer = OptaxOptimizer(optax.chain(optax.clip(1.0), optax.sgd(0.5)))
+        >>> optimizer.apply([jnp.array([9.0, -9.0])], [weight])
+        >>> weight.numpy()
+        array([0.5, 2.5], dtype=float32)
+    """
+
+    def __init__(self, transformation, name=None, **kwargs):
+        if kwargs.get("weight_decay") is not None:
+            raise ValueError("OptaxOptimizer: for weight decay, use `optax.add_decayed_weights`.")
+        super().__init__(None, name=name, **kwargs)
+        self.transformation = transformation
+        self._state: list[Variable] = []
+
+    def _start_learning_rate(self, learning_rate):
+        self._learning_rate = None
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._keys = [v.path for v in self._trainable_variables]
+        if len(set(self._keys)) < len(self._keys):
+            self._keys = [f"{key}_{i}" for i, key in enumerate(self._keys)]
+        # One compiled call, on what the weights are now even where a trace is going on.
+        with jax.ensure_compile_time_eval():
+            weights = self._keyed(v._value for v in self._trainable_variables)
+            state = jax.jit(self.transformation.init)(weights)
+        leaves, self._structure = jax.tree_util.tree_flatten_with_path(state)
+        self._state = [self._new_variable(leaf, _leaf_name(path)) for path, leaf in leaves]
+
+    def _keyed(self, values):
+        return dict(zip(self._keys, values, strict=True))
+
+    def _update(self, grads, variables):
+        everything = self._trainable_variables
+        weights = self._keyed(v.read() for v in everything)
+        found = dict(zip(variables, self.clip(grads), strict=True))
+        # A weight without a gradient counts as one with none to follow, and stays as it is.
+        grads = self._keyed(found.get(v, jnp.zeros(v.shape)).astype(v.dtype) for v in everything)
+        held = jax.tree.unflatten(self._structure, [v.read() for v in self._state])
+        updates, state = self.transformation.update(grads, held, weights)
+        weights = optax.apply_updates(weights, updates)
+        for key, variable in zip(self._keys, everything, strict=True):
+            if variable in found:
+                variable.assign(weights[key])
+        for variable, value in zip(self._state, jax.tree.leaves(state), strict=True):
+            variable.assign(value)
+
+    @property
+    def learning_rate(self):
+        """The Variable that `optax.inject_hyperparams` made of the learning rate."""
+        found = [v for v in self._state if v.name.endswith("hyperparams_learning_rate")]
+        if len(found) != 1:
+            raise AttributeError(
+                f"{self.name}: its transformation shows no learning rate. Make it with "
+                "`optax.inject_hyperparams`, and build the optimizer first."
+            )
+        return found[0]
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self.learning_rate.assign(value)
+
+    def as_optax(self):
+        """The transformation itself."""
+        return self.transformation
+
+    def get_config(self):
+        """What can be written: not the transformation, which is code."""
+        config = {n: getattr(self, n) for n in _WRITTEN}
+        return {**config, "transformation": type(self.transformation).__name__}
+
+    @classmethod
+    def from_config(cls, config: Mapping):
+        """Always an error: a transformation is code, and code is never read from a file."""
+        raise ValueError(
+            "OptaxOptimizer: an optax transformation cannot be read from a file. Load the model "
+            "with `compile=False`, and compile it with the transformation again."
+        )
+
+
+_WRITTEN = (
+    *("name", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum"),
+    *("ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
+)
+
+
+def _leaf_name(path):
+    name = jax.tree_util.keystr(path, simple=True, separator="_")
+    return re.sub(r"\W+", "_", name) or "state"

@@ -1,0 +1,315 @@
+"""Learning rates as functions of the step."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.core import settings
+from kerasish.core.config import (
+    Configurable,
+    deserialize_keras_object,
+    publish,
+    serialize_keras_object,
+)
+from kerasish.core.errors import bad_argument
+
+
+class LearningRateSchedule(Configurable):
+    """Base of schedules: override `__call__(self, step)`, a function of a traced integer.
+
+    Example:
+        >>> class Halving(LearningRateSchedule):
+        ...     def __init__(self, start, every):
+        ...         self.start, self.every = start, every
+        ...
+        ...     def __call__(self, step):
+        ...         return self.start * 0.5 ** (step // self.every)
+        >>> float(Halving(1.0, every=10)(25))
+        0.25
+    """
+
+    def __call__(self, step):
+        raise NotImplementedError(f"{type(self).__name__}: write `__call__(self, step)`.")
+
+
+def _check_steps(owner, name, steps):
+    if steps <= 0:
+        raise bad_argument(owner, name, "above 0", steps)
+
+
+def _floats(*values):
+    return [jnp.asarray(value, settings.floatx()) for value in values]
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """`initial_learning_rate * decay_rate ** (step / decay_steps)`.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        decay_steps: Steps in which the rate is multiplied by `decay_rate` once.
+        decay_rate: Factor.
+        staircase: Whether to round `step / decay_steps` down.
+        name: Name.
+
+    Example:
+        >>> float(ExponentialDecay(1.0, decay_steps=10, decay_rate=0.5)(20))
+        0.25
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        decay_rate,
+        staircase=False,
+        name="ExponentialDecay",
+    ):
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+        self.name = name
+        _check_steps(self, "decay_steps", decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        step, steps, rate = _floats(step, self.decay_steps, self.decay_rate)
+        times = step / steps
+        times = jnp.floor(times) if self.staircase else times
+        return self.initial_learning_rate * jnp.power(rate, times)
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """One value up to and including each boundary, and a last one after them all.
+
+    Args:
+        boundaries: Steps, increasing.
+        values: Learning rates, one more than boundaries.
+        name: Name.
+
+    Example:
+        >>> schedule = PiecewiseConstantDecay([10, 20], [1.0, 0.5, 0.25])
+        >>> [float(schedule(step)) for step in (10, 11, 21)]
+        [1.0, 0.5, 0.25]
+    """
+
+    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+        if len(boundaries) != len(values) - 1:
+            raise bad_argument(
+                name, "values", f"one more than {len(boundaries)} boundaries", list(values)
+            )
+        self.boundaries = boundaries
+        self.values = values
+        self.name = name
+
+    def __call__(self, step) -> jax.Array:
+        boundaries = jnp.asarray(self.boundaries).astype(jnp.asarray(step).dtype)
+        passed = jnp.sum(jnp.asarray(step) > boundaries)
+        return jnp.asarray(self.values, settings.floatx())[passed]
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """From a first to a last learning rate along `(1 - step / decay_steps) ** power`.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        decay_steps: Steps until the end is reached.
+        end_learning_rate: Learning rate from there on.
+        power: Exponent; 1 is a straight line.
+        cycle: Whether to stretch `decay_steps` to its next multiple each time the end is reached,
+            so that the rate jumps up again.
+        name: Name.
+
+    Example:
+        >>> float(PolynomialDecay(1.0, decay_steps=10, end_learning_rate=0.0)(5))
+        0.5
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        end_learning_rate=0.0001,
+        power=1.0,
+        cycle=False,
+        name="PolynomialDecay",
+    ):
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.end_learning_rate = end_learning_rate
+        self.power = power
+        self.cycle = cycle
+        self.name = name
+        _check_steps(self, "decay_steps", decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        step, steps, end = _floats(step, self.decay_steps, self.end_learning_rate)
+        if self.cycle:
+            steps = steps * jnp.maximum(jnp.ceil(step / steps), 1)
+        else:
+            step = jnp.minimum(step, steps)
+        left = jnp.power(1 - step / steps, self.power)
+        return (self.initial_learning_rate - end) * left + end
+
+
+class InverseTimeDecay(LearningRateSchedule):
+    """`initial_learning_rate / (1 + decay_rate * step / decay_steps)`.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        decay_steps: Steps that count as one.
+        decay_rate: What the divisor grows by in that time.
+        staircase: Whether to round `step / decay_steps` down.
+        name: Name.
+
+    Example:
+        >>> float(InverseTimeDecay(1.0, decay_steps=10, decay_rate=1.0)(30))
+        0.25
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        decay_rate,
+        staircase=False,
+        name="InverseTimeDecay",
+    ):
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+        self.name = name
+        _check_steps(self, "decay_steps", decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        step, steps = _floats(step, self.decay_steps)
+        times = step / steps
+        times = jnp.floor(times) if self.staircase else times
+        return self.initial_learning_rate / (1 + self.decay_rate * times)
+
+
+class CosineDecay(LearningRateSchedule):
+    """Half a cosine wave down from the first learning rate, after a straight rise if one is wanted.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        decay_steps: Steps of the decay, not counting the rise.
+        alpha: Fraction of the top that is left at the end.
+        name: Name.
+        warmup_target: Learning rate that the rise leads to; `None` for no rise.
+        warmup_steps: Steps of the rise.
+
+    References:
+        Loshchilov and Hutter, 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts".
+
+    Example:
+        >>> float(CosineDecay(1.0, decay_steps=10, alpha=0.5)(10))
+        0.5
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        decay_steps,
+        alpha=0.0,
+        name="CosineDecay",
+        warmup_target=None,
+        warmup_steps=0,
+    ):
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.alpha = alpha
+        self.name = name
+        self.warmup_target = warmup_target
+        self.warmup_steps = warmup_steps
+        _check_steps(self, "decay_steps", decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        first, step, steps = _floats(self.initial_learning_rate, step, self.decay_steps)
+        if self.warmup_target is None:
+            return self._decay(step, steps, first)
+        top, rise = _floats(self.warmup_target, self.warmup_steps)
+        rising = first + (top - first) * step / jnp.maximum(rise, 1)
+        return jnp.where(step < rise, rising, self._decay(step - rise, steps, top))
+
+    def _decay(self, step, steps, top):
+        wave = 0.5 * (1 + jnp.cos(math.pi * jnp.minimum(step, steps) / steps))
+        return top * ((1 - self.alpha) * wave + self.alpha)
+
+
+class CosineDecayRestarts(LearningRateSchedule):
+    """Half cosine waves down, one after another, each longer and lower by a factor.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        first_decay_steps: Steps of the first wave.
+        t_mul: Factor of length from one wave to the next.
+        m_mul: Factor of height from one wave to the next.
+        alpha: Fraction of `initial_learning_rate` that is always left.
+        name: Name.
+
+    References:
+        Loshchilov and Hutter, 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts".
+
+    Example:
+        >>> float(CosineDecayRestarts(1.0, first_decay_steps=10, m_mul=0.5)(10))
+        0.5
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate,
+        first_decay_steps,
+        t_mul=2.0,
+        m_mul=1.0,
+        alpha=0.0,
+        name="SGDRDecay",
+    ):
+        self.initial_learning_rate = initial_learning_rate
+        self.first_decay_steps = first_decay_steps
+        self.t_mul = t_mul
+        self.m_mul = m_mul
+        self.alpha = alpha
+        self.name = name
+        _check_steps(self, "first_decay_steps", first_decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        step, steps, longer, lower = _floats(step, self.first_decay_steps, self.t_mul, self.m_mul)
+        done = step / steps
+        if self.t_mul == 1:
+            wave = jnp.floor(done)
+            done = done - wave
+        else:
+            wave = jnp.floor(jnp.log(1 - done * (1 - longer)) / jnp.log(longer))
+            length = jnp.power(longer, wave)
+            done = (done - (1 - length) / (1 - longer)) / length
+        height = 0.5 * jnp.power(lower, wave) * (1 + jnp.cos(math.pi * done))
+        return self.initial_learning_rate * ((1 - self.alpha) * height + self.alpha)
+
+
+_PUBLIC: Mapping[str, Any] = {
+    cls.__name__: cls
+    for cls in (
+        LearningRateSchedule,
+        ExponentialDecay,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+        InverseTimeDecay,
+        CosineDecay,
+        CosineDecayRestarts,
+    )
+}
+publish("keras.optimizers.schedules", _PUBLIC)
+
+
+def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
+    """A schedule as plain data."""
+    return serialize_keras_object(learning_rate_schedule)
+
+
+def deserialize(config: dict, custom_objects: Mapping | None = None) -> LearningRateSchedule:
+    """The schedule that `serialize` wrote."""
+    return deserialize_keras_object(config, custom_objects=custom_objects)

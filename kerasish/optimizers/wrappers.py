@@ -1,0 +1,263 @@
+"""Optimizers around others: dynamic loss scaling, and several at once."""
+
+import re
+from collections.abc import MutableMapping
+
+import jax.numpy as jnp
+
+from kerasish.core.config import (
+    Configurable,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from kerasish.core.errors import bad_argument
+from kerasish.optimizers.gradients import choose
+from kerasish.optimizers.optimizer import Optimizer, parameters
+
+
+class LossScaleOptimizer(Optimizer):
+    """Another optimizer, with a loss scale that halves when a gradient overflows and doubles else.
+
+    A step with an infinite or NaN gradient changes no weight.
+
+    Args:
+        inner_optimizer: The optimizer that updates the weights.
+        initial_scale: First loss scale.
+        dynamic_growth_steps: Steps without overflow after which the scale doubles.
+        name: Name; made up if not given.
+
+    References:
+        Micikevicius et al., 2018, "Mixed Precision Training".
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.optimizers import SGD
+        >>> optimizer, weight = LossScaleOptimizer(SGD(0.5), initial_scale=4.0), Variable([1.0])
+        >>> optimizer.apply([jnp.array([4.0])], [weight])
+        >>> optimizer.apply([jnp.array([jnp.inf])], [weight])
+        >>> weight.numpy(), float(optimizer.dynamic_scale)
+        (array([0.5], dtype=float32), 2.0)
+    """
+
+    def __init__(
+        self, inner_optimizer, initial_scale=2.0**15, dynamic_growth_steps=2000, name=None, **kwargs
+    ):
+        # Keras takes the base's arguments too, as long as they change nothing.
+        idle = {n: p.default for n, p in parameters(Optimizer.__init__).items()} | {"dynamic": True}
+        for argument, value in kwargs.items():
+            if argument not in idle or value != idle[argument]:
+                hint = f"Set it on the inner optimizer, {inner_optimizer.name}."
+                raise bad_argument("LossScaleOptimizer", argument, "left out", value, hint)
+        super().__init__(0.0, name=name)
+        self.inner_optimizer = inner_optimizer
+        self.initial_scale = initial_scale
+        self.dynamic_growth_steps = dynamic_growth_steps
+        inner_optimizer.loss_scale_factor = None
+
+    def build(self, variables):
+        if self.built:
+            return
+        self.step_counter = self._new_variable(0, "step_counter", "int32")
+        self.dynamic_scale = self._new_variable(self.initial_scale, "dynamic_scale", "float32")
+        self.inner_optimizer.build(variables)
+        super().build(variables)
+
+    @property
+    def variables(self):
+        return self._variables + self.inner_optimizer.variables
+
+    @property
+    def iterations(self):
+        return self.inner_optimizer.iterations
+
+    @property
+    def learning_rate(self):
+        """The inner optimizer's learning rate."""
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        self.inner_optimizer.learning_rate = value
+
+    def apply(self, grads, trainable_variables=None):
+        """Update weights by gradients of the scaled loss, unless one is infinite or NaN."""
+        grads = list(grads)
+        variables = self._variables_of(grads, trainable_variables)
+        scale = self.dynamic_scale.read()
+        finite = [jnp.all(jnp.isfinite(g)) for g in grads if g is not None]
+
+        def update():
+            pairs = zip(grads, variables, strict=True)
+            keep = [g is None or v.overwrite_with_gradient for g, v in pairs]
+            unscaled = [g if k else g / scale for g, k in zip(grads, keep, strict=True)]
+            self.inner_optimizer.apply(unscaled, variables)
+            count = self.step_counter.read() + 1
+            grown = count == self.dynamic_growth_steps
+            self.step_counter.assign(jnp.where(grown, 0, count))
+            self.dynamic_scale.assign(jnp.where(grown, scale * 2, scale))
+
+        def skip():
+            self.step_counter.assign(0)
+            self.dynamic_scale.assign(scale * 0.5)
+
+        choose(jnp.all(jnp.stack(finite)) if finite else True, update, skip)
+
+    def scale_loss(self, loss):
+        """The loss times the scale: what to differentiate."""
+        return loss * (self.dynamic_scale.read() if self.built else self.initial_scale)
+
+    def finalize_variable_values(self, var_list):
+        """Let the inner optimizer put its averages in place."""
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def get_config(self):
+        """Its own arguments: it has none of the base's."""
+        names = ("name", "inner_optimizer", "initial_scale", "dynamic_growth_steps")
+        return {name: serialize_keras_object(getattr(self, name)) for name in names}
+
+
+class OptimizerMap(MutableMapping, Configurable):
+    """Optimizers by the paths of the weights they are for, and one for all the rest.
+
+    Args:
+        default_optimizer: For weights whose path no key matches.
+        optimizer_map: Regular expressions, which must match a whole path, to optimizers.
+
+    Example:
+        >>> from kerasish.optimizers import SGD, Adam
+        >>> optimizers = OptimizerMap(Adam(), {"head/.*": SGD()})
+        >>> type(optimizers["head/kernel"]).__name__, type(optimizers["body/kernel"]).__name__
+        ('SGD', 'Adam')
+    """
+
+    def __init__(self, default_optimizer, optimizer_map=None):
+        if not isinstance(default_optimizer, Optimizer):
+            raise TypeError(
+                f"OptimizerMap: `default_optimizer` must be an optimizer; "
+                f"got {default_optimizer!r}."
+            )
+        if optimizer_map is not None and not isinstance(optimizer_map, dict):
+            raise TypeError(f"OptimizerMap: `optimizer_map` must be a dict; got {optimizer_map!r}.")
+        self.default_optimizer = default_optimizer
+        self.optimizer_map = optimizer_map or {}
+
+    def __getitem__(self, path):
+        if path in self.optimizer_map:
+            return self.optimizer_map[path]
+        fitting = [pattern for pattern in self.optimizer_map if re.fullmatch(pattern, path)]
+        if len(fitting) > 1:
+            raise ValueError(f"OptimizerMap: {fitting} all match {path!r}. Make one narrower.")
+        return self.optimizer_map[fitting[0]] if fitting else self.default_optimizer
+
+    def __setitem__(self, pattern, optimizer):
+        if not isinstance(pattern, str):
+            raise bad_argument(self, "key", "a string", pattern)
+        if pattern in self.optimizer_map:
+            raise bad_argument(self, "key", "new; delete the old one first", pattern)
+        self.optimizer_map[pattern] = _plain(self, optimizer)
+
+    def __delitem__(self, pattern):
+        del self.optimizer_map[pattern]
+
+    def __len__(self):
+        return len(self.optimizer_map)
+
+    def __iter__(self):
+        return iter(self.optimizer_map)
+
+    def __call__(self, variable):
+        """The optimizer for a Variable."""
+        return self[variable.path]
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the map that `get_config` described."""
+        return cls(**{name: deserialize_keras_object(value) for name, value in config.items()})
+
+
+def _plain(owner, optimizer):
+    wrapper = isinstance(optimizer, LossScaleOptimizer | MultiOptimizer)
+    if wrapper or not isinstance(optimizer, Optimizer):
+        wanted = "an optimizer, neither LossScaleOptimizer nor MultiOptimizer"
+        raise bad_argument(owner, "optimizer", wanted, optimizer)
+    return optimizer
+
+
+class MultiOptimizer(Optimizer):
+    """Several optimizers at once, each for its own weights.
+
+    Args:
+        optimizer_map: An `OptimizerMap`, or a function of a Variable that returns its optimizer.
+        loss_scale_factor: As in `Optimizer`, for all of them.
+        name: Name; made up if not given.
+
+    Example:
+        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.optimizers import SGD
+        >>> body, head = Variable([1.0], name="body"), Variable([1.0], name="head")
+        >>> optimizer = MultiOptimizer(OptimizerMap(SGD(0.5), {"head": SGD(0.25)}))
+        >>> optimizer.apply([jnp.ones(1), jnp.ones(1)], [body, head])
+        >>> float(body[0]), float(head[0])
+        (0.5, 0.75)
+    """
+
+    def __init__(self, optimizer_map, loss_scale_factor=None, name=None):
+        super().__init__(0.0, loss_scale_factor=loss_scale_factor, name=name)
+        self.optimizer_map = optimizer_map
+        self.optimizers = []
+        if isinstance(optimizer_map, OptimizerMap):
+            for optimizer in (*optimizer_map.values(), optimizer_map.default_optimizer):
+                self._join(optimizer)
+
+    def _join(self, optimizer):
+        """The optimizer's number among all."""
+        known = [i for i, other in enumerate(self.optimizers) if other is optimizer]
+        if known:
+            return known[0]
+        _plain(self, optimizer).loss_scale_factor = self.loss_scale_factor
+        self.optimizers.append(optimizer)
+        return len(self.optimizers) - 1
+
+    def _shares(self, variables, *columns):
+        """Split lists that run along with the weights by optimizer."""
+        shares = [tuple([] for _ in columns) for _ in self.optimizers]
+        for variable, *row in zip(variables, *columns, strict=True):
+            for column, item in zip(shares[self._owner[variable]], row, strict=True):
+                column.append(item)
+        return [(o, *s) for o, s in zip(self.optimizers, shares, strict=True) if s[0]]
+
+    def build(self, variables):
+        if self.built:
+            return
+        self._owner = {v: self._join(self.optimizer_map(v)) for v in variables}
+        for optimizer, own in self._shares(variables, variables):
+            optimizer.build(own)
+        super().build(variables)
+
+    @property
+    def variables(self):
+        return [*self._variables, *(v for o in self.optimizers for v in o.variables)]
+
+    @property
+    def learning_rate(self):
+        """None of its own: each of `optimizers` has one."""
+        raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
+
+    def apply(self, grads, trainable_variables=None):
+        """Let each optimizer update its weights."""
+        grads = list(grads)
+        if not grads:
+            return
+        variables = self._variables_of(grads, trainable_variables)
+        for optimizer, own_grads, own in self._shares(variables, grads, variables):
+            optimizer.apply(own_grads, own)
+        self._iterations.assign_add(1)
+
+    def finalize_variable_values(self, var_list):
+        """Let each optimizer put its averages in place."""
+        for optimizer, own in self._shares(var_list, var_list):
+            optimizer.finalize_variable_values(own)

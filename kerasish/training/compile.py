@@ -1,0 +1,257 @@
+"""What `compile` is told about losses and metrics, matched to the model's outputs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish import losses as losses_module
+from kerasish import metrics as metrics_module
+from kerasish.core import dtypes
+from kerasish.core.errors import did_you_mean
+from kerasish.core.masks import get_mask
+
+
+def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
+    """The outputs in order, with their names: the model's own, the dict's keys, or numbers."""
+    if isinstance(y_pred, dict):
+        keys = list(y_pred)
+        return [str(k) for k in keys], [y_pred[k] for k in keys]
+    if isinstance(y_pred, list | tuple):
+        if names is None or len(names) != len(y_pred):
+            names = [f"output_{i + 1}" for i in range(len(y_pred))]
+        return list(names), list(y_pred)
+    return list(names)[:1] if names else ["output"], [y_pred]
+
+
+def align(spec: Any, names: list[str], what: str, spread: bool = False) -> list:
+    """One entry per output, from a dict by name, a list in order, or one thing for all.
+
+    Args:
+        spec: What the user gave.
+        names: Names of the outputs, in order.
+        what: What it is, for the error: "loss".
+        spread: Whether one thing stands for every output.
+    """
+    if isinstance(spec, dict):
+        unknown = [key for key in spec if key not in names]
+        if unknown:
+            hint = did_you_mean(unknown[0], names)
+            raise ValueError(
+                f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are {names}. {hint}".rstrip()
+            )
+        return [spec.get(name) for name in names]
+    if isinstance(spec, list | tuple):
+        if len(spec) == len(names):
+            return list(spec)
+        if len(names) == 1:
+            return [spec]
+        raise ValueError(
+            f"`{what}` must have one entry for each of the {len(names)} outputs {names}; got {len(spec)}."
+        )
+    if spread or len(names) == 1:
+        return [spec] * len(names)
+    raise ValueError(
+        f"`{what}` must have one entry for each of the {len(names)} outputs {names}; got one {type(spec).__name__}."
+    )
+
+
+class CompiledLoss:
+    """The losses of all outputs, weighted and added up; keeps a mean of each for the logs.
+
+    Args:
+        loss: A loss, a name or a function; or a list of them, or a dict by output name. `None`
+            entries leave an output without a loss.
+        loss_weights: Numbers in the same form.
+        output_names: Names of the model's outputs, when it has any.
+    """
+
+    def __init__(self, loss: Any, loss_weights: Any = None, output_names: list | None = None):
+        self.loss = loss
+        self.loss_weights = loss_weights
+        self.output_names = output_names
+        for one in jax.tree.leaves(loss, is_leaf=lambda x: not isinstance(x, dict | list | tuple)):
+            losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
+        self._parts: list[tuple[str, Callable | None, float]] | None = None
+        self.metrics: list = []
+        self.classes: list = []
+
+    def _build(self, names):
+        found = [losses_module.get(one) for one in align(self.loss, names, "loss", spread=True)]
+        found = [
+            fn if fn is None or isinstance(fn, losses_module.Loss) else losses_module.LossFunctionWrapper(fn)
+            for fn in found
+        ]
+        weights = align(self.loss_weights, names, "loss_weights", spread=self.loss_weights is None)
+        self._parts = list(zip(names, found, weights, strict=True))
+        if len(names) > 1:
+            self.metrics = [
+                metrics_module.Mean(name=f"{name}_loss") for name, fn, _ in self._parts if fn is not None
+            ]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array | None:
+        """The total, or `None` when no output has a loss."""
+        names, predictions = name_outputs(y_pred, self.output_names)
+        if self._parts is None:
+            self._build(names)
+        truths = _align_data(y_true, names, "y")
+        weights = _align_weights(sample_weight, names)
+        totals, trackers = [], iter(self.metrics)
+        self.classes = [None] * len(names)
+        rows = zip(self._parts, truths, predictions, weights, strict=True)
+        for i, ((name, fn, factor), truth, prediction, weight) in enumerate(rows):
+            if fn is None:
+                continue
+            if truth is None:
+                raise ValueError(f"The loss of output {name!r} needs targets, but `y` has none for it.")
+            if isinstance(fn, losses_module.SparseCategoricalCrossentropy):
+                self.classes[i] = prediction.shape[-1]
+            value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
+            if value.ndim:
+                value = jnp.mean(value)
+            if self.metrics:
+                rows_seen = jax.tree.leaves(prediction)[0].shape[0]
+                next(trackers).update_state(value, sample_weight=rows_seen)
+            totals.append(value if factor is None else value * factor)
+        return sum(totals[1:], totals[0]) if totals else None
+
+    def check_labels(self, y: Any) -> None:
+        """Raise if in-memory labels of a sparse loss are outside the classes."""
+        if self._parts is None or y is None or not any(self.classes):
+            return
+        names = [name for name, *_ in self._parts]
+        for (name, fn, _), labels, classes in zip(
+            self._parts, _align_data(y, names, "y"), self.classes, strict=True
+        ):
+            ignored = getattr(fn, "ignore_class", None)
+            if classes and labels is not None and ignored is None:
+                who = fn.name if len(names) == 1 else f"{fn.name} of output {name!r}"
+                losses_module.check_sparse_labels(labels, classes, who)
+
+
+class CompiledMetrics:
+    """The metrics of all outputs, by name, made once the outputs' shapes are known.
+
+    Args:
+        metrics: List for one output; list of lists, or dict by output name, for several.
+        weighted_metrics: The same, for metrics that are given the sample weights.
+        output_names: Names of the model's outputs, when it has any.
+    """
+
+    def __init__(self, metrics: Any, weighted_metrics: Any = None, output_names: list | None = None):
+        self.spec = metrics
+        self.weighted_spec = weighted_metrics
+        self.output_names = output_names
+        for one in _flat(metrics) + _flat(weighted_metrics):
+            if isinstance(one, str) and one not in _CHOSEN_BY_SHAPE:
+                metrics_module.get(one)
+        self._entries: list | None = None
+
+    @property
+    def metrics(self) -> list:
+        """The metrics made so far."""
+        return [metric for _, metric, _, _ in self._entries or []]
+
+    def _build(self, names, truths, predictions):
+        self._entries = []
+        for spec, weighted in ((self.spec, False), (self.weighted_spec, True)):
+            if spec is None:
+                continue
+            for i, chosen in enumerate(_metric_lists(spec, names)):
+                for one in chosen:
+                    metric = _make_metric(one, truths[i], predictions[i])
+                    name = metric.name if len(names) == 1 else f"{names[i]}_{metric.name}"
+                    self._entries.append((name, metric, i, weighted))
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch."""
+        names, predictions = name_outputs(y_pred, self.output_names)
+        if not self.spec and not self.weighted_spec:
+            self._entries = []
+            return
+        truths = _align_data(y_true, names, "y")
+        weights = _align_weights(sample_weight, names)
+        if self._entries is None:
+            self._build(names, truths, predictions)
+        for _, metric, i, weighted in self._entries:
+            if truths[i] is None:
+                continue
+            mask = get_mask(predictions[i])
+            weight = weights[i] if weighted else None
+            if mask is not None:
+                weight = mask if weight is None else weight * dtypes.to_array(mask, weight.dtype)
+            metric.update_state(truths[i], predictions[i], sample_weight=weight)
+
+    def result(self) -> dict:
+        """Results by name."""
+        results = {}
+        for name, metric, _, _ in self._entries or []:
+            value = metric.result()
+            if isinstance(value, dict):
+                results.update(value)
+            else:
+                results[name] = value
+        return results
+
+
+_CHOSEN_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+
+
+def _make_metric(one, truth, prediction):
+    if isinstance(one, str) and one in _CHOSEN_BY_SHAPE:
+        choose = metrics_module.accuracy_for if one in ("accuracy", "acc") else metrics_module.crossentropy_for
+        return choose(truth.shape, prediction.shape, name=one)
+    metric = metrics_module.get(one)
+    if isinstance(metric, metrics_module.Metric):
+        return metric
+    name = one if isinstance(one, str) else getattr(metric, "__name__", None)
+    return metrics_module.MeanMetricWrapper(metric, name=name)
+
+
+def _metric_lists(spec, names):
+    if isinstance(spec, dict):
+        return [_as_list(one) for one in align(spec, names, "metrics")]
+    spec = _as_list(spec)
+    if len(names) == 1:
+        return [_flat(spec)]
+    if not any(isinstance(one, list | tuple) for one in spec) and len(spec) != len(names):
+        raise ValueError(
+            f"compile: `metrics` must have one entry for each of the {len(names)} outputs {names}: "
+            f"a list of {len(names)} (lists of) metrics, or a dict by name; got {len(spec)} metric(s)."
+        )
+    return [_as_list(one) for one in align(spec, names, "metrics")]
+
+
+def _as_list(x):
+    return [] if x is None else list(x) if isinstance(x, list | tuple) else [x]
+
+
+def _flat(spec):
+    if isinstance(spec, dict):
+        spec = list(spec.values())
+    if not isinstance(spec, list | tuple):
+        return [] if spec is None else [spec]
+    return [leaf for one in spec for leaf in _flat(one)]
+
+
+def _align_data(y, names, what):
+    if isinstance(y, dict) and len(names) == 1 and names[0] not in y:
+        return [next(iter(y.values()))] if len(y) == 1 else [y]
+    if isinstance(y, dict):
+        return [y.get(name) for name in names]
+    if isinstance(y, list | tuple):
+        if len(y) == len(names):
+            return list(y)
+        if len(names) == 1:
+            return [y]
+        raise ValueError(f"`{what}` must hold one array for each of the outputs {names}; got {len(y)}.")
+    if y is None or len(names) == 1:
+        return [y] * len(names)
+    raise ValueError(f"`{what}` must hold one array for each of the outputs {names}; got a single one.")
+
+
+def _align_weights(weights, names):
+    if isinstance(weights, list | tuple | dict):
+        return _align_data(weights, names, "sample_weight")
+    return [weights] * len(names)

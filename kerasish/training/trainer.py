@@ -1,0 +1,733 @@
+"""`compile`, `fit`, `evaluate`, `predict` and the steps they run: what a model gets to be trained."""
+
+import contextlib
+import inspect
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish import metrics as metrics_module
+from kerasish import optimizers
+from kerasish.callbacks import CallbackList, History, Logs
+from kerasish.core import settings
+from kerasish.core.config import is_serialized, deserialize_keras_object, serialize_keras_object
+from kerasish.core.errors import bad_argument
+from kerasish.core.tracking import parts
+from kerasish.core.transforms import value_and_grad
+from kerasish.core.variable import Scope, Variable
+from kerasish.data import (
+    Batches,
+    make_batches,
+    train_validation_split,
+    unpack_x_y_sample_weight,
+)
+from kerasish.training.compile import CompiledLoss, CompiledMetrics
+from kerasish.training.engine import Chunk, Source, Step, StreamSource, make_source
+
+
+class Trainer:
+    """The training half of a model.
+
+    Subclasses may override `train_step`, `test_step` and `predict_step`, as plain stateful code
+    (`train_step(self, data)`) or in the stateless form Keras has on JAX
+    (`train_step(self, state, data)`); both are compiled, and fused on the device.
+    """
+
+    optimizer: Any = None
+    stop_training = False
+    compiled = False
+    run_eagerly = False
+    history: History | None = None
+
+    # -- compiling
+
+    def compile(
+        self,
+        optimizer="rmsprop",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution="auto",
+        jit_compile="auto",
+        auto_scale_loss=True,
+    ) -> None:
+        """Say what to train with.
+
+        Args:
+            optimizer: An optimizer, its name, or any optax transformation.
+            loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
+                a dict by output name.
+            loss_weights: Numbers that weigh the outputs' losses, in the same form.
+            metrics: List of metrics, names or functions; for several outputs a list of lists or a
+                dict by output name.
+            weighted_metrics: The same, for metrics that see the sample weights.
+            run_eagerly: Whether to run steps uncompiled, to look inside them.
+            steps_per_execution: Number of steps run between looks of the host: callbacks of batches
+                are called this often. `"auto"` chooses by time; it never changes a result.
+            jit_compile: `False` runs uncompiled, as `run_eagerly` does.
+            auto_scale_loss: Whether float16 policies get an optimizer that scales the loss.
+        """
+        if steps_per_execution != "auto" and (
+            not isinstance(steps_per_execution, int) or steps_per_execution < 1
+        ):
+            raise bad_argument("compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution)
+        optimizer = optimizers.get(optimizer)
+        scaled = getattr(getattr(self, "dtype_policy", None), "name", "") == "mixed_float16"
+        if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):
+            optimizer = optimizers.LossScaleOptimizer(optimizer)
+        names = getattr(self, "output_names", None)
+        compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
+        compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names)
+        self.optimizer = optimizer
+        self.loss = loss
+        self._compiled_loss = compiled_loss
+        self._compiled_metrics = compiled_metrics
+        self._loss_tracker = metrics_module.Mean(name="loss")
+        self.run_eagerly = bool(run_eagerly) or jit_compile is False
+        self.steps_per_execution = steps_per_execution
+        self.jit_compile = not self.run_eagerly
+        self.stop_training = False
+        self.compiled = True
+        self._steps: dict = {}
+        self._compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": bool(run_eagerly),
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+
+    def get_compile_config(self) -> dict | None:
+        """The arguments of `compile` as plain data, for files."""
+        if not self.compiled:
+            return None
+        config = {k: serialize_keras_object(v) for k, v in self._compile_arguments.items()}
+        if config["steps_per_execution"] == "auto":
+            config["steps_per_execution"] = 1
+        config["jit_compile"] = self.jit_compile
+        return config
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compile with what `get_compile_config` gave."""
+        config = {k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()}
+        if config.get("steps_per_execution") == 1:
+            config["steps_per_execution"] = "auto"
+        if config.get("jit_compile") is True:
+            config["jit_compile"] = "auto"
+        self.compile(**config)
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _require_compiled(self, who, needs_loss=False):
+        if not self.compiled:
+            raise ValueError(
+                f"{who}: the model {self.name!r} is not compiled yet. Call "
+                "`model.compile(optimizer=..., loss=...)` first."
+            )
+
+    # -- metrics
+
+    @property
+    def metrics(self) -> list:
+        """All metrics: the mean of the loss, those given to `compile`, and the model's own."""
+        found = [self._loss_tracker] if self.compiled else []
+        for layer in self._flatten_layers():
+            found += [m for m in parts(layer, metrics_module.Metric) if m not in found]
+        if self.compiled:
+            compiled = [*self._compiled_metrics.metrics]
+            if self._compiled_loss is not None:
+                compiled = [*compiled, *self._compiled_loss.metrics]
+            found += [m for m in compiled if m not in found]
+        return found
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of the metrics, as `evaluate` returns them."""
+        return [m.name for m in self.metrics]
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """Variables of all metrics."""
+        return [v for metric in self.metrics for v in metric.variables]
+
+    def reset_metrics(self) -> None:
+        """Start all metrics from zero."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict:
+        """Results of all metrics by name."""
+        results = {}
+        compiled = set(map(id, self._compiled_metrics.metrics)) if self.compiled else set()
+        for metric in self.metrics:
+            if id(metric) in compiled:
+                continue
+            value = metric.result()
+            if isinstance(value, dict):
+                results.update(value)
+            else:
+                results[metric.name] = value
+        if self.compiled:
+            results.update(self._compiled_metrics.result())
+        return results
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
+        """Take a batch into the metrics and return all results. Override to change them."""
+        self._update_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def _update_metrics(self, y, y_pred, sample_weight):
+        self._compiled_metrics.update_state(y, y_pred, sample_weight)
+
+    # -- losses and steps
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """The scalar to minimise: the compiled loss plus the model's own losses.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            y_pred: The model's outputs.
+            sample_weight: Weights of the samples.
+            training: Whether it is for a training step.
+        """
+        losses = []
+        if self._compiled_loss is not None:
+            loss = self._compiled_loss(y, y_pred, sample_weight)
+            if loss is not None:
+                losses.append(loss)
+        losses += [jnp.sum(loss).astype(settings.floatx()) for loss in self.losses]
+        if not losses:
+            if training:
+                raise ValueError(
+                    f"Model {self.name!r} has no loss to minimise: give `compile` a `loss`, call "
+                    "`add_loss` in a layer, or override `compute_loss`."
+                )
+            return jnp.zeros(())
+        return sum(losses[1:], losses[0])
+
+    def train_step(self, state_or_data, data=None):
+        """One step of training: loss, gradients, update, metrics.
+
+        Override it as `train_step(self, data)` in plain stateful code, or as
+        `train_step(self, state, data)`, which takes and returns the four lists of values
+        (trainable, non-trainable, optimizer, metrics).
+
+        Returns:
+            A dict of results; with `state`, `(results, state)`.
+        """
+        if data is not None:
+            return self._stateless(self.train_step, state_or_data, data)
+        return self._results(self._train_on(state_or_data))
+
+    def test_step(self, state_or_data, data=None):
+        """One step of evaluation: loss and metrics. Override it as `train_step`."""
+        if data is not None:
+            trained, others, metrics = state_or_data
+            logs, state = self._stateless(self.test_step, (trained, others, [], metrics), data)
+            return logs, (trained, state[1], state[3])
+        return self._results(self._test_on(state_or_data))
+
+    def predict_step(self, state_or_data, data=None):
+        """One step of prediction: the outputs. Override it as `train_step`."""
+        if data is not None:
+            trained, others = state_or_data
+            outputs, state = self._stateless(self.predict_step, (trained, others, [], []), data)
+            return outputs, state[1]
+        x, _, _ = unpack_x_y_sample_weight(state_or_data)
+        return self(x, training=False)
+
+    def _train_on(self, data):
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        variables = self.trainable_variables
+
+        def loss_and_outputs():
+            y_pred = self._call_for_training(x)
+            loss = self._loss(x, y, y_pred, sample_weight, training=True)
+            return self.optimizer.scale_loss(loss), (loss, y_pred)
+
+        if not self.built or not variables:
+            self._call_for_training(x)
+            variables = self.trainable_variables
+        run = value_and_grad(loss_and_outputs, variables, has_aux=True)
+        (_, (loss, y_pred)), grads = run()
+        if variables:
+            self.optimizer.apply(grads, variables)
+        else:
+            warnings.warn("The model has no trainable weights.", stacklevel=2)
+        return self._track(loss, x, y, y_pred, sample_weight)
+
+    def _test_on(self, data):
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False)
+        loss = self._loss(x, y, y_pred, sample_weight, training=False)
+        return self._track(loss, x, y, y_pred, sample_weight)
+
+    def _track(self, loss, x, y, y_pred, sample_weight):
+        """Take a batch into the metrics; returns results only if `compute_metrics` is overridden."""
+        rows = next(a.shape[0] for a in jax.tree.leaves(x))
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        if type(self).compute_metrics is not Trainer.compute_metrics:
+            return _as_logs(self.compute_metrics(x, y, y_pred, sample_weight))
+        return self._update_metrics(y, y_pred, sample_weight)
+
+    def _call_for_training(self, x):
+        return self(x, training=True)
+
+    def _loss(self, x, y, y_pred, sample_weight, training):
+        takes_training = "training" in inspect.signature(self.compute_loss).parameters
+        extra = {"training": training} if takes_training else {}
+        return self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **extra)
+
+    def compute_loss_and_updates(
+        self,
+        trainable_variables,
+        non_trainable_variables,
+        metrics_variables,
+        x,
+        y,
+        sample_weight,
+        training=False,
+        optimizer_variables=None,
+    ):
+        """The loss of a stateless call, for `jax.value_and_grad(..., has_aux=True)`.
+
+        Returns:
+            `(loss, (unscaled loss, outputs, non-trainable values, metrics values))`.
+        """
+        trained, others, metrics = (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            self.metrics_variables,
+        )
+        values = [*trainable_variables, *non_trainable_variables, *metrics_variables]
+        with Scope(zip([*trained, *others, *metrics], values, strict=True)) as scope:
+            y_pred = self(x, training=training)
+            loss = self._loss(x, y, y_pred, sample_weight, training)
+            scaled = self.optimizer.scale_loss(loss) if training and self.optimizer else loss
+        new = ([scope.values[v] for v in others], [scope.values[v] for v in metrics])
+        return scaled, (loss, y_pred, *new)
+
+    def _state_variables(self):
+        optimizer = self.optimizer.variables if self.optimizer is not None else []
+        return self.trainable_variables, self.non_trainable_variables, optimizer, self.metrics_variables
+
+    def _stateless(self, step, state, data):
+        lists = [v for v, values in zip(self._state_variables(), state, strict=True) if len(values)]
+        values = [list(values) for values in state if len(values)]
+        pairs = [p for vs, xs in zip(lists, values, strict=True) for p in zip(vs, xs, strict=True)]
+        with Scope(pairs) as scope:
+            result = step(data)
+        new = [
+            [scope.values.get(v) for v in vs] if len(xs) else xs
+            for vs, xs in zip(self._state_variables(), state, strict=True)
+        ]
+        return result, tuple(new)
+
+    def _stateful(self, step: Callable, kinds: tuple) -> Callable:
+        """A user's step as stateful code, whichever of the two forms it has."""
+        if not _takes_state(step):
+            return step
+
+        def run(data):
+            self._build_for(data)
+            lists = [self._state_variables()[i] for i in kinds]
+            state = tuple([v.read() for v in vs] for vs in lists)
+            result, new = step(state if len(kinds) > 2 else state, data)
+            new = (state[0], new) if len(kinds) == 2 else new
+            for variables, values in zip(lists, new, strict=True):
+                for variable, value in zip(variables, values, strict=True):
+                    variable.assign(value)
+            return result
+
+        return run
+
+    def _build_for(self, data):
+        """Make everything that a stateless step expects to find made."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        if not self.built or (self.compiled and self._compiled_metrics._entries is None):
+            with Scope():
+                y_pred = self(x, training=False)
+                if self.compiled and y is not None:
+                    if self._compiled_loss is not None:
+                        self._compiled_loss(y, y_pred, sample_weight)
+                    self._update_metrics(y, y_pred, sample_weight)
+        if self.optimizer is not None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+
+    # -- compiled steps
+
+    def _step(self, kind: str) -> Step:
+        """The compiled step of a kind, made anew when what it depends on has changed."""
+        steps = self.__dict__.setdefault("_steps", {})
+        trained = tuple(id(v) for v in self.trainable_variables) if kind == "train" else ()
+        before, step = steps.get(kind, ((), None))
+        if step is None or (before and before != trained):  # layers were frozen or unfrozen
+            step = self._make_step(kind)
+        steps[kind] = trained, step
+        return step
+
+    def _make_step(self, kind):
+        eager = self.run_eagerly
+        if kind == "predict":
+            body = self._stateful(self.predict_step, (0, 1))
+            return Step(lambda batch: body(batch), lambda carried: None, collect=True, eager=eager)
+        own = {"train": (Trainer.train_step, self._train_on), "test": (Trainer.test_step, self._test_on)}
+        overridable, builtin = own[kind]
+        if getattr(type(self), f"{kind}_step") is overridable:
+            # Results are computed once a chunk, not once a step.
+            return Step(lambda batch: builtin(batch), self._results, eager=eager)
+        kinds = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)
+        return Step(self._stateful(getattr(self, f"{kind}_step"), kinds), _as_logs, eager=eager)
+
+    def _results(self, found):
+        return self.get_metrics_result() if found is None else found
+
+    # -- the loops
+
+    def fit(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        class_weight=None,
+        sample_weight=None,
+        initial_epoch=0,
+        steps_per_epoch=None,
+        validation_steps=None,
+        validation_batch_size=None,
+        validation_freq=1,
+    ) -> History:
+        """Train for some epochs.
+
+        Args:
+            x: Inputs: arrays, lists or dicts of them, a DataFrame, a generator, a `PyDataset`, or
+                any iterable of batches `(x, y)` or `(x, y, sample_weight)`.
+            y: Targets, when `x` does not bring them.
+            batch_size: Samples in a batch; 32 for arrays.
+            epochs: Number of the last epoch.
+            verbose: 0 silent, 1 a bar, 2 a line an epoch, `"auto"` a bar where one can be shown.
+            callbacks: Callbacks, called at each epoch and, if they ask for it, each batch.
+            validation_split: Part of the samples, from the end, to hold out: from 0 to 1.
+            validation_data: `(x, y)` or `(x, y, sample_weight)` or batches, to evaluate on.
+            shuffle: Whether to shuffle arrays before each epoch.
+            class_weight: Dict from class number to its weight.
+            sample_weight: Weight of each sample.
+            initial_epoch: Number of epochs done before.
+            steps_per_epoch: Batches in an epoch; needed for endless sources.
+            validation_steps: Batches to evaluate on.
+            validation_batch_size: Samples in a validation batch.
+            validation_freq: Evaluate each so many epochs, or in the listed ones.
+
+        Returns:
+            A `History` with the results of each epoch; `history.plot()` draws them.
+        """
+        self._require_compiled("fit")
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = train_validation_split(
+                (x, y, sample_weight), validation_split
+            )
+        batches = make_batches(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            steps=steps_per_epoch,
+        )
+        self.stop_training = False
+        step = self._step("train")
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(batches.close)
+            source = make_source(batches, initial_epoch)
+            cleanup.callback(_close, source)
+            validation = self._validation(
+                validation_data, validation_batch_size or batch_size, validation_steps, cleanup
+            )
+            self._check_labels(batches, source, step)
+            callbacks = self._callbacks(callbacks, verbose, epochs, steps_per_epoch or batches.num_batches)
+            callbacks.on_train_begin()
+            logs = {}
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                batches.on_epoch_begin()
+                if steps_per_epoch is None and epoch > initial_epoch:
+                    source.restart()
+                limit = steps_per_epoch
+                logs = self._run("train", step, source, limit, callbacks)
+                batches.on_epoch_end()
+                if validation is not None and _is_due(epoch, validation_freq):
+                    results = self._evaluate(*validation, callbacks)
+                    logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
+                callbacks.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+            self._finish_training()
+            callbacks.on_train_end(logs)
+        return self.history
+
+    def _finish_training(self):
+        finalize = getattr(self.optimizer, "finalize_variable_values", None)
+        if finalize is not None:
+            finalize(self.trainable_variables)
+
+    def _run(self, kind, step, source, limit, callbacks):
+        """One epoch (or evaluation) of steps; returns its logs with sorted names."""
+        wants = getattr(callbacks, f"wants_{kind}_batches")
+        begin, end = (getattr(callbacks, f"on_{kind}_batch_{part}") for part in ("begin", "end"))
+        most = None if self.steps_per_execution == "auto" else self.steps_per_execution
+        if wants:
+            most = most or 1
+        logs: Any = {}
+        before = 0
+        begin(0)
+        for done, results, _, _ in step.run(source, limit, most):
+            logs = Logs(dict(sorted(results.items())))
+            end(done - 1, logs)
+            before = done
+            if self.stop_training and kind == "train":
+                break
+            if wants:
+                begin(done)
+        if before == 0:
+            raise ValueError(
+                f"{'fit' if kind == 'train' else 'evaluate'}: the data gave no batch at all. "
+                "Is the dataset empty, or a generator already used up?"
+            )
+        if limit is not None and before < limit and not self.stop_training:
+            warnings.warn(
+                f"The data ran out after {before} of {limit} batches: it must yield at least "
+                "`steps_per_epoch * epochs` batches, or be one that can start again.",
+                stacklevel=3,
+            )
+        return dict(logs)
+
+    def _callbacks(self, callbacks, verbose, epochs, steps, **options):
+        if isinstance(callbacks, CallbackList):
+            return callbacks
+        made = CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps,
+            model=self,
+        )
+        return made
+
+    def _check_labels(self, batches, source, step):
+        """Learn the shapes and, where labels lie in memory, look at them before training."""
+        if step.eager or isinstance(source, StreamSource) or self._compiled_loss is None:
+            return
+        chunk = source.take(1, step)
+        source.begin()
+        step.prepare(jax.tree.map(lambda a: a, _first_rows(chunk, source)))
+        arrays = batches.arrays
+        if len(arrays) > 1:
+            self._compiled_loss.check_labels(arrays[1])
+
+    def _validation(self, data, batch_size, steps, cleanup):
+        if data is None:
+            return None
+        if isinstance(data, Batches):
+            batches = data
+        elif isinstance(data, list | tuple) and len(data) in (1, 2, 3) and not callable(data[0]):
+            batches = make_batches(*unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps)
+        else:
+            batches = make_batches(data, batch_size=batch_size, steps=steps)
+        cleanup.callback(batches.close)
+        source = make_source(batches)
+        cleanup.callback(_close, source)
+        return source, steps
+
+    def _evaluate(self, source: Source, steps, callbacks):
+        self.reset_metrics()
+        callbacks.on_test_begin()
+        source.begin()
+        logs = self._run("test", self._step("test"), source, steps, callbacks)
+        callbacks.on_test_end(logs)
+        return logs
+
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+    ):
+        """Loss and metrics on data, without training.
+
+        Takes data as `fit` does.
+
+        Returns:
+            The loss alone, or a list of it and the metrics in order of `metrics_names`, or a dict
+            with `return_dict`.
+        """
+        self._require_compiled("evaluate")
+        batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(batches.close)
+            source = make_source(batches)
+            cleanup.callback(_close, source)
+            self._check_labels(batches, source, self._step("test"))
+            callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
+            logs = self._evaluate(source, steps, callbacks)
+        return logs if return_dict else self._as_list(logs)
+
+    def _as_list(self, logs):
+        names = [name for name in self.get_result_names() if name in logs]
+        values = [logs[name] for name in [*names, *(n for n in logs if n not in names)]]
+        return values[0] if len(values) == 1 else values
+
+    def get_result_names(self) -> list[str]:
+        """Names of results in the order in which `evaluate` lists them: the loss first."""
+        with Scope():
+            return list(self.get_metrics_result())
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Outputs for inputs, batch by batch, as NumPy arrays.
+
+        Args:
+            x: Inputs, as for `fit`.
+            batch_size: Samples in a batch; 32 for arrays.
+            verbose: As for `fit`.
+            steps: Number of batches; needed for endless sources.
+            callbacks: Callbacks, called at each batch if they ask for it.
+        """
+        batches = make_batches(x, batch_size=batch_size, steps=steps)
+        step = self._step("predict")
+        found: list = []
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(batches.close)
+            source = make_source(batches)
+            cleanup.callback(_close, source)
+            callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
+            callbacks.on_predict_begin()
+            callbacks.on_predict_batch_begin(0)
+            most = 1 if callbacks.wants_predict_batches else None
+            for done, _, outputs, chunk in step.run(source, steps, most):
+                found.append(_host_rows(outputs, chunk))
+                callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
+            callbacks.on_predict_end()
+        if not found:
+            raise ValueError("predict: the data gave no batch at all. Is the dataset empty?")
+        return jax.tree.map(lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found)
+
+    # -- one batch at a time
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """Train on one batch; returns the loss and metrics so far (see `reset_metrics`)."""
+        self._require_compiled("train_on_batch")
+        return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluate on one batch; returns the loss and metrics so far (see `reset_metrics`)."""
+        self._require_compiled("test_on_batch")
+        return self._on_batch("test", x, y, sample_weight, None, return_dict)
+
+    def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
+        batch = _whole_batch(x, y, sample_weight, class_weight)
+        logs, _ = self._step(kind).execute(batch)
+        logs = dict(Logs(dict(sorted(logs.items()))))
+        return logs if return_dict else self._as_list(logs)
+
+    def predict_on_batch(self, x):
+        """Outputs for one batch of inputs, as NumPy arrays."""
+        step = self._step("predict")
+        _, outputs = step.execute(_whole_batch(x, None, None, None))
+        return jax.tree.map(np.asarray, outputs)
+
+    def explain_fit(self) -> dict:
+        """How steps were run so far: fused or not and why, seconds a step, seconds compiling."""
+        explained = {}
+        for kind, (_, step) in self.__dict__.get("_steps", {}).items():
+            how = "uncompiled" if step.eager else "fused on the device"
+            if step.hostile:
+                how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
+            explained[kind] = {
+                "steps": how,
+                "seconds_per_step": step.seconds,
+                "compile_seconds": step.compile_seconds,
+                "traces": step.traces,
+            }
+        return explained
+
+
+def _takes_state(step):
+    parameters = [
+        p
+        for p in inspect.signature(step).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+    ]
+    return len(parameters) == 2
+
+
+def _holds_objects(value):
+    if isinstance(value, dict):
+        return is_serialized(value) or any(map(_holds_objects, value.values()))
+    return isinstance(value, list | tuple) and any(map(_holds_objects, value))
+
+
+def _as_logs(logs):
+    if not isinstance(logs, dict):
+        raise TypeError(f"A step must return a dict of results; got {type(logs).__name__}.")
+    flat = {}
+    for name, value in logs.items():
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
+
+
+def _is_due(epoch, frequency):
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return (epoch + 1) in frequency
+
+
+def _close(source):
+    close = getattr(source, "close", None)
+    if close is not None:
+        close()
+
+
+def _first_rows(chunk, source):
+    if chunk.kind == "batch":
+        return chunk.data
+    return jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((chunk.rows, *a.shape[1:]), a.dtype), source.arrays
+    )
+
+
+def _whole_batch(x, y, sample_weight, class_weight):
+    batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
+    batch = next(iter(batches.epoch(0)))
+    return Chunk("batch", batch, 0, 1, batches.num_samples)
+
+
+def _host_rows(outputs, chunk):
+    """The outputs of a call as NumPy arrays, one row per sample."""
+    if chunk.kind == "batch":
+        return jax.tree.map(np.asarray, outputs)
+    return jax.tree.map(lambda a: np.asarray(a)[: chunk.count].reshape(-1, *a.shape[2:]), outputs)

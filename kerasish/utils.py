@@ -1,0 +1,70 @@
+"""`keras.utils`: the names Keras users look for there."""
+
+import gc
+
+import jax
+
+from kerasish.callbacks import Progbar
+from kerasish.core.config import (
+    CustomObjectScope,
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from kerasish.core.dtypes import standardize_dtype
+from kerasish.core.names import clear_names
+from kerasish.core.seeds import set_random_seed
+from kerasish.core.settings import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from kerasish.core.symbolic import is_keras_tensor
+from kerasish.data import (
+    PyDataset,
+    normalize,
+    pack_x_y_sample_weight,
+    pad_sequences,
+    to_categorical,
+    unpack_x_y_sample_weight,
+)
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "standardize_dtype",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]
+
+Sequence = PyDataset
+
+
+def clear_session(free_memory: bool = True) -> None:
+    """Start names anew and let go of compiled programs and memory no one uses."""
+    clear_names()
+    if free_memory:
+        jax.clear_caches()
+        gc.collect()

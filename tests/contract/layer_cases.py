@@ -1,0 +1,166 @@
+"""One line a layer: how to make it, here and in Keras 3, and what to call it on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass
+class Case:
+    """A layer to make and the shape or shapes of its inputs.
+
+    Attributes:
+        name: Its class's name in `keras.layers`.
+        shape: Shape of the input, or a list of shapes for a list of inputs.
+        args: Positional arguments; a `Case` among them is made first.
+        kwargs: Keyword arguments.
+        ints: Number of different whole numbers that the input has; 0 for floats.
+    """
+
+    name: str
+    shape: Any
+    args: tuple = ()
+    kwargs: dict = field(default_factory=dict)
+    ints: int = 0
+
+    @property
+    def id(self):
+        given = [getattr(a, "name", a) for a in self.args] + [f"{k}={v}" for k, v in self.kwargs.items()]
+        return f"{self.name}({','.join(map(str, given))})".replace(" ", "").replace("::", "")
+
+    def make(self, layers):
+        """The layer, out of the module `layers`."""
+        args = [a.make(layers) if isinstance(a, Case) else a for a in self.args]
+        return getattr(layers, self.name)(*args, **self.kwargs, name="layer")
+
+    def inputs(self):
+        """The same random inputs each time."""
+        rng = np.random.default_rng(0)
+        if isinstance(self.shape, list):
+            return [self._array(rng, shape) for shape in self.shape]
+        return self._array(rng, self.shape)
+
+    def _array(self, rng, shape):
+        if self.ints:
+            return rng.integers(self.ints, size=shape).astype("int32")
+        return rng.normal(size=shape).astype("float32")
+
+
+def case(name, shape, *args, ints=0, **kwargs):
+    return Case(name, shape, args, kwargs, ints)
+
+
+TEXT, IMAGE, VOLUME = (2, 7, 4), (2, 6, 7, 4), (2, 5, 4, 6, 4)
+FIRST = {"data_format": "channels_first"}
+
+CASES = [
+    # activations
+    case("Activation", (2, 3), "tanh"),
+    case("ELU", (2, 3), alpha=0.5),
+    case("LeakyReLU", (2, 3), 0.1),
+    case("PReLU", TEXT, alpha_initializer="ones", shared_axes=[1]),
+    case("ReLU", (2, 3), max_value=0.5, negative_slope=0.2, threshold=0.1),
+    case("Softmax", (2, 3)),
+    case("Softmax", TEXT, axis=[1, 2]),
+    # core
+    case("Dense", (2, 3), 4, activation="relu"),
+    case("Dense", TEXT, 3, use_bias=False, kernel_regularizer="l2", bias_constraint="non_neg"),
+    case("EinsumDense", (2, 5, 3), "abc,cd->abd", (None, 4), bias_axes="d", activation="tanh"),
+    case("EinsumDense", (2, 5, 3), "btf,fhd->bthd", (None, 2, 3), bias_axes="hd"),
+    case("EinsumDense", (2, 5, 3), "...x,xy->...y", 4, bias_axes="y"),
+    case("EinsumDense", (2, 5, 3), "ab...,bc->ac...", 4, bias_axes="c"),
+    case("Embedding", (2, 5), 6, 3, ints=6),
+    case("Embedding", (2, 5), 6, 3, mask_zero=True, ints=6),
+    case("Identity", (2, 3)),
+    case("Masking", TEXT, mask_value=1.0),
+    # reshaping
+    case("Cropping1D", TEXT, (1, 2)),
+    case("Cropping2D", IMAGE, ((1, 2), (0, 3))),
+    case("Cropping2D", IMAGE, 1, **FIRST),
+    case("Cropping3D", VOLUME),
+    case("Flatten", IMAGE),
+    case("Flatten", IMAGE, **FIRST),
+    case("Permute", TEXT, (2, 1)),
+    case("RepeatVector", (2, 3), 4),
+    case("Reshape", TEXT, (2, -1)),
+    case("UpSampling1D", TEXT, 3),
+    case("UpSampling2D", IMAGE, (2, 3)),
+    case("UpSampling2D", IMAGE, 2, interpolation="bilinear", **FIRST),
+    case("UpSampling3D", VOLUME, (1, 2, 2)),
+    case("ZeroPadding1D", TEXT, (0, 2)),
+    case("ZeroPadding2D", IMAGE, ((1, 2), (0, 3))),
+    case("ZeroPadding2D", IMAGE, 1, **FIRST),
+    case("ZeroPadding3D", VOLUME, (1, 0, 2)),
+    # merging
+    case("Add", [TEXT, TEXT, (2, 1, 4)]),
+    case("Average", [TEXT, TEXT]),
+    case("Concatenate", [TEXT, (2, 7, 2)]),
+    case("Concatenate", [TEXT, (2, 3, 4)], axis=1),
+    case("Dot", [(2, 3), (2, 3)], axes=1, normalize=True),
+    case("Dot", [TEXT, (2, 4, 3)], axes=(2, 1)),
+    case("Dot", [IMAGE, (2, 5, 7)], axes=(2, -1)),
+    case("Maximum", [TEXT, TEXT]),
+    case("Minimum", [TEXT, TEXT]),
+    case("Multiply", [TEXT, (2, 4)]),
+    case("Subtract", [TEXT, TEXT]),
+    # convolution
+    case("Conv1D", TEXT, 6, 3, padding="causal", dilation_rate=2),
+    case("Conv1D", TEXT, 6, 3, strides=2, padding="same", groups=2),
+    case("Conv2D", IMAGE, 6, (3, 2), activation="relu"),
+    case("Conv2D", IMAGE, 6, 3, strides=2, padding="same", **FIRST),
+    case("Conv3D", VOLUME, 2, 2, dilation_rate=2, use_bias=False),
+    case("Conv1DTranspose", TEXT, 3, 3, strides=2, padding="same"),
+    case("Conv2DTranspose", IMAGE, 3, 3, strides=(2, 3), output_padding=1),
+    case("Conv2DTranspose", IMAGE, 3, 3, strides=2, padding="same", **FIRST),
+    case("Conv3DTranspose", VOLUME, 2, 2, strides=2),
+    case("DepthwiseConv1D", TEXT, 3, depth_multiplier=2),
+    case("DepthwiseConv2D", IMAGE, 3, strides=2, padding="same", activation="tanh"),
+    case("SeparableConv1D", TEXT, 5, 3, padding="same"),
+    case("SeparableConv2D", IMAGE, 5, 3, depth_multiplier=2),
+    # pooling
+    case("AdaptiveAveragePooling1D", TEXT, 3),
+    case("AdaptiveAveragePooling2D", IMAGE, (3, 4)),
+    case("AdaptiveAveragePooling3D", VOLUME, 2),
+    case("AdaptiveMaxPooling1D", TEXT, 3),
+    case("AdaptiveMaxPooling2D", IMAGE, 4, **FIRST),
+    case("AdaptiveMaxPooling3D", VOLUME, 2),
+    case("AveragePooling1D", TEXT, 2, padding="same"),
+    case("AveragePooling2D", IMAGE, 2),
+    case("AveragePooling2D", IMAGE, 3, strides=2, padding="same"),
+    case("AveragePooling3D", VOLUME, 2),
+    case("GlobalAveragePooling1D", TEXT),
+    case("GlobalAveragePooling2D", IMAGE, keepdims=True),
+    case("GlobalAveragePooling3D", VOLUME, **FIRST),
+    case("GlobalMaxPooling1D", TEXT, keepdims=True),
+    case("GlobalMaxPooling2D", IMAGE, **FIRST),
+    case("GlobalMaxPooling3D", VOLUME),
+    case("MaxPooling1D", TEXT),
+    case("MaxPooling2D", IMAGE),
+    case("MaxPooling2D", IMAGE, 3, strides=2, padding="same", **FIRST),
+    case("MaxPooling3D", VOLUME, 2),
+    # normalization
+    case("BatchNormalization", (8, 3)),
+    case("BatchNormalization", IMAGE, axis=1, momentum=0.5, scale=False),
+    case("BatchNormalization", (8, 3), renorm=True, renorm_clipping={"rmax": 1.2, "dmax": 0.5}),
+    case("GroupNormalization", IMAGE, groups=2),
+    case("GroupNormalization", IMAGE, groups=-1, axis=1, center=False),
+    case("LayerNormalization", TEXT),
+    case("LayerNormalization", TEXT, axis=[1, 2], epsilon=0.1),
+    case("Normalization", TEXT, mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 2.0, 3.0, 4.0]),
+    case("Normalization", TEXT, axis=None, invert=True),
+    case("Rescaling", IMAGE, 1 / 255, offset=-1.0),
+    case("RMSNormalization", TEXT),
+    case("SpectralNormalization", (2, 3), case("Dense", (2, 3), 4), power_iterations=2),
+    case("UnitNormalization", TEXT, axis=1),
+    # regularization
+    case("ActivityRegularization", (2, 3), l1=0.1, l2=0.2),
+    case("AlphaDropout", (2, 30), 0.3, seed=3),
+    case("Dropout", (2, 30), 0.3, seed=3),
+    case("Dropout", TEXT, 0.5, noise_shape=(None, 1, 4), seed=3),
+    case("GaussianDropout", (2, 30), 0.3, seed=3),
+    case("GaussianNoise", (2, 30), 0.3, seed=3),
+    case("SpatialDropout1D", TEXT, 0.5, seed=3),
+    case("SpatialDropout2D", IMAGE, 0.5, seed=3),
+    case("SpatialDropout3D", VOLUME, 0.5, seed=3, **FIRST),
+]

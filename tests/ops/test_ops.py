@@ -1,0 +1,265 @@
+"""Every op against Keras 3's: value, dtype, shape, gradient, and the symbolic call."""
+
+import functools
+import inspect
+import operator
+import warnings
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+from op_cases import CASES
+
+from kerasish import ops
+from kerasish.core.symbolic import KerasTensor
+from kerasish.core.variable import Variable
+
+BATCH = 5
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.id)
+def case(request):
+    return request.param
+
+
+def find(family, name):
+    return functools.reduce(getattr, name.split("."), family)
+
+
+def with_arrays(args, swap):
+    is_array = lambda leaf: isinstance(leaf, np.ndarray)  # noqa: E731
+    return jax.tree.map(lambda x: swap(x) if is_array(x) else x, args)
+
+
+def numbers(result):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(result)]
+
+
+def sum_of(fn, case, places):
+    """The sum of the op's float results as a function of its float arrays."""
+    leaves, tree = jax.tree.flatten((case.args, case.kwargs))
+
+    def total(*values):
+        filled = list(leaves)
+        for place, value in zip(places, values, strict=True):
+            filled[place] = value
+        args, kwargs = jax.tree.unflatten(tree, filled)
+        results = [r for r in jax.tree.leaves(fn(*args, **kwargs)) if hasattr(r, "dtype")]
+        parts = [jnp.abs(r) if jnp.iscomplexobj(r) else r for r in results if r.dtype != bool]
+        # Not all weights alike, or the gradient of a softmax would be 0.
+        return sum(jnp.sum(r * jnp.cos(jnp.arange(r.size).reshape(r.shape))) for r in parts)
+
+    return total
+
+
+def test_agrees_with_keras(case):
+    ours, theirs = find(ops, case.name), find(keras.ops, case.name)
+    real, wanted = ours(*case.args, **case.kwargs), theirs(*case.args, **case.kwargs)
+    if not isinstance(wanted, tuple | list | jax.Array):
+        assert real == wanted and type(real) is type(wanted)
+        return
+    assert len(numbers(real)) == len(numbers(wanted))
+    for a, b in zip(numbers(real), numbers(wanted), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=case.rtol, atol=case.rtol)
+    if not case.grad:
+        return
+    leaves, _ = jax.tree.flatten((case.args, case.kwargs))
+    places = [i for i, x in enumerate(leaves) if isinstance(x, np.ndarray) and x.dtype == "float32"]
+    values = [jnp.asarray(leaves[i]) for i in places]
+    by = tuple(range(len(values)))
+    got, want = (jax.jit(jax.grad(sum_of(fn, case, places), by))(*values) for fn in (ours, theirs))
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, rtol=10 * case.rtol, atol=10 * case.rtol)
+
+
+def test_symbolic_call_promises_the_real_shape(case):
+    if not case.symbolic:
+        pytest.skip("its shape depends on values, or it takes no tensors")
+    op = find(ops, case.name)
+
+    def tensor(x):
+        batched = x.ndim > 0 and x.shape[0] == BATCH
+        return KerasTensor((None, *x.shape[1:]) if batched else x.shape, x.dtype.name)
+
+    promised = op(*with_arrays(case.args, tensor), **with_arrays(case.kwargs, tensor))
+    real = op(*case.args, **case.kwargs)
+    for a, b in zip(jax.tree.leaves(promised), jax.tree.leaves(real), strict=True):
+        b = jnp.asarray(b)
+        assert a.dtype == b.dtype.name
+        assert len(a.shape) == b.ndim
+        assert all(n is None or n == m for n, m in zip(a.shape, b.shape, strict=True))
+
+
+# -- names and signatures
+
+FAMILIES = ("ops", "ops.numpy", "ops.nn", "ops.linalg", "ops.image")
+NO_TABLE_LINE = set(
+    """associative_scan cond custom_gradient fori_loop map scan switch vectorized_map while_loop
+    convert_to_numpy is_tensor jvp vectorize image linalg nn numpy""".split()
+)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_public_name_is_here_with_its_signature(family):
+    theirs = operator.attrgetter(family)(keras)
+    ours = operator.attrgetter(family.removeprefix("ops").strip("."))(ops) if "." in family else ops
+    for name in (n for n in dir(theirs) if not n.startswith("_")):
+        op, wanted = getattr(ours, name), getattr(theirs, name)
+        if callable(wanted):
+            assert op.__name__ == name
+            assert op.__doc__
+            if name != "custom_gradient":
+                assert str(inspect.signature(op)).split(" ->")[0] == str(inspect.signature(wanted))
+    assert sorted(ours.__all__) == [n for n in dir(theirs) if not n.startswith("_")]
+
+
+def test_every_op_has_a_table_line():
+    tested = {case.name for case in CASES}
+    listed = {*ops.__all__, *(f"image.{name}" for name in ops.image.__all__)}
+    assert listed - tested == NO_TABLE_LINE
+
+
+def test_variables_are_taken_where_arrays_are():
+    v = Variable(np.ones((1, 4, 4, 2), "float32"))
+    kernel = Variable(np.ones((2, 2, 2, 3), "float32"))
+    assert ops.conv(v, kernel).shape == (1, 3, 3, 3)
+    assert ops.max_pool(v, 2).shape == (1, 2, 2, 2)
+    assert ops.slice(v, (0, 0, 0, 0), (1, 2, 2, 1)).shape == (1, 2, 2, 1)
+    assert ops.concatenate([v, v], axis=-1).shape == (1, 4, 4, 4)
+    assert float(ops.sum(v)) == 32
+    assert float(ops.convert_to_tensor(v)[0, 0, 0, 0]) == 1
+
+
+# -- what the table cannot say
+
+
+def test_max_pool_gives_the_gradient_to_the_first_of_equals():
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 2, (2, 8, 6, 3)).astype("float32"))
+    weights = jnp.arange(2 * 4 * 3 * 3).reshape(2, 4, 3, 3)
+    for options in ((2,), (3, 2, "same"), ((2, 1), (2, 2), "same")):
+        for ones in (x, x.at[0, 0].set(jnp.nan)):
+            ours, theirs = (
+                jax.grad(lambda x, p=p: jnp.nansum(p(x, *options) * weights))(ones)
+                for p in (ops.max_pool, keras.ops.max_pool)
+            )
+            np.testing.assert_array_equal(ours, theirs)
+            np.testing.assert_array_equal(
+                ops.max_pool(ones, *options), keras.ops.max_pool(ones, *options)
+            )
+
+
+def test_pools_of_integers():
+    x = np.arange(16, dtype="int32").reshape(1, 4, 4, 1)
+    np.testing.assert_array_equal(ops.max_pool(x, 2)[0, ..., 0], [[5, 7], [13, 15]])
+
+
+def best_alignments(logits, count, blank):
+    """The probability of each label sequence: all alignments, one by one."""
+    import itertools
+
+    probabilities = np.exp(logits - np.logaddexp.reduce(logits, -1, keepdims=True))
+    totals = {}
+    for alignment in itertools.product(range(logits.shape[1]), repeat=count):
+        merged = [c for c, _ in itertools.groupby(alignment) if c != blank]
+        weight = np.prod([probabilities[t, c] for t, c in enumerate(alignment)])
+        totals[tuple(merged)] = totals.get(tuple(merged), 0.0) + weight
+    return sorted(totals.items(), key=lambda pair: -pair[1])
+
+
+def test_beam_search_finds_the_likeliest_sequences():
+    logits = np.random.default_rng(3).normal(size=(3, 5, 4)).astype("float32")
+    lengths = np.array([5, 4, 5])
+    options = {"strategy": "beam_search", "beam_width": 400, "top_paths": 3, "mask_index": 1}
+    paths, scores = jax.jit(lambda x: ops.ctc_decode(x, lengths, **options))(logits)
+    for b in range(3):
+        for k, (labels, weight) in enumerate(best_alignments(logits[b], lengths[b], 1)[:3]):
+            assert [n for n in np.asarray(paths[k, b]) if n >= 0] == list(labels)
+            np.testing.assert_allclose(scores[b, k], np.log(weight), rtol=1e-4)
+
+
+def test_narrow_beam_search_agrees_with_keras():
+    logits = np.random.default_rng(4).normal(size=(2, 6, 4)).astype("float32") * 2
+    options = {"strategy": "beam_search", "beam_width": 4, "top_paths": 2, "mask_index": 0}
+    ours, theirs = (o.ctc_decode(logits, np.array([6, 4]), **options) for o in (ops, keras.ops))
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5)
+
+
+def test_jvp_and_vectorize():
+    value, slope = ops.jvp(jnp.sin, (0.5,), (2.0,))
+    np.testing.assert_allclose([value, slope], [np.sin(0.5), 2 * np.cos(0.5)], rtol=1e-6)
+    assert ops.vectorize(lambda a, b: a + b)(np.ones(3), 2.0).shape == (3,)
+
+
+def test_istft_undoes_stft():
+    x = np.random.default_rng(0).normal(size=(2, 64)).astype("float32")
+    back = ops.istft(ops.stft(x, 16, 4, 16), 16, 4, 16, length=64)
+    np.testing.assert_allclose(back, x, atol=1e-5)
+
+
+def test_sparse_results():
+    x = np.array([[1, 0], [2, 2]])
+    for ours, theirs in (
+        (ops.one_hot(x, 3, sparse=True), ops.one_hot(x, 3)),
+        (ops.multi_hot(x, 3, sparse=True), ops.multi_hot(x, 3)),
+        (ops.bincount(x, sparse=True), ops.bincount(x)),
+    ):
+        assert ops.is_tensor(ours)
+        np.testing.assert_array_equal(ops.convert_to_numpy(ours), theirs)
+        np.testing.assert_array_equal(ops.convert_to_tensor(ours, sparse=False), theirs)
+
+
+def test_conversions():
+    assert ops.is_tensor(jnp.ones(2)) and not ops.is_tensor(np.ones(2))
+    assert not ops.is_tensor(Variable(1.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ops.convert_to_tensor(np.ones(2, "float64"), "float64").dtype == "float32"
+    given = ops.convert_to_numpy(jnp.ones(2))
+    given[0] = 2
+    assert isinstance(given, np.ndarray)
+    assert ops.convert_to_tensor([1.0, 2.0], "bfloat16").dtype == "bfloat16"
+
+
+BAD = {
+    "multi_hot: `num_classes` must be given": lambda: ops.multi_hot([1, 2]),
+    "conv: `padding` must be 'valid' or 'same'": lambda: ops.conv(
+        np.ones((1, 4, 1)), np.ones((2, 1, 1)), padding="full"
+    ),
+    "conv: `inputs` must be large enough": lambda: ops.conv(
+        np.ones((1, 2, 1)), np.ones((3, 1, 1))
+    ),
+    "cholesky: `x` must be positive definite": lambda: ops.cholesky(-np.eye(2)),
+    "inv: `x` must be square": lambda: ops.inv(np.ones((2, 3))),
+    "where: give both": lambda: ops.where(True, 1),
+    "reshape: `newshape` must be without more": lambda: ops.reshape(np.ones(4), (-1, -1)),
+    "normalize: `order` must be an integer": lambda: ops.normalize(np.ones(4), order=0.5),
+    "rearrange: `pattern` must be": lambda: ops.rearrange(np.ones((2, 2)), "a b -> a c"),
+    "fft: `x` must be a pair": lambda: ops.fft(np.ones(4)),
+    "pad_images: give exactly two": lambda: ops.image.pad_images(np.ones((4, 4, 1)), 1, 1),
+    "crop_images: `target_height` must be": lambda: ops.image.crop_images(
+        np.ones((4, 4, 1)), 1, 1, None, 1, -3, None
+    ),
+    "resize: `interpolation` must be one of": lambda: ops.image.resize(
+        np.ones((4, 4, 1)), (2, 2), interpolation="area"
+    ),
+    "ctc_decode: `strategy` must be": lambda: ops.ctc_decode(np.ones((1, 2, 3)), [2], "best"),
+    "scatter_update: `reduction` must be": lambda: ops.scatter_update(
+        np.ones(3), [[0]], [1.0], reduction="mean"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad_arguments_say_what_is_wanted(text):
+    with pytest.raises(ValueError) as error:
+        BAD[text]()
+    assert str(error.value).startswith(text)
+
+
+def test_softmax_over_one_entry_warns():
+    with pytest.warns(UserWarning, match="Did you mean `sigmoid`"):
+        ops.softmax(np.ones((3, 1)))
