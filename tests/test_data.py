@@ -303,6 +303,15 @@ def test_sparse_rows_become_dense_batch_by_batch(shuffle):
     assert train[0].shape == (8, 3) and held[0].shape == (2, 3)
 
 
+def test_arrays_on_disk_are_read_batch_by_batch(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    batches = make_batches(
+        np.load(tmp_path / "x.npy", mmap_mode="r"), Y, batch_size=4, shuffle=True
+    )
+    assert not isinstance(batches, ArrayBatches) and isinstance(batches.arrays[0], np.memmap)
+    assert sorted(chain(*rows_of(batches))) == Y.tolist()
+
+
 # --- streams --------------------------------------------------------------------------------------
 
 

@@ -11,17 +11,14 @@ ROOT = pathlib.Path(__file__).parent.parent / "kerasish"
 FLOORS = [
     {"core"},
     {"ops"},
-    {
-        *("activations", "initializers", "regularizers", "constraints"),
-        *("random", "distribution", "utils"),
-    },
+    {"activations", "initializers", "regularizers", "constraints", "random", "distribution"},
     {"losses", "optimizers", "layers", "quantizers"},
     {"metrics", "callbacks", "saving", "data", "visualization"},
     {"training"},
     {"models"},
 ]
 FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
-TOP = len(FLOORS)  # what is built on models: testing, datasets, applications, ...
+TOP = len(FLOORS)  # what is built on all these or only names them: testing, datasets, utils, ...
 ROOF = TOP + 1  # the package itself, which names them all
 FILES = sorted(ROOT.rglob("*.py"))
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py"))

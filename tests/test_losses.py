@@ -155,6 +155,17 @@ def test_config_is_keras_and_comes_back(name, arguments, y_true, y_pred):
     assert losses.deserialize(written)(y_true, y_pred) == ours(y_true, y_pred)
 
 
+def test_functions_are_written_as_keras_does():
+    for name in ("mean_squared_error", "huber"):
+        written = losses.serialize(getattr(losses, name))
+        assert written == keras.losses.serialize(getattr(keras.losses, name))
+        assert losses.deserialize(written) is losses.get(written) is getattr(losses, name)
+    wrapped = losses.LossFunctionWrapper(losses.huber, name="mae", delta=2.0)
+    theirs = keras.src.losses.LossFunctionWrapper(keras.losses.huber, name="mae", delta=2.0)
+    assert wrapped.get_config() == theirs.get_config()
+    assert losses.deserialize(losses.serialize(wrapped)).get_config() == wrapped.get_config()
+
+
 def test_config_keeps_what_is_not_default():
     config = losses.Huber(0.25, "sum", "h", "float16").get_config()
     assert config == {"name": "h", "reduction": "sum", "dtype": "float16", "delta": 0.25}
@@ -291,7 +302,7 @@ ERRORS = [
     ),
     (
         lambda: losses.check_sparse_labels(NUMBERS, 3, "compile"),
-        r"compile: `y` must be whole class numbers from 0 to 2; got 3. Found at index \(1\); the output",
+        r"compile: `y` must be whole class numbers from 0 to 2; got 3. Found at index \(1\)",
     ),
     (
         lambda: losses.check_sparse_labels([[0.5]], 3, "compile"),

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from kerasish.callbacks.monitor import MonitorCallback
+from kerasish.callbacks.screens import announce
 from kerasish.core.errors import bad_argument
 
 
@@ -88,8 +89,14 @@ class ModelCheckpoint(MonitorCallback):
 
     def _save(self, epoch, batch, logs):
         path = self._path(epoch, batch, logs)
-        if not self._should_save(epoch, logs, path):
-            return
+        better, news = self._compare(logs) if self.save_best_only else (True, "")
+        if better:
+            self._write(path)
+            news += f"saved {path}"
+        if self.verbose > 0:
+            announce(f"Epoch {epoch + 1}: {news}")
+
+    def _write(self, path):
         if path.is_dir():
             raise bad_argument(self, "filepath", "a file's path, not a directory's", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,11 +109,9 @@ class ModelCheckpoint(MonitorCallback):
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-        self._say(epoch, f"saved {path}")
 
-    def _should_save(self, epoch, logs, path):
-        if not self.save_best_only:
-            return True
+    def _compare(self, logs):
+        """Whether the result is the best so far, and what to say of it."""
         value = logs.get(self.monitor)
         if value is None or np.ndim(value) > 0:
             fault = "not among the results" if value is None else "not one number"
@@ -114,15 +119,13 @@ class ModelCheckpoint(MonitorCallback):
                 f"ModelCheckpoint: `monitor` {self.monitor!r} is {fault}: saving all the same.",
                 stacklevel=4,
             )
-            return True
-        better = self.improves(value, self.best)
+            return True, ""
         before = "none" if self.best is None else f"{self.best:.5f}"
-        if better:
-            self._say(epoch, f"{self.monitor} improved from {before} to {value:.5f}")
-            self.best = value
-        else:
-            self._say(epoch, f"{self.monitor} did not improve from {before}")
-        return better
+        better = self.improves(value, self.best)
+        if not better:
+            return False, f"{self.monitor} did not improve from {before}"
+        self.best = value
+        return True, f"{self.monitor} improved from {before} to {value:.5f}, "
 
     def _path(self, epoch, batch, logs):
         fields = {**({} if batch is None else {"batch": batch + 1}), **logs, "epoch": epoch + 1}
@@ -131,7 +134,3 @@ class ModelCheckpoint(MonitorCallback):
         except KeyError as missing:
             wanted = f"made of names among {list(fields)}"
             raise bad_argument(self, "filepath", wanted, self.filepath) from missing
-
-    def _say(self, epoch, message):
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: {message}")

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasish.callbacks.callback import Callback
 from kerasish.callbacks.monitor import MonitorCallback, warn_of_absence
+from kerasish.callbacks.screens import announce
 from kerasish.core.errors import bad_argument
 
 
@@ -154,7 +155,7 @@ def _rate(optimizer):
 
 def _say(callback, epoch, suffix, rate):
     name = type(callback).__name__
-    print(f"\nEpoch {epoch + 1}: {name} sets learning_rate{suffix} to {rate:.6g}.")
+    announce(f"Epoch {epoch + 1}: {name} sets learning_rate{suffix} to {rate:.6g}.")
 
 
 def _note_rates(model, logs):

@@ -88,10 +88,10 @@ class Logs(dict):
 
 
 def _flat(values):
-    raw = dict.items(values) if isinstance(values, dict) else dict(values).items()
+    raw = dict.items(values if isinstance(values, dict) else dict(values))
     found = {}
     for name, value in sorted(raw):
-        found.update(_flat(value) if isinstance(value, Mapping) else {name: value})
+        found.update(_flat(value) if isinstance(value, dict) else {name: value})
     return found
 
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from kerasish.callbacks.callback import Callback
+from kerasish.callbacks.screens import announce
 
 
 class TerminateOnNaN(Callback):
@@ -38,5 +39,5 @@ class TerminateOnNaN(Callback):
         message = f"Batch {batch}: the loss is {loss}."
         if self.raise_error:
             raise RuntimeError(message)
-        print(f"{message} Training stops.")
+        announce(f"{message} Training stops.")
         self.model.stop_training = True

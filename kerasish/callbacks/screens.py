@@ -28,6 +28,11 @@ def choose(verbose):
     return Plain()
 
 
+def announce(text) -> None:
+    """Print what a callback has to say, below a bar that may be moving."""
+    print(("\n" if sys.stdout.isatty() else "") + text, flush=True)
+
+
 def _in_notebook():
     # A kernel has loaded IPython long since, and a redirected stdout is no longer the kernel's.
     ipython = sys.modules.get("IPython")
@@ -134,7 +139,7 @@ class Notebook(Plain):
         if now < self._due:
             return
         lines = [*self._finished, self._live] if self._live else self._finished
-        body = "\n".join("".join(map(_html, line)) for line in lines)
+        body = "\n".join("".join(_html(*span) for span in line) for line in lines)
         style = "white-space:pre-wrap;line-height:1.25;margin:0"
         shown = {
             "text/plain": "\n".join(map(text_of, lines)),
@@ -147,10 +152,9 @@ class Notebook(Plain):
         self._due = now + max(0.1, self._PAUSE * len(body))
 
 
-def _html(span):
-    text, style = span
+def _html(text, style):
     text = html.escape(text)
-    return f'<span style="{_CSS[style]}">{text}</span>' if style in _CSS else text
+    return f'<span style="{_CSS[style]}">{text}</span>' if text and style in _CSS else text
 
 
 def _cut(line, length):

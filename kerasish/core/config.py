@@ -180,7 +180,7 @@ def serialize_keras_object(obj: Any) -> Any:
         kind = "__numpy__" if isinstance(obj, np.ndarray) else "__tensor__"
         value = {"value": np.asarray(obj).tolist(), "dtype": obj.dtype.name}
         return {"class_name": kind, "config": value}
-    if isinstance(obj, np.dtype) or obj in (np.float32, np.int32):
+    if isinstance(obj, np.dtype) or (isinstance(obj, type) and obj in (np.float32, np.int32)):
         return dtypes.standardize_dtype(obj)
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
@@ -270,7 +270,7 @@ def deserialize_keras_object(config: Any, custom_objects=None, safe_mode: bool =
     if config is None or isinstance(config, bool | int | float):
         return config
     if isinstance(config, str):
-        found = find(config)
+        found = get_registered_object(config)
         return config if found is None else found
     if isinstance(config, list | tuple):
         return type(config)(deserialize_keras_object(item) for item in config)
@@ -363,7 +363,9 @@ def resolve(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
     if isinstance(identifier, dict):
         if not is_serialized(identifier):
             raise bad_argument(kind, "config", "a serialized object with 'class_name'", identifier)
-        found = deserialize_keras_object(identifier)
+        cls = known.get(identifier["class_name"])
+        plain = inspect.isclass(cls) and get_registered_object(identifier["class_name"]) is None
+        found = cls.from_config(identifier["config"]) if plain else deserialize_keras_object(identifier)
     elif isinstance(identifier, str):
         found = get_registered_object(identifier, module_objects=known)
         if found is None:

@@ -40,14 +40,17 @@ class SeedGenerator(Configurable):
         self.state = Variable(first, trainable=False, autocast=False, name="seed_generator_state")
 
     def next(self, ordered: bool = True) -> jax.Array:
-        """The next seed, an array of two `uint32`."""
+        """The next seed, an array of two `uint32`; the following ones count up, or jump about."""
         seed = self.state.read()
-        self.state.assign(seed + jnp.array([0, 1], dtype="uint32"))
+        if ordered:
+            self.state.assign(seed + np.array([0, 1], dtype="uint32"))
+        else:  # as Keras 3 walks through the seeds of functions that are given none
+            self.state.assign((seed + np.uint32(1)) * np.uint32(5387) % np.uint32(933199))
         return seed
 
     def get_config(self) -> dict:
-        """Keras' form: the seed."""
-        return {"seed": self.seed}
+        """Keras' form: the seed and the name."""
+        return {"seed": self.seed, "name": self.name}
 
 
 def make_default_seed() -> int:
@@ -79,7 +82,7 @@ def draw_seed(seed) -> jax.Array:
     if isinstance(seed, int | np.integer):
         return jnp.asarray(np.array([seed, 0], dtype="uint32"))
     if seed is None:
-        return global_seed_generator().next()
+        return global_seed_generator().next(ordered=False)
     raise bad_argument("random", "seed", "an integer, a SeedGenerator or None", seed)
 
 

@@ -4,6 +4,7 @@ import functools
 import itertools
 import sys
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -185,7 +186,7 @@ def keep_held(values):
 
 
 def _references_of_an_unheld_value():
-    slot = Variable(0.0)
+    slot = types.SimpleNamespace(_value=object())  # stands for a Variable, which needs a device
     values = [slot._value]
     for i in range(len(values)):
         return sys.getrefcount(values[i])

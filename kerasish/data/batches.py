@@ -106,7 +106,7 @@ class RowBatches(Batches):
 
 
 class ArrayBatches(RowBatches):
-    """Batches of arrays that may as well be put on the device: `RowBatches`, none of it sparse.
+    """`RowBatches` that may as well be put on the device: nothing sparse, nothing on disk.
 
     Example:
         >>> batches = ArrayBatches((np.arange(5), np.arange(5) ** 2), batch_size=3)

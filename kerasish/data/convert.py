@@ -248,7 +248,7 @@ def match_outputs(sample_weight: Any, y: Any) -> Any:
     if not (sample_weight.ndim == 1 or sample_weight.shape[1:] == (1,)):
         hint = "For finer weights pass one array for each output."
         wanted = "one number for each sample where the model has several outputs"
-        raise bad_argument("fit", "sample_weight", wanted, f"shape {sample_weight.shape}", hint)
+        raise bad_argument("data", "sample_weight", wanted, f"shape {sample_weight.shape}", hint)
     return jax.tree.map(lambda _: sample_weight, y)
 
 
@@ -258,4 +258,4 @@ def _check_same_outputs(sample_weight, y):
 
     if names(sample_weight) != names(y):
         wanted = f"one array for each output in `y`, {names(y)}"
-        raise bad_argument("fit", "sample_weight", wanted, names(sample_weight))
+        raise bad_argument("data", "sample_weight", wanted, names(sample_weight))

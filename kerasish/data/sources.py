@@ -59,14 +59,14 @@ def make_batches(
     _check_count("batch_size", batch_size)
     _check_count("steps_per_epoch", steps)
     if shuffle not in (True, False, "batch"):
-        raise bad_argument("fit", "shuffle", "True, False or 'batch'", shuffle)
+        raise bad_argument("data", "shuffle", "True, False or 'batch'", shuffle)
     if holds_arrays(x):
         return _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps)
     kind = _check_stream(x)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             wanted = f"None where `x` is a {kind}"
-            raise bad_argument("fit", name, wanted, type(value), f"Its batches hold `{name}` too.")
+            raise bad_argument("data", name, wanted, type(value), f"Its batches hold `{name}` too.")
     if batch_size is not None and not isinstance(x, Batches):
         warnings.warn(
             f"`batch_size` is ignored: `x` is a {kind} and makes whole batches.", stacklevel=3
@@ -74,8 +74,8 @@ def make_batches(
     if isinstance(x, Batches):
         return x
     if steps is None and _is_endless(x):
-        hint = "Say how many batches make an epoch."
-        raise bad_argument("fit", "steps_per_epoch", f"given for an endless {kind}", None, hint)
+        hint = "Say how many batches to take (`steps` in `evaluate` and `predict`)."
+        raise bad_argument("data", "steps_per_epoch", f"given for an endless {kind}", None, hint)
     if isinstance(x, PyDataset):
         return PyDatasetBatches(x, bool(shuffle), class_weight)
     return StreamBatches(x, class_weight)
@@ -84,7 +84,7 @@ def make_batches(
 def _check_count(name, value):
     whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
     if value is not None and not (whole and value > 0):
-        raise bad_argument("fit", name, "a positive integer or None", value)
+        raise bad_argument("data", name, "a positive integer or None", value)
 
 
 def _check_stream(x):
@@ -126,5 +126,5 @@ def _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps):
     if batch_size is None:
         batch_size = math.ceil(rows / steps) if steps else _DEFAULT_BATCH_SIZE
     arrays = strip(x, y, match_outputs(sample_weight, y))
-    kind = RowBatches if any(map(is_sparse, jax.tree.leaves(arrays))) else ArrayBatches
-    return kind(arrays, int(batch_size), shuffle)
+    stays = any(is_sparse(a) or isinstance(a, np.memmap) for a in jax.tree.leaves(arrays))
+    return (RowBatches if stays else ArrayBatches)(arrays, int(batch_size), shuffle)

@@ -338,3 +338,6 @@ class Conv3DTranspose(ConvTranspose):
         super().__init__(
             filters, kernel_size, strides, padding, output_padding, data_format, **kwargs
         )
+
+    def get_config(self):
+        return {"activity_regularizer": None, **super().get_config()}

@@ -80,6 +80,12 @@ class Dense(Adaptable):
             y = y + self.bias.value
         return self.activation(y)
 
+    def get_config(self):
+        config = super().get_config()
+        if self.activity_regularizer is None:
+            del config["activity_regularizer"]
+        return config
+
 
 class EinsumDense(Adaptable):
     """Affine map by an einsum: `y = activation(einsum(equation, x, kernel) + bias)`.

@@ -81,7 +81,11 @@ class Embedding(Adaptable):
     def compute_mask(self, inputs, previous_mask=None):
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
+    def _argument(self, parameter, given):
+        # The attribute `weights` is the list of Variables, as in every layer.
+        return None if parameter.name == "weights" else super()._argument(parameter, given)
+
     def get_config(self):
         config = {"activity_regularizer": None, **super().get_config()}
-        config.pop("weights", None)
+        del config["weights"]
         return config

@@ -108,7 +108,7 @@ class RMSNormalization(Layer):
         Zhang and Sennrich, 2019, "Root Mean Square Layer Normalization".
 
     Example:
-        >>> RMSNormalization()(np.array([[2.0, -2.0]]))
+        >>> RMSNormalization(epsilon=0.0)(np.array([[2.0, -2.0]]))
         Array([[ 1., -1.]], dtype=float32)
     """
 

@@ -501,7 +501,9 @@ class Layer(Configurable):
     def _regularize(self, outputs):
         if self.activity_regularizer is not None:
             for y in jax.tree.leaves(outputs):
-                self.add_loss(self.activity_regularizer(y))
+                penalty = self.activity_regularizer(y)
+                # Per sample, so that it weighs the same whatever the batch's size.
+                self.add_loss(penalty / jnp.maximum(y.shape[0], 1) if y.ndim else penalty)
 
     def _mask_outputs(self, inputs, outputs, previous):
         if not jax.tree.leaves(previous):

@@ -1,5 +1,7 @@
 """Layers that combine several inputs into one, and the same as functions."""
 
+import functools
+
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
@@ -40,6 +42,17 @@ class Merge(Layer):
         rank = max(x.ndim for x in inputs)
         return [jnp.reshape(x, _with_rank(x.shape, rank)) for x in inputs]
 
+    def _full_masks(self, inputs, masks):
+        """A mask for each input, of its shape after `_of_one_rank`; `None` where there is none."""
+        rank = max(x.ndim for x in inputs)
+        full = []
+        for x, m in zip(inputs, _masks(self, inputs, masks), strict=True):
+            if m is not None:
+                m = jnp.reshape(m, _with_rank(m.shape, rank - 1))[..., None]
+                m = jnp.broadcast_to(m.astype(bool), _with_rank(x.shape, rank))
+            full.append(m)
+        return full
+
     def combine(self, inputs):
         """Combine arrays of equal rank. Overridden by each layer."""
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
@@ -48,10 +61,7 @@ class Merge(Layer):
         masks = _masks(self, inputs, previous_mask)
         if any(mask is None for mask in masks):
             return None
-        merged = masks[0]
-        for mask in masks[1:]:
-            merged = jnp.logical_or(merged, mask)
-        return merged
+        return functools.reduce(jnp.logical_or, masks)
 
 
 def _with_rank(shape, rank):
@@ -104,7 +114,7 @@ class Subtract(Merge):
 
 
 class Multiply(Merge):
-    """Product of all inputs.
+    """Product of all inputs; entries that are masked out do not take part.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -114,11 +124,15 @@ class Multiply(Merge):
         Array([[6., 6.]], dtype=float32)
     """
 
-    def combine(self, inputs):
-        product = inputs[0]
-        for x in inputs[1:]:
+    def call(self, inputs, mask=None):
+        inputs, masks = self._of_one_rank(inputs), self._full_masks(inputs, mask)
+        pairs = zip(inputs, masks, strict=True)
+        product, *others = [x if m is None else jnp.where(m, x, 1) for x, m in pairs]
+        for x in others:
             product = product * x
-        return product
+        if any(m is None for m in masks):
+            return product
+        return jnp.where(functools.reduce(jnp.logical_or, masks), product, 0)
 
 
 class Average(Add):
@@ -142,13 +156,9 @@ class _Extreme(Merge):
     choose = staticmethod(jnp.maximum)
 
     def call(self, inputs, mask=None):
-        inputs = self._of_one_rank(inputs)
-        chosen, counts = inputs[0], None
-        for i, (x, m) in enumerate(zip(inputs, _masks(self, inputs, mask), strict=True)):
-            m = None if m is None else jnp.broadcast_to(m[..., None], x.shape)
-            if i == 0:
-                counts = m
-                continue
+        inputs, masks = self._of_one_rank(inputs), self._full_masks(inputs, mask)
+        chosen, counts = inputs[0], masks[0]
+        for x, m in zip(inputs[1:], masks[1:], strict=True):
             x = x if m is None else jnp.where(m, x, chosen)
             chosen = chosen if counts is None else jnp.where(counts, chosen, x)
             counts = None if m is None or counts is None else m | counts

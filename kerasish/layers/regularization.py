@@ -254,8 +254,8 @@ class ActivityRegularization(Layer):
     """Its inputs, with a penalty on their size added to the loss.
 
     Args:
-        l1: Factor of the sum of absolute values.
-        l2: Factor of the sum of squares.
+        l1: Factor of the sum of absolute values of a sample.
+        l2: Factor of the sum of squares of a sample.
 
     Shapes:
         Any -> the same.

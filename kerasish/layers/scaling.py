@@ -102,8 +102,8 @@ class Normalization(Layer):
 
     def _beside_inputs(self, values):
         if not self.built:
-            raise ValueError(
-                f"{self.name}: not built; call `adapt` on data, or the layer on inputs."
+            raise AttributeError(
+                f"{self.name}: no mean or variance yet. Call `adapt` on data, or the layer."
             )
         values = jnp.asarray(values, self.compute_dtype)
         shape = [1] * len(self._sizes)

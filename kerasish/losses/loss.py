@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.config import Configurable, deserialize_keras_object, serialize_keras_object
+from kerasish.core.config import Configurable, serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.masks import get_mask
 from kerasish.core.names import auto_name
@@ -114,12 +114,17 @@ class LossFunctionWrapper(Loss):
 
     def get_config(self) -> dict:
         """The function, by name, beside the arguments."""
-        return {**super().get_config(), **serialize_keras_object(self.kwargs)}
+        kwargs = serialize_keras_object(self.kwargs)
+        return {**super().get_config(), "fn": function_config(self.fn), **kwargs}
 
-    @classmethod
-    def from_config(cls, config: dict) -> "LossFunctionWrapper":
-        """Make the loss that `get_config` described."""
-        return cls(**deserialize_keras_object(config))
+
+def function_config(fn: Callable) -> Any:
+    """A loss function as Keras writes it: kerasish's own by name too, but as a dict."""
+    written = serialize_keras_object(fn)
+    if not isinstance(written, str):
+        return written
+    kind = {"module": "builtins", "class_name": "function"}
+    return {**kind, "config": written, "registered_name": "function"}
 
 
 def as_arrays(nest: Any, dtype: str) -> Any:
@@ -180,9 +185,11 @@ def divide_no_nan(x, y) -> jax.Array:
     return jnp.where(nothing, 0, x / jnp.where(nothing, 1, y))
 
 
-def count(x) -> jax.Array:
-    """The number of entries, in the array's dtype; works for sizes known only at run time."""
-    return jnp.sum(jnp.ones_like(x))
+def count(x) -> jax.Array | np.ndarray:
+    """The number of entries, in the array's dtype."""
+    if isinstance(x.size, int):
+        return np.asarray(x.size, x.dtype)
+    return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
 
 
 def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):

@@ -6,18 +6,22 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core import dtypes
-from kerasish.core.config import deserialize_keras_object, published, serialize_keras_object
+from kerasish.core.config import published, serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.masks import get_mask
 from kerasish.core.variable import is_variable
 from kerasish.losses.loss import (
     Loss,
     apply_mask,
+    as_arrays,
     count,
     divide_no_nan,
+    function_config,
     squeeze_or_expand_to_same_rank,
 )
 from kerasish.metrics.metric import Metric
+
+_MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
@@ -113,7 +117,7 @@ class MeanMetricWrapper(Mean):
     Predictions in 16 bits are compared in the metric's own dtype.
 
     Args:
-        fn: Function giving one value per sample, or a `Loss` that does.
+        fn: Function giving one value per sample, or a `Loss`.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
         **kwargs: Given to `fn` at each call.
@@ -136,7 +140,11 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch: targets, predictions, and a weight per sample or value."""
         sample_weight = apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
-        values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
+        if isinstance(self.fn, Loss) and self.fn.reduction in _MEANS:
+            # One value per sample: a mean of the batches' means would depend on their sizes.
+            values = self.fn.call(*(as_arrays(y, self.fn.dtype) for y in (y_true, y_pred)))
+        else:
+            values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
         super().update_state(values, sample_weight)
 
     def _widen(self, y_pred):
@@ -149,12 +157,9 @@ class MeanMetricWrapper(Mean):
     def get_config(self) -> dict:
         """The function, by name, beside the arguments."""
         config = super().get_config()
-        return {**config, **serialize_keras_object(self.kwargs)} if "fn" in config else config
-
-    @classmethod
-    def from_config(cls, config: dict) -> "MeanMetricWrapper":
-        """Make the metric that `get_config` described."""
-        return cls(**(deserialize_keras_object(config) if "fn" in config else config))
+        if "fn" not in config:  # a subclass that knows its function
+            return config
+        return {**config, "fn": function_config(self.fn), **serialize_keras_object(self.kwargs)}
 
 
 def _is_loss(fn):

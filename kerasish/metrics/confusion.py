@@ -9,7 +9,12 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.losses.loss import divide_no_nan, squeeze_or_expand_to_same_rank, wrong_shape
+from kerasish.losses.loss import (
+    divide_no_nan,
+    spread,
+    squeeze_or_expand_to_same_rank,
+    wrong_shape,
+)
 from kerasish.metrics.metric import Metric
 
 NEVER = -1e10  # a score below any threshold
@@ -53,16 +58,15 @@ def confusion_counts(
     if y_true.shape != y_pred.shape:
         hint = "Labels must be 0 or 1 for each score: one-hot for classes."
         raise wrong_shape("confusion_counts", y_true, y_pred, hint)
-    weight = _weight_of_scores(sample_weight, y_true)
+    weight = _weight_of_scores(sample_weight, y_pred)
+    if label_weights is not None:
+        weight = weight * jnp.asarray(label_weights, "float32")
     if top_k is not None:
         y_pred = _only_top_k(y_pred, top_k)
     if class_id is not None:
         if y_pred.ndim == 1:
             raise bad_argument("class_id", "y_pred", "of shape (batch, ..., classes)", y_pred.shape)
-        y_true, y_pred = y_true[..., class_id, None], y_pred[..., class_id, None]
-    weight = jnp.broadcast_to(weight, y_pred.shape)
-    if label_weights is not None:
-        weight = weight * jnp.asarray(label_weights, "float32")
+        y_true, y_pred, weight = (x[..., class_id, None] for x in (y_true, y_pred, weight))
     columns = y_pred.shape[-1] if multi_label else 1
     y_true, y_pred, weight = (x.reshape(-1, columns) for x in (y_true, y_pred, weight))
     positive = jnp.where(y_true != 0, weight, 0)
@@ -71,11 +75,10 @@ def confusion_counts(
     return counts if multi_label else Counts(*(x[:, 0] for x in counts))
 
 
-def _weight_of_scores(sample_weight, y_true):
-    if sample_weight is None:
-        return jnp.ones((), "float32")
-    weight = dtypes.to_array(sample_weight, "float32")[..., None]
-    return squeeze_or_expand_to_same_rank(y_true, weight, expand_rank_1=False)[1]
+def _weight_of_scores(sample_weight, scores):
+    weight = dtypes.to_array(1 if sample_weight is None else sample_weight, "float32")
+    weight = squeeze_or_expand_to_same_rank(scores, weight, expand_rank_1=False)[1]
+    return jnp.broadcast_to(spread(weight, scores.shape), scores.shape)
 
 
 def _only_top_k(scores, k):

@@ -55,7 +55,7 @@ class PearsonCorrelation(MeanMetricWrapper):
     Example:
         >>> metric = PearsonCorrelation(axis=0)
         >>> round(float(metric([0.0, 1.0, 0.5], [0.1, 0.9, 1.0])), 4)
-        0.8108
+        0.8109
     """
 
     _direction = "up"
@@ -77,7 +77,7 @@ class ConcordanceCorrelation(MeanMetricWrapper):
     Example:
         >>> metric = ConcordanceCorrelation(axis=0)
         >>> round(float(metric([0.0, 1.0, 0.5], [0.1, 0.9, 1.0])), 4)
-        0.7588
+        0.7477
     """
 
     _direction = "up"

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
+from kerasish.losses.loss import spread, squeeze_or_expand_to_same_rank
 from kerasish.metrics.metric import Metric
 
 
@@ -63,28 +64,27 @@ class IoU(Metric):
         y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
         y_true = y_true if self.sparse_y_true else jnp.argmax(y_true, axis=self.axis)
         y_pred = y_pred if self.sparse_y_pred else jnp.argmax(y_pred, axis=self.axis)
+        weight = self._weight(sample_weight, y_true).reshape(-1)
         true, pred = (y.astype("int32").reshape(-1) for y in (y_true, y_pred))
         classes = self.num_classes
         valid = (true >= 0) & (true < classes) & (pred >= 0) & (pred < classes)
         if self.ignore_class is not None:
             valid = valid & (true != self.ignore_class)
-        weight = jnp.where(valid, self._weight(sample_weight, true), 0)
+        weight = jnp.where(valid, weight, 0)
         pair = jnp.where(valid, true * classes + pred, 0)
         counts = jax.ops.segment_sum(weight, pair, classes * classes)
         self.total_cm.assign_add(counts.reshape(classes, classes))
 
     def _weight(self, sample_weight, labels):
-        given = np.asarray(1) if sample_weight is None else sample_weight
-        given = dtypes.to_array(given)
+        given = dtypes.to_array(1 if sample_weight is None else sample_weight)
         if dtypes.is_float(given.dtype) and not dtypes.is_float(self.dtype):
             warnings.warn(
                 f"{self.name}: weights of {given.dtype} lose their fractions when counted in "
                 f"{self.dtype}. Pass `dtype='float32'`, or whole weights.",
                 stacklevel=3,
             )
-        weight = given.astype(self.dtype)
-        weight = weight.reshape(-1) if weight.ndim > 1 else weight
-        return jnp.broadcast_to(weight, labels.shape)
+        labels, weight = squeeze_or_expand_to_same_rank(labels, given.astype(self.dtype))
+        return jnp.broadcast_to(spread(weight, labels.shape), labels.shape)
 
     def result(self) -> jax.Array:
         """The mean so far; 0 before any."""

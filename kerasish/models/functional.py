@@ -8,10 +8,11 @@ import numpy as np
 from kerasish.core import config as configs
 from kerasish.core import dtypes
 from kerasish.core.config import deserialize_keras_object, serialize_keras_object
-
+from kerasish.core.symbolic import Op
 from kerasish.core.variable import Variable
 from kerasish.layers.input_layer import InputLayer
 from kerasish.models.model import Model
+from kerasish.models.op_nodes import is_op, read_op, write_op
 
 
 class Functional(Model):
@@ -44,6 +45,9 @@ class Functional(Model):
         layers = []
         for operation in function.operations:
             calls = [n for n in operation._inbound_nodes if id(n) in nodes]
+            if isinstance(operation, Op):
+                layers.append(write_op(operation, *calls))
+                continue
             entry = serialize_keras_object(operation)
             entry["name"] = operation.name
             entry["inbound_nodes"] = [
@@ -110,7 +114,8 @@ def rebuild_graph(config: dict) -> tuple[Any, Any]:
     outputs: dict[tuple, list] = {}
     waiting = []
     for entry in config["layers"]:
-        operation = deserialize_keras_object({k: v for k, v in entry.items() if k != "inbound_nodes"})
+        own = {k: v for k, v in entry.items() if k != "inbound_nodes"}
+        operation = read_op(own) if is_op(own) else deserialize_keras_object(own)
         name = entry["name"]
         made[name] = operation
         if isinstance(operation, InputLayer):

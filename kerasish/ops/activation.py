@@ -110,6 +110,8 @@ def log_softmax(x, axis=-1):
 def sparsemax(x, axis=-1):
     """The nearest point of the probability simplex: like softmax, but with exact zeros.
 
+    As the paper has it; Keras 3.15 gives zeros alone where it should share out 1.
+
     References:
         Martins and Astudillo, 2016, "From Softmax to Sparsemax".
     """

@@ -45,11 +45,12 @@ def normalize(x, axis=-1, order=2, epsilon=None):
     """`x` divided by its norm of that order along an axis, or by `epsilon` if that is larger."""
     if not isinstance(order, int) or order < 1:
         raise bad_argument("normalize", "order", "an integer of at least 1", order)
-    x, axis = jnp.atleast_1d(as_array(x)), as_axes(axis)
+    x, axis = jnp.atleast_1d(as_float(x)), as_axes(axis)
     epsilon = settings.epsilon() if epsilon is None else epsilon
     if order == 2:
         square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-        return x * jnp.minimum(jax.lax.rsqrt(square), 1.0 / epsilon)
+        most = min(1.0 / epsilon, float(jnp.finfo(x.dtype).max))
+        return x * jnp.minimum(jax.lax.rsqrt(square), most)
     norm = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
     return x / jnp.maximum(norm, epsilon)
 

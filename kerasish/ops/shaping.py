@@ -4,10 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import getitem, symbolic
+from kerasish.core.symbolic import symbolic
 from kerasish.ops.table import as_array, as_axes, unary
-
-get_item = getitem
 
 # -- axes and shapes
 
@@ -30,7 +28,7 @@ def size(x):
 @symbolic
 def reshape(x, newshape):
     """The same entries in another shape, in which one size may be -1 (or `None`): worked out."""
-    newshape = (newshape,) if jnp.ndim(newshape) == 0 else tuple(newshape)
+    newshape = tuple(newshape) if hasattr(newshape, "__iter__") else (newshape,)
     newshape = tuple(-1 if n is None else n for n in newshape)
     if len([n for n in newshape if isinstance(n, int) and n == -1]) > 1:
         raise bad_argument("reshape", "newshape", "without more than one -1", newshape)
@@ -197,10 +195,22 @@ def unstack(x, num=None, axis=0):
 
 # -- picking
 
-tril = symbolic(lambda x, k=0: jnp.tril(as_array(x), k), "tril")
-triu = symbolic(lambda x, k=0: jnp.triu(as_array(x), k), "triu")
-diag = symbolic(lambda x, k=0: jnp.diag(as_array(x), k), "diag")
-diagflat = symbolic(lambda x, k=0: jnp.diagflat(as_array(x), k), "diagflat")
+
+def _by_diagonal(name, fn, what):
+    def op(x, k=0):
+        return fn(as_array(x), k)
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"{what}, counted upwards from the main one."
+    return symbolic(op, name)
+
+
+diag = _by_diagonal("diag", jnp.diag, "The `k`-th diagonal of a matrix, or a matrix that has it")
+diagflat = _by_diagonal(
+    "diagflat", jnp.diagflat, "A matrix with these entries on the `k`-th diagonal"
+)
+tril = _by_diagonal("tril", jnp.tril, "Zeros above the `k`-th diagonal")
+triu = _by_diagonal("triu", jnp.triu, "Zeros below the `k`-th diagonal")
 
 
 @symbolic
@@ -213,6 +223,12 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
 def trace(x, offset=0, axis1=0, axis2=1):
     """The sum of the entries on a diagonal of two axes."""
     return jnp.trace(as_array(x), offset, axis1, axis2)
+
+
+@symbolic
+def get_item(x, key):
+    """`x[key]`."""
+    return as_array(x)[key]
 
 
 @symbolic

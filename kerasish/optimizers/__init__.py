@@ -64,7 +64,6 @@ def get(identifier: Any) -> Optimizer | None:
 
 
 __all__ = [
-    "SGD",
     "Adadelta",
     "Adafactor",
     "Adagrad",
@@ -82,6 +81,7 @@ __all__ = [
     "Optimizer",
     "OptimizerMap",
     "RMSprop",
+    "SGD",
     "ScheduleFreeAdamW",
     "deserialize",
     "get",

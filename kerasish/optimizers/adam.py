@@ -60,7 +60,7 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
     @property
-    def slots(self):
+    def slot_names(self):
         return (("momentum", "velocity"), *((("velocity_hat",),) if self.amsgrad else ()))
 
     def rule(self, gradient, weight, slots, learning_rate, step):
@@ -129,8 +129,8 @@ class Nadam(Optimizer):
         (True, True)
     """
 
-    slots = (("momentum", "velocity"),)
-    shared = MappingProxyType({"u_product": 1.0})
+    slot_names = (("momentum", "velocity"),)
+    shared_slots = MappingProxyType({"u_product": 1.0})
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -141,7 +141,7 @@ class Nadam(Optimizer):
     def _u(self, step):
         return self.beta_1 * (1 - 0.5 * jnp.power(0.96, step))
 
-    def advance(self, shared, step):
+    def advance_shared(self, shared, step):
         product = shared["u_product"]
         return {"u_product": product * self._u(jnp.asarray(step, product.dtype))}
 
@@ -175,7 +175,7 @@ class Adamax(Optimizer):
         array([0.5, 2.5], dtype=float32)
     """
 
-    slots = (("momentum", "norm"),)
+    slot_names = (("momentum", "norm"),)
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -212,7 +212,7 @@ class Lamb(Optimizer):
         array([2.65, 4.35], dtype=float32)
     """
 
-    slots = (("momentum", "velocity"),)
+    slot_names = (("momentum", "velocity"),)
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -252,7 +252,7 @@ class ScheduleFreeAdamW(Optimizer):
         array([0.5, 2.5], dtype=float32)
     """
 
-    slots = (("momentum", "velocity"),)
+    slot_names = (("momentum", "velocity"),)
 
     def __init__(
         self,

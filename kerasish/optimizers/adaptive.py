@@ -40,7 +40,7 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     @property
-    def slots(self):
+    def slot_names(self):
         kept = {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}
         return tuple((name,) for name, wanted in kept.items() if wanted)
 
@@ -79,7 +79,7 @@ class Adagrad(Optimizer):
         array([0.5, 2.5], dtype=float32)
     """
 
-    slots = (("accumulator",),)
+    slot_names = (("accumulator",),)
 
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -114,7 +114,7 @@ class Adadelta(Optimizer):
         (True, True)
     """
 
-    slots = (("accumulated_grad", "accumulated_delta_var"),)
+    slot_names = (("accumulated_grad", "accumulated_delta_var"),)
 
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -155,7 +155,7 @@ class Adafactor(Optimizer):
         True
     """
 
-    slots = (("r", "c", "velocity"),)
+    slot_names = (("r", "c", "velocity"),)
 
     def __init__(
         self,
@@ -232,7 +232,7 @@ class Ftrl(Optimizer):
         array([0., 0.], dtype=float32)
     """
 
-    slots = (("accumulator", "linear"),)
+    slot_names = (("accumulator", "linear"),)
 
     def __init__(
         self,

@@ -62,7 +62,7 @@ class OptaxOptimizer(Optimizer):
     def _update(self, grads, variables):
         everything = self._trainable_variables
         weights = self._keyed(v.read() for v in everything)
-        found = dict(zip(variables, self.clip(grads), strict=True))
+        found = dict(zip(variables, self._clip(grads), strict=True))
         # A weight without a gradient counts as one with none to follow, and stays as it is.
         grads = self._keyed(found.get(v, jnp.zeros(v.shape)).astype(v.dtype) for v in everything)
         held = jax.tree.unflatten(self._structure, [v.read() for v in self._state])

@@ -24,7 +24,7 @@ from kerasish.optimizers.transformation import as_transformation
 class Optimizer(State):
     """Changes weights by their gradients.
 
-    A new optimizer names its `slots` and writes `rule`, the maths for one weight; or, as in
+    A new optimizer states its `slot_names` and writes `rule`, the maths for one weight; or, as in
     Keras, overrides `build` and `update_step` and keeps its own Variables.
 
     Args:
@@ -46,7 +46,7 @@ class Optimizer(State):
 
     Example:
         >>> class Signs(Optimizer):
-        ...     slots = (("last",),)
+        ...     slot_names = (("last",),)
         ...
         ...     def rule(self, gradient, weight, slots, learning_rate, step):
         ...         change = -learning_rate * jnp.sign(gradient + slots["last"])
@@ -59,9 +59,9 @@ class Optimizer(State):
 
     # Names of the arrays kept for each weight. Weights take turns within a group; the next group
     # starts when all weights have theirs. (Keras' files hold them in that order.)
-    slots: tuple[tuple[str, ...], ...] = ()
+    slot_names: tuple[tuple[str, ...], ...] = ()
     # Numbers that all weights share, by name, and what they start from.
-    shared: Mapping[str, float] = MappingProxyType({})
+    shared_slots: Mapping[str, float] = MappingProxyType({})
 
     def __init__(
         self,
@@ -153,11 +153,11 @@ class Optimizer(State):
         """What a slot of a weight starts from: zeros, or `None` if it needs none."""
         return np.zeros(weight.shape, weight.dtype)
 
-    def advance(self, shared: dict, step) -> dict:
+    def advance_shared(self, shared: dict, step) -> dict:
         """The shared values for an update."""
         return shared
 
-    def decay(self, weight, path: str) -> float | None:
+    def weight_decay_of(self, weight, path: str) -> float | None:
         """The weight decay of one weight, if it is not excluded."""
         return self.weight_decay
 
@@ -166,14 +166,14 @@ class Optimizer(State):
         slots = self._slots[self._get_variable_index(variable)]
         values = {name: v.read() for name, v in (slots | self._shared).items()}
         step = self.iterations + 1
-        change, new = self.change(gradient, variable.read(), values, learning_rate, step)
+        change, new = self._change(gradient, variable.read(), values, learning_rate, step)
         self.assign_add(variable, change)
         for name, slot in slots.items():
             self.assign(slot, new[name])
 
     # -- the steps around the rule, shared by `apply` and `as_optax`
 
-    def change(self, gradient, weight, slots, learning_rate, step) -> tuple[Any, dict]:
+    def _change(self, gradient, weight, slots, learning_rate, step) -> tuple[Any, dict]:
         """`rule`, given scalars at least as wide as float32, its slots kept in their dtypes."""
         wide = jnp.promote_types(weight.dtype, "float32")
         gradient = jnp.asarray(gradient, weight.dtype)
@@ -181,12 +181,12 @@ class Optimizer(State):
         change, new = self.rule(gradient, weight, slots, rate, step)
         return change, slots | {name: v.astype(slots[name].dtype) for name, v in new.items()}
 
-    def first_slots(self, weight, path: str) -> dict:
+    def _first_slots(self, weight, path: str) -> dict:
         """All of a weight's slots as they start."""
-        first = {n: self.first_slot(n, weight, path) for group in self.slots for n in group}
+        first = {n: self.first_slot(n, weight, path) for group in self.slot_names for n in group}
         return {name: jnp.asarray(value) for name, value in first.items() if value is not None}
 
-    def clip(self, gradients: Sequence) -> list:
+    def _clip(self, gradients: Sequence) -> list:
         """Gradients within the limit that the optimizer was given."""
         if self.clipnorm and self.clipnorm > 0:
             return [clip_by_norm(g, self.clipnorm) for g in gradients]
@@ -196,19 +196,19 @@ class Optimizer(State):
             return [jnp.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
         return list(gradients)
 
-    def unscale(self, gradients: Sequence) -> list:
+    def _unscale(self, gradients: Sequence) -> list:
         """Gradients divided by `loss_scale_factor`."""
         scale = self.loss_scale_factor
         return list(gradients) if scale is None else [g / scale for g in gradients]
 
-    def decay_of(self, weight, path: str) -> float | None:
+    def _decay_of(self, weight, path: str) -> float | None:
         """The weight decay of a weight; `None` if its name is excluded."""
         names = self._excluded[1]
         if names and re.search(names, path.rsplit("/", 1)[-1]):
             return None
-        return self.decay(weight, path)
+        return self.weight_decay_of(weight, path)
 
-    def has_rule(self) -> bool:
+    def _has_rule(self) -> bool:
         """Whether the optimizer's maths is a `rule`."""
         own = type(self)
         return own.rule is not Optimizer.rule and own.update_step is Optimizer.update_step
@@ -251,12 +251,14 @@ class Optimizer(State):
                 self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
             ]
         self._slots: list[dict[str, Variable]] = [{} for _ in variables]
-        for group in self.slots:
+        for group in self.slot_names:
             for variable, own in zip(variables, self._slots, strict=True):
                 if not variable.overwrite_with_gradient:
                     own |= self._build_slots(variable, group)
         wide = variables[0].dtype if variables else settings.floatx()
-        self._shared = {n: self._new_variable(first, n, wide) for n, first in self.shared.items()}
+        self._shared = {
+            n: self._new_variable(first, n, wide) for n, first in self.shared_slots.items()
+        }
         self.built = True
 
     def _build_slots(self, variable, names):
@@ -337,7 +339,7 @@ class Optimizer(State):
         grads, variables = self._without_missing(grads, variables)
         grads, variables = self._overwrite(grads, variables)
         if grads:
-            grads = self.unscale(grads)
+            grads = self._unscale(grads)
             if self.gradient_accumulation_steps:
                 self._accumulate(grads, variables)
             else:
@@ -421,14 +423,14 @@ class Optimizer(State):
 
     def _update(self, grads, variables):
         rate = self.learning_rate
-        grads = self.clip(grads)
+        grads = self._clip(grads)
         for variable in variables:
             weight = variable.read()
-            decay = self.decay_of(weight, variable.path)
+            decay = self._decay_of(weight, variable.path)
             if decay is not None and variable not in self._excluded[0]:
                 variable.assign(weight - weight * decay * rate)
         shared = {name: v.read() for name, v in self._shared.items()}
-        for name, value in self.advance(shared, self.iterations + 1).items():
+        for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
         for gradient, variable in zip(grads, variables, strict=True):
             self.update_step(gradient, variable, rate)

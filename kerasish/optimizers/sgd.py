@@ -41,7 +41,7 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     @property
-    def slots(self):
+    def slot_names(self):
         return (("momentum",),) if self.momentum else ()
 
     def rule(self, gradient, weight, slots, learning_rate, step):
@@ -75,7 +75,7 @@ class Lion(Optimizer):
         array([0.5, 2.5], dtype=float32)
     """
 
-    slots = (("momentum",),)
+    slot_names = (("momentum",),)
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
         super().__init__(learning_rate, **kwargs)
@@ -127,7 +127,7 @@ class Muon(Optimizer):
         True
     """
 
-    slots = (("momentum", "velocity"),)
+    slot_names = (("momentum", "velocity"),)
 
     def __init__(
         self,
@@ -197,7 +197,7 @@ class Muon(Optimizer):
             return None
         return np.zeros(weight.shape, weight.dtype)
 
-    def decay(self, weight, path):
+    def weight_decay_of(self, weight, path):
         return self.adam_weight_decay if self._is_adams(weight, path) else self.weight_decay
 
     def rule(self, gradient, weight, slots, learning_rate, step):

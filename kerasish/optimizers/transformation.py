@@ -32,11 +32,11 @@ def as_transformation(optimizer) -> optax.GradientTransformation:
 
     def init(params):
         def first(path, weight):
-            return optimizer.first_slots(weight, _name(path))
+            return optimizer._first_slots(weight, _name(path))
 
         slots = jax.tree_util.tree_map_with_path(first, params)
         rate = None if scheduled else jnp.asarray(optimizer.learning_rate)
-        shared = {name: jnp.asarray(value) for name, value in optimizer.shared.items()}
+        shared = {name: jnp.asarray(value) for name, value in optimizer.shared_slots.items()}
         return RuleState(jnp.zeros((), "int32"), rate, shared, slots)
 
     def update(updates, state, params=None):
@@ -46,13 +46,13 @@ def as_transformation(optimizer) -> optax.GradientTransformation:
         gradients, slots = tree.flatten_up_to(updates), tree.flatten_up_to(state.slots)
         rate = optimizer.learning_rate_at(state.count) if scheduled else state.learning_rate
         step = state.count + 1
-        shared = optimizer.advance(state.shared, step)
+        shared = optimizer.advance_shared(state.shared, step)
         changes, kept = [], []
-        gradients = optimizer.clip(optimizer.unscale(gradients))
+        gradients = optimizer._clip(optimizer._unscale(gradients))
         for (path, weight), gradient, own in zip(named, gradients, slots, strict=True):
-            decay = optimizer.decay_of(weight, _name(path))
+            decay = optimizer._decay_of(weight, _name(path))
             decayed = 0 if decay is None else -weight * decay * rate
-            change, new = optimizer.change(
+            change, new = optimizer._change(
                 gradient, weight + decayed, {**own, **shared}, rate, step
             )
             changes.append(change + decayed)
@@ -68,7 +68,7 @@ def _name(path):
 
 
 def _check(optimizer):
-    if not optimizer.has_rule():
+    if not optimizer._has_rule():
         raise TypeError(
             f"{optimizer.name}: has no `rule`, so it cannot become an optax transformation. Write "
             "`rule` instead of `update_step`."

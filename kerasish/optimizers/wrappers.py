@@ -82,6 +82,8 @@ class LossScaleOptimizer(Optimizer):
     def apply(self, grads, trainable_variables=None):
         """Update weights by gradients of the scaled loss, unless one is infinite or NaN."""
         grads = list(grads)
+        if not grads:
+            return
         variables = self._variables_of(grads, trainable_variables)
         scale = self.dynamic_scale.read()
         finite = [jnp.all(jnp.isfinite(g)) for g in grads if g is not None]

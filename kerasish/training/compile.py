@@ -72,31 +72,28 @@ class CompiledLoss:
         self.loss_weights = loss_weights
         self.output_names = output_names
         for one in jax.tree.leaves(loss, is_leaf=lambda x: not isinstance(x, dict | list | tuple)):
-            losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
+            if one not in ("crossentropy", "ce"):
+                losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
         self._parts: list[tuple[str, Callable | None, float]] | None = None
         self.metrics: list = []
         self.classes: list = []
 
-    def _build(self, names):
-        found = [losses_module.get(one) for one in align(self.loss, names, "loss", spread=True)]
-        found = [
-            fn if fn is None or isinstance(fn, losses_module.Loss) else losses_module.LossFunctionWrapper(fn)
-            for fn in found
-        ]
+    def _build(self, names, truths, predictions):
+        chosen = align(self.loss, names, "loss", spread=True)
+        found = [_make_loss(*row) for row in zip(chosen, truths, predictions, strict=True)]
         weights = align(self.loss_weights, names, "loss_weights", spread=self.loss_weights is None)
         self._parts = list(zip(names, found, weights, strict=True))
-        if len(names) > 1:
-            self.metrics = [
-                metrics_module.Mean(name=f"{name}_loss") for name, fn, _ in self._parts if fn is not None
-            ]
+        lossy = [name for name, fn, _ in self._parts if fn is not None]
+        if len(lossy) > 1:
+            self.metrics = [metrics_module.Mean(name=f"{name}_loss") for name in lossy]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array | None:
         """The total, or `None` when no output has a loss."""
         names, predictions = name_outputs(y_pred, self.output_names)
-        if self._parts is None:
-            self._build(names)
         truths = _align_data(y_true, names, "y")
         weights = _align_weights(sample_weight, names)
+        if self._parts is None:
+            self._build(names, truths, predictions)
         totals, trackers = [], iter(self.metrics)
         self.classes = [None] * len(names)
         rows = zip(self._parts, truths, predictions, weights, strict=True)
@@ -105,7 +102,7 @@ class CompiledLoss:
                 continue
             if truth is None:
                 raise ValueError(f"The loss of output {name!r} needs targets, but `y` has none for it.")
-            if isinstance(fn, losses_module.SparseCategoricalCrossentropy):
+            if _takes_class_numbers(fn):
                 self.classes[i] = prediction.shape[-1]
             value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
             if value.ndim:
@@ -128,6 +125,22 @@ class CompiledLoss:
             if classes and labels is not None and ignored is None:
                 who = fn.name if len(names) == 1 else f"{fn.name} of output {name!r}"
                 losses_module.check_sparse_labels(labels, classes, who)
+
+
+def _takes_class_numbers(loss):
+    sparse = losses_module.sparse_categorical_crossentropy
+    by_class = isinstance(loss, losses_module.SparseCategoricalCrossentropy)
+    return by_class or getattr(loss, "fn", None) is sparse
+
+
+def _make_loss(one, truth, prediction):
+    if one in ("crossentropy", "ce"):
+        metric = metrics_module.crossentropy_for(truth.shape, prediction.shape)
+        one = type(metric).__name__
+    loss = losses_module.get(one)
+    if loss is None or isinstance(loss, losses_module.Loss):
+        return loss
+    return losses_module.LossFunctionWrapper(loss, name=getattr(loss, "__name__", None))
 
 
 class CompiledMetrics:
@@ -162,6 +175,8 @@ class CompiledMetrics:
                 for one in chosen:
                     metric = _make_metric(one, truths[i], predictions[i])
                     name = metric.name if len(names) == 1 else f"{names[i]}_{metric.name}"
+                    if weighted and any(name == other for other, *_ in self._entries):
+                        name = f"weighted_{name}"
                     self._entries.append((name, metric, i, weighted))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -199,14 +214,17 @@ _CHOSEN_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def _make_metric(one, truth, prediction):
-    if isinstance(one, str) and one in _CHOSEN_BY_SHAPE:
-        choose = metrics_module.accuracy_for if one in ("accuracy", "acc") else metrics_module.crossentropy_for
-        return choose(truth.shape, prediction.shape, name=one)
+    if one in ("accuracy", "acc"):
+        return metrics_module.accuracy_for(truth.shape, prediction.shape, name=one)
+    if one in ("crossentropy", "ce"):
+        return metrics_module.crossentropy_for(truth.shape, prediction.shape, name=one)
     metric = metrics_module.get(one)
-    if isinstance(metric, metrics_module.Metric):
-        return metric
-    name = one if isinstance(one, str) else getattr(metric, "__name__", None)
-    return metrics_module.MeanMetricWrapper(metric, name=name)
+    if not isinstance(metric, metrics_module.Metric):
+        name = one if isinstance(one, str) else getattr(metric, "__name__", None)
+        metric = metrics_module.MeanMetricWrapper(metric, name=name)
+    if isinstance(one, str):
+        metric.name = one
+    return metric
 
 
 def _metric_lists(spec, names):

@@ -227,14 +227,15 @@ class Trainer:
             A dict of results; with `state`, `(results, state)`.
         """
         if data is not None:
-            return self._stateless(self.train_step, state_or_data, data)
+            return self._stateless(lambda data: self._results(self._train_on(data)), state_or_data, data)
         return self._results(self._train_on(state_or_data))
 
     def test_step(self, state_or_data, data=None):
         """One step of evaluation: loss and metrics. Override it as `train_step`."""
         if data is not None:
             trained, others, metrics = state_or_data
-            logs, state = self._stateless(self.test_step, (trained, others, [], metrics), data)
+            step = lambda data: self._results(self._test_on(data))  # noqa: E731
+            logs, state = self._stateless(step, (trained, others, [], metrics), data)
             return logs, (trained, state[1], state[3])
         return self._results(self._test_on(state_or_data))
 
@@ -242,9 +243,12 @@ class Trainer:
         """One step of prediction: the outputs. Override it as `train_step`."""
         if data is not None:
             trained, others = state_or_data
-            outputs, state = self._stateless(self.predict_step, (trained, others, [], []), data)
+            outputs, state = self._stateless(self._predict_on, (trained, others, [], []), data)
             return outputs, state[1]
-        x, _, _ = unpack_x_y_sample_weight(state_or_data)
+        return self._predict_on(state_or_data)
+
+    def _predict_on(self, data):
+        x, _, _ = unpack_x_y_sample_weight(data)
         return self(x, training=False)
 
     def _train_on(self, data):
@@ -323,16 +327,12 @@ class Trainer:
         return self.trainable_variables, self.non_trainable_variables, optimizer, self.metrics_variables
 
     def _stateless(self, step, state, data):
-        lists = [v for v, values in zip(self._state_variables(), state, strict=True) if len(values)]
-        values = [list(values) for values in state if len(values)]
-        pairs = [p for vs, xs in zip(lists, values, strict=True) for p in zip(vs, xs, strict=True)]
+        """Run a stateful step on values given from outside; returns its result and new values."""
+        lists = [vs if len(xs) else [] for vs, xs in zip(self._state_variables(), state, strict=True)]
+        pairs = [p for vs, xs in zip(lists, state, strict=True) for p in zip(vs, xs, strict=True)]
         with Scope(pairs) as scope:
             result = step(data)
-        new = [
-            [scope.values.get(v) for v in vs] if len(xs) else xs
-            for vs, xs in zip(self._state_variables(), state, strict=True)
-        ]
-        return result, tuple(new)
+        return result, tuple([scope.values[v] for v in vs] for vs in lists)
 
     def _stateful(self, step: Callable, kinds: tuple) -> Callable:
         """A user's step as stateful code, whichever of the two forms it has."""
@@ -476,7 +476,7 @@ class Trainer:
                 batches.on_epoch_end()
                 if validation is not None and _is_due(epoch, validation_freq):
                     results = self._evaluate(*validation, callbacks)
-                    logs = {**logs, **{f"val_{name}": value for name, value in results.items()}}
+                    logs = Logs({**logs, **{f"val_{name}": value for name, value in results.items()}})
                 callbacks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -496,29 +496,32 @@ class Trainer:
         most = None if self.steps_per_execution == "auto" else self.steps_per_execution
         if wants:
             most = most or 1
-        logs: Any = {}
-        before = 0
-        begin(0)
-        for done, results, _, _ in step.run(source, limit, most):
-            logs = Logs(dict(sorted(results.items())))
-            end(done - 1, logs)
-            before = done
-            if self.stop_training and kind == "train":
+        last = limit or source.batches.num_batches
+        logs, done = Logs({}), 0
+        runs = step.run(source, limit, most)
+        while True:
+            begin(done)
+            ran = next(runs, None)
+            if ran is None:
                 break
-            if wants:
-                begin(done)
-        if before == 0:
+            done, results, _, _ = ran
+            logs = Logs(results)
+            end(done - 1, logs)
+            if done == last or (self.stop_training and kind == "train"):
+                break
+        runs.close()
+        if done == 0:
             raise ValueError(
                 f"{'fit' if kind == 'train' else 'evaluate'}: the data gave no batch at all. "
                 "Is the dataset empty, or a generator already used up?"
             )
-        if limit is not None and before < limit and not self.stop_training:
+        if limit is not None and done < limit and not self.stop_training:
             warnings.warn(
-                f"The data ran out after {before} of {limit} batches: it must yield at least "
+                f"The data ran out after {done} of {limit} batches: it must yield at least "
                 "`steps_per_epoch * epochs` batches, or be one that can start again.",
                 stacklevel=3,
             )
-        return dict(logs)
+        return logs
 
     def _callbacks(self, callbacks, verbose, epochs, steps, **options):
         if isinstance(callbacks, CallbackList):
@@ -595,7 +598,7 @@ class Trainer:
             self._check_labels(batches, source, self._step("test"))
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             logs = self._evaluate(source, steps, callbacks)
-        return logs if return_dict else self._as_list(logs)
+        return dict(logs) if return_dict else self._as_list(logs)
 
     def _as_list(self, logs):
         names = [name for name in self.get_result_names() if name in logs]
@@ -639,20 +642,21 @@ class Trainer:
     # -- one batch at a time
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """Train on one batch; returns the loss and metrics so far (see `reset_metrics`)."""
+        """Train on one batch; returns its loss and metrics, as `evaluate` does."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Evaluate on one batch; returns the loss and metrics so far (see `reset_metrics`)."""
+        """Loss and metrics of one batch, as `evaluate` returns them."""
         self._require_compiled("test_on_batch")
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
+        self.reset_metrics()
         batch = _whole_batch(x, y, sample_weight, class_weight)
         logs, _ = self._step(kind).execute(batch)
-        logs = dict(Logs(dict(sorted(logs.items()))))
-        return logs if return_dict else self._as_list(logs)
+        logs = Logs(logs)
+        return dict(logs) if return_dict else self._as_list(logs)
 
     def predict_on_batch(self, x):
         """Outputs for one batch of inputs, as NumPy arrays."""

@@ -26,13 +26,15 @@ class Case:
 
     @property
     def id(self):
-        given = [getattr(a, "name", a) for a in self.args] + [f"{k}={v}" for k, v in self.kwargs.items()]
+        given = [getattr(a, "name", a) for a in self.args] + [
+            f"{k}={v}" for k, v in self.kwargs.items()
+        ]
         return f"{self.name}({','.join(map(str, given))})".replace(" ", "").replace("::", "")
 
-    def make(self, layers):
+    def make(self, layers, **options):
         """The layer, out of the module `layers`."""
-        args = [a.make(layers) if isinstance(a, Case) else a for a in self.args]
-        return getattr(layers, self.name)(*args, **self.kwargs, name="layer")
+        args = [a.make(layers, **options) if isinstance(a, Case) else a for a in self.args]
+        return getattr(layers, self.name)(*args, **self.kwargs, **options, name="layer")
 
     def inputs(self):
         """The same random inputs each time."""

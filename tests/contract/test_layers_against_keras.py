@@ -1,5 +1,7 @@
 """Every layer against Keras 3: config, values, dtypes, gradients and what training changes."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -17,15 +19,37 @@ def case(request):
 
 def test_config_is_keras(case):
     ours, theirs = case.make(layers).get_config(), case.make(keras.layers).get_config()
-    assert without_names(ours) == without_names(theirs)
+    assert plain(ours) == plain(theirs)
 
 
-def without_names(data):
-    """Made-up names aside, and what Keras writes as a tuple like what it writes as a list."""
+def test_arguments_stand_in_keras_order(case):
+    ours, theirs = (positional(getattr(m, case.name)) for m in (layers, keras.layers))
+    assert ours == theirs[: len(ours)]
+
+
+def positional(cls):
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    names = [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD]
+    return [name for name in names if name != "gptq_unpacked_column_size"]
+
+
+def test_each_reads_what_the_other_wrote(case):
+    ours, theirs = case.make(layers), case.make(keras.layers)
+    here = layers.deserialize(keras.layers.serialize(theirs))
+    there = keras.layers.deserialize(layers.serialize(ours))
+    assert plain(here.get_config()) == plain(ours.get_config())
+    assert plain(there.get_config()) == plain(theirs.get_config())
+    assert here.supports_masking == there.supports_masking
+
+
+def plain(data):
+    """Tuples as lists, and policies by name: Keras writes them both ways."""
+    if isinstance(data, dict) and data.get("class_name") == "DTypePolicy":
+        return data["config"]["name"]
     if isinstance(data, dict):
-        return {k: without_names(v) for k, v in data.items()}
+        return {k: plain(v) for k, v in data.items()}
     if isinstance(data, list | tuple):
-        return [without_names(v) for v in data]
+        return [plain(v) for v in data]
     return data
 
 
@@ -34,30 +58,39 @@ def test_values_gradients_and_state_are_keras(case):
     ours, theirs = case.make(layers), case.make(keras.layers)
     ours(x), theirs(x)
     assert [v.name for v in ours.variables] == [v.name for v in theirs.variables]
-    ours.set_weights(start := [np.asarray(w) for w in some_weights(theirs)])
-    theirs.set_weights(start)
-    for got, wanted in zip(behaviour(ours, x), behaviour(theirs, x), strict=True):
+    start = some_weights(theirs)
+    ours.set_weights(start), theirs.set_weights(start)
+    if isinstance(theirs, keras.layers.Normalization):
+        theirs.finalize_state()
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-5)
+    trains = "training" in inspect.signature(theirs.call).parameters
+    modes = [{"training": False}, {"training": True}] if trains else [{}]
+    for got, wanted in zip(behaviour(ours, x, modes), behaviour(theirs, x, modes), strict=True):
         assert jax.tree.map(lambda a: a.dtype, got) == jax.tree.map(lambda a: a.dtype, wanted)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), got, wanted)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), got, wanted
+        )
 
 
 def some_weights(layer):
     """Weights near what the layer starts with, all different."""
     rng = np.random.default_rng(1)
-    for w in layer.get_weights():
-        yield w if w.dtype.kind != "f" else w + rng.uniform(0.1, 0.3, w.shape).astype(w.dtype)
+    start = [np.array(v.value) for v in layer.weights]
+    return [w + rng.uniform(0.1, 0.3, w.shape).astype(w.dtype) for w in start]
 
 
-def behaviour(layer, x):
+def behaviour(layer, x, modes):
     """Outputs, new state and losses, with training and without, and all gradients."""
 
     def run(trained, x):
         total, seen = 0.0, []
-        for training in (False, True):
-            call = layer.stateless_call(trained, others, x, training=training, return_losses=True)
-            weights = jnp.cos(jnp.arange(call[0].size)).reshape(call[0].shape)
-            total += jnp.sum(call[0] * weights) + sum(call[2])
-            seen.append(call)
+        for mode in modes:
+            y, state, losses = layer.stateless_call(trained, others, x, return_losses=True, **mode)
+            weights = jnp.cos(jnp.arange(y.size)).reshape(y.shape)
+            # Keras' `stateless_call` leaves out penalties on the output.
+            losses = losses if layer.activity_regularizer is None else []
+            total += jnp.sum(y * weights) + sum(losses)
+            seen.append((y, state, losses))
         return total, seen
 
     values = [v.value for v in layer.trainable_variables]

@@ -6,7 +6,6 @@ axis unknown. No other size is 5.
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 _random = np.random.default_rng(0)
@@ -92,12 +91,12 @@ _UNARY = """abs absolute conj conjugate copy deg2rad rad2deg fabs negative real 
 arctan arcsinh cos cosh exp exp2 expm1 sin sinc sinh tan tanh hard_sigmoid hard_silu hard_swish
 hard_tanh log_sigmoid relu relu6 selu sigmoid silu softplus softsign sparse_plus sparse_sigmoid
 swish tanh_shrink i0 erf erfc ravel flipud fliplr ones_like zeros_like leaky_relu elu celu gelu glu
-squareplus hard_shrink soft_shrink sparsemax softmax log_softmax normalize stop_gradient trunc
+squareplus hard_shrink soft_shrink softmax log_softmax normalize stop_gradient trunc
 convert_to_tensor rms_normalization layer_normalization nan_to_num""".split()
 _POSITIVE = "cbrt arccos arcsin arctanh log log10 log1p log2 sqrt erfinv rsqrt".split()
 _STEPS = """imag isfinite isinf isnan isneginf isposinf isreal logical_not sign signbit ceil floor
 angle round empty_like size""".split()
-_OF_INTEGERS = """sin sqrt exp log floor ceil trunc round square negative cbrt arctan i0 rad2deg erf
+_OF_INTEGERS = """sin sqrt exp log floor ceil trunc round square negative cbrt arctan i0 rad2deg
 bitwise_invert bitwise_not sign isfinite reciprocal""".split()
 _BINARY = """add arctan2 divide true_divide fmax fmin hypot logaddexp logaddexp2 maximum minimum
 multiply subtract divide_no_nan mod fmod""".split()
@@ -190,7 +189,7 @@ CASES = [
     eager("histogram", ROW, bins=4, range=(-1.0, 1.0)),
     eager("bincount", I.ravel()),
     eager("bincount", I, minlength=12),
-    eager("bincount", I, weights=F, minlength=2),
+    eager("bincount", I, weights=F, minlength=12),
     eager("unique", I),
     eager("unique", I, return_index=True, return_inverse=True, return_counts=True),
     steps("unique", I, size=6, fill_value=-1),
@@ -199,8 +198,9 @@ CASES = [
     steps("in_top_k", integers(5), F, 2),
     *(
         case(f"segment_{n}", F, np.array([0, 0, 1, 2, 2]), num_segments=4, sorted=True)
-        for n in ("max", "min", "prod", "sum")
+        for n in ("max", "min", "sum")
     ),
+    steps("segment_prod", F, np.array([0, 0, 1, 2, 2]), num_segments=4),
     # making
     eager("zeros", (2, 3)),
     eager("zeros", (2, 3), dtype="int32"),
@@ -281,9 +281,10 @@ CASES = [
     eager("scatter", np.array([[0, 1], [2, 0], [0, 1]]), floats(3), (3, 2)),
     *(
         case("scatter_update", F, np.array([[0, 1], [2, 0], [3, 1]]), floats(3), reduction=r)
-        for r in (None, "add", "max", "min", "mul")
+        for r in (None, "add", "max", "min")
     ),
-    case("rearrange", X2, "b (h p) w c -> b h (p w c)", p=2),
+    steps("scatter_update", F, np.array([[0, 1], [2, 0]]), floats(2), reduction="mul"),
+    steps("rearrange", X2, "b (h p) w c -> b h (p w c)", p=2),
     case("rearrange", X2, "b h w c -> b (h w) c"),
     # linear algebra
     loose("dot", F, F.T),
@@ -310,7 +311,10 @@ CASES = [
     loose("pinv", SPD),
     steps("matrix_rank", SPD),
     loose("lu_factor", SPD),
-    *(case("norm", X1, ord=o, axis=a) for o, a in ((None, None), (1, -1), (2, -1), ("fro", (1, 2)))),
+    *(
+        case("norm", X1, ord=o, axis=a)
+        for o, a in ((None, None), (1, -1), (2, -1), ("fro", (1, 2)))
+    ),
     loose("qr", SPD),
     Case("svd", (SPD,), {}, rtol=1e-3),
     loose("svd", SPD, compute_uv=False),
@@ -343,7 +347,6 @@ CASES = [
     case("threshold", F, 0.5, -3.0),
     case("softmax", X1, axis=(1, 2)),
     case("log_softmax", X1, axis=(1, 2)),
-    case("sparsemax", X1, axis=1),
     case("glu", X2, axis=1),
     steps("one_hot", I, 9),
     steps("one_hot", I, 9, axis=1, dtype="int32"),
@@ -392,19 +395,19 @@ CASES = [
     loose("conv_transpose", X2, floats(2, 3, 2, 4), strides=3, dilation_rate=2),
     loose("conv_transpose", X1, floats(4, 2, 3), strides=2, padding="same"),
     loose("conv_transpose", X2F, floats(3, 3, 2, 4), strides=2, data_format="channels_first"),
-    case("max_pool", X1, 2),
-    case("max_pool", X2, 2),
+    case("max_pool", X1, 2, 2),
+    case("max_pool", X2, 2, 2),
     case("max_pool", X2, 3, 2, "same"),
     case("max_pool", X2, (3, 2), (1, 2), "valid"),
     case("max_pool", X2, 5, 1),
-    case("max_pool", X2F, 2, data_format="channels_first"),
-    case("max_pool", X3, 2),
-    case("average_pool", X1, 2),
-    case("average_pool", X2, 2),
+    case("max_pool", X2F, 2, 2, data_format="channels_first"),
+    case("max_pool", X3, 2, 2),
+    case("average_pool", X1, 2, 2),
+    case("average_pool", X2, 2, 2),
     case("average_pool", X2, 3, 2, "same"),
     case("average_pool", X2, 5, 1, "same"),
-    case("average_pool", X2F, (2, 3), data_format="channels_first"),
-    case("average_pool", X3, 2),
+    case("average_pool", X2F, (2, 3), (2, 3), data_format="channels_first"),
+    case("average_pool", X3, 2, 2),
     case("adaptive_max_pool", X2, (3, 4)),
     case("adaptive_max_pool", X1, 3),
     case("adaptive_max_pool", X3, 3),
@@ -443,14 +446,8 @@ CASES = [
     loose("image.ssim", BIG, 1 - BIG),
     loose("image.map_coordinates", X2[0, ..., 0], np.abs(floats(2, 3, 4)) * 3, 1),
     steps("image.map_coordinates", X2[0, ..., 0], floats(2, 3, 4) * 5, 0, "reflect"),
-    loose("image.affine_transform", RGB, np.tile(AFFINE, (5, 1))),
+    steps("image.affine_transform", RGB, np.tile(AFFINE, (5, 1))),
     steps("image.affine_transform", RGB[0], AFFINE, "nearest", "reflect"),
     Case("image.perspective_transform", (RGB[0], CORNERS, MOVED), {}, grad=False, rtol=1e-3),
     Case("image.elastic_transform", (RGB,), {"seed": 3}, grad=False, rtol=1e-3),
 ]
-
-
-def array_places(args):
-    """Where in (nested) arguments the arrays are."""
-    leaves, _ = jax.tree.flatten(args)
-    return [i for i, leaf in enumerate(leaves) if isinstance(leaf, np.ndarray)]
