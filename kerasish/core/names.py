@@ -1,11 +1,13 @@
 """Names: unique ones for objects, and the scopes that make a variable's path."""
 
 import contextlib
+import itertools
 import re
 import threading
 from collections import Counter
 
 _counters: Counter = Counter()
+_serials = itertools.count()
 _lock = threading.Lock()
 
 
@@ -31,6 +33,11 @@ def auto_name(prefix: str) -> str:
         number = _counters[prefix]
         _counters[prefix] += 1
     return f"{prefix}_{number}" if number else prefix
+
+
+def next_serial() -> int:
+    """A number greater than any given before: what was made, or set, when."""
+    return next(_serials)
 
 
 def clear_names() -> None:

@@ -6,31 +6,39 @@ from typing import Any
 from kerasish.core.variable import Scope, current_scope
 
 # Attributes that point at other objects without owning them.
-_NOT_PARTS = frozenset({"_given", "_inbound_nodes", "_built_with"})
+_NOT_PARTS = frozenset({"_given", "_inbound_nodes", "_built_with", "_frozen", "_set_at"})
 
 
 def parts(owner: Any, types: type | tuple) -> Iterator:
     """Instances of `types` among an object's attributes, also inside lists, tuples and dicts.
 
-    Each once, in the order in which the attributes were set.
+    Each once, in the order in which they became parts: an attribute's when it was set, an item's
+    when it was made or its container was set, whichever came later. An owner that does not note
+    when its attributes were set (in `_set_at`) has them in the order of its attributes.
     """
-    seen = set()
-    for name, value in vars(owner).items():
-        if name not in _NOT_PARTS:
-            yield from _search(value, types, seen)
+    set_at = vars(owner).get("_set_at")
+    found: dict[int, tuple] = {}
+    for position, (name, value) in enumerate(vars(owner).items()):
+        if name in _NOT_PARTS:
+            continue
+        when = position if set_at is None else set_at.get(name, 0)
+        for part in _search(value, types):
+            if set_at is not None:
+                when = max(when, getattr(part, "_serial", 0))
+            if id(part) not in found or when < found[id(part)][0]:
+                found[id(part)] = when, part
+    return (part for _, part in sorted(found.values(), key=lambda pair: pair[0]))
 
 
-def _search(value, types, seen):
+def _search(value, types):
     if isinstance(value, types):
-        if id(value) not in seen:
-            seen.add(id(value))
-            yield value
+        yield value
     elif isinstance(value, list | tuple | set):
         for item in value:
-            yield from _search(item, types, seen)
+            yield from _search(item, types)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _search(item, types, seen)
+            yield from _search(item, types)
 
 
 class TraceList:

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
+from kerasish.core.config import published, resolve
 from kerasish.core.errors import bad_argument
-from kerasish.core.names import auto_name, current_path
+from kerasish.core.names import auto_name, current_path, next_serial
 
 
 class _Local(threading.local):
@@ -23,6 +24,10 @@ class _Local(threading.local):
 
 
 _local = _Local()
+
+# Held by whoever finds out what a function touches, or donates the arrays of Variables. Reentrant,
+# since tracing one function may call another.
+one_at_a_time = threading.RLock()
 
 
 class Unlisted(BaseException):
@@ -33,7 +38,7 @@ class Unlisted(BaseException):
 
     def __init__(self, maker: Any, variable: "Variable"):
         super().__init__(f"{variable.path} was not listed")
-        self.maker = maker
+        self.maker, self.variable = maker, variable
 
 
 class Scope:
@@ -129,7 +134,8 @@ class Variable:
         if not isinstance(self.name, str) or "/" in self.name:
             raise bad_argument("Variable", "name", "a string without '/'", name)
         self.path = "/".join(part for part in (current_path(), self.name) if part)
-        self.trainable = bool(trainable)
+        self.trainable = self._made_trainable = bool(trainable)
+        self._serial = next_serial()
         self.autocast = bool(autocast)
         self.aggregation = aggregation or "none"
         self.synchronization = synchronization or "none"
@@ -142,6 +148,8 @@ class Variable:
             self._value = self._first_value(initializer, shape, dtype)
 
     def _first_value(self, initializer, shape, dtype):
+        if isinstance(initializer, str):
+            initializer = resolve(initializer, published("keras.initializers"), "initializer")
         if callable(initializer) and not hasattr(initializer, "shape"):
             if shape is None:
                 raise bad_argument(self, "shape", "given when the initializer is a function", shape)
@@ -150,10 +158,6 @@ class Variable:
             if not all(isinstance(n, int | np.integer) for n in shape):
                 raise bad_argument(self, "shape", "all integers", shape)
             initializer = initializer(shape, dtype=dtype)
-        elif dtype is None and not hasattr(initializer, "dtype"):
-            initializer = np.asarray(initializer)
-            whole = np.issubdtype(initializer.dtype, np.number) or initializer.dtype == bool
-            dtype = dtypes.standardize_dtype(None if whole else initializer.dtype)
         if isinstance(initializer, jax.core.Tracer):
             raise ValueError(
                 f"Variable {self.path!r} cannot start from a traced value. Make Variables from "
@@ -182,27 +186,16 @@ class Variable:
 
     def assign(self, value: Any) -> jax.Array:
         """Replace the value by one of the same shape, cast to the Variable's dtype; return it."""
-        dtype = self._value.dtype
         if isinstance(value, Variable):
             value = value.read()
-        shape = np.shape(value) if not hasattr(value, "shape") else tuple(value.shape)
+        shape = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
         if shape != self._value.shape:
             raise ValueError(
                 f"Variable {self.path!r} has shape {self._value.shape}; cannot assign shape {shape}."
             )
-        scope = _local.scope
-        if scope is not None:
-            value = dtypes.to_array(value, dtype)
-            scope.write(self, value)
-            return value
-        if isinstance(value, jax.core.Tracer):
-            raise RuntimeError(
-                f"Variable {self.path!r} was assigned a traced value inside a function that JAX "
-                "transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
-                "`keras.vmap`, `keras.scan` or `keras.remat`, which carry Variables through."
-            )
-        self._value = _own_array(value, dtype)
-        return self._value
+        value = _own_array(value, self._value.dtype)
+        store([self], [value])
+        return value
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value in place."""
@@ -213,8 +206,12 @@ class Variable:
         return self.assign(self.read() - value)
 
     def numpy(self) -> np.ndarray:
-        """A NumPy copy of the value."""
-        return np.array(self.value)
+        """A NumPy copy of the value. Safe while another thread trains the Variable."""
+        try:
+            return np.array(self.value)
+        except RuntimeError:  # deleted: a compiled call donated it just then
+            with one_at_a_time:
+                return np.array(self.value)
 
     @property
     def shape(self) -> tuple:
@@ -260,7 +257,7 @@ class Variable:
     # -- behaving as an array
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.value, dtype=dtype)
+        return np.asarray(self.numpy(), dtype=dtype)
 
     def __jax_array__(self):
         return self.value
@@ -332,12 +329,26 @@ def is_variable(x: Any) -> bool:
 
 def _own_array(value, dtype):
     """A JAX array that shares no memory with a NumPy array someone else may change."""
-    if isinstance(value, jax.Array):
-        return dtypes.to_array(value, dtype)
-    if isinstance(value, Variable):
-        return dtypes.to_array(value.read(), dtype)
-    wanted = jax.dtypes.canonicalize_dtype(dtype or np.asarray(value).dtype)
-    return jax.device_put(np.array(value, dtype=wanted))
+    if not isinstance(value, jax.Array | Variable | list | tuple):
+        value = np.array(value)
+    return dtypes.to_array(value, dtype)
+
+
+def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:
+    """Let Variables hold values that already have the right shape and dtype."""
+    scope = _local.scope
+    if scope is not None:
+        for variable, value in zip(variables, values, strict=True):
+            scope.write(variable, value)
+        return
+    for variable, value in zip(variables, values, strict=True):
+        if isinstance(value, jax.core.Tracer):
+            raise RuntimeError(
+                f"Variable {variable.path!r} was assigned a traced value inside a function that JAX "
+                "transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
+                "`keras.vmap`, `keras.scan` or `keras.remat`, which carry Variables through."
+            )
+        variable._value = value
 
 
 class Captured(NamedTuple):

@@ -17,7 +17,7 @@ from kerasish.core import dtypes, settings
 from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument
 from kerasish.core.masks import get_mask, set_mask
-from kerasish.core.names import auto_name, current_path, name_scope
+from kerasish.core.names import auto_name, current_path, name_scope, next_serial
 from kerasish.core.seeds import SeedGenerator
 from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
@@ -86,6 +86,8 @@ class Layer(Configurable):
                 "`name`, `dtype`, `trainable`, `autocast` and `activity_regularizer`."
             )
         object.__setattr__(self, "_initialized", True)
+        object.__setattr__(self, "_set_at", {})
+        self._serial = next_serial()
         self.name = auto_name(type(self).__name__) if name is None else name
         if not isinstance(self.name, str) or "/" in self.name:
             raise bad_argument(type(self), "name", "a string without '/'", name)
@@ -164,10 +166,7 @@ class Layer(Configurable):
     add_variable = add_weight
 
     def _own_variables(self) -> list[Variable]:
-        own = list(parts(self, Variable))
-        return [v for v in own if v.trainable or v in _Identities(self._frozen)] + [
-            v for v in own if not (v.trainable or v in _Identities(self._frozen))
-        ]
+        return sorted(parts(self, Variable), key=lambda v: not v._made_trainable)
 
     def _sublayers(self) -> list["Layer"]:
         return list(parts(self, Layer))
@@ -629,23 +628,23 @@ class Layer(Configurable):
 
     @property
     def input(self):
-        """The symbolic input of the layer's only call."""
-        node = self._only_node("input")
+        """The symbolic input of the layer's first call, or the list of them."""
+        node = self._first_node("input")
         args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
         tensors = [a for a in args if any_symbolic(a)]
         return tensors[0] if len(tensors) == 1 else tensors
 
     @property
     def output(self):
-        """The symbolic output of the layer's only call."""
-        return self._only_node("output").structure
+        """The symbolic output of the layer's first call, or the nest of them."""
+        return self._first_node("output").structure
 
-    def _only_node(self, what):
-        nodes = self.__dict__.get("_inbound_nodes", [])
-        if len(nodes) != 1:
+    def _first_node(self, what):
+        nodes = self.__dict__.get("_inbound_nodes")
+        if not nodes:
             raise AttributeError(
-                f"Layer {self.name!r} has been called on symbolic tensors {len(nodes)} times, so it "
-                f"has no single `{what}`."
+                f"Layer {self.name!r} has never been called on a symbolic tensor, so it has no "
+                f"`{what}`."
             )
         return nodes[0]
 
@@ -666,6 +665,8 @@ class Layer(Configurable):
                 f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state to it. "
                 "Set layers and weights in `__init__` or `build`."
             )
+        if self.__dict__.get(name) is not value:
+            self._set_at[name] = next_serial()
         object.__setattr__(self, name, value)
 
     def _locked_for(self, name, value):

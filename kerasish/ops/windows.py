@@ -1,9 +1,10 @@
 """Convolution and pooling: functions of sliding windows.
 
-`_convolve`, `_window_max` and `_window_sum` are the only places where a window meets the device, so
+`_convolve` and `_join_windows` are the only places where a window meets the device, so
 a better way for one kind of device goes there.
 """
 
+import functools
 import itertools
 import math
 
@@ -159,54 +160,67 @@ def conv_transpose(
 
 # -- pooling
 
-# As many slices as a 4x4 window has: beyond, reading the input once for each no longer pays.
-_MOST_SLICES = 16
+# Wider windows are left to the primitive: reading the input once for each entry no longer pays.
+_WIDEST = 8
+# Windows of at most 2x2 entries are joined at once, larger ones axis by axis.
+_SMALL = 4
+
+
+def _slices(x, window, strides):
+    """The first, second, ... entries of all windows."""
+    sizes = zip(x.shape, window, strides, strict=True)
+    reach = [(size - width) // stride * stride + 1 for size, width, stride in sizes]
+    for start in itertools.product(*map(range, window)):
+        ends = [first + n for first, n in zip(start, reach, strict=True)]
+        yield lax.slice(x, start, ends, strides)
+
+
+def _stages(window, strides):
+    if math.prod(window) <= _SMALL:
+        return [(window, strides)]
+    axes = [axis for axis in reversed(range(len(window))) if window[axis] > 1 or strides[axis] > 1]
+    alone = [[n if i == axis else 1 for i, n in enumerate(window)] for axis in axes]
+    steps = [[n if i == axis else 1 for i, n in enumerate(strides)] for axis in axes]
+    return zip(alone, steps, strict=True)
+
+
+def _join_windows(x, window, strides, padding, empty, primitive, join):
+    """The entries of each window joined by a function of two: slice by slice on the CPU.
+
+    There the gradient of the primitive is slow, and very slow inside a loop.
+    """
+
+    def by_window(x):
+        return lax.reduce_window(x, empty, primitive, window, strides, padding)
+
+    def by_slices(x):
+        x = lax.pad(x, jnp.asarray(empty, x.dtype), [(*around, 0) for around in padding])
+        for stage in _stages(window, strides):
+            x = functools.reduce(join, _slices(x, *stage))
+        return x
+
+    if max(window) > _WIDEST:
+        return by_window(x)
+    return lax.platform_dependent(x, cpu=by_slices, default=by_window)
+
+
+def _first_larger(a, b):
+    """The larger of two, NaN above all: the gradient goes to the first of equals, as in `lax`."""
+    return jnp.where((b > a) | jnp.isnan(b), b, a)
 
 
 def _lowest(dtype):
     return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
 
 
-def _slices(x, window, strides):
-    """The entries at each place of the window, for all windows at once."""
-    counts = [(n - w) // s + 1 for n, w, s in zip(x.shape, window, strides, strict=True)]
-    for start in itertools.product(*map(range, window)):
-        ends = [a + (n - 1) * s + 1 for a, n, s in zip(start, counts, strides, strict=True)]
-        yield lax.slice(x, start, ends, strides)
-
-
 def _window_max(x, window, strides, padding):
-    """The gradient goes to the first of equal maxima, however it is computed."""
-
-    def by_window(x):
-        return lax.reduce_window(x, _lowest(x.dtype), lax.max, window, strides, padding)
-
-    def by_slices(x):
-        x = lax.pad(x, jnp.asarray(_lowest(x.dtype), x.dtype), [(a, b, 0) for a, b in padding])
-        best, *others = _slices(x, window, strides)
-        for other in others:
-            best = jnp.where((other > best) | (other != other), other, best)
-        return best
-
-    if math.prod(window) > _MOST_SLICES:
-        return by_window(x)
-    return lax.platform_dependent(x, cpu=by_slices, default=by_window)
+    lowest = np.asarray(_lowest(x.dtype), x.dtype)[()]
+    return _join_windows(x, window, strides, padding, lowest, lax.max, _first_larger)
 
 
 def _window_sum(x, window, strides, padding):
-    def by_window(x):
-        return lax.reduce_window(x, np.zeros((), x.dtype)[()], lax.add, window, strides, padding)
-
-    def by_slices(x):
-        x = lax.pad(x, jnp.zeros((), x.dtype), [(a, b, 0) for a, b in padding])
-        total, *others = _slices(x, window, strides)
-        for other in others:
-            total = total + other
-        return total
-
-    if math.prod(window) > _MOST_SLICES:
-        return by_window(x)
-    return lax.platform_dependent(x, cpu=by_slices, default=by_window)
+    zero = np.zeros((), x.dtype)[()]
+    return _join_windows(x, window, strides, padding, zero, lax.add, jnp.add)
 
 
 def _windows(op, x, pool_size, strides, padding, data_format):

@@ -52,7 +52,7 @@ class RMSprop(Optimizer):
             new["average_gradient"] = mean
             square = square - jnp.square(mean)
         change = -(learning_rate * gradient) / jnp.sqrt(square + self.epsilon)
-        if self.momentum > 0:
+        if "momentum" in slots:
             held = self.momentum * slots["momentum"] - change
             new["momentum"], change = held, -held
         return change, new

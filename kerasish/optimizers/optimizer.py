@@ -1,5 +1,6 @@
 """The base of optimizers: state in Variables, and all that surrounds a rule for one weight."""
 
+import contextlib
 import inspect
 import re
 import warnings
@@ -96,6 +97,7 @@ class Optimizer(State):
         self._positions: dict[Variable, int] = {}
         self._shared: dict[str, Variable] = {}
         self._excluded: tuple[set, str] = (set(), "")
+        self._varying: dict[str, Callable] = {}
         self._iterations = self._new_variable(0, "iteration", "int32")
         self._start_learning_rate(learning_rate)
 
@@ -317,6 +319,39 @@ class Optimizer(State):
         else:
             held.assign(self._number(value))
 
+    def vary(self, **functions) -> None:
+        """Let arguments follow functions of the step, computed on the device at each update.
+
+        A learning rate that is a number keeps its Variable, which shows the rate of the last
+        update. An argument whose function is `None` keeps the value it had before. A model
+        that has been trained must forget its compiled step: `make_train_function(force=True)`.
+
+        Example:
+            >>> from kerasish.optimizers import SGD
+            >>> optimizer = SGD(0.1, momentum=0.9)
+            >>> optimizer.vary(momentum=lambda step: jnp.where(step < 100, 0.5, 0.9))
+        """
+        for argument, fn in functions.items():
+            if not isinstance(getattr(self, argument, None), int | float | Variable):
+                raise bad_argument(self, "vary", "given arguments that are numbers", argument)
+            self._varying.pop(argument, None)
+            if fn is not None:
+                self._varying[argument] = fn
+
+    @contextlib.contextmanager
+    def _as_varied(self):
+        """The optimizer with the arguments that follow functions as they are at this step."""
+        step = self._iterations.read()
+        before = {name: getattr(self, name) for name in self._varying}
+        for name, fn in self._varying.items():
+            setattr(self, name, fn(step))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if name != "learning_rate":
+                    setattr(self, name, value)
+
     # -- applying
 
     def apply_gradients(self, grads_and_vars) -> Variable:
@@ -340,10 +375,11 @@ class Optimizer(State):
         grads, variables = self._overwrite(grads, variables)
         if grads:
             grads = self._unscale(grads)
-            if self.gradient_accumulation_steps:
-                self._accumulate(grads, variables)
-            else:
-                self._update(grads, variables)
+            with self._as_varied():
+                if self.gradient_accumulation_steps:
+                    self._accumulate(grads, variables)
+                else:
+                    self._update(grads, variables)
             if self.use_ema:
                 self._average()
             for variable in variables:

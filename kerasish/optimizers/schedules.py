@@ -290,6 +290,97 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * ((1 - self.alpha) * height + self.alpha)
 
 
+class PowerDecay(LearningRateSchedule):
+    """`initial_learning_rate / (1 + step / decay_steps) ** power`.
+
+    Falls fast at first, then ever more slowly: to 1/2, 1/3, 1/4 after each `decay_steps`, for a
+    power of 1.
+
+    Args:
+        initial_learning_rate: Learning rate at step 0.
+        decay_steps: Steps that count as one.
+        power: Exponent.
+        name: Name.
+
+    Example:
+        >>> float(PowerDecay(1.0, decay_steps=10)(30))
+        0.25
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, power=1.0, name="PowerDecay"):
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.power = power
+        self.name = name
+        _check_steps(self, "decay_steps", decay_steps)
+
+    def __call__(self, step) -> jax.Array:
+        step, steps = _floats(step, self.decay_steps)
+        return self.initial_learning_rate / jnp.power(1 + step / steps, self.power)
+
+
+class OneCycle(LearningRateSchedule):
+    """One rise to a high learning rate and one fall far below the first: 1cycle.
+
+    Both along half a cosine wave. The callback `keras.callbacks.OneCycle` moves the momentum too.
+
+    Args:
+        max_learning_rate: Learning rate at the top: just below where training fails.
+        total_steps: Steps of the whole cycle, at least 2; the rate then stays at its end.
+        warmup_fraction: Part of the steps in which the rate rises, strictly between 0 and 1.
+        start_divisor: What the top is divided by at the start.
+        end_divisor: What the start is divided by at the end.
+        name: Name.
+
+    References:
+        Smith and Topin, 2019, "Super-Convergence: Very Fast Training of Neural Networks Using
+        Large Learning Rates".
+
+    Example:
+        >>> schedule = OneCycle(1.0, total_steps=101, warmup_fraction=0.5)
+        >>> [round(float(schedule(step)), 3) for step in (0, 50, 100)]
+        [0.04, 0.999, 0.0]
+    """
+
+    def __init__(
+        self,
+        max_learning_rate,
+        total_steps,
+        warmup_fraction=0.3,
+        start_divisor=25.0,
+        end_divisor=1e4,
+        name="OneCycle",
+    ):
+        self.max_learning_rate = max_learning_rate
+        self.total_steps = total_steps
+        self.warmup_fraction = warmup_fraction
+        self.start_divisor = start_divisor
+        self.end_divisor = end_divisor
+        self.name = name
+        if total_steps < 2:
+            raise bad_argument(self, "total_steps", "at least 2", total_steps)
+        if not 0 < warmup_fraction < 1:
+            raise bad_argument(
+                self, "warmup_fraction", "strictly between 0 and 1", warmup_fraction
+            )
+
+    def __call__(self, step) -> jax.Array:
+        start = self.max_learning_rate / self.start_divisor
+        ends = (start, self.max_learning_rate, start / self.end_divisor)
+        return up_and_down(step, self.total_steps, self.warmup_fraction, *ends)
+
+
+def up_and_down(step, total_steps, fraction, start, top, end) -> jax.Array:
+    """Half a cosine wave from `start` to `top` in a fraction of the steps, another to `end`."""
+    step, total, start, top, end = _floats(step, total_steps, start, top, end)
+    summit = jnp.maximum(fraction * total - 1, 1)
+    rise = jnp.clip(step / summit, 0, 1)
+    fall = jnp.clip((step - summit) / jnp.maximum(total - 1 - summit, 1), 0, 1)
+    rising = top + (start - top) * 0.5 * (1 + jnp.cos(math.pi * rise))
+    falling = end + (top - end) * 0.5 * (1 + jnp.cos(math.pi * fall))
+    return jnp.where(step < summit, rising, falling)
+
+
 _PUBLIC: Mapping[str, Any] = {
     cls.__name__: cls
     for cls in (
@@ -300,6 +391,8 @@ _PUBLIC: Mapping[str, Any] = {
         InverseTimeDecay,
         CosineDecay,
         CosineDecayRestarts,
+        OneCycle,
+        PowerDecay,
     )
 }
 publish("keras.optimizers.schedules", _PUBLIC)

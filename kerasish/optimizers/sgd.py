@@ -46,7 +46,7 @@ class SGD(Optimizer):
 
     def rule(self, gradient, weight, slots, learning_rate, step):
         change = -learning_rate * gradient
-        if not self.momentum:
+        if "momentum" not in slots:
             return change, {}
         velocity = self.momentum * slots["momentum"] + change
         ahead = self.momentum * velocity + change
