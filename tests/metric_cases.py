@@ -117,15 +117,18 @@ FIRST = [case for case, first in zip(CASES, IS_FIRST, strict=True) if first]
 FIRST_IDS = [case[0] for case in FIRST]
 
 
-def feed(metric, batches):
-    """The result after some batches, all in one compiled program."""
+def feeder(metric):
+    """A function of batches that takes them in, compiled, and gives the result."""
+    update = transforms.jit(lambda *batch: metric.update_state(*batch))
+    result = transforms.jit(metric.result)
 
-    def run(batches):
+    def feed(batches):
+        metric.reset_state()
         for batch in batches:
-            metric.update_state(*batch)
-        return metric.result()
+            update(*batch)
+        return result()
 
-    return transforms.jit(run)(batches)
+    return feed
 
 
 def cut(rows, *arrays):

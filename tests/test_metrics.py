@@ -22,11 +22,10 @@ from metric_cases import (
     WHOLE,
     N,
     cut,
-    feed,
+    feeder,
 )
 
 from kerasish import losses, metrics
-from kerasish.core import transforms
 from kerasish.core.config import custom_object_scope
 from kerasish.core.variable import Variable
 
@@ -34,7 +33,7 @@ from kerasish.core.variable import Variable
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), FIRST, ids=FIRST_IDS)
 def test_eager_stateless_and_unknown_batch(name, arguments, y_true, y_pred):
     batches = cut(12, y_true, y_pred, WHOLE)
-    wanted = feed(getattr(metrics, name)(**arguments), batches)
+    wanted = feeder(getattr(metrics, name)(**arguments))(batches)
     eager = getattr(metrics, name)(**arguments)
     for batch in batches:
         found = eager(*batch)
@@ -56,15 +55,7 @@ def test_eager_stateless_and_unknown_batch(name, arguments, y_true, y_pred):
 
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), FIRST, ids=FIRST_IDS)
 def test_splits_do_not_matter_and_weights_repeat(name, arguments, y_true, y_pred):
-    metric = getattr(metrics, name)(**arguments)
-    update = transforms.jit(lambda *batch: metric.update_state(*batch))
-    result = transforms.jit(metric.result)
-
-    def after(batches):
-        metric.reset_state()
-        for batch in batches:
-            update(*batch)
-        return result()
+    after = feeder(getattr(metrics, name)(**arguments))
 
     @settings(max_examples=5, deadline=None, derandomize=True, database=None)
     @given(seed=st.integers(0, 99), sizes=st.permutations([8, 16, 8, 8, 8]).map(take_24))
@@ -182,7 +173,9 @@ def test_losses_as_metrics_do_not_depend_on_batch_sizes():
     batches = [(REAL[0][:3], REAL[1][:3]), (REAL[0][3:], REAL[1][3:])]
     wanted = np.mean((REAL[0] - REAL[1]) ** 2)
     for fn in (losses.MeanSquaredError(), losses.mean_squared_error):
-        np.testing.assert_allclose(feed(metrics.MeanMetricWrapper(fn), batches), wanted, rtol=1e-5)
+        np.testing.assert_allclose(
+            feeder(metrics.MeanMetricWrapper(fn))(batches), wanted, rtol=1e-5
+        )
 
 
 def test_plain_functions_and_losses_become_metrics():

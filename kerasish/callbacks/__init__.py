@@ -1,5 +1,6 @@
 """Callbacks: what watches training, and acts on what it sees."""
 
+from kerasish.callbacks.batch_rates import BatchLearningRateScheduler, OneCycle
 from kerasish.callbacks.callback import Callback, LambdaCallback
 from kerasish.callbacks.callback_list import CallbackList
 from kerasish.callbacks.checkpoint import ModelCheckpoint
@@ -14,6 +15,7 @@ from kerasish.callbacks.progress import Progbar
 from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
 
 __all__ = [
+    "BatchLearningRateScheduler",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -24,6 +26,7 @@ __all__ = [
     "Logs",
     "ModelCheckpoint",
     "MonitorCallback",
+    "OneCycle",
     "Progbar",
     "ProgbarLogger",
     "ReduceLROnPlateau",

@@ -33,21 +33,21 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Set this epoch's learning rate."""
-        for suffix, optimizer in _optimizers(self.model):
+        for suffix, optimizer in optimizers_of(self.model):
             rate = self._next_rate(epoch, _rate(optimizer))
             optimizer.learning_rate = rate
             if self.verbose > 0:
                 _say(self, epoch, suffix, rate)
 
     def _next_rate(self, epoch, rate):
-        new = self.schedule(epoch, rate) if _takes_two(self.schedule) else self.schedule(epoch)
+        new = self.schedule(epoch, rate) if takes_two(self.schedule) else self.schedule(epoch)
         if isinstance(new, str | bool) or new is None or np.ndim(new) != 0:
             raise bad_argument(self, "schedule", "a function that returns a number", new)
         return float(new)
 
     def on_epoch_end(self, epoch, logs=None):
         """Note the learning rate in the results."""
-        _note_rates(self.model, logs)
+        note_rates(self.model, logs)
 
 
 class ReduceLROnPlateau(MonitorCallback):
@@ -107,7 +107,7 @@ class ReduceLROnPlateau(MonitorCallback):
     def on_epoch_end(self, epoch, logs=None):
         """Compare the result with the best so far; reduce the learning rate if it is time."""
         logs = {} if logs is None else logs
-        _note_rates(self.model, logs)
+        note_rates(self.model, logs)
         value = logs.get(self.monitor)
         if value is None:
             warn_of_absence(self, logs)
@@ -126,7 +126,7 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def _reduce(self, epoch):
         reduced = False
-        for suffix, optimizer in _optimizers(self.model):
+        for suffix, optimizer in optimizers_of(self.model):
             rate = _rate(optimizer)
             # Compared in 32 bits, as optimizers keep it: or it would be reduced to itself for ever.
             if rate <= np.float32(self.min_lr):
@@ -138,7 +138,7 @@ class ReduceLROnPlateau(MonitorCallback):
         return reduced
 
 
-def _optimizers(model):
+def optimizers_of(model):
     """The model's optimizers, each with the ending of its learning rate's name in the logs."""
     several = getattr(model.optimizer, "optimizers", None)
     if several is None:
@@ -158,13 +158,13 @@ def _say(callback, epoch, suffix, rate):
     announce(f"Epoch {epoch + 1}: {name} sets learning_rate{suffix} to {rate:.6g}.")
 
 
-def _note_rates(model, logs):
+def note_rates(model, logs):
     if logs is not None:
-        for suffix, optimizer in _optimizers(model):
+        for suffix, optimizer in optimizers_of(model):
             logs[f"learning_rate{suffix}"] = _rate(optimizer)
 
 
-def _takes_two(schedule):
+def takes_two(schedule):
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(schedule).parameters.values()
     many = any(p.kind == inspect.Parameter.VAR_POSITIONAL for p in parameters)

@@ -143,7 +143,7 @@ class Configurable:
                     found[p.name] = self._argument(p, given)
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
                 break
-        return {**{k: v for k, v in found.items() if k in _BASICS}, **found}
+        return {**{k: found[k] for k in _BASICS if k in found}, **found}
 
     def _argument(self, parameter, given):
         name = parameter.name
@@ -171,9 +171,10 @@ def serialize_keras_object(obj: Any) -> Any:
     if obj is None or isinstance(obj, bool | int | float | str):
         return obj
     if isinstance(obj, list | tuple):
-        return type(obj)(map(serialize_keras_object, obj)) if type(obj) in (list, tuple) else [*obj]
+        plain = tuple if isinstance(obj, tuple) else list  # of a named tuple too
+        return plain(map(serialize_keras_object, obj))
     if isinstance(obj, Mapping) and not hasattr(obj, "get_config"):
-        return {str(key): serialize_keras_object(value) for key, value in obj.items()}
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, np.generic):
         return obj.item()
     if isinstance(obj, np.ndarray | jax.Array):

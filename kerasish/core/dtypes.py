@@ -44,6 +44,11 @@ def is_float(dtype: Any) -> bool:
     return jnp.issubdtype(dtype, jnp.floating)
 
 
+def is_inexact(dtype: Any) -> bool:
+    """Whether a dtype is real or complex floating-point: what has gradients."""
+    return jnp.issubdtype(dtype, jnp.inexact)
+
+
 def result_type(*dtypes: Any) -> str:
     """The type that mixing these gives, by JAX's promotion rules; Python's types are weak."""
     samples = [t(0) if t in (int, float, bool) else jnp.dtype(t) for t in dtypes]

@@ -94,7 +94,7 @@ def set_random_seed(seed: int) -> None:
     """
     if not isinstance(seed, int | np.integer):
         raise bad_argument("set_random_seed", "seed", "an integer", seed)
+    generator = global_seed_generator()  # made first, so that it takes the same draw each time
     python_random.seed(int(seed))
     np.random.seed(int(seed))
-    if _made_global:
-        _made_global[0].state.assign(np.array([make_default_seed(), 0], dtype="uint32"))
+    generator.state.assign(np.array([make_default_seed(), 0], dtype="uint32"))

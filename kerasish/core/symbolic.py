@@ -76,7 +76,7 @@ class KerasTensor:
         """How a config names this tensor: by where it comes from."""
         where = self._keras_history
         history = None if where is None else [where.operation.name, where.node_index, where.tensor_index]
-        config = {"shape": list(self.shape), "dtype": self.dtype, "keras_history": history}
+        config = {"shape": self.shape, "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
     def __getitem__(self, key):

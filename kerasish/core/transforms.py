@@ -1,9 +1,9 @@
 """JAX's transformations over functions that read and write Variables."""
 
 import functools
+import inspect
 import itertools
 import sys
-import threading
 import types
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core import dtypes
+from kerasish.core.errors import did_you_mean
 from kerasish.core.variable import (
     Scope,
     Unlisted,
@@ -19,60 +21,80 @@ from kerasish.core.variable import (
     capture,
     current_scope,
     is_variable,
+    one_at_a_time,
+    store,
 )
 
 # -- compiling
+
+_NEEDS_A_VALUE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+_HINT = (
+    "In a compiled function, Python's `if`, `while`, `range`, `int` and NumPy cannot look at the value "
+    "of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with `keras.ops.while_loop` "
+    "or `keras.ops.fori_loop`, or name the argument in `keras.jit(static_argnames=...)`."
+)
 
 
 class Compiled:
     """A function over Variables and arrays, compiled by JAX: what `keras.jit` returns.
 
     The Variables that the function touches are found by tracing it. Written ones are donated, so
-    their memory is reused, unless someone else still holds the array.
+    their memory is reused, unless someone else still holds the array. Calls from several threads
+    that write Variables come one after the other.
+
+    Attributes:
+        traces: How often the function has been traced for a program.
     """
 
     def __init__(self, fn: Callable, static_argnums=(), static_argnames=(), donate: bool = True):
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.donate = donate
-        self._static_argnums = _as_tuple(static_argnums)
-        self._static_argnames = _as_tuple(static_argnames)
-        self._lock = threading.RLock()
+        self._static = _static_places(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
         self._program: Program | None = None
         self.traces = 0
 
     def __call__(self, *args, **kwargs):
-        leaves, key = self._split(args, kwargs)
-        program = self._program or self._learn(leaves, key)
+        return self._with_program(Program.__call__, *self._split(args, kwargs))
+
+    def __get__(self, instance, owner=None):
+        return self if instance is None else functools.partial(self, instance)
+
+    def _with_program(self, act, leaves, key):
+        program = self._program or self._learn(None, leaves, key)
         for _ in range(4):
             try:
-                return program(leaves, key)
+                return act(program, leaves, key)
             except Unlisted as miss:
                 if miss.maker is not program:
                     raise
-                program = self._learn(leaves, key)
+                program = self._learn(program, leaves, key)
         raise RuntimeError(
             f"{getattr(self.fn, '__name__', self.fn)}: makes new Variables each time it is traced. "
             "Make them once, outside the function or on its first call only."
         )
 
-    def __get__(self, instance, owner=None):
-        return self if instance is None else functools.partial(self, instance)
-
     def _split(self, args, kwargs):
         """Arrays and numbers are traced; strings, booleans, functions and other objects are not."""
-        if self._static_argnums or self._static_argnames:
-            args = [_Static(a) if i in self._static_argnums else a for i, a in enumerate(args)]
-            kwargs = {k: _Static(a) if k in self._static_argnames else a for k, a in kwargs.items()}
+        if self._static:
+            args = [_Static(a) if i in self._static else a for i, a in enumerate(args)]
+            kwargs = {k: _Static(a) if k in self._static else a for k, a in kwargs.items()}
         leaves, tree = jax.tree.flatten((tuple(args), kwargs))
         static = tuple(None if _is_traceable(leaf) else _Static(leaf) for leaf in leaves)
         return [leaf for leaf, s in zip(leaves, static, strict=True) if s is None], (tree, static)
 
-    def _learn(self, leaves, key):
+    def _learn(self, outdated, leaves, key):
         """Find the Variables that this call touches, and make a program that lists them all."""
-        seen = capture(lambda leaves: self._apply(leaves, key), leaves)
-        with self._lock:
+        with one_at_a_time:
             before = self._program
+            if before is not outdated:  # another thread was faster
+                return before
+            seen = capture(lambda leaves: self._apply(leaves, key), leaves)
+            before = self._program  # a function that calls itself has learned meanwhile
             written = dict.fromkeys([*(before.written if before else ()), *seen.written])
             reads = dict.fromkeys([*(before.reads if before else ()), *seen.reads])
             reads = [v for v in reads if v not in written]
@@ -90,20 +112,32 @@ class Compiled:
         args, kwargs = jax.tree.unflatten(tree, filled)
         args = [a.value if isinstance(a, _Static) else a for a in args]
         kwargs = {k: a.value if isinstance(a, _Static) else a for k, a in kwargs.items()}
-        return self.fn(*args, **kwargs)
+        try:
+            return self.fn(*args, **kwargs)
+        except _NEEDS_A_VALUE as error:
+            if _HINT not in getattr(error, "__notes__", ()):
+                error.add_note(_HINT)
+            raise
 
     def lower(self, *args, **kwargs):
-        """JAX's `Lowered` program for these arguments: `as_text()`, `compile().cost_analysis()`."""
-        leaves, key = self._split(args, kwargs)
-        program = self._learn(leaves, key)
-        return program.jitted.lower(*program.read(), leaves, key)
+        """JAX's `Lowered` program for these arguments: `as_text()`, `compile().cost_analysis()`.
+
+        Arguments may be `jax.ShapeDtypeStruct`s.
+        """
+
+        def act(program, leaves, key):
+            return program.jitted.lower(*program.read(), leaves, key)
+
+        return self._with_program(act, *self._split(args, kwargs))
 
     def jaxpr(self, *args, **kwargs):
         """The traced program for these arguments, in JAX's own language."""
-        leaves, key = self._split(args, kwargs)
-        program = self._learn(leaves, key)
-        values, constants = program.read()
-        return jax.make_jaxpr(program.pure, static_argnums=3)(values, constants, leaves, key)
+
+        def act(program, leaves, key):
+            values, constants = program.read()
+            return jax.make_jaxpr(program.pure, static_argnums=3)(values, constants, leaves, key)
+
+        return self._with_program(act, *self._split(args, kwargs))
 
 
 class Program:
@@ -139,10 +173,22 @@ class Program:
 
     def read(self) -> tuple[list, list]:
         """Values of the Variables as they are now: the written ones', the read ones'."""
+        if current_scope() is None:
+            return [v._value for v in self.written], [v._value for v in self.reads]
         return [v.read() for v in self.written], [v.read() for v in self.reads]
 
     def __call__(self, *args):
-        return self.run(*self.read(), *args)
+        if current_scope() is not None:
+            return self.run(*self.read(), *args)
+        if not self.written:
+            try:
+                return self.run(*self.read(), *args)
+            except (RuntimeError, ValueError) as error:
+                if "deleted" not in str(error) and "donated" not in str(error):
+                    raise
+                # Between reading and calling, another thread may have donated what was read.
+        with one_at_a_time:
+            return self.run(*self.read(), *args)
 
     def run(self, values, constants, *args):
         """Call on values that `read` gave; the written Variables hold their new ones after it."""
@@ -156,26 +202,22 @@ def call_and_store(compiled, written, values, *args):
 
     The old values are donated, so an interrupt between the call's end and the assignments would
     leave Variables with deleted arrays. `extend` takes the result in C: Python sees an interrupt
-    only when the result is already in `box`.
+    only when the result is already in `box`, and then stores it (again).
     """
     box = []
     try:
         box.extend(itertools.starmap(compiled, [(values, *args)]))
-    finally:
+        store(written, box[0][1])
+    except BaseException as error:
         if box:
             store(written, box[0][1])
+        elif any(v.is_deleted() for v in values if not isinstance(v, jax.core.Tracer)):
+            error.add_note(
+                "The Variables that the function writes were donated to it, so their values are lost. "
+                "Load them again; `keras.jit(donate=False)` keeps them, for twice the memory."
+            )
+        raise
     return box[0][0]
-
-
-def store(variables, values):
-    """Let Variables hold values that already have the right shape and dtype."""
-    scope = current_scope()
-    if scope is None:
-        for v, value in zip(variables, values, strict=True):
-            v._value = value
-    else:
-        for v, value in zip(variables, values, strict=True):
-            scope.write(v, value)
 
 
 def keep_held(values):
@@ -193,34 +235,76 @@ def _references_of_an_unheld_value():
 
 
 class _Static:
-    """A leaf that is part of the program, compared by value where that is possible."""
+    """A leaf that is part of the program, compared by its content at this time where possible."""
 
-    __slots__ = ("value",)
+    __slots__ = ("content", "value")
 
     def __init__(self, value):
-        self.value = value
+        self.value, self.content = value, _content(value)
 
     def __hash__(self):
-        try:
-            return hash((type(self.value), self.value))
-        except TypeError:
-            return id(self.value)
+        return hash(self.content)
 
     def __eq__(self, other):
-        if self.value is other.value:
-            return True
         try:
-            return type(self.value) is type(other.value) and bool(self.value == other.value)
+            return bool(self.content == other.content)
         except Exception:  # an `==` that gives an array or refuses: other objects are not the same
             return False
+
+
+def _content(value):
+    """Something hashable that is equal for equal values, and stays as it is when they change."""
+    if isinstance(value, dict):
+        return dict, tuple((key, _content(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(_content, value))
+    if isinstance(value, set):
+        return set, frozenset(value)
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype, value.tobytes()
+    try:
+        hash(value)
+    except TypeError:
+        return type(value), id(value)
+    return type(value), value
 
 
 def _is_traceable(leaf):
     if isinstance(leaf, bool | str | bytes | _Static):
         return False
     if isinstance(leaf, np.ndarray | np.generic):
-        return leaf.dtype.kind not in "OSUM"
-    return isinstance(leaf, jax.Array | int | float | complex) or hasattr(leaf, "__jax_array__")
+        return leaf.dtype.kind not in "OSUMm"
+    return isinstance(
+        leaf, jax.Array | int | float | complex | jax.ShapeDtypeStruct
+    ) or hasattr(leaf, "__jax_array__")
+
+
+def _static_places(fn, argnums, argnames):
+    """Positions and names of the static arguments, each known both ways where it can be given so."""
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):  # some functions written in C do not tell
+        return {*argnums, *argnames}
+    kinds = {p.kind for p in parameters.values()}
+    unknown = set(argnames) - set(parameters)
+    if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
+        name = sorted(unknown)[0]
+        raise ValueError(
+            f"keras.jit: `static_argnames` holds {name!r}, which is no argument of "
+            f"{getattr(fn, '__name__', fn)}. {did_you_mean(name, parameters)}".rstrip()
+        )
+    places = [
+        p.name
+        for p in parameters.values()
+        if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    numbers = {n + len(places) if n < 0 else n for n in argnums}
+    return {
+        *numbers,
+        *argnames,
+        *(places[n] for n in numbers if n < len(places)),
+        *(places.index(name) for name in argnames if name in places),
+    }
 
 
 def _as_tuple(x):
@@ -304,10 +388,16 @@ def value_and_grad(fn: Callable, variables: Any = None, has_aux: bool = False, a
     """
 
     def run(*args, **kwargs):
-        targets, tree = jax.tree.flatten(variables, is_leaf=is_variable)
-        strange = [t for t in targets if not is_variable(t)]
-        if strange:
-            raise TypeError(f"value_and_grad: `variables` must hold Variables; got {strange[0]!r}.")
+        given, tree = jax.tree.flatten(variables, is_leaf=is_variable)
+        for target in given:
+            if not is_variable(target):
+                raise TypeError(f"value_and_grad: `variables` must hold Variables; got {target!r}.")
+            if not dtypes.is_inexact(target.read().dtype):
+                raise TypeError(
+                    f"value_and_grad: Variable {target.path!r} is {target.dtype}; only floats have "
+                    "gradients. Give `model.trainable_variables`, say."
+                )
+        targets = list(dict.fromkeys(given))
 
         def inner(values, *args):
             with Scope(zip(targets, values, strict=True)):
@@ -316,13 +406,14 @@ def value_and_grad(fn: Callable, variables: Any = None, has_aux: bool = False, a
             return loss, (aux, effects)
 
         isolated, replay = isolate(fn)
-        by = 0 if variables is not None else jax.tree.map(lambda n: n + 1, argnums)
+        by = 0 if variables is not None else jax.tree.map(lambda n: n + (n >= 0), argnums)
         values = [v.read() for v in targets]
         transformed = jax.value_and_grad(inner, argnums=by, has_aux=True)
         (loss, (aux, effects)), grads = transformed(values, *args)
         replay(effects)
         if variables is not None:
-            grads = jax.tree.unflatten(tree, grads)
+            of = dict(zip(targets, grads, strict=True))
+            grads = jax.tree.unflatten(tree, [of[v] for v in given])
         return ((loss, aux) if has_aux else loss), grads
 
     return functools.wraps(fn)(run) if hasattr(fn, "__name__") else run
@@ -396,19 +487,17 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     """
     xs = jax.tree.map(jnp.asarray, xs)
     first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
-    written = capture(f, init, first).written
 
-    def step(carry, x):
-        inner, values = carry
-        with Scope(zip(written, values, strict=True)) as scope:
-            inner, y = f(inner, x)
-        return (inner, [scope.values[v] for v in written]), y
+    def run(written):
+        def step(carry, x):
+            (inner, y), values = carrying(f, written)(carry[1], carry[0], x)
+            return (inner, values), y
 
-    start = (init, [v.read() for v in written])
-    (last, values), ys = jax.lax.scan(step, start, xs, length, reverse, unroll)
-    for variable, value in zip(written, values, strict=True):
-        variable.assign(value)
-    return last, ys
+        start = (init, [v.read() for v in written])
+        (last, values), ys = jax.lax.scan(step, start, xs, length, reverse, unroll)
+        return (last, ys), values
+
+    return loop(run, capture(f, init, first).written)
 
 
 def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = None) -> Any:
@@ -427,41 +516,74 @@ def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = 
         6
     """
     index = jnp.asarray(lower, "int32")
-    written = capture(body, index, init).written if variables is None else variables
-    listed = set(written)
 
-    def step(i, carry):
-        inner, values = carry
-        with Scope(zip(written, values, strict=True)) as scope:
-            inner = body(i, inner)
+    def run(written):
+        def step(i, carry):
+            return carrying(body, written)(carry[1], i, carry[0])
+
+        start = (init, [v.read() for v in written])
+        return jax.lax.fori_loop(index, jnp.asarray(upper, "int32"), step, start)
+
+    return loop(run, capture(body, index, init).written if variables is None else variables)
+
+
+def carrying(fn: Callable, variables: list) -> Callable:
+    """`fn(*args)` as `run(values, *args) -> (result, new values)`, in order of `variables`.
+
+    Raises:
+        Unlisted: With `variables` as its maker, when `fn` writes a Variable that is not among them.
+    """
+
+    def run(values, *args):
+        with Scope(zip(variables, values, strict=True)) as scope:
+            result = fn(*args)
+        listed = set(variables)
         for v in scope.written:
             if v not in listed:
-                raise Unlisted(_sealer(), v)
-        return inner, [scope.values[v] for v in written]
+                raise Unlisted(variables, v)
+        return result, [scope.values[v] for v in variables]
 
-    start = (init, [v.read() for v in written])
-    last, values = jax.lax.fori_loop(index, jnp.asarray(upper, "int32"), step, start)
+    return run
+
+
+def loop(run: Callable, written: list) -> Any:
+    """Assign what `run(written) -> (result, new values)` gives, and return the result.
+
+    A function may write a Variable only from its second trace on: then again, with that one too.
+    """
+    written = list(written)
+    while True:
+        try:
+            result, values = run(written)
+            break
+        except Unlisted as miss:
+            if miss.maker is not written:
+                raise
+            written.append(miss.variable)
     for variable, value in zip(written, values, strict=True):
         variable.assign(value)
-    return last
-
-
-def _sealer():
-    scope = current_scope()
-    while scope is not None and scope.sealed is None:
-        scope = scope.outer
-    return scope and scope.sealed
+    return result
 
 
 def remat(fn: Callable, policy: Callable | None = None, prevent_cse: bool = True) -> Callable:
     """Forget what `fn` computes on the way forward and compute it again for the gradient.
 
     Trades time for memory. `policy` says which values to keep: one of `jax.checkpoint_policies`.
+    Arguments that are not arrays stay as they are.
     """
 
     def run(*args, **kwargs):
-        isolated, replay = isolate(lambda *args: fn(*args, **kwargs))
-        result, effects = jax.checkpoint(isolated, policy=policy, prevent_cse=prevent_cse)(*args)
+        leaves, tree = jax.tree.flatten((args, kwargs))
+        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+
+        def of_arrays(*arrays):
+            filled = dict(enumerate(leaves)) | dict(zip(places, arrays, strict=True))
+            args, kwargs = jax.tree.unflatten(tree, list(filled.values()))
+            return fn(*args, **kwargs)
+
+        isolated, replay = isolate(of_arrays)
+        light = jax.checkpoint(isolated, policy=policy, prevent_cse=prevent_cse)
+        result, effects = light(*(leaves[i] for i in places))
         replay(effects)
         return result
 
@@ -472,9 +594,10 @@ def custom_gradient(fn: Callable) -> Callable:
     """Give a function a gradient of your own.
 
     Args:
-        fn: Function of arrays that returns `(result, grad_fn)`; `grad_fn(*upstream)` takes the
-            gradient with respect to the result and returns one for each argument. Variables that
-            `fn` reads count as constants.
+        fn: Function of arrays that returns `(result, grad_fn)`. `grad_fn(upstream)` takes the
+            gradient with respect to the result, nested as the result is (or `grad_fn(*upstream)`,
+            or `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
+            positional argument. Variables that `fn` reads count as constants.
 
     Example:
         >>> @custom_gradient
@@ -487,34 +610,43 @@ def custom_gradient(fn: Callable) -> Callable:
 
     @functools.wraps(fn)
     def run(*args, **kwargs):
-        reads = capture(lambda *args: fn(*args, **kwargs)[0], *args).reads
+        seen = capture(lambda *args: fn(*args, **kwargs)[0], *args)
+        touched = [*seen.reads, *seen.written]
 
         @jax.custom_gradient
         def inner(values, *args):
-            with Scope(zip(reads, values, strict=True)):
+            with Scope(zip(touched, values, strict=True)) as scope:
                 result, grad_fn = fn(*args, **kwargs)
-            zeros = jax.tree.map(jnp.zeros_like, values)
 
             def backward(upstream):
-                many = isinstance(upstream, tuple | list)
-                grads = grad_fn(*upstream) if many else _call_grad(grad_fn, upstream)
-                grads = tuple(grads) if isinstance(grads, tuple | list) else (grads,)
-                return (zeros, *grads)
+                grads = _call_grad(grad_fn, upstream[0])
+                each = isinstance(grads, tuple | list) and len(grads) == len(args)
+                return (None, *(grads if each else (grads,)))
 
-            return result, backward
+            return (result, [scope.values[v] for v in seen.written]), backward
 
-        return inner([jax.lax.stop_gradient(v.read()) for v in reads], *args)
+        result, values = inner([jax.lax.stop_gradient(v.read()) for v in touched], *args)
+        store(seen.written, values)
+        return result
 
     return run
 
 
 def _call_grad(grad_fn, upstream):
-    try:
-        return grad_fn(upstream)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        return grad_fn(upstream=upstream)
+    bind = inspect.signature(grad_fn).bind
+    ways = [((upstream,), {}), ((), {"upstream": upstream})]
+    if isinstance(upstream, tuple | list):
+        ways.insert(1, (tuple(upstream), {}))
+    for args, kwargs in ways:
+        try:
+            bind(*args, **kwargs)
+        except TypeError:
+            continue
+        return grad_fn(*args, **kwargs)
+    raise TypeError(
+        f"custom_gradient: the gradient function must take the upstream gradient; "
+        f"its arguments are {inspect.signature(grad_fn)}."
+    )
 
 
 _UNHELD = _references_of_an_unheld_value()

@@ -16,7 +16,7 @@ import numpy as np
 from kerasish.core import dtypes
 from kerasish.core.config import published, resolve
 from kerasish.core.errors import bad_argument
-from kerasish.core.names import auto_name, current_path, next_serial
+from kerasish.core.names import auto_name, current_path, next_serial, snake_case
 
 
 class _Local(threading.local):
@@ -149,7 +149,8 @@ class Variable:
 
     def _first_value(self, initializer, shape, dtype):
         if isinstance(initializer, str):
-            initializer = resolve(initializer, published("keras.initializers"), "initializer")
+            known = {snake_case(name): cls for name, cls in published("keras.initializers").items()}
+            initializer = resolve(snake_case(initializer), known, "initializer")
         if callable(initializer) and not hasattr(initializer, "shape"):
             if shape is None:
                 raise bad_argument(self, "shape", "given when the initializer is a function", shape)
@@ -182,7 +183,12 @@ class Variable:
     def read(self) -> jax.Array:
         """The array held now in its own dtype, whatever autocasting says."""
         scope = _local.scope
-        return scope.read(self) if scope is not None else self._value
+        if scope is not None:
+            return scope.read(self)
+        if self._value.is_deleted():  # donated by another thread's call, which brings the next one
+            with one_at_a_time:
+                return self._value
+        return self._value
 
     def assign(self, value: Any) -> jax.Array:
         """Replace the value by one of the same shape, cast to the Variable's dtype; return it."""

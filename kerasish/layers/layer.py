@@ -35,6 +35,20 @@ class _Context(threading.local):
 _context = _Context()
 
 
+def _bookkept(build):
+    """Wrap a `build` so that direct calls too name the weights, keep the shapes and set `built`."""
+
+    @functools.wraps(build)
+    def wrapped(self, *args, **kwargs):
+        with name_scope(self.name, owner=self), dtypes.autocast(None):
+            build(self, *args, **kwargs)
+        bound = inspect.signature(build).bind(self, *args, **kwargs)
+        self._built_with = {k: v for k, v in list(bound.arguments.items())[1:]}
+        self.built = True
+
+    return wrapped
+
+
 class Layer(Configurable):
     """Weights, and a computation with them.
 
@@ -371,6 +385,7 @@ class Layer(Configurable):
 
     # -- building and calling
 
+    @_bookkept
     def build(self, input_shape) -> None:
         """Make the weights, for inputs of this shape. Overridden by layers that have any."""
         self.built = True
@@ -488,14 +503,18 @@ class Layer(Configurable):
         if self.built:
             return
         shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
-        wanted = _signature(type(self), "build").parameters
         with dtypes.autocast(None):
-            if len(wanted) <= 1:
-                self.build(next(iter(shapes.values()), None))
-            else:
-                names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
-                self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
+            self._build_for(shapes)
         self.built = True
+
+    def _build_for(self, shapes):
+        """Call `build` with the shapes of the call's tensors, by name."""
+        wanted = _signature(type(self), "build").parameters
+        if len(wanted) <= 1:
+            self.build(next(iter(shapes.values()), None))
+        else:
+            names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
+            self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
 
     def _regularize(self, outputs):
         if self.activity_regularizer is not None:
@@ -667,7 +686,14 @@ class Layer(Configurable):
             )
         if self.__dict__.get(name) is not value:
             self._set_at[name] = next_serial()
-        object.__setattr__(self, name, value)
+        try:
+            object.__setattr__(self, name, value)
+        except AttributeError:
+            raise AttributeError(
+                f"Layer {self.name!r} ({type(self).__name__}): `{name}` is a property that every "
+                f"{'model' if hasattr(self, 'fit') else 'layer'} has, and cannot be set. Use another "
+                "name."
+            ) from None
 
     def _locked_for(self, name, value):
         return self.__dict__.get("_locked") and not any(
@@ -682,20 +708,6 @@ class Layer(Configurable):
             f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
         )
         return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
-
-
-def _bookkept(build):
-    """Wrap a `build` so that direct calls too name the weights, keep the shapes and set `built`."""
-
-    @functools.wraps(build)
-    def wrapped(self, *args, **kwargs):
-        with name_scope(self.name, owner=self), dtypes.autocast(None):
-            build(self, *args, **kwargs)
-        bound = inspect.signature(build).bind(self, *args, **kwargs)
-        self._built_with = {k: v for k, v in list(bound.arguments.items())[1:]}
-        self.built = True
-
-    return wrapped
 
 
 class _Identities:

@@ -1,6 +1,9 @@
 """Layers that only act in training: noise, dropout and penalties on activities."""
 
+import contextlib
 import math
+import threading
+from collections.abc import Iterator
 
 import jax.numpy as jnp
 
@@ -11,6 +14,23 @@ from kerasish.core.settings import standardize_data_format
 from kerasish.layers.arguments import fraction
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
+
+
+class _Prediction(threading.local):
+    drops = False
+
+
+_prediction = _Prediction()
+
+
+@contextlib.contextmanager
+def dropout_in_prediction() -> Iterator[None]:
+    """Within it, dropout layers (and no others) act in prediction as they do in training."""
+    before, _prediction.drops = _prediction.drops, True
+    try:
+        yield
+    finally:
+        _prediction.drops = before
 
 
 class Dropout(Layer):
@@ -47,7 +67,7 @@ class Dropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not training or self.rate == 0:
+        if not (training or _prediction.drops) or self.rate == 0:
             return inputs
         pattern = self.pattern(inputs)
         return random.dropout(inputs, self.rate, noise_shape=pattern, seed=self.seed_generator)
@@ -199,7 +219,7 @@ class GaussianDropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not training or self.rate == 0:
+        if not (training or _prediction.drops) or self.rate == 0:
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
         options = {"dtype": self.compute_dtype, "seed": self.seed_generator}
@@ -240,7 +260,7 @@ class AlphaDropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not training or self.rate == 0:
+        if not (training or _prediction.drops) or self.rate == 0:
             return inputs
         wanted = self.noise_shape or (None,) * inputs.ndim
         shape = [s if n is None else n for n, s in zip(wanted, inputs.shape, strict=True)]

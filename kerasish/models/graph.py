@@ -1,5 +1,6 @@
 """The graph of a functional model: from symbolic outputs back to the inputs, and run forward."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -7,67 +8,86 @@ import jax
 
 from kerasish.core.names import auto_name
 from kerasish.core.symbolic import KerasTensor, Node, any_symbolic, infer, node_of, record
-from kerasish.layers.input_layer import InputLayer
+from kerasish.layers.input_layer import Input, InputLayer
 
 
-def nodes_between(inputs: list, outputs: list) -> list[Node]:
-    """Nodes that lead from the inputs to the outputs, each after those it needs.
+def walk(inputs: list, outputs: list) -> tuple[list[Node], list]:
+    """Nodes that lead from the inputs to the outputs, and the operations in Keras' order.
 
-    Raises a `ValueError` naming the layer where an input that was not given is met.
+    Each node comes after those it needs. Operations farthest from the outputs come first; those
+    equally far in the order in which a walk from the outputs meets them.
     """
     given = {id(t) for t in inputs}
-    found, done = [], set()
+    nodes, entered, met = [], set(), {}
     # Depth first with a stack of our own: deep models would exhaust Python's.
     stack = [(t, False) for t in reversed(outputs)]
     while stack:
-        tensor, ready = stack.pop()
+        tensor, leaving = stack.pop()
         node = node_of(tensor)
-        if id(node) in done:
+        if leaving:
+            nodes.append(node)
             continue
         is_input = isinstance(node.operation, InputLayer)
-        if ready or is_input:
-            if is_input and id(tensor) not in given:
-                raise ValueError(
-                    f"The outputs depend on input {node.operation.name!r}, which is not among the "
-                    "model's `inputs`. Add it, or check which tensors the layers were called on."
-                )
-            done.add(id(node))
-            found.append(node)
-        elif id(tensor) not in given:
-            stack.append((tensor, True))
-            stack.extend((t, False) for t in reversed(node.inputs))
-    unused = [node_of(t) for t in inputs if isinstance(node_of(t).operation, InputLayer)]
-    return found + [n for n in unused if id(n) not in done]
-
-
-def by_depth(nodes: list[Node]) -> list:
-    """The operations of nodes, those farthest from the outputs first: Keras' order of layers."""
-    made_by = {id(t): node for node in nodes for t in node.outputs}
-    node_depth, depth = {}, {}
-    for node in nodes[::-1]:
-        own = max(node_depth.get(id(node), 0), depth.get(id(node.operation), 0))
-        node_depth[id(node)] = depth[id(node.operation)] = own
-        for tensor in node.inputs:
-            parent = made_by.get(id(tensor))
-            if parent is not None:
-                node_depth[id(parent)] = max(own + 1, node_depth.get(id(parent), 0))
-    operations = {id(n.operation): n.operation for n in _preorder(nodes, made_by)}.values()
-    return sorted(operations, key=lambda operation: -depth[id(operation)])
-
-
-def _preorder(nodes, made_by):
-    """Nodes in the order in which a walk from the outputs first meets them."""
-    needed = {id(t) for node in nodes for t in node.inputs}
-    roots = [n for n in nodes if not any(id(t) in needed for t in n.outputs)]
-    order, seen, stack = [], set(), roots[::-1]
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
+        if is_input and id(tensor) not in given:
+            raise ValueError(
+                f"Graph disconnected: the outputs depend on input {node.operation.name!r}, which is "
+                "not among the model's `inputs`. Add it, or check which tensors the layers were "
+                "called on."
+            )
+        if id(node) in entered or (id(tensor) in given and not is_input):
             continue
-        seen.add(id(node))
-        order.append(node)
-        stack.extend(made_by[id(t)] for t in reversed(node.inputs) if id(t) in made_by)
-    return order + [n for n in nodes if id(n) not in seen]
+        entered.add(id(node))
+        met.setdefault(node.operation, len(met))
+        stack.append((tensor, True))
+        stack.extend((t, False) for t in reversed(node.inputs))
+    depth = _depths(nodes)
+    unused = [n for n in map(node_of, inputs) if isinstance(n.operation, InputLayer)]
+    for node in unused:
+        if id(node) not in entered:
+            nodes.append(node)
+            met[node.operation], depth[node.operation] = -1, 0
+    return nodes, sorted(met, key=lambda operation: (-depth[operation], met[operation]))
+
+
+def _depths(nodes):
+    """How far each operation is from the outputs, in nodes, the longest way."""
+    made_by = {id(t): node for node in nodes for t in node.outputs}
+    of_node: dict[int, int] = {}
+    depth: dict[Any, int] = {}
+    for node in reversed(nodes):
+        own = max(of_node.get(id(node), 0), depth.get(node.operation, 0))
+        depth[node.operation] = own
+        for parent in (made_by[id(t)] for t in node.inputs if id(t) in made_by):
+            of_node[id(parent)] = max(own + 1, of_node.get(id(parent), 0))
+    return depth
+
+
+def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
+    """The same graph from new `Input`s, where it starts at tensors that layers made."""
+    nest = jax.tree.leaves((inputs, outputs))
+    made_by_layers = [t for t in jax.tree.leaves(inputs) if not _is_input(t)]
+    if not made_by_layers or not all(isinstance(t, KerasTensor) for t in nest):
+        return inputs, outputs
+    starts = jax.tree.map(
+        lambda t: t if _is_input(t) else Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
+        inputs,
+    )
+    return starts, Function(inputs, outputs).run(jax.tree.leaves(starts))
+
+
+def _is_input(tensor):
+    where = getattr(tensor, "_keras_history", None)
+    return where is not None and isinstance(where.operation, InputLayer)
+
+
+def _check_names(operations):
+    counts = Counter(operation.name for operation in operations)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(
+            f"The name {repeated[0]!r} is used {counts[repeated[0]]} times in the model; each layer "
+            "needs a name of its own. Give them different `name`s."
+        )
 
 
 class Function:
@@ -77,6 +97,10 @@ class Function:
         inputs: Symbolic tensors in any nest of lists, tuples and dicts.
         outputs: Symbolic tensors computed from them, in any nest.
         name: Name; made up if not given.
+
+    Attributes:
+        nodes: The calls in the graph, each after those it needs.
+        operations: The layers and ops called, each once, in Keras' order.
 
     Example:
         >>> from kerasish.layers import Input
@@ -97,12 +121,8 @@ class Function:
                 )
         self._inputs_nest, self._outputs_nest = inputs, outputs
         self.inputs, self.outputs = jax.tree.leaves(inputs), jax.tree.leaves(outputs)
-        self.nodes = nodes_between(self.inputs, self.outputs)
-
-    @property
-    def operations(self) -> list:
-        """The layers and ops in it, each once, those nearest to the inputs first."""
-        return by_depth(self.nodes)
+        self.nodes, self.operations = walk(self.inputs, self.outputs)
+        _check_names(self.operations)
 
     def run(self, inputs: list, call: Callable | None = None) -> Any:
         """Outputs for values of `self.inputs`, in order; `call(operation, args, kwargs)` may act."""

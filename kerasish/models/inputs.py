@@ -72,7 +72,8 @@ def _fit(model, tensor, x, mask):
     if not isinstance(x, jax.Array):
         x = dtypes.to_array(x.value if isinstance(x, Variable) else np.asarray(x))
     x = _adjust_rank(tensor, x)
-    _check(model, tensor, x.shape)
+    if model._fixed_sizes:
+        _check(model, tensor, x.shape)
     given = x
     wanted = jax.dtypes.canonicalize_dtype(tensor.dtype)
     both_float = dtypes.is_float(x.dtype) and dtypes.is_float(wanted)

@@ -1,6 +1,7 @@
 """`Model`: a layer that can be trained, saved and looked at."""
 
 import json
+import warnings
 from typing import Any
 
 from kerasish import saving
@@ -9,7 +10,7 @@ from kerasish.core.errors import did_you_mean
 from kerasish.core.names import auto_name
 from kerasish.core.symbolic import KerasTensor
 from kerasish.layers.layer import Layer
-from kerasish.models.graph import Function
+from kerasish.models.graph import Function, starting_at_inputs
 from kerasish.models.inputs import arrange_inputs
 from kerasish.models.summary import summarize
 from kerasish.training.trainer import Trainer
@@ -39,16 +40,21 @@ class Model(Trainer, Layer):
         return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
 
     _graph_class: type  # `Functional`, set where that is defined
+    _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
     def __init__(self, inputs=None, outputs=None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self._function: Function | None = None
+        if (inputs is None) != (outputs is None):
+            given, missing = ("inputs", "outputs") if outputs is None else ("outputs", "inputs")
+            raise ValueError(f"Model {self.name!r}: `{missing}` must be given with `{given}`.")
         if outputs is not None:
             self._set_graph(inputs, outputs)
 
     def _set_graph(self, inputs, outputs):
         """Let `call` run the graph between symbolic tensors."""
+        inputs, outputs = starting_at_inputs(inputs, outputs)
         self._function = Function(inputs, outputs, name=self.name)
         self._graph_layers = [op for op in self._function.operations if isinstance(op, Layer)]
         self.built = True
@@ -67,17 +73,45 @@ class Model(Trainer, Layer):
                 f"Model {type(self).__name__} has no `call`: define `call(self, inputs)`, or make it "
                 "from symbolic `inputs` and `outputs`."
             )
-        return self._function.run(arrange_inputs(self, inputs, mask))
+        outputs = self._function.run(arrange_inputs(self, inputs, mask))
+        return _without_list(outputs)
+
+    def build(self, input_shape=None) -> None:
+        """Make the weights of a subclassed model, for inputs of this shape, by a trial call."""
+        if self._has_no_build() and input_shape is not None:
+            Layer.compute_output_shape(self, input_shape)
+
+    def build_from_config(self, config: dict) -> None:
+        """Build with the shapes that `get_build_config` gave."""
+        if self.built or not config or not self._has_no_build():
+            super().build_from_config(config)
+            return
+        shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
+        try:
+            Layer.compute_output_shape(self, **shapes)
+        except Exception as error:
+            warnings.warn(
+                f"Model {self.name!r} ({type(self).__name__}) could not be built for the shapes "
+                f"{shapes} that its config names: {error} Call it on data before loading weights.",
+                stacklevel=2,
+            )
+
+    def _has_no_build(self):
+        return self._function is None and type(self).build is Model.build
+
+    def _build_for(self, shapes):
+        # A call follows, and builds the layers inside, so it needs no trial before it.
+        if self._has_no_build():
+            self._built_with = {f"{name}_shape": shape for name, shape in shapes.items()}
+        else:
+            super()._build_for(shapes)
 
     # -- parts
 
     @property
     def layers(self) -> list[Layer]:
         """The layers directly inside."""
-        if self._function is not None:
-            own = {id(layer) for layer in self._graph_layers}
-            return self._graph_layers + [x for x in self._sublayers() if id(x) not in own]
-        return self._sublayers()
+        return self._sublayers() if self._function is None else list(self._graph_layers)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that index of `layers`."""
@@ -114,22 +148,22 @@ class Model(Trainer, Layer):
     @property
     def input(self):
         """The symbolic input, or the nest of them."""
-        return self._require_graph("input")._inputs_nest
+        return super().input if self._function is None else self._function._inputs_nest
 
     @property
     def output(self):
         """The symbolic output, or the nest of them."""
-        return self._require_graph("output")._outputs_nest
+        return super().output if self._function is None else self._function._outputs_nest
 
     @property
     def input_shape(self):
-        """Shape of the input, or the nest of shapes."""
-        return _shapes(self.input)
+        """Shape of the input, or the list of shapes of all inputs."""
+        return _without_list([t.shape for t in self._require_graph("input_shape").inputs])
 
     @property
     def output_shape(self):
-        """Shape of the output, or the nest of shapes."""
-        return _shapes(self.output)
+        """Shape of the output, or the list of shapes of all outputs."""
+        return _without_list([t.shape for t in self._require_graph("output_shape").outputs])
 
     @property
     def input_names(self) -> list[str]:
@@ -204,12 +238,9 @@ def _any_tensor(x):
     return isinstance(x, KerasTensor)
 
 
-def _shapes(nest):
-    if isinstance(nest, dict):
-        return {k: _shapes(v) for k, v in nest.items()}
-    if isinstance(nest, list | tuple):
-        return [_shapes(v) for v in nest]
-    return nest.shape
+def _without_list(items):
+    """The only item of a list or tuple of one; anything else as it is."""
+    return items[0] if isinstance(items, list | tuple) and len(items) == 1 else items
 
 
 def model_from_json(json_string: str, custom_objects=None) -> Any:

@@ -5,7 +5,8 @@ from typing import Any
 import jax
 
 from kerasish.core.config import deserialize_keras_object, serialize_keras_object
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.names import auto_name, name_scope
+from kerasish.core.symbolic import KerasTensor, node_of
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.layer import Layer
 from kerasish.models.functional import Functional
@@ -40,18 +41,24 @@ class Sequential(Model):
 
     def add(self, layer, rebuild=True) -> None:
         """Put a layer on top."""
+        function = self._function
         self._append(layer)
-        if rebuild:
+        if not rebuild:
+            return
+        if function is None:
             self._try_to_build()
+        else:
+            with name_scope(self.name, owner=self):
+                self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
 
     def pop(self, rebuild=True) -> Layer:
         """Take the top layer off, and return it."""
         if not self._stack or (len(self._stack) == 1 and isinstance(self._stack[0], InputLayer)):
             raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
-        layer = self._stack.pop()
+        function, (*self._stack, layer) = self._function, self._stack
         self._unbuild()
-        if rebuild:
-            self._try_to_build()
+        if rebuild and function is not None and self.layers:
+            self._set_function(function.inputs[0], node_of(function.outputs[0]).inputs[0])
         return layer
 
     def _append(self, layer):
@@ -73,8 +80,8 @@ class Sequential(Model):
             )
         shape = layer._input_shape_arg
         if not self._stack and shape is not None:
-            self._stack.append(InputLayer(batch_shape=shape, dtype=layer.compute_dtype))
-        self._stack.append(layer)
+            self._stack = [InputLayer(batch_shape=shape, dtype=layer.compute_dtype)]
+        self._stack = [*self._stack, layer]
         self._unbuild()
 
     def _unbuild(self):
@@ -104,13 +111,22 @@ class Sequential(Model):
         x = tensor
         for layer in self.layers:
             x = layer(x)
-        self._function = Function(tensor, x, name=self.name)
+        self._set_function(tensor, x)
+
+    def _set_function(self, inputs, outputs):
+        # Named as Keras names the functional model inside, so that later ones get equal names.
+        self._function = Function(inputs, outputs, name=auto_name("functional"))
         self.built = True
 
     def _ensure_built(self, tensors):
         if not self.built and self._stack:
             (x, *_) = jax.tree.leaves(tensors)
             self.build((None, *x.shape[1:]))  # the next batch may have another size
+
+    @property
+    def _fixed_sizes(self):
+        # Without an Input of the user's, sizes are only those of the first data seen.
+        return isinstance(self._stack[0], InputLayer)
 
     def _input_dtype(self):
         wanted = getattr(self.layers[0], "input_dtype", None)

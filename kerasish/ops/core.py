@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import sparse as jax_sparse
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
+from kerasish.ops.sparse import is_sparse
 from kerasish.ops.table import as_array, real_dtype
 
 
@@ -23,7 +23,7 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     """
     if ragged:
         raise bad_argument("convert_to_tensor", "ragged", "false", ragged)
-    if isinstance(x, jax_sparse.JAXSparse):
+    if is_sparse(x):
         x = x.todense() if sparse is False else x
         return x if dtype is None else x.astype(real_dtype(dtype))
     return _cast(x, dtype)
@@ -45,12 +45,12 @@ def cast(x, dtype):
 
 def convert_to_numpy(x) -> np.ndarray:
     """A NumPy copy of `x`."""
-    return np.array(x.todense() if isinstance(x, jax_sparse.JAXSparse) else x)
+    return np.array(x.todense() if is_sparse(x) else x)
 
 
 def is_tensor(x) -> bool:
     """Whether `x` is a JAX array, dense or sparse; a Variable or NumPy array is not."""
-    return isinstance(x, jax.Array | jax_sparse.JAXSparse)
+    return isinstance(x, jax.Array) or is_sparse(x)
 
 
 def shape(x) -> tuple:

@@ -3,11 +3,11 @@
 import jax
 import jax.numpy as jnp
 import optax
-from jax.experimental import sparse as jax_sparse
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
+from kerasish.ops.sparse import to_sparse
 from kerasish.ops.table import as_array, as_axes, as_float, real_dtype
 
 # -- encodings
@@ -18,7 +18,7 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     """A new axis of `num_classes` entries: 1 at the number that was there, else 0."""
     x, dtype = as_array(x), real_dtype(dtype, settings.floatx())
     hot = jax.nn.one_hot(x, num_classes, axis=axis, dtype=dtype)
-    return jax_sparse.BCOO.fromdense(hot, nse=x.size) if sparse else hot
+    return to_sparse(hot, x.size) if sparse else hot
 
 
 @symbolic
@@ -30,7 +30,7 @@ def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False, **kwa
     x = as_array(inputs).astype("int32")
     hot = jax.nn.one_hot(x, num_classes, axis=axis, dtype=real_dtype(dtype, settings.floatx()))
     hot = jnp.max(hot, axis=1 if x.ndim > 1 else 0)
-    return jax_sparse.BCOO.fromdense(hot, nse=x.size) if sparse else hot
+    return to_sparse(hot, x.size) if sparse else hot
 
 
 # -- normalisations

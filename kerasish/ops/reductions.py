@@ -2,10 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import sparse as jax_sparse
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
+from kerasish.ops.sparse import to_sparse
 from kerasish.ops.table import as_array, as_axes, as_float, real_dtype, reduction
 
 all = reduction("all", jnp.all)
@@ -175,7 +175,7 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
     count = jax.vmap(count) if x.ndim == 2 else count
     counts = count(x) if weights is None else count(x, as_array(weights))
-    return jax_sparse.BCOO.fromdense(counts) if sparse else counts
+    return to_sparse(counts) if sparse else counts
 
 
 def builtin_max(a, b):

@@ -27,12 +27,17 @@ def size(x):
 
 @symbolic
 def reshape(x, newshape):
-    """The same entries in another shape, in which one size may be -1 (or `None`): worked out."""
+    """The same entries in another shape.
+
+    One size may be -1: worked out from the others. `None`, as `ops.shape` gives for the batch of a
+    symbolic tensor, is the size that `x` has at that place.
+    """
+    x = as_array(x)
     newshape = tuple(newshape) if hasattr(newshape, "__iter__") else (newshape,)
-    newshape = tuple(-1 if n is None else n for n in newshape)
+    newshape = tuple(x.shape[i] if n is None else n for i, n in enumerate(newshape))
     if len([n for n in newshape if isinstance(n, int) and n == -1]) > 1:
         raise bad_argument("reshape", "newshape", "without more than one -1", newshape)
-    return jnp.reshape(as_array(x), newshape)
+    return jnp.reshape(x, newshape)
 
 
 @symbolic
@@ -67,8 +72,12 @@ def moveaxis(x, source, destination):
 
 @symbolic
 def broadcast_to(x, shape):
-    """Repeated without copying along axes of size 1 and new leading ones."""
-    return jnp.broadcast_to(as_array(x), shape)
+    """Repeated along axes of size 1 and new leading ones; `None` is the size that `x` has there."""
+    x = as_array(x)
+    new = len(shape) - x.ndim
+    return jnp.broadcast_to(
+        x, tuple(x.shape[i - new] if n is None else n for i, n in enumerate(shape))
+    )
 
 
 @symbolic

@@ -89,6 +89,17 @@ class OptaxOptimizer(Optimizer):
     def learning_rate(self, value):
         self.learning_rate.assign(value)
 
+    def lend_learning_rate(self, fn):
+        """Follow another learning rate for a while; returns the function that ends it."""
+        update, rate = self._update, self.learning_rate
+
+        def follow(grads, variables):
+            rate.assign(fn())
+            update(grads, variables)
+
+        self._update = follow
+        return lambda: delattr(self, "_update")
+
     def as_optax(self):
         """The transformation itself."""
         return self.transformation

@@ -93,6 +93,7 @@ class Optimizer(State):
         self._check_arguments()
         self.built = False
         self._variables = []
+        self._slot_of = {}
         self._trainable_variables: list[Variable] = []
         self._positions: dict[Variable, int] = {}
         self._shared: dict[str, Variable] = {}
@@ -244,8 +245,8 @@ class Optimizer(State):
         if self.built:
             return
         variables = list(variables)
-        self._trainable_variables = variables
-        self._positions = {v: i for i, v in enumerate(variables)}
+        self._remember(variables)
+        self._made_before = len(self._variables)
         if self.use_ema:
             self._averages = self.add_optimizer_variables(variables, "average")
         if self.gradient_accumulation_steps:
@@ -262,6 +263,34 @@ class Optimizer(State):
             n: self._new_variable(first, n, wide) for n, first in self.shared_slots.items()
         }
         self.built = True
+
+    def _remember(self, variables):
+        self._trainable_variables = variables
+        self._positions = {v: i for i, v in enumerate(variables)}
+
+    def follow(self, variables, before) -> None:
+        """Go on with other weights, after layers were frozen or unfrozen.
+
+        State of weights that are trained as before is kept, that of frozen ones is dropped, and
+        weights new to training start with new state. An optimizer that was built with weights
+        other than `before` is left as it is.
+
+        Args:
+            variables: The weights to train from now on.
+            before: Those trained until now.
+        """
+        if self.built and list(map(id, before)) == list(map(id, self._trainable_variables)):
+            self._follow(list(variables))
+
+    def _follow(self, variables):
+        old = {self._identity(v): v for v in self._variables}
+        del self._variables[self._made_before :]
+        self.built = False
+        self.build(variables)
+        for variable in self._variables[self._made_before :]:
+            known = old.get(self._identity(variable))
+            if known is not None and known.shape == variable.shape:
+                variable.assign(known.read())
 
     def _build_slots(self, variable, names):
         made = {}
@@ -338,6 +367,15 @@ class Optimizer(State):
             if fn is not None:
                 self._varying[argument] = fn
 
+    def follows(self, functions: dict) -> bool:
+        """Whether these are the functions that `vary` was given last."""
+        return all(self._varying.get(name) is fn for name, fn in functions.items())
+
+    @property
+    def updates(self) -> Variable:
+        """Calls of `apply` so far: what `vary` and schedules count."""
+        return self._iterations
+
     @contextlib.contextmanager
     def _as_varied(self):
         """The optimizer with the arguments that follow functions as they are at this step."""
@@ -351,6 +389,17 @@ class Optimizer(State):
             for name, value in before.items():
                 if name != "learning_rate":
                     setattr(self, name, value)
+
+    def lend_learning_rate(self, fn: Callable) -> Callable:
+        """Follow another learning rate for a while; returns the function that ends it."""
+        kept = self._learning_rate, self._variables[:], dict(self._varying)
+        self.learning_rate = fn
+        self._varying.pop("learning_rate", None)
+
+        def give_back():
+            self._learning_rate, self._variables, self._varying = kept
+
+        return give_back
 
     # -- applying
 

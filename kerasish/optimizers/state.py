@@ -18,6 +18,7 @@ class State(Configurable):
     name: str
     built: bool
     _variables: list[Variable]
+    _slot_of: dict[Variable, tuple[Variable, str]]
 
     def _new_variable(self, value, name, dtype=None, **options):
         with name_scope(self.name):
@@ -97,8 +98,14 @@ class State(Configurable):
             alike = weight.committed and tuple(shape) == weight.shape
             return jax.device_put(value, weight.sharding) if alike else value
 
-        name = f"{variable.path.replace('/', '_')}_{name}"
-        return self._new_variable(place, name, dtype, shape=shape, layout=variable._layout)
+        own_name = f"{variable.path.replace('/', '_')}_{name}"
+        slot = self._new_variable(place, own_name, dtype, shape=shape, layout=variable._layout)
+        self._slot_of[slot] = (variable, name)
+        return slot
+
+    def _identity(self, variable):
+        """What a Variable is to the optimizer: a weight's slot of that name, or its own path."""
+        return self._slot_of.get(variable, variable.path)
 
     def assign(self, variable, value) -> None:
         """Replace a Variable's value."""

@@ -62,6 +62,10 @@ class LossScaleOptimizer(Optimizer):
         self.inner_optimizer.build(variables)
         super().build(variables)
 
+    def _follow(self, variables):
+        self.inner_optimizer._follow(variables)
+        self._remember(variables)
+
     @property
     def variables(self):
         return self._variables + self.inner_optimizer.variables
@@ -235,6 +239,12 @@ class MultiOptimizer(Optimizer):
         for optimizer, own in self._shares(variables, variables):
             optimizer.build(own)
         super().build(variables)
+
+    def _follow(self, variables):
+        self._owner = {v: self._join(self.optimizer_map(v)) for v in variables}
+        for optimizer, own in self._shares(variables, variables):
+            optimizer._follow(own) if optimizer.built else optimizer.build(own)
+        self._remember(variables)
 
     @property
     def variables(self):

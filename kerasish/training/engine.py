@@ -53,6 +53,7 @@ class Step:
         self.collect, self.eager = collect, eager
         self.written: list = []
         self.reads: list = []
+        self.trained: list | None = None  # weights that it changed when last traced
         self.hostile: str | None = None
         self.seconds: float | None = None  # of one step, as last measured
         self.compile_seconds = 0.0
@@ -87,6 +88,11 @@ class Step:
             start = time.perf_counter()
             self._learn(batch)
             self.compile_seconds += time.perf_counter() - start
+
+    def forget(self) -> None:
+        """Compile anew at the next call, for a change that the compiled step does not see."""
+        self._programs.clear()
+        self._carried.clear()
 
     def _program(self, key, make):
         if key not in self._programs:

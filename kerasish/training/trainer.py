@@ -28,6 +28,8 @@ from kerasish.data import (
 )
 from kerasish.training.compile import CompiledLoss, CompiledMetrics
 from kerasish.training.engine import Chunk, Source, Step, StreamSource, make_source
+from kerasish.training.monte_carlo import MonteCarlo
+from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
 
 
 class Trainer:
@@ -370,12 +372,28 @@ class Trainer:
     def _step(self, kind: str) -> Step:
         """The compiled step of a kind, made anew when what it depends on has changed."""
         steps = self.__dict__.setdefault("_steps", {})
-        trained = tuple(id(v) for v in self.trainable_variables) if kind == "train" else ()
-        before, step = steps.get(kind, ((), None))
-        if step is None or (before and before != trained):  # layers were frozen or unfrozen
-            step = self._make_step(kind)
-        steps[kind] = trained, step
+        step = steps.get(kind)
+        if kind == "train" and step is not None and step.trained is not None:
+            trained, before = self.trainable_variables, step.trained
+            if list(map(id, trained)) != list(map(id, before)):  # layers were frozen or unfrozen
+                self.optimizer.follow(trained, before)
+                step = None
+        if step is None:
+            step = steps[kind] = self._make_step(kind)
         return step
+
+    def make_train_function(self, force=False) -> None:
+        """Compile the training step anew, after a change that it does not see by itself.
+
+        It sees by itself when layers are frozen or unfrozen, and it never needs to for values: a
+        new learning rate or new weights are read at each step.
+
+        Args:
+            force: Whether to do it if the step is compiled already.
+        """
+        self._require_compiled("make_train_function")
+        if force:
+            self._step("train").forget()
 
     def _make_step(self, kind):
         eager = self.run_eagerly
@@ -386,9 +404,18 @@ class Trainer:
         overridable, builtin = own[kind]
         if getattr(type(self), f"{kind}_step") is overridable:
             # Results are computed once a chunk, not once a step.
-            return Step(lambda batch: builtin(batch), self._results, eager=eager)
-        kinds = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)
-        return Step(self._stateful(getattr(self, f"{kind}_step"), kinds), _as_logs, eager=eager)
+            body, finish = builtin, self._results
+        else:
+            kinds = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)
+            body, finish = self._stateful(getattr(self, f"{kind}_step"), kinds), _as_logs
+
+        def run(batch):
+            result = body(batch)
+            step.trained = self.trainable_variables
+            return result
+
+        step = Step(run, finish, eager=eager)
+        return step
 
     def _results(self, found):
         return self.get_metrics_result() if found is None else found
@@ -468,6 +495,7 @@ class Trainer:
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
+                step = self._step("train")  # a callback may have frozen or unfrozen layers
                 batches.on_epoch_begin()
                 if steps_per_epoch is None and epoch > initial_epoch:
                     source.restart()
@@ -610,8 +638,22 @@ class Trainer:
         with Scope():
             return list(self.get_metrics_result())
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(
+        self,
+        x,
+        batch_size=None,
+        verbose="auto",
+        steps=None,
+        callbacks=None,
+        mc_samples=None,
+        mc_seed=None,
+        mc_keep=False,
+    ):
         """Outputs for inputs, batch by batch, as NumPy arrays.
+
+        With `mc_samples`, dropout layers stay on (Monte Carlo dropout): each input is asked about
+        that many times, and the result is `(mean, std)` over the samples. All other layers work
+        as in prediction, and nothing the model holds changes.
 
         Args:
             x: Inputs, as for `fit`.
@@ -619,9 +661,17 @@ class Trainer:
             verbose: As for `fit`.
             steps: Number of batches; needed for endless sources.
             callbacks: Callbacks, called at each batch if they ask for it.
+            mc_samples: Number of samples of Monte Carlo dropout; `None` for a plain prediction.
+            mc_seed: Integer that fixes the samples; `None` draws one.
+            mc_keep: Whether to return the samples too: `(mean, std, samples)`.
+
+        References:
+            Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation: Representing Model
+            Uncertainty in Deep Learning".
         """
         batches = make_batches(x, batch_size=batch_size, steps=steps)
-        step = self._step("predict")
+        sampler = None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
+        step = sampler or self._step("predict")
         found: list = []
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(batches.close)
@@ -630,14 +680,59 @@ class Trainer:
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             callbacks.on_predict_begin()
             callbacks.on_predict_batch_begin(0)
-            most = 1 if callbacks.wants_predict_batches else None
+            most = 1 if callbacks.wants_predict_batches or mc_keep else None
             for done, _, outputs, chunk in step.run(source, steps, most):
                 found.append(_host_rows(outputs, chunk))
                 callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
             callbacks.on_predict_end()
         if not found:
             raise ValueError("predict: the data gave no batch at all. Is the dataset empty?")
-        return jax.tree.map(lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found)
+        whole = jax.tree.map(lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found)
+        return sampler.result(whole) if sampler else whole
+
+    def _monte_carlo(self, samples, seed, keep):
+        if not isinstance(samples, int) or samples < 1:
+            raise bad_argument("predict", "mc_samples", "a positive integer or None", samples)
+        steps = self.__dict__.setdefault("_steps", {})
+        kind = f"predict, {samples} {'kept ' if keep else ''}samples"
+        sampler = steps[kind] = steps.get(kind) or MonteCarlo(self, samples, keep)
+        sampler.start(seed)
+        return sampler
+
+    def find_learning_rate(
+        self,
+        x,
+        y=None,
+        sample_weight=None,
+        batch_size=None,
+        start=1e-6,
+        end=10.0,
+        steps=100,
+        stop_factor=4.0,
+    ) -> LearningRateCurve:
+        """Train briefly with a growing learning rate, to see which one to use; undo it all.
+
+        Afterwards weights, optimizer, metrics and random states are what they were, to the bit.
+
+        Args:
+            x: Inputs, as for `fit`.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            batch_size: Samples in a batch; 32 for arrays. The best rate depends on it.
+            start: First learning rate.
+            end: Last learning rate, reached by equal factors.
+            steps: Number of batches, at least 10.
+            stop_factor: How often the loss may lose what it gained before the search ends early.
+
+        Returns:
+            A curve with `rates`, `losses`, `suggestion` and `plot()`.
+
+        References:
+            Smith, 2017, "Cyclical Learning Rates for Training Neural Networks".
+        """
+        self._require_compiled("find_learning_rate")
+        data = (x, y, sample_weight, batch_size)
+        return find_learning_rate(self, *data, start, end, steps, stop_factor)
 
     # -- one batch at a time
 
@@ -667,7 +762,7 @@ class Trainer:
     def explain_fit(self) -> dict:
         """How steps were run so far: fused or not and why, seconds a step, seconds compiling."""
         explained = {}
-        for kind, (_, step) in self.__dict__.get("_steps", {}).items():
+        for kind, step in self.__dict__.get("_steps", {}).items():
             how = "uncompiled" if step.eager else "fused on the device"
             if step.hostile:
                 how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"

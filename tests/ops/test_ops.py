@@ -7,6 +7,7 @@ import operator
 import warnings
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import keras
 import numpy as np
@@ -145,6 +146,46 @@ def test_variables_are_taken_where_arrays_are():
 
 
 # -- what the table cannot say
+
+
+def test_the_unknown_batch_of_a_symbolic_tensor_is_a_size_too():
+    def flat(x):
+        return ops.reshape(x, (ops.shape(x)[0], -1))
+
+    def wide(x):
+        return ops.broadcast_to(x, (2, ops.shape(x)[0], 3))
+
+    x, y = KerasTensor((None, None, 3)), KerasTensor((None, 1))
+    assert flat(x).shape == (None, None)
+    assert wide(y).shape == (2, None, 3)
+    assert flat(np.ones((2, 4, 3))).shape == (2, 12)
+    assert ops.reshape(np.ones((2, 4, 3)), (None, 12)).shape == (2, 12)
+
+
+def test_symbolic_images_of_unknown_size():
+    x = KerasTensor((None, None, None, 4))
+    kernel = np.ones((3, 3, 4, 4), "float32")
+    assert ops.max_pool(x, 2).shape == x.shape
+    assert ops.average_pool(x, 3, 2, "same").shape == x.shape
+    assert ops.conv(x, kernel, padding="same").shape == x.shape
+    assert ops.conv_transpose(x, kernel, 2, "same").shape == x.shape
+    assert ops.depth_to_space(x, 2).shape == (None, None, None, 1)
+    assert ops.image.resize(x, (6, 7)).shape == (None, 6, 7, 4)
+    assert ops.image.pad_images(x, 1, 1, 1, 1).shape == x.shape
+
+
+def test_pools_export_for_any_batch_and_device():
+    (batch,) = jax.export.symbolic_shape("b")
+    pool = jax.jit(lambda x: ops.max_pool(x, 2))
+    shape = jax.ShapeDtypeStruct((batch, 4, 4, 1), "float32")
+    exported = jax.export.export(pool, platforms=("cpu", "cuda"))(shape)
+    assert exported.call(np.ones((3, 4, 4, 1), "float32")).shape == (3, 2, 2, 1)
+
+
+def test_pools_have_forward_derivatives():
+    x = np.random.default_rng(0).normal(size=(1, 4, 4, 1)).astype("float32")
+    forward, backward = (d(lambda x: ops.max_pool(x, 3, 1)) for d in (jax.jacfwd, jax.jacrev))
+    np.testing.assert_array_equal(forward(x), backward(x))
 
 
 def test_max_pool_gives_the_gradient_to_the_first_of_equals():

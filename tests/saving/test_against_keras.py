@@ -39,6 +39,18 @@ def plain(config):
     return clean(json.loads(json.dumps(config)))
 
 
+def differences(ours, theirs, path=""):
+    """Where two configs differ, each with both values."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = {*ours, *theirs}
+        rows = [(k, ours.get(k, "absent"), theirs.get(k, "absent")) for k in sorted(keys)]
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        rows = [(i, a, b) for i, (a, b) in enumerate(zip(ours, theirs, strict=True))]
+    else:
+        return [] if ours == theirs else [f"{path}: {ours!r} != {theirs!r}"]
+    return [line for key, a, b in rows for line in differences(a, b, f"{path}/{key}")]
+
+
 def assert_close(ours, theirs, rtol=1e-5, atol=1e-5):
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=atol)
@@ -57,8 +69,9 @@ def check(path, model, name, x, y):
     for loaded in (ours, theirs):
         assert_close(predict(loaded, x), before, **tolerance)
         assert_close(state_of(loaded), state)
-    assert plain(ours.get_config()) == plain(theirs.get_config())
-    assert plain(ours.get_compile_config()) == plain(theirs.get_compile_config())
+    for configs in ("get_config", "get_compile_config"):
+        found = differences(*(plain(getattr(m, configs)()) for m in (ours, theirs)))
+        assert not found, "\n".join(found)
     losses = [next_loss(m, x, y) for m in (model, ours, theirs)]
     np.testing.assert_allclose(losses, losses[0], **(tolerance or {"rtol": 1e-4}))
     return ours, theirs

@@ -1,0 +1,18 @@
+"""The few places where sparse matrices come and go."""
+
+from typing import Any
+
+import jax
+
+
+def is_sparse(x: Any) -> bool:
+    """Whether `x` is one of JAX's sparse matrices."""
+    # By its module's name: importing `jax.experimental.sparse` takes as long as all of kerasish.
+    return type(x).__module__.startswith("jax.experimental.sparse")
+
+
+def to_sparse(x: jax.Array, entries: int | None = None) -> Any:
+    """A sparse matrix of an array with at most so many entries that are not 0."""
+    from jax.experimental.sparse import BCOO  # noqa: PLC0415
+
+    return BCOO.fromdense(x, nse=entries)

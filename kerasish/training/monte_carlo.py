@@ -1,0 +1,104 @@
+"""Monte Carlo dropout: a network asked many times with its dropout on, all at once."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core.seeds import SeedGenerator
+from kerasish.core.variable import Scope, capture
+from kerasish.layers.regularization import dropout_in_prediction
+from kerasish.training.engine import Step
+
+# What the activations of samples computed side by side may take; the rest waits its turn.
+_BYTES = 2**28
+
+
+class McPrediction(NamedTuple):
+    """Mean and standard deviation over the samples of `predict(x, mc_samples=...)`."""
+
+    mean: Any
+    std: Any
+
+
+class McSamples(NamedTuple):
+    """As `McPrediction`, with the samples themselves: `(mc_samples, batch, ...)`."""
+
+    mean: Any
+    std: Any
+    samples: Any
+
+
+class MonteCarlo(Step):
+    """A step of prediction with dropout on, compiled for one number of samples.
+
+    Args:
+        model: The model. Only its dropout layers act as in training.
+        count: Number of samples.
+        keep: Whether to return the samples.
+    """
+
+    def __init__(self, model: Any, count: int, keep: bool):
+        self.model, self.count, self.keep = model, count, keep
+        self.seeds = SeedGenerator(0, name="monte_carlo")
+        predict = model._stateful(model.predict_step, (0, 1))
+        super().__init__(self._sampled(predict), lambda carried: None, True, model.run_eagerly)
+
+    def _sampled(self, predict):
+        def body(batch):
+            with Scope():  # lazily built weights, and the random states with them, come to be
+                shapes = capture(lambda batch: predict(batch), _shapes(batch))
+            generators = _random_states(self.model)
+            key = self.seeds.next()
+
+            def sample(number):
+                own = jax.random.fold_in(key, number)
+                states = [jax.random.fold_in(own, i) for i in range(len(generators))]
+                with Scope(zip(generators, states, strict=True)), dropout_in_prediction():
+                    return predict(batch)
+
+            numbers = jnp.arange(self.count)
+            at_once = max(1, _BYTES // max(1, _activation_bytes(shapes.jaxpr)))
+            if at_once >= self.count:
+                samples = jax.vmap(sample)(numbers)
+            else:
+                samples = jax.lax.map(sample, numbers, batch_size=at_once)
+            return self._summary(samples)
+
+        return body
+
+    def _summary(self, samples):
+        mean = jax.tree.map(lambda s: jnp.mean(s, 0), samples)
+        std = jax.tree.map(lambda s: jnp.std(s, 0), samples)
+        if not self.keep:
+            return mean, std
+        # The engine joins batches along the first axis.
+        return mean, std, jax.tree.map(lambda s: jnp.moveaxis(s, 0, 1), samples)
+
+    def start(self, seed: int | None) -> None:
+        """Set what the samples are drawn from: an integer, or `None` for the global generator."""
+        generator = SeedGenerator(seed)
+        self.seeds.state.assign(generator.state)
+
+    def result(self, found: Any) -> McPrediction | McSamples:
+        """The result, from the outputs of all batches."""
+        if not self.keep:
+            return McPrediction(*found)
+        mean, std, samples = found
+        return McSamples(mean, std, jax.tree.map(lambda s: np.moveaxis(s, 1, 0), samples))
+
+
+def _random_states(model):
+    weights = set(model.weights)
+    return [v for v in model.variables if v not in weights]
+
+
+def _shapes(batch):
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
+
+
+def _activation_bytes(jaxpr):
+    """Bytes of everything that a program computes on its way: more than it holds at one time."""
+    sizes = [v.aval.size * v.aval.dtype.itemsize for eqn in jaxpr.eqns for v in eqn.outvars]
+    return sum(sizes)
