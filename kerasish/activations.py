@@ -10,7 +10,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.config import custom_object_scope, publish, resolve, serialize_keras_object
+from kerasish.core.config import custom_object_scope, publish, resolve, serialize_argument
 from kerasish.core.dtypes import to_array
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import floatx
@@ -489,7 +489,7 @@ def get(identifier):
 
 def serialize(activation):
     """An activation as plain data: the name of one of these, the config of any other."""
-    return serialize_keras_object(activation)
+    return serialize_argument(activation)
 
 
 def deserialize(config, custom_objects=None):

@@ -116,7 +116,7 @@ class Configurable:
 
     def get_config(self) -> dict:
         """The arguments that make this object again, as plain data."""
-        return {name: serialize_keras_object(value) for name, value in self._arguments().items()}
+        return {name: serialize_argument(value) for name, value in self._arguments().items()}
 
     @classmethod
     def from_config(cls, config: dict):
@@ -127,9 +127,10 @@ class Configurable:
         args, kwargs = getattr(self, "_given", ((), {}))
         given = dict(kwargs)
         first = list(_parameters(type(self).__init__))
-        given.update(zip((p.name for p in first if p.kind != p.VAR_KEYWORD), args, strict=False))
+        places = (p.name for p in first if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        given.update(zip(places, args, strict=False))
         own = type(self).__module__.startswith("kerasish.")
-        found = {}
+        found, passes_on = {}, False
         for base in type(self).__mro__:
             if "__init__" not in vars(base) or base is object:
                 continue
@@ -138,9 +139,12 @@ class Configurable:
             for p in parameters:
                 if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or p.name in found:
                     continue
-                # A user's class may fix arguments of its base: those were not given to it.
-                if base is type(self) or own or not ours or p.name in given or p.name in _BASICS:
+                # A user's class may fix arguments of its base: those were not given to it. One that
+                # takes `*args` hands them all on.
+                known = p.name in given or p.name in _BASICS or passes_on
+                if base is type(self) or own or not ours or known:
                     found[p.name] = self._argument(p, given)
+            passes_on = passes_on or any(p.kind == p.VAR_POSITIONAL for p in parameters)
             if not any(p.kind == p.VAR_KEYWORD for p in parameters):
                 break
         return {**{k: found[k] for k in _BASICS if k in found}, **found}
@@ -196,21 +200,27 @@ def serialize_keras_object(obj: Any) -> Any:
     return _serialize_instance(obj)
 
 
+def serialize_argument(value: Any) -> Any:
+    """As `serialize_keras_object`, but kerasish's own functions by their bare names: `"relu"`."""
+    name = getattr(value, "__name__", None)
+    if name and any(table.get(name) is value for table in _builtins.values()):
+        return name
+    return serialize_keras_object(value)
+
+
 def _serialize_function(fn):
     name = getattr(fn, "__name__", None)
     if name is None:
         raise TypeError(
             f"{type(fn).__name__} object {fn!r} cannot be written to a config: it has no `get_config`."
         )
-    if any(table.get(name) is fn for table in _builtins.values()):
-        return name
     if name == "<lambda>":
         return {"class_name": "__lambda__", "config": {"value": "<lambda>"}}
     return {
         "module": "builtins",
         "class_name": "function",
-        "config": name,
-        "registered_name": get_registered_name(fn),
+        "config": get_registered_name(fn),
+        "registered_name": "function",
     }
 
 
@@ -302,7 +312,7 @@ def _make(data):
             "your own source, and name the function instead."
         )
     if name == "function":
-        return find_or_fail(data.get("registered_name") or inner, "function", inner)
+        return find_or_fail(inner, "function", data.get("registered_name"))
     cls = find_class(data)
     instance = cls.from_config(inner)
     for part in ("build", "compile"):
@@ -329,8 +339,10 @@ def find_or_fail(name, kind, fallback=None):
     if found is None and fallback is not None:
         found = find(fallback)
     if found is None:
+        hint = did_you_mean(name, (known for table in _builtins.values() for known in table))
+        hint = f"{hint} ".lstrip()
         raise TypeError(
-            f"Unknown {kind} {name!r}. If it is your own, pass it in `custom_objects={{{name!r}: ...}}` "
+            f"Unknown {kind} {name!r}. {hint}If it is your own, pass it in `custom_objects={{{name!r}: ...}}` "
             "or decorate it with `@keras.saving.register_keras_serializable()` and import its "
             "module before loading."
         )

@@ -8,8 +8,8 @@ import numpy as np
 
 from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument
-from kerasish.core.names import auto_name
-from kerasish.core.variable import Variable
+from kerasish.core.names import auto_name, name_scope
+from kerasish.core.variable import Variable, current_scope
 
 
 class SeedGenerator(Configurable):
@@ -37,7 +37,10 @@ class SeedGenerator(Configurable):
         self.seed = seed
         start = make_default_seed() if seed is None else int(seed)
         first = np.array([start % 2**32, start >> 32], dtype="uint32")
-        self.state = Variable(first, trainable=False, autocast=False, name="seed_generator_state")
+        with name_scope(self.name, owner=self):
+            self.state = Variable(
+                first, trainable=False, autocast=False, name="seed_generator_state"
+            )
 
     def next(self, ordered: bool = True) -> jax.Array:
         """The next seed, an array of two `uint32`; the following ones count up, or jump about."""
@@ -58,14 +61,23 @@ def make_default_seed() -> int:
     return python_random.randint(1, int(1e9))
 
 
-_made_global: list[SeedGenerator] = []
+class _Global:
+    generator: SeedGenerator | None = None
+    is_fresh = False  # since `set_random_seed`
+
+
+_global = _Global()
 
 
 def global_seed_generator() -> SeedGenerator:
     """The generator behind random functions that are given no seed."""
-    if not _made_global:
-        _made_global.append(SeedGenerator(name="global_seed_generator"))
-    return _made_global[0]
+    if _global.generator is None:
+        _global.generator = SeedGenerator(name="global_seed_generator")
+    elif _global.is_fresh and current_scope() is None:
+        # Drawn at the first use, as Keras 3 does, so that all else draws the same numbers too.
+        _global.generator.state.assign(np.array([make_default_seed(), 0], dtype="uint32"))
+    _global.is_fresh = False
+    return _global.generator
 
 
 def draw_seed(seed) -> jax.Array:
@@ -94,7 +106,8 @@ def set_random_seed(seed: int) -> None:
     """
     if not isinstance(seed, int | np.integer):
         raise bad_argument("set_random_seed", "seed", "an integer", seed)
-    generator = global_seed_generator()  # made first, so that it takes the same draw each time
     python_random.seed(int(seed))
     np.random.seed(int(seed))
-    generator.state.assign(np.array([make_default_seed(), 0], dtype="uint32"))
+    if _global.generator is not None:
+        _global.generator.state.assign(np.array([seed, 0], dtype="uint32"))
+        _global.is_fresh = True

@@ -37,6 +37,7 @@ class KerasTensor:
     """
 
     __array_priority__ = 100  # so that `numpy_array + tensor` asks the tensor
+    is_symbolic = True  # so that `variable + tensor` does too
 
     def __init__(self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None):
         self.shape = standardize_shape(shape)
@@ -96,11 +97,6 @@ class KerasTensor:
     def __array__(self, *args, **kwargs):
         raise ValueError(
             _no_values(self, "cannot become a NumPy array; use `keras.ops`, or a `Lambda` layer")
-        )
-
-    def __jax_array__(self):
-        raise ValueError(
-            _no_values(self, "cannot be given to a JAX function; use `keras.ops`, or a `Lambda` layer")
         )
 
     def __float__(self):
@@ -289,9 +285,7 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
 
 
 def _getitem(x, key):
-    return x[key]
-
-
+    return x[jax.tree.map(lambda part: part, key)]  # Variables in the key become arrays
 
 
 getitem = symbolic(_getitem, "get_item")

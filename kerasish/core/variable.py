@@ -159,6 +159,8 @@ class Variable:
             if not all(isinstance(n, int | np.integer) for n in shape):
                 raise bad_argument(self, "shape", "all integers", shape)
             initializer = initializer(shape, dtype=dtype)
+        elif dtype is not None:
+            dtype = dtypes.standardize_dtype(dtype)
         if isinstance(initializer, jax.core.Tracer):
             raise ValueError(
                 f"Variable {self.path!r} cannot start from a traced value. Make Variables from "
@@ -311,6 +313,8 @@ class Variable:
 
 def _forward(name):
     def operator(self, *others):
+        if any(getattr(o, "is_symbolic", False) for o in others):
+            return NotImplemented
         others = [o.value if isinstance(o, Variable) else o for o in others]
         return getattr(self.value, name)(*others)
 

@@ -83,7 +83,7 @@ class Dense(Adaptable):
     def get_config(self):
         config = super().get_config()
         if self.activity_regularizer is None:
-            del config["activity_regularizer"]
+            config.pop("activity_regularizer", None)
         return config
 
 

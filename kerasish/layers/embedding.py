@@ -87,5 +87,5 @@ class Embedding(Adaptable):
 
     def get_config(self):
         config = {"activity_regularizer": None, **super().get_config()}
-        del config["weights"]
+        config.pop("weights", None)
         return config

@@ -21,7 +21,7 @@ from kerasish.core.names import auto_name, current_path, name_scope, next_serial
 from kerasish.core.seeds import SeedGenerator
 from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
-from kerasish.core.variable import Scope, Variable, current_scope
+from kerasish.core.variable import Scope, Variable, current_scope, is_variable
 from kerasish.layers.input_spec import check_inputs
 
 
@@ -443,16 +443,20 @@ class Layer(Configurable):
 
     def _compute(self, bound):
         """The steps of every call on real arrays: convert, mask, check, build, call, note."""
+        self._take_numbers(bound)
         tensors = _tensor_arguments(bound)
         masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
         first = next(iter(tensors), None)
         self._give_masks(bound, masks)
         for name in tensors:
             bound.arguments[name] = self._convert(bound.arguments[name])
-        if self.input_spec is not None and first is not None:
+        if first is not None and self.input_spec is not None:
             check_inputs(self, self.input_spec, bound.arguments[first])
+        elif first is None and bound.arguments and self._needs_arrays():
+            name, value = next(iter(bound.arguments.items()))
+            raise bad_argument(self, name, "an array, or a nest of arrays", value)
         self._ensure_built({name: bound.arguments[name] for name in tensors})
-        with dtypes.autocast(self.compute_dtype):
+        with dtypes.autocast(self.compute_dtype if self.autocast else None):
             try:
                 outputs = self._run_call(bound)
             except Exception as error:
@@ -465,6 +469,18 @@ class Layer(Configurable):
         if settings.nan_checks_enabled() and current_scope() is not None:
             _watch_for_nan(current_path(), outputs)
         return outputs
+
+    def _needs_arrays(self):
+        builds = type(self).build is not Layer.build and not hasattr(self, "fit")
+        return self.input_spec is not None or (builds and not self.built)
+
+    def _take_numbers(self, bound):
+        """Let a list of numbers be an array, in the first argument."""
+        name = next(iter(bound.arguments), None)
+        if isinstance(bound.arguments.get(name), list):
+            value = bound.arguments[name]
+            if all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(value)):
+                bound.arguments[name] = dtypes.to_array(value)
 
     def _run_call(self, bound):
         return self.call(*bound.args, **bound.kwargs)
@@ -487,7 +503,7 @@ class Layer(Configurable):
 
     def _convert(self, x):
         """Arrays of JAX's, floats in the compute dtype."""
-        dtype = self.compute_dtype if self.autocast else None
+        dtype = self._float_inputs_become
 
         def convert(leaf):
             if isinstance(leaf, np.ndarray | np.generic | Variable):
@@ -497,17 +513,22 @@ class Layer(Configurable):
                     return leaf.astype(dtype)
             return leaf
 
-        return jax.tree.map(convert, x, is_leaf=lambda leaf: isinstance(leaf, Variable))
+        return jax.tree.map(convert, x, is_leaf=is_variable)
+
+    @property
+    def _float_inputs_become(self):
+        """Dtype that float inputs are cast to, if any."""
+        return self.compute_dtype if self.autocast else None
 
     def _ensure_built(self, tensors):
         if self.built:
             return
         shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
         with dtypes.autocast(None):
-            self._build_for(shapes)
+            self._call_build(shapes)
         self.built = True
 
-    def _build_for(self, shapes):
+    def _call_build(self, shapes):
         """Call `build` with the shapes of the call's tensors, by name."""
         wanted = _signature(type(self), "build").parameters
         if len(wanted) <= 1:
@@ -793,5 +814,12 @@ def _watch_for_nan(path, outputs):
 def _say_where(error, layer, tensors):
     shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
     note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
-    with contextlib.suppress(AttributeError, TypeError):
-        error.add_note(note)
+    error.add_note(note + _HINTS.get(type(error), ""))
+
+
+_HINTS = {
+    jax.errors.TracerArrayConversionError: " NumPy functions take no traced arrays: use "
+    "`jax.numpy` or `keras.ops`.",
+    jax.errors.TracerBoolConversionError: " Python's `if` and `while` take no traced arrays: use "
+    "`keras.ops.where` or `keras.ops.cond`.",
+}

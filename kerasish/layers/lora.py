@@ -93,5 +93,6 @@ class Adaptable(Layer):
     def get_config(self) -> dict:
         config = super().get_config()
         if self.lora_rank is None:
-            del config["lora_rank"], config["lora_alpha"]
+            config.pop("lora_rank", None)
+            config.pop("lora_alpha", None)
         return config

@@ -25,12 +25,19 @@ _prediction = _Prediction()
 
 @contextlib.contextmanager
 def dropout_in_prediction() -> Iterator[None]:
-    """Within it, dropout layers (and no others) act in prediction as they do in training."""
+    """Within it, dropout layers (and no others) act in prediction too, alike for all rows."""
     before, _prediction.drops = _prediction.drops, True
     try:
         yield
     finally:
         _prediction.drops = before
+
+
+def _shared(shape, inputs):
+    """The shape to draw in: in prediction, one row that is shared by the whole batch."""
+    if not _prediction.drops:
+        return shape
+    return (1, *(shape or (None,) * inputs.ndim)[1:])
 
 
 class Dropout(Layer):
@@ -69,7 +76,7 @@ class Dropout(Layer):
     def call(self, inputs, training=False):
         if not (training or _prediction.drops) or self.rate == 0:
             return inputs
-        pattern = self.pattern(inputs)
+        pattern = _shared(self.pattern(inputs), inputs)
         return random.dropout(inputs, self.rate, noise_shape=pattern, seed=self.seed_generator)
 
     def pattern(self, inputs) -> tuple | None:
@@ -223,7 +230,8 @@ class GaussianDropout(Layer):
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
         options = {"dtype": self.compute_dtype, "seed": self.seed_generator}
-        return inputs * random.normal(inputs.shape, 1.0, stddev, **options)
+        shape = _shared(inputs.shape, inputs)
+        return inputs * random.normal(shape, 1.0, stddev, **options)
 
 
 # Of SELU: a unit far below 0 gives `-_ALPHA * _SCALE`.
@@ -262,7 +270,7 @@ class AlphaDropout(Layer):
     def call(self, inputs, training=False):
         if not (training or _prediction.drops) or self.rate == 0:
             return inputs
-        wanted = self.noise_shape or (None,) * inputs.ndim
+        wanted = _shared(self.noise_shape, inputs) or (None,) * inputs.ndim
         shape = [s if n is None else n for n, s in zip(wanted, inputs.shape, strict=True)]
         kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
         lowest = -_ALPHA * _SCALE
@@ -298,5 +306,5 @@ class ActivityRegularization(Layer):
 
     def get_config(self):
         config = super().get_config()
-        del config["activity_regularizer"]
+        config.pop("activity_regularizer", None)
         return config

@@ -120,11 +120,7 @@ class LossFunctionWrapper(Loss):
 
 def function_config(fn: Callable) -> Any:
     """A loss function as Keras writes it: kerasish's own by name too, but as a dict."""
-    written = serialize_keras_object(fn)
-    if not isinstance(written, str):
-        return written
-    kind = {"module": "builtins", "class_name": "function"}
-    return {**kind, "config": written, "registered_name": "function"}
+    return serialize_keras_object(fn)
 
 
 def as_arrays(nest: Any, dtype: str) -> Any:

@@ -1,16 +1,22 @@
 """`Model`: a layer that can be trained, saved and looked at."""
 
+import inspect
 import json
 import warnings
 from typing import Any
 
 from kerasish import saving
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.config import (
+    custom_object_scope,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
 from kerasish.core.errors import did_you_mean
 from kerasish.core.names import auto_name
 from kerasish.core.symbolic import KerasTensor
 from kerasish.layers.layer import Layer
 from kerasish.models.graph import Function, starting_at_inputs
+from kerasish.models.graph_config import graph_config, rebuild_graph
 from kerasish.models.inputs import arrange_inputs
 from kerasish.models.summary import summarize
 from kerasish.training.trainer import Trainer
@@ -76,6 +82,11 @@ class Model(Trainer, Layer):
         outputs = self._function.run(arrange_inputs(self, inputs, mask))
         return _without_list(outputs)
 
+    @property
+    def _float_inputs_become(self):
+        # In a graph, each input is cast to its own dtype when it is matched.
+        return super()._float_inputs_become if self._function is None else None
+
     def build(self, input_shape=None) -> None:
         """Make the weights of a subclassed model, for inputs of this shape, by a trial call."""
         if self._has_no_build() and input_shape is not None:
@@ -99,12 +110,12 @@ class Model(Trainer, Layer):
     def _has_no_build(self):
         return self._function is None and type(self).build is Model.build
 
-    def _build_for(self, shapes):
+    def _call_build(self, shapes):
         # A call follows, and builds the layers inside, so it needs no trial before it.
         if self._has_no_build():
             self._built_with = {f"{name}_shape": shape for name, shape in shapes.items()}
         else:
-            super()._build_for(shapes)
+            super()._call_build(shapes)
 
     # -- parts
 
@@ -219,11 +230,26 @@ class Model(Trainer, Layer):
         return json.dumps(serialize_keras_object(self), **kwargs)
 
     def get_config(self) -> dict:
-        """The arguments that make this model again, as plain data."""
+        """The graph if there is one, or the arguments that make this model again, as plain data."""
+        if self._function is not None and _takes_tensors(type(self)):
+            graph = graph_config(self._function)
+            return {"name": self.name, "trainable": self.trainable, **graph}
         config = super().get_config()
         for name in ("inputs", "outputs"):
             config.pop(name, None)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects=None) -> Any:
+        """Make the model again, with new weights."""
+        with custom_object_scope(custom_objects or {}):
+            if "input_layers" not in config or not _takes_tensors(cls):
+                return super().from_config(config)
+            inputs, outputs = rebuild_graph(config)
+        made = cls(inputs, outputs, name=config.get("name"))
+        if not config.get("trainable", True):
+            made.trainable = False
+        return made
 
 
 def _are_tensors(args):
@@ -236,6 +262,12 @@ def _any_tensor(x):
     if isinstance(x, list | tuple):
         return any(map(_any_tensor, x))
     return isinstance(x, KerasTensor)
+
+
+def _takes_tensors(cls):
+    """Whether a class is made as `Model(inputs, outputs)` is."""
+    names = list(inspect.signature(cls.__init__).parameters)[1:]
+    return names[:2] == ["inputs", "outputs"] or names == ["args", "kwargs"]
 
 
 def _without_list(items):

@@ -14,7 +14,7 @@ import jax
 from kerasish import ops
 from kerasish.core.config import deserialize_keras_object, serialize_keras_object
 from kerasish.core.errors import did_you_mean
-from kerasish.core.symbolic import KerasTensor, Node, Op
+from kerasish.core.symbolic import KerasTensor, Op
 
 # Modules of Keras' op classes, by the module here or, for those it has none for, by function.
 _MODULES = {"numpy": ops.numpy, "nn": ops.nn, "linalg": ops.linalg, "image": ops.image}
@@ -96,8 +96,8 @@ def _functions_by_class():
     return {class_of(name): name for name in sorted(names) if callable(_function(name))}
 
 
-def write_op(operation: Op, node: Node) -> dict:
-    """An op's call as Keras writes it, with the node's arguments."""
+def write_op(operation: Op, args: tuple, kwargs: dict) -> dict:
+    """An op's call on these arguments as Keras writes it."""
     name = operation.function.__name__
     function = _function(name)
     if function is None:
@@ -106,7 +106,7 @@ def write_op(operation: Op, node: Node) -> dict:
             "it. Put the call in a layer of your own."
         )
     signature = inspect.signature(function)
-    bound = signature.bind(*node.args, **node.kwargs)
+    bound = signature.bind(*args, **kwargs)
     given = set(bound.arguments)
     bound.apply_defaults()
     config, args, kwargs, in_order = {"name": operation.name}, [], {}, True

@@ -9,7 +9,6 @@ from kerasish.core.names import auto_name, name_scope
 from kerasish.core.symbolic import KerasTensor, node_of
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.layer import Layer
-from kerasish.models.functional import Functional
 from kerasish.models.graph import Function
 from kerasish.models.model import Model
 
@@ -142,8 +141,6 @@ class Sequential(Model):
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
         return super().call(inputs, training=training, mask=mask)
-
-    _convert = Functional._convert
 
     def compute_output_shape(self, input_shape):
         """Shape after the last layer."""

@@ -1,5 +1,7 @@
 """Functions over axes: sums and means, extremes, quantiles, sorting and searching, counting."""
 
+import builtins
+
 import jax
 import jax.numpy as jnp
 
@@ -168,7 +170,7 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     """
     x = as_array(x)
     traced = isinstance(x, jax.core.Tracer)
-    longest = minlength if traced or not x.size else builtin_max(minlength, int(x.max()) + 1)
+    longest = minlength if traced or not x.size else builtins.max(minlength, int(x.max()) + 1)
 
     def count(row, weights=None):
         return jnp.bincount(row, weights=weights, length=longest)
@@ -176,11 +178,6 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     count = jax.vmap(count) if x.ndim == 2 else count
     counts = count(x) if weights is None else count(x, as_array(weights))
     return to_sparse(counts) if sparse else counts
-
-
-def builtin_max(a, b):
-    """The larger of two Python numbers, `max` being an op here."""
-    return a if a > b else b
 
 
 @symbolic

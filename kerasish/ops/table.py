@@ -35,7 +35,7 @@ def as_axes(axis: Any) -> Any:
 
 def _finish(function, name, what):
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{what}, as `jax.numpy` has it."
+    function.__doc__ = f"{what}."
     return symbolic(function, name)
 
 

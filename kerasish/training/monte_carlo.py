@@ -11,6 +11,8 @@ from kerasish.core.variable import Scope, capture
 from kerasish.layers.regularization import dropout_in_prediction
 from kerasish.training.engine import Step
 
+# Odd, so that multiples of it are all different in 32 bits; large, to keep off the users' seeds.
+_STRIDE = np.uint32(0x9E3779B9)
 # What the activations of samples computed side by side may take; the rest waits its turn.
 _BYTES = 2**28
 
@@ -33,6 +35,9 @@ class McSamples(NamedTuple):
 class MonteCarlo(Step):
     """A step of prediction with dropout on, compiled for one number of samples.
 
+    A sample is one thinned network, which is asked about all inputs: rows share their zeros, and
+    the result does not depend on the batch size.
+
     Args:
         model: The model. Only its dropout layers act as in training.
         count: Number of samples.
@@ -50,15 +55,16 @@ class MonteCarlo(Step):
             with Scope():  # lazily built weights, and the random states with them, come to be
                 shapes = capture(lambda batch: predict(batch), _shapes(batch))
             generators = _random_states(self.model)
-            key = self.seeds.next()
+            key = self.seeds.state.read()
 
             def sample(number):
-                own = jax.random.fold_in(key, number)
-                states = [jax.random.fold_in(own, i) for i in range(len(generators))]
+                # Keys that differ give independent numbers; the second word counts a layer's uses.
+                steps = (number * len(generators) + i for i in range(len(generators)))
+                states = [key + jnp.stack([step * _STRIDE, step * 0]) for step in steps]
                 with Scope(zip(generators, states, strict=True)), dropout_in_prediction():
                     return predict(batch)
 
-            numbers = jnp.arange(self.count)
+            numbers = jnp.arange(self.count, dtype="uint32")
             at_once = max(1, _BYTES // max(1, _activation_bytes(shapes.jaxpr)))
             if at_once >= self.count:
                 samples = jax.vmap(sample)(numbers)

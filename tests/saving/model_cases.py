@@ -32,10 +32,12 @@ def data_for(model):
         return rng.normal(size=shape).astype("float32")
 
     x = [fill(t.shape, t.dtype) for t in model.inputs]
+    if isinstance(model.input, dict):
+        x = dict(zip(model.input, x, strict=True))
     y = [fill(t.shape, "float32") for t in model.outputs]
     if isinstance(model.output, dict):
         y = dict(zip(model.output, y, strict=True))
-    return (x[0] if len(x) == 1 else x), (y[0] if len(y) == 1 and isinstance(y, list) else y)
+    return (x[0] if len(x) == 1 and isinstance(x, list) else x), (y[0] if len(y) == 1 and isinstance(y, list) else y)
 
 
 # -- stacks
@@ -306,7 +308,7 @@ def ops_of_many_kinds(k):
     h = k.ops.einsum("bij,bjk->bik", h, h)
     h = k.ops.where(h > 0, h, 0.1 * h)
     h = k.ops.softmax(k.ops.clip(h, -1.0, 1.0), axis=-1)
-    h = k.ops.reshape(h, (-1, 16)) + k.ops.norm(x, axis=(1, 2))[:, None]
+    h = k.ops.reshape(h, (-1, 16)) + k.ops.logsumexp(h, axis=-1)[:, :1]
     h = k.ops.stack([h, k.ops.relu(h)], axis=1)[:, 0, 2:10]
     return k.Model(x, k.ops.matmul(h, k.ops.ones((8, 2))))
 
@@ -423,7 +425,7 @@ OPTIMIZERS = {
     "averaged_weights": lambda k: k.optimizers.Adam(use_ema=True, ema_overwrite_frequency=2),
     "loss_objects": lambda k: k.optimizers.Muon(0.01) if hasattr(k.optimizers, "Muon") else "adam",
 }
-LOSSES = {"loss_objects": lambda k: k.losses.Huber(delta=0.5, reduction="sum")}
+LOSSES = {"loss_objects": lambda k: k.losses.LogCosh(reduction="sum")}
 
 
 def compile_case(name, model, k):

@@ -41,13 +41,17 @@ def plain(config):
 
 def differences(ours, theirs, path=""):
     """Where two configs differ, each with both values."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        keys = {*ours, *theirs}
-        rows = [(k, ours.get(k, "absent"), theirs.get(k, "absent")) for k in sorted(keys)]
+    if isinstance(ours, dict) or isinstance(theirs, dict):
+        ours, theirs = ours or {}, theirs or {}
+        # Whether Keras writes the shape a layer without weights was built with depends on how it
+        # was made; absent, `None` and `{}` are one to all readers.
+        keys = {*ours, *theirs} - ({"build_config"} if len({*ours} ^ {*theirs}) else set())
+        rows = [(k, ours.get(k) or None, theirs.get(k) or None) for k in sorted(keys)]
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         rows = [(i, a, b) for i, (a, b) in enumerate(zip(ours, theirs, strict=True))]
     else:
-        return [] if ours == theirs else [f"{path}: {ours!r} != {theirs!r}"]
+        # Some layers of Keras turn their axis into a list of one when built.
+        return [] if ours == theirs or [ours] == theirs else [f"{path}: {ours!r} != {theirs!r}"]
     return [line for key, a, b in rows for line in differences(a, b, f"{path}/{key}")]
 
 
