@@ -1,6 +1,5 @@
 """`Layer`: what holds weights and computes with them. Models are layers too."""
 
-import contextlib
 import functools
 import inspect
 import threading
@@ -117,6 +116,7 @@ class Layer(Configurable):
         self._added_losses = TraceList()
         self._locked = False
         self._built_with = None
+        self._output_shapes = []
         self._input_shape_arg = None if shape is None else (batch_size, *shape)
 
     # -- weights
@@ -462,7 +462,9 @@ class Layer(Configurable):
             except Exception as error:
                 _say_where(error, self, tensors)
                 raise
-        self._locked = True
+        if not self._locked:
+            self._output_shapes = [_known(y.shape) for y in jax.tree.leaves(outputs)]
+            self._locked = True
         self._regularize(outputs)
         if first is not None:
             self._mask_outputs(bound.arguments[first], outputs, masks[first])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kerasish.core.config import custom_object_scope, publish, resolve
+from kerasish.core.config import custom_object_scope, publish, resolve, serialize_keras_object
 from kerasish.losses.binary import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -20,7 +20,7 @@ from kerasish.losses.categorical import (
     sparse_categorical_crossentropy,
 )
 from kerasish.losses.labels import check_sparse_labels, label_kind
-from kerasish.losses.loss import Loss, LossFunctionWrapper, function_config
+from kerasish.losses.loss import Loss, LossFunctionWrapper
 from kerasish.losses.margin import (
     CategoricalHinge,
     Hinge,
@@ -108,7 +108,7 @@ def get(identifier: Any) -> Any:
 
 def serialize(loss: Any) -> Any:
     """A loss as plain data."""
-    return function_config(loss)
+    return serialize_keras_object(loss)
 
 
 def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
@@ -155,7 +155,6 @@ __all__ = [
     "ctc",
     "deserialize",
     "dice",
-    "function_config",
     "get",
     "hinge",
     "huber",

@@ -114,13 +114,8 @@ class LossFunctionWrapper(Loss):
 
     def get_config(self) -> dict:
         """The function, by name, beside the arguments."""
-        kwargs = serialize_keras_object(self.kwargs)
-        return {**super().get_config(), "fn": function_config(self.fn), **kwargs}
-
-
-def function_config(fn: Callable) -> Any:
-    """A loss function as Keras writes it: kerasish's own by name too, but as a dict."""
-    return serialize_keras_object(fn)
+        written = {"fn": self.fn, **self.kwargs}
+        return {**super().get_config(), **serialize_keras_object(written)}
 
 
 def as_arrays(nest: Any, dtype: str) -> Any:

@@ -242,7 +242,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         """The arguments; `from_sorted_ids` only if set, so that older Keras reads it."""
         config = super().get_config()
         if not self.from_sorted_ids:
-            del config["from_sorted_ids"]
+            config.pop("from_sorted_ids", None)
         return config
 
 

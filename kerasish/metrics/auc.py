@@ -132,7 +132,7 @@ class AUC(Metric):
     def get_config(self) -> dict:
         """The arguments; `thresholds` only if they were given."""
         config = super().get_config()
-        del config["thresholds"]
+        config.pop("thresholds", None)
         if self.given_thresholds is not None:
             config["thresholds"] = [float(t) for t in self.given_thresholds]
         if self.label_weights is not None:

@@ -16,7 +16,6 @@ from kerasish.losses.loss import (
     as_arrays,
     count,
     divide_no_nan,
-    function_config,
     squeeze_or_expand_to_same_rank,
 )
 from kerasish.metrics.metric import Metric
@@ -159,7 +158,8 @@ class MeanMetricWrapper(Mean):
         config = super().get_config()
         if "fn" not in config:  # a subclass that knows its function
             return config
-        return {**config, "fn": function_config(self.fn), **serialize_keras_object(self.kwargs)}
+        written = {"fn": self.fn, **self.kwargs}
+        return {**config, **serialize_keras_object(written)}
 
 
 def _is_loss(fn):

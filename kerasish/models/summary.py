@@ -6,13 +6,12 @@ import re
 import sys
 from typing import Any, NamedTuple
 
-import jax
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kerasish.core.symbolic import KerasTensor
-from kerasish.layers.layer import Layer
+from kerasish.core.symbolic import Op
+from kerasish.models.op_nodes import class_of
 
 
 class Row(NamedTuple):
@@ -32,9 +31,8 @@ def layer_rows(model: Any, expand_nested: bool = False, layer_range=None) -> lis
 
 
 def _all_layers(model):
-    if model._function is not None and type(model).__name__ != "Sequential":
-        return [x for x in model._function.operations if isinstance(x, Layer)]
-    return model.layers
+    is_graph = hasattr(model, "_graph_layers")  # and not a stack, whose input goes without saying
+    return model.operations if is_graph else model.layers
 
 
 def _in_range(layers, layer_range):
@@ -56,10 +54,15 @@ def _rows(layers, model, expand_nested, depth):
                 for tensor in node.inputs:
                     operation, index, output = tensor._keras_history
                     sources.append(f"{operation.name}[{index}][{output}]")
-        counted = str(f"{layer.count_params():,}") if layer.built else "0 (unbuilt)"
-        trained = "–" if not layer.weights else "Y" if layer.trainable else "N"
+        sources = ", ".join(sources) or "-"
+        if isinstance(layer, Op):
+            _, kind = class_of(layer.function.__name__)
+            yield Row(f"{layer.name} ({kind})", _shape(layer), "0", sources, "-", depth)
+            continue
+        counted = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+        trained = "-" if not layer.weights else "Y" if layer.trainable else "N"
         name = f"{layer.name} ({type(layer).__name__})"
-        yield Row(name, _shape(layer), counted, ", ".join(sources) or "-", trained, depth)
+        yield Row(name, _shape(layer), counted, sources, trained, depth)
         inner = getattr(layer, "_function", None)
         if expand_nested and (inner is not None or getattr(layer, "layers", None)):
             yield from _rows(_all_layers(layer), layer, expand_nested, depth + 1)
@@ -67,12 +70,11 @@ def _rows(layers, model, expand_nested, depth):
 
 def _shape(layer):
     nodes = getattr(layer, "_inbound_nodes", [])
-    if hasattr(layer, "batch_shape"):
-        return str(tuple(layer.batch_shape))
-    if not nodes:
-        return "?" if layer.built else "? (unbuilt)"
-    shapes = [str(t.shape) for t in jax.tree.leaves(nodes[0].structure) if isinstance(t, KerasTensor)]
-    return ", ".join(shapes)
+    if nodes:
+        return ", ".join(str(t.shape) for t in nodes[0].outputs)
+    if not layer.built:
+        return "? (unbuilt)"
+    return ", ".join(map(str, layer._output_shapes)) or "?"
 
 
 def totals(model: Any) -> dict[str, tuple[int, int]]:
@@ -120,7 +122,7 @@ def _columns(linear, show_trainable):
     if not linear:
         columns.append(("Connected to", "sources"))
     if show_trainable:
-        columns.append(("Trai…", "trainable"))
+        columns.append(("Trainable", "trainable"))
     return columns
 
 

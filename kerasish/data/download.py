@@ -1,0 +1,245 @@
+"""Files from the network, kept in a cache: checked by their hash, resumed where they broke off."""
+
+import hashlib
+import http.client
+import os
+import pathlib
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zipfile
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+
+_TIMEOUT = 30  # seconds without a byte
+_TRIES = 3  # of a transfer that breaks off
+_BLOCK = 2**16
+_OPENERS = {
+    "tar": (tarfile.is_tarfile, tarfile.open),
+    "zip": (zipfile.is_zipfile, zipfile.ZipFile),
+}
+
+
+def get_file(
+    fname=None,
+    origin=None,
+    untar=False,
+    md5_hash=None,
+    file_hash=None,
+    cache_subdir="datasets",
+    hash_algorithm="auto",
+    extract=False,
+    archive_format="auto",
+    cache_dir=None,
+    force_download=False,
+) -> str:
+    """Path to a file that is downloaded unless it is in the cache.
+
+    A download that breaks off goes on where it stopped, also in the next process. The file appears
+    in the cache only when it is whole and has the right hash.
+
+    Args:
+        fname: Name in the cache; of an archive to extract, its folder's. `None`: the URL's.
+        origin: The URL.
+        untar: `extract` for tar archives alone; the older name.
+        md5_hash: `file_hash` by MD5; the older name.
+        file_hash: SHA-256 or MD5 of the file as hexadecimal text, to check it by.
+        cache_subdir: Folder in the cache, or an absolute path.
+        hash_algorithm: `"sha256"`, `"md5"`, or `"auto"`, which goes by the hash's length.
+        extract: Whether to extract the archive and return its folder.
+        archive_format: `"tar"` (compressed or not), `"zip"`, a list of them, or `"auto"`: both.
+        cache_dir: The cache; `None` is `$KERAS_HOME`, or `~/.keras`.
+        force_download: Whether to download though the file is there.
+
+    Example:
+        >>> folder = __import__("tempfile").mkdtemp()
+        >>> path = os.path.join(folder, "a.txt")
+        >>> _ = open(path, "w").write("text")
+        >>> get_file("b.txt", pathlib.Path(path).as_uri(), cache_dir=folder)
+        '.../datasets/b.txt'
+    """
+    if origin is None:
+        raise bad_argument("get_file", "origin", "a URL", origin)
+    fname = os.fspath(fname) if fname else pathlib.PurePosixPath(urllib.parse.urlsplit(origin).path).name
+    if not fname or fname != os.path.basename(fname):
+        hint = "Folders go into `cache_dir` and `cache_subdir`."
+        raise bad_argument("get_file", "fname", "a file's name, without a folder", fname, hint)
+    if md5_hash is not None and file_hash is None:
+        file_hash, hash_algorithm = md5_hash, "md5"
+    folder = _writable(cache_dir) / cache_subdir
+    folder.mkdir(parents=True, exist_ok=True)
+    extract = extract or untar
+    target, inside = _places(folder, fname, extract)
+    if force_download or not _is_good(target, file_hash, hash_algorithm):
+        _download(origin, target, file_hash, hash_algorithm)
+    if extract:
+        _extract(target, inside, ["tar"] if untar else archive_format)
+    return str(inside if extract else target)
+
+
+def keras_home() -> pathlib.Path:
+    """The cache folder: `$KERAS_HOME`, or `~/.keras`."""
+    return pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras").expanduser()
+
+
+def _writable(cache_dir):
+    home = keras_home() if cache_dir is None else pathlib.Path(cache_dir).expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return pathlib.Path(tempfile.gettempdir(), ".keras")
+    return home if os.access(home, os.W_OK) else pathlib.Path(tempfile.gettempdir(), ".keras")
+
+
+def _places(folder, fname, extract):
+    """Where the file lies, and where what is in it, by Keras' rules."""
+    if not extract:
+        return folder / fname, None
+    if "." in fname:
+        return folder / fname, folder / f"{fname.split('.', 1)[0]}_extracted"
+    return folder / f"{fname}_archive", folder / fname
+
+
+# -- hashes
+
+
+def hash_file(fpath, algorithm="sha256", chunk_size=65535) -> str:
+    """The SHA-256 or MD5 of a file, as hexadecimal text."""
+    algorithm = "md5" if algorithm == "md5" else "sha256"
+    with open(fpath, "rb") as file:
+        hasher = hashlib.new(algorithm, usedforsecurity=False)
+        while block := file.read(chunk_size):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+def validate_file(fpath, file_hash, algorithm="auto", chunk_size=65535) -> bool:
+    """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5."""
+    if algorithm == "auto":
+        algorithm = "sha256" if len(str(file_hash)) == 64 else "md5"
+    return hash_file(fpath, algorithm, chunk_size) == str(file_hash).lower()
+
+
+def _is_good(path, file_hash, algorithm):
+    return path.exists() and (file_hash is None or validate_file(path, file_hash, algorithm))
+
+
+# -- transfer
+
+
+def _download(origin, target, file_hash, algorithm):
+    part = target.with_name(f"{target.name}.part")
+    if settings.is_interactive_logging_enabled():
+        print(f"Downloading data from {origin}", flush=True)
+    for attempt in range(_TRIES):
+        try:
+            _transfer(origin, part)
+            break
+        except (OSError, http.client.HTTPException) as error:
+            # Not there, or no network at all: asking again at once is of no use.
+            hopeless = isinstance(error, urllib.error.HTTPError) or not part.exists()
+            if hopeless or attempt == _TRIES - 1:
+                raise RuntimeError(_explain(origin, target, error)) from error
+            time.sleep(0.2 * 2**attempt)
+    if file_hash is not None and not validate_file(part, file_hash, algorithm):
+        found = hash_file(part, "md5" if len(file_hash) == 32 else "sha256")
+        part.unlink()
+        _validator(part).unlink(missing_ok=True)
+        raise ValueError(
+            f"get_file: {origin} is incomplete or has been changed: its hash is {found}; "
+            f"wanted {file_hash}. Nothing was kept."
+        )
+    os.replace(part, target)
+    _validator(part).unlink(missing_ok=True)
+
+
+def _transfer(origin, part):
+    """Fetch what is missing of a file into `part`."""
+    have = part.stat().st_size if part.exists() else 0
+    stamp = _validator(part)
+    headers = {"User-Agent": "kerasish", "Accept-Encoding": "identity"}
+    if have and stamp.exists():
+        # The rest is sent only if the file is still the same; else all of it comes again.
+        headers |= {"Range": f"bytes={have}-", "If-Range": stamp.read_text()}
+    request = urllib.request.Request(origin, headers=headers)
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:
+        resumed = getattr(reply, "status", None) == 206
+        tag = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
+        if not resumed:
+            have = 0
+            stamp.unlink(missing_ok=True)
+        if tag and not tag.startswith("W/"):
+            stamp.write_text(tag)
+        length = reply.headers.get("Content-Length")
+        whole = None if length is None else have + int(length)
+        with open(part, "ab" if resumed else "wb") as file:
+            done = _copy(reply, file, have, whole)
+    if whole is not None and done < whole:
+        raise http.client.IncompleteRead(b"", whole - done)
+
+
+def _copy(reply, file, done, whole):
+    shown = settings.is_interactive_logging_enabled() and sys.stdout.isatty()
+    while block := reply.read(_BLOCK):
+        file.write(block)
+        done += len(block)
+        if shown:
+            of = f" of {whole / 1e6:.1f}" if whole else ""
+            sys.stdout.write(f"\r{done / 1e6:.1f}{of} MB")
+    if shown:
+        print(flush=True)
+    return done
+
+
+def _validator(part):
+    """The file that says which version of the remote file `part` is a part of."""
+    return part.with_name(f"{part.name}.tag")
+
+
+def _explain(origin, target, error):
+    reason = getattr(error, "reason", None) or error
+    if isinstance(error, urllib.error.HTTPError):
+        reason = f"{error.code} {error.msg}"
+    return (
+        f"get_file: could not download {origin} ({reason}). Is there a network? Without one, put "
+        f"the file at {target} yourself; `keras.datasets.digits` needs no download."
+    )
+
+
+# -- archives
+
+
+def _extract(path, folder, formats):
+    formats = list(_OPENERS) if formats == "auto" else [formats] if isinstance(formats, str) else formats
+    for kind in formats or []:
+        if kind not in _OPENERS:
+            raise bad_argument("get_file", "archive_format", f"one of {list(_OPENERS)}", kind)
+        fits, opener = _OPENERS[kind]
+        if fits(path):
+            break
+    else:
+        raise ValueError(f"get_file: {path} is not an archive of the kind {formats}.")
+    done = folder / ".extracted"
+    stamp = str(path.stat().st_mtime_ns)
+    if done.exists() and done.read_text() == stamp:
+        return
+    beside = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with opener(path) as archive:
+            if kind == "tar":
+                archive.extractall(beside, filter="data")  # refuses paths that lead out of it
+            else:
+                archive.extractall(beside)  # zipfile strips such paths
+        beside.chmod(0o755)
+        (beside / ".extracted").write_text(stamp)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(beside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""What the data sets' files have in common: pickles read without running code, splits, words."""
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+
+from kerasish.core.errors import bad_argument
+
+# All that an array's pickle needs; anything else in a file would be code to run.
+_HARMLESS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+    *((f"numpy.{core}.multiarray", "_reconstruct") for core in ("core", "_core")),
+    *((f"numpy.{core}.multiarray", "scalar") for core in ("core", "_core")),
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in _HARMLESS:
+            raise pickle.UnpicklingError(f"The file asks for {module}.{name}: it is not plain data.")
+        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+
+
+def read_pickle(file):
+    """A pickle of arrays, lists, dicts and numbers; keys of Python 2 come as bytes."""
+    return _ArrayUnpickler(file, encoding="bytes").load()
+
+
+def read_npz(path) -> dict[str, np.ndarray]:
+    """The arrays of an `.npz` file, arrays of lists among them."""
+    arrays = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            file = io.BytesIO(archive.read(name))
+            arrays[name.removesuffix(".npy")] = _read_npy(file)
+    return arrays
+
+
+def _read_npy(file):
+    version = np.lib.format.read_magic(file)
+    read_header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[version]
+    shape, _, dtype = read_header(file)
+    if dtype.hasobject:
+        return np.asarray(read_pickle(file)).reshape(shape)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def shuffled(seed, *arrays) -> list:
+    """The arrays' rows, all in the same random order: Keras' for that seed or `RandomState`."""
+    order = np.arange(len(arrays[0]))
+    generator = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+    generator.shuffle(order)
+    return [array[order] for array in arrays]
+
+
+def split(x, y, test_split) -> tuple:
+    """`(x_train, y_train), (x_test, y_test)`, the test set from the end."""
+    first = int(len(x) * (1 - test_split))
+    return (np.array(x[:first]), np.array(y[:first])), (np.array(x[first:]), np.array(y[first:]))
+
+
+def check_split(test_split) -> None:
+    """Raise unless the fraction leaves something to train on."""
+    if not 0 <= test_split < 1:
+        raise bad_argument("load_data", "test_split", "from 0, less than 1", test_split)
+
+
+def number_words(texts, start_char, index_from) -> list[list]:
+    """Texts as lists of word numbers, moved up by `index_from`, after a mark of the start."""
+    first = [] if start_char is None else [start_char]
+    move = index_from if start_char is not None or index_from else 0
+    return [first + [word + move for word in text] for text in texts]
+
+
+def shorter(maxlen, texts, labels) -> tuple:
+    """The texts of less than `maxlen` words, with their labels; all of them if it is `None`."""
+    if not maxlen:
+        return texts, labels
+    kept = [i for i, text in enumerate(texts) if len(text) < maxlen]
+    if not kept:
+        raise bad_argument("load_data", "maxlen", "longer than the shortest text", maxlen)
+    return [texts[i] for i in kept], np.asarray(labels)[kept]
+
+
+def frequent(texts, num_words, skip_top, oov_char) -> np.ndarray:
+    """Texts with rare and all too frequent words replaced by `oov_char`, or left out for `None`.
+
+    Args:
+        texts: Lists of word numbers, which tell how frequent a word is: less is more.
+        num_words: Numbers from here on are rare; `None`: the largest one alone, as in Keras.
+        skip_top: Numbers below are too frequent.
+        oov_char: Number that stands for such words.
+    """
+    limit = num_words or max(max(text) for text in texts)
+
+    def fits(word):
+        return skip_top <= word < limit
+
+    if oov_char is None:
+        texts = [[w for w in text if fits(w)] for text in texts]
+    else:
+        texts = [[w if fits(w) else oov_char for w in text] for text in texts]
+    return as_objects(texts)
+
+
+def as_objects(texts) -> np.ndarray:
+    """An array whose entries are lists, whatever their lengths."""
+    array = np.empty(len(texts), dtype="object")
+    for i, text in enumerate(texts):
+        array[i] = text
+    return array
+
+
+def read_cifar(path, key) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(n, 32, 32, 3)` and labels `(n, 1)` of one CIFAR batch file."""
+    with open(path, "rb") as file:
+        found = {name.decode(): value for name, value in read_pickle(file).items()}
+    images = found["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, np.array(found[key]).reshape(-1, 1)

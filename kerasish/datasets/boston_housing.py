@@ -1,0 +1,26 @@
+"""Prices of houses around Boston."""
+
+from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
+from kerasish.data.download import get_file
+
+ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/boston_housing.npz"
+HASH = "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5"
+
+
+def load_data(path="boston_housing.npz", test_split=0.2, seed=113) -> tuple:
+    """Median prices of houses in 506 places around Boston, in the 1970s, in thousands of dollars.
+
+    One of the 13 columns encodes the share of Black inhabitants, on racist grounds: use the data
+    to show that problem; for anything else use `california_housing`.
+
+    Args:
+        path: Name of the file in the cache.
+        test_split: Part of the rows to test on.
+        seed: Of the order of the rows.
+
+    Returns:
+        `(x_train, y_train), (x_test, y_test)`: columns `(n, 13)`, prices `(n,)`.
+    """
+    check_split(test_split)
+    data = read_npz(get_file(path, ORIGIN, file_hash=HASH))
+    return split(*shuffled(seed, data["x"], data["y"]), test_split)

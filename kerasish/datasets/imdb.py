@@ -1,0 +1,61 @@
+"""Reviews of films, as word numbers."""
+
+import json
+
+import numpy as np
+
+from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled
+from kerasish.data.download import get_file
+
+ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+HASH = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+WORDS_HASH = "bfafd718b763782e994055a2d397834f"
+
+
+def load_data(
+    path="imdb.npz",
+    num_words=None,
+    skip_top=0,
+    maxlen=None,
+    seed=113,
+    start_char=1,
+    oov_char=2,
+    index_from=3,
+) -> tuple:
+    """25,000 reviews of films to train on and 25,000 to test on, half good, half bad.
+
+    A word's number is its rank by frequency.
+
+    Args:
+        path: Name of the file in the cache.
+        num_words: Words of this number and above become `oov_char`.
+        skip_top: Words below this number become `oov_char`.
+        maxlen: Reviews must be shorter than this.
+        seed: Of the order of the reviews.
+        start_char: Number that marks a review's start; `None` for no mark.
+        oov_char: Number of words left out; `None` drops them.
+        index_from: What is added to all words' numbers, to make room for 0 (padding) and the two
+            above.
+
+    Returns:
+        `(x_train, y_train), (x_test, y_test)`: reviews as arrays of lists, and 1 for good ones.
+
+    References:
+        Maas et al., 2011, "Learning Word Vectors for Sentiment Analysis".
+    """
+    data = read_npz(get_file(path, ORIGIN + "imdb.npz", file_hash=HASH))
+    parts = []
+    generator = np.random.RandomState(seed)
+    for name in ("train", "test"):
+        texts, labels = shuffled(generator, data[f"x_{name}"], data[f"y_{name}"])
+        parts.append(shorter(maxlen, number_words(texts, start_char, index_from), labels))
+    (x_train, y_train), (x_test, y_test) = parts
+    texts = frequent([*x_train, *x_test], num_words, skip_top, oov_char)
+    return (texts[: len(x_train)], y_train), (texts[len(x_train) :], y_test)
+
+
+def get_word_index(path="imdb_word_index.json") -> dict[str, int]:
+    """Words to their numbers, before `index_from` is added."""
+    path = get_file(path, ORIGIN + "imdb_word_index.json", file_hash=WORDS_HASH)
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
