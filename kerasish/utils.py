@@ -26,6 +26,7 @@ from kerasish.core.settings import (
 from kerasish.core.symbolic import is_keras_tensor
 from kerasish.data import (
     PyDataset,
+    get_file,
     normalize,
     pack_x_y_sample_weight,
     pad_sequences,
@@ -44,6 +45,7 @@ __all__ = [
     "disable_interactive_logging",
     "enable_interactive_logging",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "is_interactive_logging_enabled",

@@ -6,6 +6,7 @@ from kerasish.callbacks.callback_list import CallbackList
 from kerasish.callbacks.checkpoint import ModelCheckpoint
 from kerasish.callbacks.ema import SwapEMAWeights
 from kerasish.callbacks.history import History
+from kerasish.callbacks.layer_statistics import LayerStatistics
 from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from kerasish.callbacks.logs import Logs
 from kerasish.callbacks.monitor import EarlyStopping, MonitorCallback
@@ -22,6 +23,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LayerStatistics",
     "LearningRateScheduler",
     "Logs",
     "ModelCheckpoint",

@@ -1,1 +1,1 @@
-"""The core: state, symbolic tensors, configs, dtypes, seeds. Imports nothing of the package above."""
+"""The core: state, symbolic tensors, configs, dtypes, seeds. Imports nothing from above."""

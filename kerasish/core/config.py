@@ -26,6 +26,7 @@ _registered_names: dict[Any, str] = {}
 
 class _Custom(threading.local):
     objects: Mapping = {}
+    lambdas: bool = False  # whether `objects` may stand for lambdas
 
 
 _custom = _Custom()
@@ -73,7 +74,7 @@ def get_registered_name(obj: Any) -> str:
 
 
 def get_registered_object(name: str, custom_objects=None, module_objects=None) -> Any:
-    """The class or function of that name: given, in scope or registered; `None` if there is none."""
+    """The class or function of that name, given, in scope or registered; or `None`."""
     tables = (custom_objects or {}, _custom.objects, _global_custom, _registered)
     for table in (*tables, module_objects or {}):
         if name in table:
@@ -190,12 +191,17 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, bytes):
         return {"class_name": "__bytes__", "config": {"value": obj.decode("latin-1")}}
     if isinstance(obj, slice):
-        return {"class_name": "__slice__", "config": {"start": obj.start, "stop": obj.stop, "step": obj.step}}
+        return {
+            "class_name": "__slice__",
+            "config": {"start": obj.start, "stop": obj.stop, "step": obj.step},
+        }
     if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if hasattr(obj, "symbolic_config"):
         return obj.symbolic_config()
-    if isinstance(obj, types.FunctionType | types.BuiltinFunctionType | type) or not hasattr(obj, "get_config"):
+    if isinstance(obj, types.FunctionType | types.BuiltinFunctionType | type) or not hasattr(
+        obj, "get_config"
+    ):
         return _serialize_function(obj)
     return _serialize_instance(obj)
 
@@ -212,7 +218,8 @@ def _serialize_function(fn):
     name = getattr(fn, "__name__", None)
     if name is None:
         raise TypeError(
-            f"{type(fn).__name__} object {fn!r} cannot be written to a config: it has no `get_config`."
+            f"{type(fn).__name__} object {fn!r} cannot be written to a config: "
+            "it has no `get_config`."
         )
     if name == "<lambda>":
         return {"class_name": "__lambda__", "config": {"value": "<lambda>"}}
@@ -267,17 +274,26 @@ def _revive(value):
     return value
 
 
-def deserialize_keras_object(config: Any, custom_objects=None, safe_mode: bool = True, **kwargs) -> Any:
+def deserialize_keras_object(
+    config: Any, custom_objects=None, safe_mode: bool = True, **kwargs
+) -> Any:
     """Make an object from what `serialize_keras_object` wrote.
 
     Args:
         config: The plain data.
         custom_objects: Names to classes and functions, used before all others.
-        safe_mode: Kept for Keras' sake; code is never read from data, whatever it says.
+        safe_mode: Kept for Keras' sake; code is never read from data, whatever it says. With
+            `False`, `custom_objects["<lambda>"]`, the caller's own, stands for lambdas.
     """
+    if not safe_mode and not _custom.lambdas:
+        _custom.lambdas = True
+        try:
+            return deserialize_keras_object(config, custom_objects)
+        finally:
+            _custom.lambdas = False
     if custom_objects:
         with custom_object_scope(custom_objects):
-            return deserialize_keras_object(config, safe_mode=safe_mode)
+            return deserialize_keras_object(config)
     if config is None or isinstance(config, bool | int | float):
         return config
     if isinstance(config, str):
@@ -286,7 +302,9 @@ def deserialize_keras_object(config: Any, custom_objects=None, safe_mode: bool =
     if isinstance(config, list | tuple):
         return type(config)(deserialize_keras_object(item) for item in config)
     if not isinstance(config, dict):
-        raise TypeError(f"deserialize_keras_object: cannot read {type(config).__name__} {config!r}.")
+        raise TypeError(
+            f"deserialize_keras_object: cannot read {type(config).__name__} {config!r}."
+        )
     if not is_serialized(config):
         return {key: deserialize_keras_object(value) for key, value in config.items()}
     return _make(config)
@@ -295,9 +313,10 @@ def deserialize_keras_object(config: Any, custom_objects=None, safe_mode: bool =
 def _make(data):
     name, inner = data["class_name"], data["config"]
     if name == "__tensor__":
-        return dtypes.to_array(np.array(inner["value"]), inner["dtype"])
+        return dtypes.to_array(np.array(inner["value"]), dtypes.standardize_dtype(inner["dtype"]))
     if name == "__numpy__":
-        return np.array(inner["value"], dtype=inner["dtype"])
+        is_number = np.dtype(inner["dtype"]).kind in "biufc"
+        return np.array(inner["value"], dtype=inner["dtype"] if is_number else None)
     if name == "__tuple__":
         return tuple(_revive(item) for item in data.get("items", inner))
     if name == "__bytes__":
@@ -307,9 +326,13 @@ def _make(data):
     if name == "__ellipsis__":
         return Ellipsis
     if name == "__lambda__":
+        own = get_registered_object("<lambda>")
+        if own is not None and _custom.lambdas:
+            return own
         raise ValueError(
-            "The config holds a lambda. Code is never read from a file: rebuild the object from "
-            "your own source, and name the function instead."
+            "The config holds a lambda. Code is never read from a file: give the function "
+            "yourself, with `safe_mode=False` and `custom_objects={'<lambda>': ...}`, or better "
+            "name and register it before saving."
         )
     if name == "function":
         return find_or_fail(inner, "function", data.get("registered_name"))
@@ -342,9 +365,9 @@ def find_or_fail(name, kind, fallback=None):
         hint = did_you_mean(name, (known for table in _builtins.values() for known in table))
         hint = f"{hint} ".lstrip()
         raise TypeError(
-            f"Unknown {kind} {name!r}. {hint}If it is your own, pass it in `custom_objects={{{name!r}: ...}}` "
-            "or decorate it with `@keras.saving.register_keras_serializable()` and import its "
-            "module before loading."
+            f"Unknown {kind} {name!r}. {hint}If it is your own, pass it in "
+            f"`custom_objects={{{name!r}: ...}}` or decorate it with "
+            "`@keras.saving.register_keras_serializable()` and import its module before loading."
         )
     return found
 
@@ -378,7 +401,9 @@ def resolve(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
             raise bad_argument(kind, "config", "a serialized object with 'class_name'", identifier)
         cls = known.get(identifier["class_name"])
         plain = inspect.isclass(cls) and get_registered_object(identifier["class_name"]) is None
-        found = cls.from_config(identifier["config"]) if plain else deserialize_keras_object(identifier)
+        found = (
+            cls.from_config(identifier["config"]) if plain else deserialize_keras_object(identifier)
+        )
     elif isinstance(identifier, str):
         found = get_registered_object(identifier, module_objects=known)
         if found is None:
@@ -391,5 +416,7 @@ def resolve(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
     if inspect.isclass(found):
         found = found()
     if not callable(found) and not hasattr(found, "get_config"):
-        raise bad_argument(kind, "identifier", "a name, a config, a class or a callable", identifier)
+        raise bad_argument(
+            kind, "identifier", "a name, a config, a class or a callable", identifier
+        )
     return found

@@ -100,7 +100,9 @@ class DTypePolicy:
             self.compute_dtype = self.variable_dtype = name
         else:
             hint = did_you_mean(name, (*DTYPES, "mixed_float16", "mixed_bfloat16"))
-            raise bad_argument(self, "name", "a dtype, 'mixed_float16' or 'mixed_bfloat16'", name, hint)
+            raise bad_argument(
+                self, "name", "a dtype, 'mixed_float16' or 'mixed_bfloat16'", name, hint
+            )
 
     quantization_mode = None
 

@@ -11,19 +11,39 @@ from collections.abc import Iterator
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Give a new file's path beside `path`; on success it takes its place, all at once.
 
-    On an error the new file is removed, and what was at `path` stays as it was.
+    The new file is on the disk before it takes the place, so neither a full disk nor a kill nor a
+    power cut leaves half a file. On an error it is removed, and what was at `path` stays.
     """
     path = pathlib.Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    if path.is_dir():
+        raise ValueError(f"{path} is a directory; a file's path is needed.")
+    # Kept by the name's end, by which writers tell formats apart.
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=f"-{path.name}", dir=path.parent)
     os.close(handle)
     beside = pathlib.Path(name)
     try:
         yield beside
-        with open(beside, "rb+") as file:
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        beside.chmod(0o666 & ~mask)
+        _sync(beside)
+        beside.chmod(_mode_of(path))
         os.replace(beside, path)
+        _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _mode_of(path):
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync(path):
+    if os.name != "posix" and path.is_dir():
+        return  # only a file can be opened there
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

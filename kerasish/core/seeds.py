@@ -63,7 +63,8 @@ def make_default_seed() -> int:
 
 class _Global:
     generator: SeedGenerator | None = None
-    is_fresh = False  # since `set_random_seed`
+    seed: int | None = None  # what `set_random_seed` said last
+    is_fresh = False  # since then
 
 
 _global = _Global()
@@ -71,12 +72,14 @@ _global = _Global()
 
 def global_seed_generator() -> SeedGenerator:
     """The generator behind random functions that are given no seed."""
+    traced = current_scope() is not None  # compiled functions come by here only once
     if _global.generator is None:
-        _global.generator = SeedGenerator(name="global_seed_generator")
-    elif _global.is_fresh and current_scope() is None:
+        seed = _global.seed if traced else None
+        _global.generator = SeedGenerator(seed, name="global_seed_generator")
+    elif _global.is_fresh and not traced:
         # Drawn at the first use, as Keras 3 does, so that all else draws the same numbers too.
         _global.generator.state.assign(np.array([make_default_seed(), 0], dtype="uint32"))
-    _global.is_fresh = False
+    _global.is_fresh = _global.is_fresh and traced
     return _global.generator
 
 
@@ -108,6 +111,6 @@ def set_random_seed(seed: int) -> None:
         raise bad_argument("set_random_seed", "seed", "an integer", seed)
     python_random.seed(int(seed))
     np.random.seed(int(seed))
+    _global.seed, _global.is_fresh = int(seed), True
     if _global.generator is not None:
         _global.generator.state.assign(np.array([seed, 0], dtype="uint32"))
-        _global.is_fresh = True

@@ -39,7 +39,9 @@ class KerasTensor:
     __array_priority__ = 100  # so that `numpy_array + tensor` asks the tensor
     is_symbolic = True  # so that `variable + tensor` does too
 
-    def __init__(self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None):
+    def __init__(
+        self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None
+    ):
         self.shape = standardize_shape(shape)
         self.dtype = dtypes.standardize_dtype(dtype)
         self.sparse = bool(sparse)
@@ -76,7 +78,9 @@ class KerasTensor:
     def symbolic_config(self) -> dict:
         """How a config names this tensor: by where it comes from."""
         where = self._keras_history
-        history = None if where is None else [where.operation.name, where.node_index, where.tensor_index]
+        history = (
+            None if where is None else [where.operation.name, where.node_index, where.tensor_index]
+        )
         config = {"shape": self.shape, "dtype": self.dtype, "keras_history": history}
         return {"class_name": "__keras_tensor__", "config": config}
 
@@ -92,7 +96,9 @@ class KerasTensor:
         return (self[i] for i in range(self.shape[0]))
 
     def __bool__(self):
-        raise TypeError(_no_values(self, "has no truth value; use `keras.ops.where` or `keras.ops.cond`"))
+        raise TypeError(
+            _no_values(self, "has no truth value; use `keras.ops.where` or `keras.ops.cond`")
+        )
 
     def __array__(self, *args, **kwargs):
         raise ValueError(
@@ -105,7 +111,8 @@ class KerasTensor:
     __int__ = __float__
 
     def __repr__(self):
-        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, sparse={self.sparse}, name={self.name}>"
+        shown = ", ".join(f"{k}={getattr(self, k)}" for k in ("shape", "dtype", "sparse", "name"))
+        return f"<KerasTensor {shown}>"
 
 
 def _no_values(tensor, what):
@@ -238,7 +245,9 @@ def node_of(tensor: KerasTensor) -> Node:
     """The node that made a symbolic tensor."""
     where = tensor._keras_history
     if where is None:
-        raise ValueError(f"{tensor!r} was made by no layer or op, so a model cannot start or end there.")
+        raise ValueError(
+            f"{tensor!r} was made by no layer or op, so a model cannot start or end there."
+        )
     return where.operation._inbound_nodes[where.node_index]
 
 
@@ -320,5 +329,7 @@ _SIDED = "add sub mul truediv floordiv mod pow matmul and or xor".split()
 for _name, _operator in OPERATORS.items():
     setattr(KerasTensor, f"__{_name}__", lambda self, *other, _op=_operator: _op(self, *other))
 for _name in _SIDED:
-    setattr(KerasTensor, f"__r{_name}__", lambda self, other, _op=OPERATORS[_name]: _op(other, self))
+    setattr(
+        KerasTensor, f"__r{_name}__", lambda self, other, _op=OPERATORS[_name]: _op(other, self)
+    )
 KerasTensor.__hash__ = object.__hash__

@@ -7,6 +7,7 @@ from kerasish.core.variable import Scope, current_scope
 
 # Attributes that point at other objects without owning them.
 _NOT_PARTS = frozenset({"_given", "_inbound_nodes", "_built_with", "_frozen", "_set_at"})
+_CONTAINERS = (list, tuple, set, dict)
 
 
 def parts(owner: Any, types: type | tuple) -> Iterator:
@@ -19,10 +20,14 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
     set_at = vars(owner).get("_set_at")
     found: dict[int, tuple] = {}
     for position, (name, value) in enumerate(vars(owner).items()):
-        if name in _NOT_PARTS:
+        if isinstance(value, types):
+            candidates = (value,)
+        elif isinstance(value, _CONTAINERS) and value and name not in _NOT_PARTS:
+            candidates = _search(value, types)
+        else:
             continue
         when = position if set_at is None else set_at.get(name, 0)
-        for part in _search(value, types):
+        for part in candidates:
             if set_at is not None:
                 when = max(when, getattr(part, "_serial", 0))
             if id(part) not in found or when < found[id(part)][0]:
@@ -31,13 +36,10 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
 
 
 def _search(value, types):
-    if isinstance(value, types):
-        yield value
-    elif isinstance(value, list | tuple | set):
-        for item in value:
-            yield from _search(item, types)
-    elif isinstance(value, dict):
-        for item in value.values():
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, types):
+            yield item
+        elif isinstance(item, _CONTAINERS):
             yield from _search(item, types)
 
 

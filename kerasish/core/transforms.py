@@ -17,7 +17,6 @@ from kerasish.core.errors import did_you_mean
 from kerasish.core.variable import (
     Scope,
     Unlisted,
-    Variable,
     capture,
     current_scope,
     is_variable,
@@ -33,9 +32,10 @@ _NEEDS_A_VALUE = (
     jax.errors.TracerIntegerConversionError,
 )
 _HINT = (
-    "In a compiled function, Python's `if`, `while`, `range`, `int` and NumPy cannot look at the value "
-    "of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with `keras.ops.while_loop` "
-    "or `keras.ops.fori_loop`, or name the argument in `keras.jit(static_argnames=...)`."
+    "In a compiled function, Python's `if`, `while`, `range`, `int` and NumPy cannot look at the "
+    "value of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with "
+    "`keras.ops.while_loop` or `keras.ops.fori_loop`, or name the argument in "
+    "`keras.jit(static_argnames=...)`."
 )
 
 
@@ -213,8 +213,8 @@ def call_and_store(compiled, written, values, *args):
             store(written, box[0][1])
         elif any(v.is_deleted() for v in values if not isinstance(v, jax.core.Tracer)):
             error.add_note(
-                "The Variables that the function writes were donated to it, so their values are lost. "
-                "Load them again; `keras.jit(donate=False)` keeps them, for twice the memory."
+                "The Variables that the function writes were donated to it, so their values are "
+                "lost. Load them again; `keras.jit(donate=False)` keeps them, for twice the memory."
             )
         raise
     return box[0][0]
@@ -229,9 +229,10 @@ def keep_held(values):
 
 def _references_of_an_unheld_value():
     slot = types.SimpleNamespace(_value=object())  # stands for a Variable, which needs a device
-    values = [slot._value]
+    values, counts = [slot._value], []
     for i in range(len(values)):
-        return sys.getrefcount(values[i])
+        counts.append(sys.getrefcount(values[i]))
+    return counts[0]
 
 
 class _Static:
@@ -274,13 +275,13 @@ def _is_traceable(leaf):
         return False
     if isinstance(leaf, np.ndarray | np.generic):
         return leaf.dtype.kind not in "OSUMm"
-    return isinstance(
-        leaf, jax.Array | int | float | complex | jax.ShapeDtypeStruct
-    ) or hasattr(leaf, "__jax_array__")
+    return isinstance(leaf, jax.Array | int | float | complex | jax.ShapeDtypeStruct) or hasattr(
+        leaf, "__jax_array__"
+    )
 
 
 def _static_places(fn, argnums, argnames):
-    """Positions and names of the static arguments, each known both ways where it can be given so."""
+    """Positions and names of the static arguments, each both ways where it can be given so."""
     try:
         parameters = inspect.signature(fn).parameters
     except (TypeError, ValueError):  # some functions written in C do not tell
@@ -325,7 +326,7 @@ def jit(fn=None, *, static_argnums=(), static_argnames=(), donate=True):
             values.
 
     Example:
-        >>> count = Variable(0)
+        >>> count = keras.Variable(0)
         >>> @jit
         ... def add(x):
         ...     count.assign_add(1)
@@ -370,7 +371,9 @@ def isolate(fn: Callable) -> tuple[Callable, Callable]:
     return run, replay
 
 
-def value_and_grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0) -> Callable:
+def value_and_grad(
+    fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0
+) -> Callable:
     """Make a function that returns `fn`'s value and its gradients.
 
     Args:
@@ -382,7 +385,7 @@ def value_and_grad(fn: Callable, variables: Any = None, has_aux: bool = False, a
         argnums: Position or positions of the arguments to differentiate by, without `variables`.
 
     Example:
-        >>> w = Variable([1.0, 2.0])
+        >>> w = keras.Variable([1.0, 2.0])
         >>> value_and_grad(lambda: (w * w).sum(), w)()
         (Array(5., dtype=float32), Array([2., 4.], dtype=float32))
     """
@@ -442,7 +445,7 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callab
     value per entry for one slot.
 
     Example:
-        >>> scale = Variable(2.0)
+        >>> scale = keras.Variable(2.0)
         >>> vmap(lambda x: x * scale)(np.arange(3.0))
         Array([0., 2., 4.], dtype=float32)
     """
@@ -480,7 +483,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
         `(last carry, stacked ys)`.
 
     Example:
-        >>> total = Variable(0.0)
+        >>> total = keras.Variable(0.0)
         >>> _ = scan(lambda carry, x: (carry, total.assign_add(x)), None, np.arange(4.0))
         >>> float(total)
         6.0
@@ -510,7 +513,7 @@ def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = 
         variables: The Variables that `body` may write, if known; found by tracing otherwise.
 
     Example:
-        >>> total = Variable(0)
+        >>> total = keras.Variable(0)
         >>> _ = fori_loop(0, 4, lambda i, carry: total.assign_add(i), 0)
         >>> int(total)
         6

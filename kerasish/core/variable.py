@@ -5,12 +5,13 @@ table, so any function over Variables can be run as a pure one: values in, (resu
 Everything that compiles, differentiates or maps goes through this.
 """
 
+import contextlib
+import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
@@ -21,6 +22,7 @@ from kerasish.core.names import auto_name, current_path, next_serial, snake_case
 
 class _Local(threading.local):
     scope: "Scope | None" = None
+    allowance: int | None = None  # bytes that new Variables may still take
 
 
 _local = _Local()
@@ -94,6 +96,30 @@ def current_scope() -> Scope | None:
     return _local.scope
 
 
+@contextlib.contextmanager
+def limit_new_variables(limit: int) -> Iterator[None]:
+    """Inside, Variables of more than `limit` bytes in all are refused before any memory is taken.
+
+    For what makes layers as a file says, which may claim anything.
+    """
+    before, _local.allowance = _local.allowance, limit
+    try:
+        yield
+    finally:
+        _local.allowance = before
+
+
+def _take_allowance(variable, size):
+    if _local.allowance is None:
+        return
+    if size > _local.allowance:
+        raise ValueError(
+            f"Variable {variable.path!r} would take {size} bytes, far more than the file holds for "
+            "the whole model: refused."
+        )
+    _local.allowance -= size
+
+
 class Variable:
     """A named slot that holds one array: read as `value`, replaced by `assign`.
 
@@ -158,6 +184,9 @@ class Variable:
             shape = (shape,) if isinstance(shape, int) else tuple(shape)
             if not all(isinstance(n, int | np.integer) for n in shape):
                 raise bad_argument(self, "shape", "all integers", shape)
+            _take_allowance(
+                self, math.prod(shape) * np.dtype(jax.dtypes.canonicalize_dtype(dtype)).itemsize
+            )
             initializer = initializer(shape, dtype=dtype)
         elif dtype is not None:
             dtype = dtypes.standardize_dtype(dtype)
@@ -199,7 +228,8 @@ class Variable:
         shape = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
         if shape != self._value.shape:
             raise ValueError(
-                f"Variable {self.path!r} has shape {self._value.shape}; cannot assign shape {shape}."
+                f"Variable {self.path!r} has shape {self._value.shape}; "
+                f"cannot assign shape {shape}."
             )
         value = _own_array(value, self._value.dtype)
         store([self], [value])
@@ -207,11 +237,11 @@ class Variable:
 
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value in place."""
-        return self.assign(self.read() + value)
+        return self.assign(self.read() + _operand(value))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtract from the value in place."""
-        return self.assign(self.read() - value)
+        return self.assign(self.read() - _operand(value))
 
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the value. Safe while another thread trains the Variable."""
@@ -329,12 +359,20 @@ for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *_OTHERS]:
 
 # Flattened to its value and rebuilt as a bare array: so jnp, jax.nn, optax, jax.grad, jax.vmap and
 # jax.jit take a Variable where they take an array.
-jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), lambda _, leaves: leaves[0])
+jax.tree_util.register_pytree_node(
+    Variable, lambda v: ((v.value,), None), lambda _, leaves: leaves[0]
+)
 
 
 def is_variable(x: Any) -> bool:
     """Whether `x` is a Variable: a leaf test for `jax.tree` functions."""
     return isinstance(x, Variable)
+
+
+def _operand(value):
+    if isinstance(value, Variable):
+        return value.read()
+    return dtypes.to_array(value) if isinstance(value, list | tuple) else value
 
 
 def _own_array(value, dtype):
@@ -354,8 +392,8 @@ def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:
     for variable, value in zip(variables, values, strict=True):
         if isinstance(value, jax.core.Tracer):
             raise RuntimeError(
-                f"Variable {variable.path!r} was assigned a traced value inside a function that JAX "
-                "transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
+                f"Variable {variable.path!r} was assigned a traced value inside a function that "
+                "JAX transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
                 "`keras.vmap`, `keras.scan` or `keras.remat`, which carry Variables through."
             )
         variable._value = value

@@ -7,6 +7,7 @@ from kerasish.data.convert import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kerasish.data.download import get_file
 from kerasish.data.prefetch import prefetch
 from kerasish.data.py_dataset import PyDataset
 from kerasish.data.sources import make_batches
@@ -15,6 +16,7 @@ __all__ = [
     "ArrayBatches",
     "Batches",
     "PyDataset",
+    "get_file",
     "make_batches",
     "normalize",
     "pack_x_y_sample_weight",

@@ -66,7 +66,11 @@ def get_file(
     """
     if origin is None:
         raise bad_argument("get_file", "origin", "a URL", origin)
-    fname = os.fspath(fname) if fname else pathlib.PurePosixPath(urllib.parse.urlsplit(origin).path).name
+    fname = (
+        os.fspath(fname)
+        if fname
+        else pathlib.PurePosixPath(urllib.parse.urlsplit(origin).path).name
+    )
     if not fname or fname != os.path.basename(fname):
         hint = "Folders go into `cache_dir` and `cache_subdir`."
         raise bad_argument("get_file", "fname", "a file's name, without a folder", fname, hint)
@@ -216,7 +220,9 @@ def _explain(origin, target, error):
 
 
 def _extract(path, folder, formats):
-    formats = list(_OPENERS) if formats == "auto" else [formats] if isinstance(formats, str) else formats
+    formats = (
+        list(_OPENERS) if formats == "auto" else [formats] if isinstance(formats, str) else formats
+    )
     for kind in formats or []:
         if kind not in _OPENERS:
             raise bad_argument("get_file", "archive_format", f"one of {list(_OPENERS)}", kind)

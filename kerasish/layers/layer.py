@@ -4,24 +4,29 @@ import functools
 import inspect
 import threading
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish import constraints, initializers, regularizers
+from kerasish import regularizers
 from kerasish.core import dtypes, settings
-from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument
 from kerasish.core.masks import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
-from kerasish.core.seeds import SeedGenerator
 from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
 from kerasish.core.variable import Scope, Variable, current_scope, is_variable
 from kerasish.layers.input_spec import check_inputs
+from kerasish.layers.signatures import (
+    as_tuples,
+    known_sizes,
+    map_shapes,
+    signature_of,
+    tensor_arguments,
+)
+from kerasish.layers.weights import WeightHolder
 
 
 class _Context(threading.local):
@@ -48,7 +53,7 @@ def _bookkept(build):
     return wrapped
 
 
-class Layer(Configurable):
+class Layer(WeightHolder):
     """Weights, and a computation with them.
 
     Subclass it with `build`, which makes weights once the input's shape is known, and `call`, the
@@ -119,204 +124,6 @@ class Layer(Configurable):
         self._output_shapes = []
         self._input_shape_arg = None if shape is None else (batch_size, *shape)
 
-    # -- weights
-
-    def add_weight(
-        self,
-        shape=None,
-        initializer=None,
-        name=None,
-        *,
-        dtype=None,
-        trainable=True,
-        autocast=True,
-        regularizer=None,
-        constraint=None,
-        aggregation="none",
-        synchronization="auto",
-    ) -> Variable:
-        """Make a Variable that belongs to this layer.
-
-        Args:
-            shape: Its shape; a scalar by default.
-            initializer: Initializer, its name, or a function `(shape, dtype)`. `None`: Glorot
-                uniform for floats, zeros otherwise.
-            name: Its name.
-            dtype: Its dtype; `None`: the policy's variable dtype.
-            trainable: Whether it is trained while the layer is.
-            autocast: Whether it is read in the compute dtype inside `call`.
-            regularizer: Penalty added to the layer's losses.
-            constraint: Function applied to it after each update.
-        """
-        self._check_initialized()
-        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        dtype = dtypes.standardize_dtype(dtype or self.variable_dtype)
-        if initializer is None:
-            initializer = "glorot_uniform" if dtypes.is_float(dtype) else "zeros"
-        unknown = [i for i, n in enumerate(shape) if n is None]
-        if unknown:
-            raise bad_argument(self, "shape", f"known in every axis for weight {name!r}", shape)
-        if self._locked:
-            raise RuntimeError(
-                f"Layer {self.name!r} ({type(self).__name__}) makes weight {name!r} after it was "
-                "built. Make weights in `build`, or in the first `call` under a guard."
-            )
-        with name_scope(self.name, owner=self):
-            variable = Variable(
-                initializers.get(initializer),
-                shape=shape,
-                dtype=dtype,
-                trainable=trainable,
-                autocast=autocast,
-                aggregation=aggregation,
-                synchronization=synchronization,
-                name=name,
-            )
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        self._weights.append(variable)
-        return variable
-
-    add_variable = add_weight
-
-    def _own_variables(self) -> list[Variable]:
-        return sorted(parts(self, Variable), key=lambda v: not v._made_trainable)
-
-    def _sublayers(self) -> list["Layer"]:
-        return list(parts(self, Layer))
-
-    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["Layer"]:
-        seen = {id(self)}
-        if include_self:
-            yield self
-        stack = self._sublayers()[::-1]
-        while stack:
-            layer = stack.pop()
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                yield layer
-                if recursive:
-                    stack.extend(layer._sublayers()[::-1])
-
-    def _collect(self, with_seeds):
-        found = {}
-        for layer in self._flatten_layers():
-            for variable in layer._own_variables():
-                found[id(variable)] = variable
-            if with_seeds:
-                for generator in parts(layer, SeedGenerator):
-                    found[id(generator.state)] = generator.state
-        return list(found.values())
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All Variables of the layer and those inside it, random states included."""
-        return self._collect(with_seeds=True)
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All Variables that files hold: trained and not, without random states."""
-        return self._collect(with_seeds=False)
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """Variables that training changes: those of layers that are not frozen."""
-        found = {}
-        self._collect_trainable(found)
-        return list(found.values())
-
-    def _collect_trainable(self, found):
-        if not self.trainable:
-            return
-        for variable in self._own_variables():
-            if variable.trainable:
-                found[id(variable)] = variable
-        for layer in self._sublayers():
-            layer._collect_trainable(found)
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """All other Variables: statistics, frozen weights, random states."""
-        trained = _Identities(self.trainable_variables)
-        return [v for v in self.variables if v not in trained]
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """Same as `trainable_variables`."""
-        return self.trainable_variables
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """As `non_trainable_variables`, without random states."""
-        trained = _Identities(self.trainable_variables)
-        return [v for v in self.weights if v not in trained]
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the layer. Setting it sets it for the layers inside."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        value = bool(value)
-        self._trainable = value
-        if value:
-            for variable in self._frozen:
-                variable.trainable = True
-            self._frozen = []
-        else:
-            frozen = [v for v in parts(self, Variable) if v.trainable]
-            for variable in frozen:
-                variable.trainable = False
-            self._frozen = [*self._frozen, *frozen]
-        for layer in self._sublayers():
-            layer.trainable = value
-
-    def get_weights(self) -> list[np.ndarray]:
-        """NumPy copies of `weights`, in order."""
-        return [np.array(v.read()) for v in self.weights]
-
-    def set_weights(self, weights) -> None:
-        """Assign arrays to `weights`, in order; all of them or none."""
-        own, weights = self.weights, list(weights)
-        who = f"Layer {self.name!r}"
-        if len(own) != len(weights):
-            raise ValueError(f"{who}: `weights` must hold {len(own)} arrays; got {len(weights)}.")
-        for variable, value in zip(own, weights, strict=True):
-            if variable.shape != np.shape(value):
-                raise ValueError(
-                    f"{who}: weight {variable.path!r} has shape {variable.shape}; "
-                    f"cannot set shape {np.shape(value)}."
-                )
-        for variable, value in zip(own, weights, strict=True):
-            variable.assign(value)
-
-    def count_params(self) -> int:
-        """Number of entries in all weights."""
-        if not self.built:
-            raise ValueError(
-                f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call it "
-                "on data, or `build(input_shape)`."
-            )
-        return sum(v.size for v in self.weights)
-
-    def save_own_variables(self, store) -> None:
-        """Put the layer's own weights (not those of layers inside) into a dict of arrays."""
-        for i, variable in enumerate(self._own_variables()):
-            store[str(i)] = np.asarray(variable.read())
-
-    def load_own_variables(self, store) -> None:
-        """Take them back from such a dict."""
-        own = self._own_variables()
-        if len(store.keys()) != len(own):
-            raise ValueError(
-                f"Layer {self.name!r} ({type(self).__name__}) has {len(own)} weights; the file has "
-                f"{len(store.keys())} for it. "
-                + ("" if self.built else "The layer is not built yet: call it on data first.")
-            )
-        for i, variable in enumerate(own):
-            variable.assign(np.asarray(store[str(i)]))
-
     # -- dtype and identity
 
     @property
@@ -375,7 +182,7 @@ class Layer(Configurable):
         if self.built or not config:
             return
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
-        shapes = {name: _tuples(shape) for name, shape in shapes.items()}
+        shapes = {name: as_tuples(shape) for name, shape in shapes.items()}
         if len(shapes) == 1:
             (shape,) = shapes.values()
             if shape is not None:
@@ -398,7 +205,7 @@ class Layer(Configurable):
 
     def __call__(self, *args, **kwargs):
         self._check_initialized()
-        signature = _signature(type(self), "call")
+        signature = signature_of(type(self), "call")
         bound = self._bind(signature, args, kwargs)
         is_entry = _context.entry is None
         before = _context.entry, _context.training
@@ -444,7 +251,7 @@ class Layer(Configurable):
     def _compute(self, bound):
         """The steps of every call on real arrays: convert, mask, check, build, call, note."""
         self._take_numbers(bound)
-        tensors = _tensor_arguments(bound)
+        tensors = tensor_arguments(bound)
         masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
         first = next(iter(tensors), None)
         self._give_masks(bound, masks)
@@ -463,7 +270,7 @@ class Layer(Configurable):
                 _say_where(error, self, tensors)
                 raise
         if not self._locked:
-            self._output_shapes = [_known(y.shape) for y in jax.tree.leaves(outputs)]
+            self._output_shapes = [known_sizes(np.shape(y)) for y in jax.tree.leaves(outputs)]
             self._locked = True
         self._regularize(outputs)
         if first is not None:
@@ -488,7 +295,7 @@ class Layer(Configurable):
         return self.call(*bound.args, **bound.kwargs)
 
     def _call_symbolically(self, args, kwargs, bound):
-        tensors = _tensor_arguments(bound)
+        tensors = tensor_arguments(bound)
         if self.input_spec is not None and tensors:
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
@@ -496,7 +303,7 @@ class Layer(Configurable):
         return record(self, args, kwargs, outputs)
 
     def _give_masks(self, bound, masks):
-        parameters = _signature(type(self), "call").parameters
+        parameters = signature_of(type(self), "call").parameters
         for name, mask in masks.items():
             target = "mask" if len(masks) == 1 else f"{name}_mask"
             missing = target in parameters and bound.arguments.get(target) is None
@@ -525,14 +332,16 @@ class Layer(Configurable):
     def _ensure_built(self, tensors):
         if self.built:
             return
-        shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
+        shapes = {
+            name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()
+        }
         with dtypes.autocast(None):
             self._call_build(shapes)
         self.built = True
 
     def _call_build(self, shapes):
         """Call `build` with the shapes of the call's tensors, by name."""
-        wanted = _signature(type(self), "build").parameters
+        wanted = signature_of(type(self), "build").parameters
         if len(wanted) <= 1:
             self.build(next(iter(shapes.values()), None))
         else:
@@ -550,7 +359,7 @@ class Layer(Configurable):
         if not jax.tree.leaves(previous):
             previous = None
         if not self.supports_masking:
-            if previous is not None and "mask" not in _signature(type(self), "call").parameters:
+            if previous is not None and "mask" not in signature_of(type(self), "call").parameters:
                 warnings.warn(
                     f"Layer {self.name!r} ({type(self).__name__}) was given an input with a mask, "
                     "but does not support masking, so the mask ends here. Set "
@@ -580,7 +389,7 @@ class Layer(Configurable):
         def call(*args, **kwargs):
             before = _context.entry, _context.training
             _context.entry, _context.training = self, training
-            signature = _signature(type(self), "call")
+            signature = signature_of(type(self), "call")
             try:
                 bound = self._bind(signature, args, kwargs)
                 self._resolve_training(signature, bound, kwargs)
@@ -601,10 +410,10 @@ class Layer(Configurable):
     def compute_output_shape(self, *args, **kwargs):
         """Shape (or nest of shapes) of the output for inputs of the given shape or shapes."""
         shapes = [*args, *kwargs.values()]
-        tensors = [_map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
+        tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
         with name_scope(self.name, owner=self):
             self._ensure_built(
-                dict(zip(_signature(type(self), "call").parameters, tensors, strict=False))
+                dict(zip(signature_of(type(self), "call").parameters, tensors, strict=False))
             )
             outputs = Layer.compute_output_spec(self, *tensors)
         return jax.tree.map(lambda t: t.shape, outputs)
@@ -725,82 +534,12 @@ class Layer(Configurable):
 
     def __repr__(self):
         args, kwargs = self._given
-        names = [n for n in _signature(type(self), "__init__").parameters]
+        names = [n for n in signature_of(type(self), "__init__").parameters]
         shown = {**dict(zip(names, args, strict=False)), **kwargs, "name": self.name}
         inside = ", ".join(
             f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
         )
         return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
-
-
-class _Identities:
-    """Membership by identity, since `==` on Variables compares values."""
-
-    def __init__(self, items):
-        self.ids = {id(item) for item in items}
-
-    def __contains__(self, item):
-        return id(item) in self.ids
-
-
-class _Signature:
-    """A method's signature without `self`, read once."""
-
-    def __init__(self, function):
-        signature = inspect.signature(function)
-        self.parameters = dict(list(signature.parameters.items())[1:])
-        self.bind = inspect.Signature(list(self.parameters.values())).bind
-        self.text = str(signature).replace("(self, ", "(").replace("(self)", "()")
-        kinds = [p.kind for p in self.parameters.values()]
-        self.takes_any = inspect.Parameter.VAR_KEYWORD in kinds
-
-
-@functools.lru_cache(maxsize=4096)
-def _signature_of(function):
-    return _Signature(function)
-
-
-def _signature(cls, method):
-    return _signature_of(getattr(cls, method))
-
-
-def _tensor_arguments(bound):
-    """Arguments that are, or hold nothing but, tensors."""
-    found = {}
-    for name, value in bound.arguments.items():
-        if name in ("mask", "training") or name.endswith("_mask"):
-            continue
-        kind = bound.signature.parameters[name].kind
-        if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
-            continue
-        leaves = jax.tree.leaves(value, is_leaf=lambda x: isinstance(x, Variable))
-        if leaves and all(_is_tensor(leaf) for leaf in leaves):
-            found[name] = value
-    return found
-
-
-def _is_tensor(x):
-    return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable)
-
-
-def _known(shape):
-    """A shape whose symbolic sizes are `None`."""
-    return tuple(n if isinstance(n, int) else None for n in shape)
-
-
-def _map_shapes(function, shapes):
-    if shapes is None:
-        return None
-    if isinstance(shapes, dict):
-        return {k: _map_shapes(function, s) for k, s in shapes.items()}
-    if shapes and isinstance(shapes[0], list | tuple | dict):
-        return type(shapes)(_map_shapes(function, s) for s in shapes)
-    return function(tuple(shapes))
-
-
-def _tuples(shape):
-    """Shapes from a file, lists in JSON, as tuples."""
-    return _map_shapes(tuple, shape)
 
 
 def _bare(x):
@@ -814,7 +553,7 @@ def _watch_for_nan(path, outputs):
 
 
 def _say_where(error, layer, tensors):
-    shapes = {name: jax.tree.map(lambda x: _known(x.shape), x) for name, x in tensors.items()}
+    shapes = {name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()}
     note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
     error.add_note(note + _HINTS.get(type(error), ""))
 

@@ -41,7 +41,9 @@ def clone_model(
     def clone(layer):
         if recursive and isinstance(layer, Model) and layer._function is not None:
             return clone_model(layer, None, clone_function, call_function, True)
-        if clone_function is not None and not (isinstance(layer, Model) and layer._function is not None):
+        if clone_function is not None and not (
+            isinstance(layer, Model) and layer._function is not None
+        ):
             return clone_function(layer)
         return type(layer).from_config(layer.get_config())
 

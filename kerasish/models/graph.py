@@ -140,16 +140,21 @@ class Function:
     def __call__(self, inputs):
         leaves = jax.tree.leaves(inputs)
         if any_symbolic(inputs):
-            return record(self, (inputs,), {}, infer(lambda x: self.run(jax.tree.leaves(x)), inputs))
+            return record(
+                self, (inputs,), {}, infer(lambda x: self.run(jax.tree.leaves(x)), inputs)
+            )
         return self.run(leaves)
 
     def compute_output_shape(self, input_shape):
         """Shapes of the outputs for given input shapes."""
-        shapes = [input_shape] if len(self.inputs) == 1 else jax.tree.leaves(
-            input_shape, is_leaf=lambda s: isinstance(s, tuple) and not any(isinstance(n, tuple) for n in s)
-        )
+        one = len(self.inputs) == 1
+        shapes = [input_shape] if one else jax.tree.leaves(input_shape, is_leaf=_is_shape)
         tensors = [KerasTensor(s, t.dtype) for s, t in zip(shapes, self.inputs, strict=True)]
         return jax.tree.map(lambda t: t.shape, infer(lambda *x: self.run(list(x)), *tensors))
+
+
+def _is_shape(x):
+    return isinstance(x, list | tuple) and all(n is None or isinstance(n, int) for n in x)
 
 
 def _leaves(result, node):

@@ -95,7 +95,9 @@ def rebuild_graph(config: dict) -> tuple[Any, Any]:
             outputs[name, i] = jax.tree.leaves(made[name](*args, **kwargs))
         if len(later) == len(waiting):
             names = [name for name, _, _ in later]
-            raise ValueError(f"The config's graph cannot be built: {names} need tensors nothing makes.")
+            raise ValueError(
+                f"The config's graph cannot be built: {names} need tensors nothing makes."
+            )
         waiting = later
 
     def tensor(place):

@@ -65,7 +65,9 @@ def _fit(model, tensor, x, mask):
     if x is None:
         if getattr(tensor._keras_history.operation, "optional", False):
             return None
-        raise ValueError(f"Model {model.name!r}: input {tensor.name!r} is None, but it is not optional.")
+        raise ValueError(
+            f"Model {model.name!r}: input {tensor.name!r} is None, but it is not optional."
+        )
     if isinstance(x, KerasTensor):
         _check(model, tensor, x.shape)
         return x
@@ -76,8 +78,7 @@ def _fit(model, tensor, x, mask):
         _check(model, tensor, x.shape)
     given = x
     wanted = jax.dtypes.canonicalize_dtype(tensor.dtype)
-    both_float = dtypes.is_float(x.dtype) and dtypes.is_float(wanted)
-    if x.dtype != wanted and not (both_float and x.dtype.itemsize < wanted.itemsize):
+    if x.dtype != wanted:
         x = x.astype(wanted)
     if mask is not None:
         x = x if x is not given else x + 0  # the mask is this model's, not the caller's array's

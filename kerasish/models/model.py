@@ -12,7 +12,6 @@ from kerasish.core.config import (
     serialize_keras_object,
 )
 from kerasish.core.errors import did_you_mean
-from kerasish.core.names import auto_name
 from kerasish.core.symbolic import KerasTensor
 from kerasish.layers.layer import Layer
 from kerasish.models.graph import Function, starting_at_inputs
@@ -214,15 +213,15 @@ class Model(Trainer, Layer):
     # -- files
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
-        """Save all of the model: architecture, weights, optimizer, as a `.keras` file."""
+        """Save all of the model: architecture, weights, optimizer; see `keras.saving.save_model`."""
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
-        """Save the weights as a `.weights.h5` file."""
+        """Save the weights; see `keras.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs) -> None:
-        """Load weights that `save_weights` or `save` wrote, here or in Keras 3."""
+        """Load weights saved here or with Keras; see `keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def to_json(self, **kwargs) -> str:

@@ -183,5 +183,3 @@ def _renamed(result, name):
         if name and isinstance(tensor, KerasTensor):
             tensor._keras_history.operation.name = name
     return result
-
-

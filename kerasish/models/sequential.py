@@ -40,15 +40,22 @@ class Sequential(Model):
 
     def add(self, layer, rebuild=True) -> None:
         """Put a layer on top."""
-        function = self._function
+        before = self._stack, self._function, self.built
         self._append(layer)
         if not rebuild:
             return
-        if function is None:
-            self._try_to_build()
-        else:
-            with name_scope(self.name, owner=self):
-                self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
+        try:
+            if before[1] is None:
+                self._try_to_build()
+            else:
+                self._extend(before[1])
+        except Exception:
+            self._stack, self._function, self.built = before  # what does not fit is not kept
+            raise
+
+    def _extend(self, function):
+        with name_scope(self.name, owner=self):
+            self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
 
     def pop(self, rebuild=True) -> Layer:
         """Take the top layer off, and return it."""
@@ -100,7 +107,9 @@ class Sequential(Model):
         if self.built:
             return
         if not self._stack:
-            raise ValueError(f"Sequential {self.name!r} has no layers yet; `add` some before building.")
+            raise ValueError(
+                f"Sequential {self.name!r} has no layers yet; `add` some before building."
+            )
         if input_shape is None:
             raise ValueError(f"Sequential {self.name!r}: `build` needs the input's shape.")
         if isinstance(self._stack[0], InputLayer):

@@ -90,7 +90,10 @@ def totals(model: Any) -> dict[str, tuple[int, int]]:
     if optimizer is not None and optimizer.built:
         counts["Optimizer params"] = list(optimizer.variables)
         counts["Total params"] = [*counts["Total params"], *optimizer.variables]
-    return {k: (sum(v.size for v in vs), sum(v.size * v._value.dtype.itemsize for v in vs)) for k, vs in counts.items()}
+    return {
+        k: (sum(v.size for v in vs), sum(v.size * v._value.dtype.itemsize for v in vs))
+        for k, vs in counts.items()
+    }
 
 
 def readable_bytes(n: float) -> str:
@@ -102,7 +105,14 @@ def readable_bytes(n: float) -> str:
     return f"{n:.2f} TB"
 
 
-def summarize(model, line_length=None, print_fn=None, expand_nested=False, show_trainable=False, layer_range=None):
+def summarize(
+    model,
+    line_length=None,
+    print_fn=None,
+    expand_nested=False,
+    show_trainable=False,
+    layer_range=None,
+):
     """Show the table; see `Model.summary`."""
     rows = layer_rows(model, expand_nested, layer_range)
     linear = all(row.sources.count("[") <= 2 for row in rows)
@@ -135,9 +145,13 @@ def as_text(title, rows, lines, linear, show_trainable, line_length=None) -> str
         table.add_column(heading, justify="right" if field == "params" else "left", overflow="fold")
     for row in rows:
         indent = "    " * row.depth
-        table.add_row(*(escape(indent + row.layer if f == "layer" else getattr(row, f)) for _, f in columns))
+        table.add_row(
+            *(escape(indent + row.layer if f == "layer" else getattr(row, f)) for _, f in columns)
+        )
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=sys.stdout.isatty() and line_length is None)
+    console = Console(
+        file=out, width=width, force_terminal=sys.stdout.isatty() and line_length is None
+    )
     console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
     console.print(table)
     for line in lines:
@@ -168,5 +182,3 @@ def _in_notebook():
     shell = sys.modules.get("IPython")
     shell = shell.get_ipython() if shell is not None else None
     return shell is not None and hasattr(shell, "kernel")
-
-

@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -47,21 +48,68 @@ def _numbers(ndim, data_format):
 # -- convolution
 
 
+# Copies of the inputs, one for each kernel entry, may take this much; larger ones no longer pay.
+_MOST_BYTES = 2**24
+
+
 def _convolve(inputs, kernel, strides, padding, dilation_rate, data_format, groups):
     axes = inputs.ndim - 2
-    result = lax.conv_general_dilated(
-        inputs,
-        kernel,
-        _per_axis(strides, axes),
-        padding,
-        rhs_dilation=_per_axis(dilation_rate, axes),
-        dimension_numbers=_numbers(inputs.ndim, data_format),
-        feature_group_count=groups,
-    )
-    if 0 in result.shape and 0 not in inputs.shape:
+    strides, dilation = _per_axis(strides, axes), _per_axis(dilation_rate, axes)
+    numbers = _numbers(inputs.ndim, data_format)
+
+    def by_primitive(inputs, kernel):
+        return lax.conv_general_dilated(
+            inputs,
+            kernel,
+            strides,
+            padding,
+            rhs_dilation=dilation,
+            dimension_numbers=numbers,
+            feature_group_count=groups,
+        )
+
+    shape = jax.eval_shape(by_primitive, inputs, kernel).shape
+    if 0 in shape and 0 not in inputs.shape:
         wanted = f"large enough for a kernel of shape {kernel.shape}"
         raise bad_argument("conv", "inputs", wanted, inputs.shape, "The result would be empty.")
-    return result
+    if groups > 1 or _channel_axis(data_format) != -1 or not _is_worth_copying(kernel, shape):
+        return by_primitive(inputs, kernel)
+
+    def by_patches(inputs, kernel):
+        return _patches_times(kernel, inputs, strides, padding, dilation, shape)
+
+    # Forward the primitive is as fast; its gradients are slow, and very slow inside a loop.
+    forward = by_patches if math.prod(kernel.shape[:-2]) == 1 else by_primitive
+    on_cpu = jax.custom_jvp(forward)
+    on_cpu.defjvp(lambda primals, tangents: jax.jvp(by_patches, primals, tangents))
+    return lax.platform_dependent(inputs, kernel, cpu=on_cpu, default=by_primitive)
+
+
+def _is_worth_copying(kernel, shape):
+    """Whether all sizes are known, and the patches under the kernel are small or no copies."""
+    sizes = (*shape[:-1], *kernel.shape[:-1])
+    if not all(isinstance(n, int) for n in sizes):
+        return False
+    in_place = math.prod(kernel.shape[:-2]) == 1
+    return in_place or math.prod(sizes) * kernel.dtype.itemsize <= _MOST_BYTES
+
+
+def _patches_times(kernel, x, strides, padding, dilation, shape):
+    """Convolution as one product of matrices: the patches under the kernel, and the kernel."""
+    window, axes = kernel.shape[:-2], range(1, x.ndim - 1)
+    reach = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
+    pads = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
+    if any(map(any, pads)):
+        # A padding fused into the copies would be done again for each of them.
+        x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
+    steps, copies = (1, *strides, 1), []
+    for place in itertools.product(*map(range, window)):
+        start = [0, *(i * d for i, d in zip(place, dilation, strict=True)), 0]
+        ends = [start[a] + (shape[a] - 1) * steps[a] + 1 for a in axes]
+        copies.append(lax.slice(x, start, (x.shape[0], *ends, x.shape[-1]), steps))
+    patches = jnp.concatenate(copies, axis=-1) if len(copies) > 1 else copies[0]
+    product = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
+    return product.reshape(shape)
 
 
 @symbolic

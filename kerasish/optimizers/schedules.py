@@ -360,9 +360,7 @@ class OneCycle(LearningRateSchedule):
         if total_steps < 2:
             raise bad_argument(self, "total_steps", "at least 2", total_steps)
         if not 0 < warmup_fraction < 1:
-            raise bad_argument(
-                self, "warmup_fraction", "strictly between 0 and 1", warmup_fraction
-            )
+            raise bad_argument(self, "warmup_fraction", "strictly between 0 and 1", warmup_fraction)
 
     def __call__(self, step) -> jax.Array:
         start = self.max_learning_rate / self.start_divisor

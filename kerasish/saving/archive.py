@@ -1,71 +1,138 @@
 """Whole models as `.keras` files: a zip of the config, metadata and weights, as Keras 3 has it."""
 
 import datetime
-import io
 import json
 import os
 import pathlib
+import warnings
 import zipfile
 from typing import Any
 
 from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.errors import bad_argument
 from kerasish.core.files import replacing
-from kerasish.saving.weights import (
-    WEIGHTS_MEMBER,
-    archived_weights,
-    read_member,
-    read_weights,
-    write_weights,
-)
+from kerasish.core.variable import limit_new_variables
+from kerasish.saving import legacy
+from kerasish.saving.hdf5 import BadFile, reading
+from kerasish.saving.tree import load
+from kerasish.saving.weights import WEIGHTS_MEMBER, write_weights
+from kerasish.saving.zipped import add_in_place, find_member, read_text
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 _CONFIG, _METADATA = "config.json", "metadata.json"
+# A model may hold more than its file does: a frozen copy, metrics, an optimizer left out. What
+# asks for much more than that is no model someone saved.
+_ALLOWANCE = 2**28, 16
 
 
-def save_model(model: Any, filepath: str | os.PathLike, overwrite: bool = True, zipped=None) -> None:
-    """Save a model as one `.keras` file: config, weights, optimizer state.
+def save_model(
+    model: Any, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs
+) -> None:
+    """Save a model as one file: config, weights, optimizer state.
+
+    The file is whole at every moment: it is written beside its place and moved there.
 
     Args:
         model: The model.
-        filepath: Path that ends in `.keras`.
+        filepath: Path that ends in `.keras`, or in `.h5` (or `.hdf5`) for the older format.
         overwrite: Whether an existing file may be replaced.
-        zipped: Kept for Keras' sake; files are always zipped.
+        zipped: Kept for Keras' sake; `.keras` files are always zipped.
+        **kwargs: For `.h5` only: `include_optimizer`, whether to save the optimizer too.
     """
     path = pathlib.Path(filepath)
-    if path.suffix != ".keras":
-        raise ValueError(f"save_model: `filepath` must end in '.keras'; got {str(filepath)!r}.")
+    if kwargs.pop("save_format", None) is not None:
+        raise bad_argument("save_model", "save_format", "left out: the path's end says it", "given")
+    include_optimizer = kwargs.pop("include_optimizer", True)
+    if kwargs:
+        raise ValueError(f"save_model: unknown arguments {sorted(kwargs)}.")
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        wanted = "a path that ends in '.keras', or in '.h5' for the older format"
+        hint = "To export a model for others to run, use `model.export(path)`."
+        raise bad_argument("save_model", "filepath", wanted, str(filepath), hint)
+    if zipped is False:
+        raise bad_argument("save_model", "zipped", "True or None", zipped)
     if path.exists() and not overwrite:
         raise ValueError(f"save_model: {path} exists, and `overwrite` is False.")
+    if path.suffix != ".keras":
+        warnings.warn(
+            f"{path.name} is in the older HDF5 format. The present one is "
+            "`model.save('my_model.keras')`.",
+            stacklevel=3,
+        )
+        with replacing(path) as beside:
+            legacy.save_model(model, beside, include_optimizer, KERAS_VERSION)
+        return
+    _write(model, path)
+
+
+def _write(model, path):
     config = json.dumps(serialize_keras_object(model))
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": now})
-    weights = io.BytesIO()
-    write_weights(model, weights)
     with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         archive.writestr(_METADATA, metadata)
         archive.writestr(_CONFIG, config)
-        archive.writestr(WEIGHTS_MEMBER, weights.getbuffer())
+        add_in_place(
+            archive, WEIGHTS_MEMBER, lambda file: write_weights(model, file, checksums=False)
+        )
 
 
-def load_model(filepath: str | os.PathLike, custom_objects=None, compile=True, safe_mode=True) -> Any:
-    """Load a `.keras` file that `save_model` or Keras 3 wrote.
+def load_model(
+    filepath: str | os.PathLike, custom_objects=None, compile=True, safe_mode: bool = True
+) -> Any:
+    """Load a model that was saved here or with Keras 3, or an older `.h5` file.
 
     Args:
         filepath: The file.
         custom_objects: Names to classes and functions of one's own that the model uses.
         compile: Whether to compile it as it was.
-        safe_mode: Kept for Keras' sake: no code in a file is ever run.
+        safe_mode: Kept for Keras' sake: no code in a file is ever run. A `lambda` that a model
+            holds is taken from `custom_objects["<lambda>"]`, and only if `safe_mode` is `False`.
     """
     path = pathlib.Path(filepath)
-    if not path.exists():
+    if not path.is_file():
         raise ValueError(f"load_model: there is no file {path}.")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"load_model: {path} is not a `.keras` file (a zip archive).")
-    with zipfile.ZipFile(path) as archive:
-        config = json.loads(read_member(archive, _CONFIG, path))
+    if path.suffix in (".h5", ".hdf5"):
+        with reading(path) as tree:
+            return legacy.load_model(tree, custom_objects, compile, safe_mode)
+    start, size = find_member(path, WEIGHTS_MEMBER)
+    config = read_config(read_text(path, _CONFIG), path)
     if not compile:
         config.pop("compile_config", None)
-    model = deserialize_keras_object(config, custom_objects=custom_objects, safe_mode=safe_mode)
-    with archived_weights(path) as file:
-        read_weights(model, file)
+    model = make_model(config, path, size, custom_objects, safe_mode)
+    with reading(path, start, size) as source:
+        load(model, source)
     return model
+
+
+def read_config(text: str, path: Any) -> dict:
+    """A config from its JSON."""
+    try:
+        config = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadFile(f"{path}: its config is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise BadFile(f"{path}: its config must be a JSON object; it is a {type(config).__name__}.")
+    return config
+
+
+def make_model(config: dict, path: Any, stored: int, custom_objects, safe_mode) -> Any:
+    """The model that a config describes, with weights of at most some times the bytes stored."""
+    slack, factor = _ALLOWANCE
+    try:
+        with limit_new_variables(slack + factor * stored):
+            model = deserialize_keras_object(config, custom_objects, safe_mode=safe_mode)
+    except Exception as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{path}: cannot make the model of its config: {_say(error)}") from error
+    if not hasattr(model, "stop_training"):
+        raise BadFile(f"{path}: its config describes a {type(model).__name__}, which is no model.")
+    return model
+
+
+def _say(error):
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply."
+    if isinstance(error, ValueError | TypeError | RuntimeError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -101,7 +101,9 @@ class CompiledLoss:
             if fn is None:
                 continue
             if truth is None:
-                raise ValueError(f"The loss of output {name!r} needs targets, but `y` has none for it.")
+                raise ValueError(
+                    f"The loss of output {name!r} needs targets, but `y` has none for it."
+                )
             if _takes_class_numbers(fn):
                 self.classes[i] = prediction.shape[-1]
             value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
@@ -152,7 +154,9 @@ class CompiledMetrics:
         output_names: Names of the model's outputs, when it has any.
     """
 
-    def __init__(self, metrics: Any, weighted_metrics: Any = None, output_names: list | None = None):
+    def __init__(
+        self, metrics: Any, weighted_metrics: Any = None, output_names: list | None = None
+    ):
         self.spec = metrics
         self.weighted_spec = weighted_metrics
         self.output_names = output_names
@@ -263,10 +267,14 @@ def _align_data(y, names, what):
             return list(y)
         if len(names) == 1:
             return [y]
-        raise ValueError(f"`{what}` must hold one array for each of the outputs {names}; got {len(y)}.")
+        raise ValueError(
+            f"`{what}` must hold one array for each of the outputs {names}; got {len(y)}."
+        )
     if y is None or len(names) == 1:
         return [y] * len(names)
-    raise ValueError(f"`{what}` must hold one array for each of the outputs {names}; got a single one.")
+    raise ValueError(
+        f"`{what}` must hold one array for each of the outputs {names}; got a single one."
+    )
 
 
 def _align_weights(weights, names):

@@ -48,7 +48,9 @@ class Step:
         eager: Whether to run uncompiled.
     """
 
-    def __init__(self, body: Callable, finish: Callable, collect: bool = False, eager: bool = False):
+    def __init__(
+        self, body: Callable, finish: Callable, collect: bool = False, eager: bool = False
+    ):
         self.body, self.finish = body, finish
         self.collect, self.eager = collect, eager
         self.written: list = []
@@ -279,7 +281,9 @@ class ResidentSource(Source):
                 lambda a: jax.ShapeDtypeStruct((count, *a.shape[1:]), a.dtype), self.arrays
             )
         first = start * self.rows
-        index = slice(first, first + count) if self.order is None else self.order[first : first + count]
+        index = (
+            slice(first, first + count) if self.order is None else self.order[first : first + count]
+        )
         return jax.tree.map(lambda a: np.asarray(a)[index], self.batches.arrays)
 
 
@@ -418,10 +422,13 @@ def loop_hostile(jaxpr: Any) -> str | None:
             return "gradient of a convolution"
         if name.startswith("select_and_"):
             return "gradient of a pooling window"
-        for inner in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr):
-            found = loop_hostile(inner) if _is_jaxpr(inner) else None
-            if found:
-                return found
+        inner = [
+            x for x in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr) if _is_jaxpr(x)
+        ]
+        found = [loop_hostile(x) for x in inner]
+        # Of the branches for several kinds of device, one that is good on the CPU is enough.
+        if any(found) and not (name == "cond" and None in found):
+            return next(filter(None, found))
     return None
 
 
@@ -433,4 +440,8 @@ def _is_forward(params):
     numbers = params["dimension_numbers"]
     rank = len(numbers.lhs_spec)
     forward_kernel = numbers.rhs_spec[:2] == (rank - 1, rank - 2)
-    return forward_kernel and numbers.lhs_spec[0] == 0 == numbers.out_spec[0] and set(params["lhs_dilation"]) <= {1}
+    return (
+        forward_kernel
+        and numbers.lhs_spec[0] == 0 == numbers.out_spec[0]
+        and set(params["lhs_dilation"]) <= {1}
+    )

@@ -188,7 +188,9 @@ def _ramp(optimizer):
     """A Variable that is every learning rate of the optimizer, a schedule's too."""
     rate = Variable(0.0, trainable=False, name="rate")
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    kept = [o.lend_learning_rate(lambda: rate.read()) for o in getattr(inner, "optimizers", [inner])]
+    kept = [
+        o.lend_learning_rate(lambda: rate.read()) for o in getattr(inner, "optimizers", [inner])
+    ]
     try:
         yield rate
     finally:

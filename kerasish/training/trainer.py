@@ -79,7 +79,9 @@ class Trainer:
         if steps_per_execution != "auto" and (
             not isinstance(steps_per_execution, int) or steps_per_execution < 1
         ):
-            raise bad_argument("compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution)
+            raise bad_argument(
+                "compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution
+            )
         optimizer = optimizers.get(optimizer)
         scaled = getattr(getattr(self, "dtype_policy", None), "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):
@@ -121,7 +123,9 @@ class Trainer:
 
     def compile_from_config(self, config: dict) -> None:
         """Compile with what `get_compile_config` gave."""
-        config = {k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()}
+        config = {
+            k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()
+        }
         if config.get("steps_per_execution") == 1:
             config["steps_per_execution"] = "auto"
         if config.get("jit_compile") is True:
@@ -229,7 +233,9 @@ class Trainer:
             A dict of results; with `state`, `(results, state)`.
         """
         if data is not None:
-            return self._stateless(lambda data: self._results(self._train_on(data)), state_or_data, data)
+            return self._stateless(
+                lambda data: self._results(self._train_on(data)), state_or_data, data
+            )
         return self._results(self._train_on(state_or_data))
 
     def test_step(self, state_or_data, data=None):
@@ -326,11 +332,18 @@ class Trainer:
 
     def _state_variables(self):
         optimizer = self.optimizer.variables if self.optimizer is not None else []
-        return self.trainable_variables, self.non_trainable_variables, optimizer, self.metrics_variables
+        return (
+            self.trainable_variables,
+            self.non_trainable_variables,
+            optimizer,
+            self.metrics_variables,
+        )
 
     def _stateless(self, step, state, data):
         """Run a stateful step on values given from outside; returns its result and new values."""
-        lists = [vs if len(xs) else [] for vs, xs in zip(self._state_variables(), state, strict=True)]
+        lists = [
+            vs if len(xs) else [] for vs, xs in zip(self._state_variables(), state, strict=True)
+        ]
         pairs = [p for vs, xs in zip(lists, state, strict=True) for p in zip(vs, xs, strict=True)]
         with Scope(pairs) as scope:
             result = step(data)
@@ -400,7 +413,10 @@ class Trainer:
         if kind == "predict":
             body = self._stateful(self.predict_step, (0, 1))
             return Step(lambda batch: body(batch), lambda carried: None, collect=True, eager=eager)
-        own = {"train": (Trainer.train_step, self._train_on), "test": (Trainer.test_step, self._test_on)}
+        own = {
+            "train": (Trainer.train_step, self._train_on),
+            "test": (Trainer.test_step, self._test_on),
+        }
         overridable, builtin = own[kind]
         if getattr(type(self), f"{kind}_step") is overridable:
             # Results are computed once a chunk, not once a step.
@@ -489,7 +505,9 @@ class Trainer:
                 validation_data, validation_batch_size or batch_size, validation_steps, cleanup
             )
             self._check_labels(batches, source, step)
-            callbacks = self._callbacks(callbacks, verbose, epochs, steps_per_epoch or batches.num_batches)
+            callbacks = self._callbacks(
+                callbacks, verbose, epochs, steps_per_epoch or batches.num_batches
+            )
             callbacks.on_train_begin()
             logs = {}
             for epoch in range(initial_epoch, epochs):
@@ -504,7 +522,9 @@ class Trainer:
                 batches.on_epoch_end()
                 if validation is not None and _is_due(epoch, validation_freq):
                     results = self._evaluate(*validation, callbacks)
-                    logs = Logs({**logs, **{f"val_{name}": value for name, value in results.items()}})
+                    logs = Logs(
+                        {**logs, **{f"val_{name}": value for name, value in results.items()}}
+                    )
                 callbacks.on_epoch_end(epoch, logs)
                 if self.stop_training:
                     break
@@ -582,7 +602,9 @@ class Trainer:
         if isinstance(data, Batches):
             batches = data
         elif isinstance(data, list | tuple) and len(data) in (1, 2, 3) and not callable(data[0]):
-            batches = make_batches(*unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps)
+            batches = make_batches(
+                *unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps
+            )
         else:
             batches = make_batches(data, batch_size=batch_size, steps=steps)
         cleanup.callback(batches.close)
@@ -687,7 +709,9 @@ class Trainer:
             callbacks.on_predict_end()
         if not found:
             raise ValueError("predict: the data gave no batch at all. Is the dataset empty?")
-        whole = jax.tree.map(lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found)
+        whole = jax.tree.map(
+            lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found
+        )
         return sampler.result(whole) if sampler else whole
 
     def _monte_carlo(self, samples, seed, keep):

@@ -119,7 +119,10 @@ BAD = {
     "unknown size": (lambda: Variable("zeros", shape=(None, 2)), "all integers"),
     "name": (lambda: Variable(1.0, name="a/b"), "without '/'"),
     "dtype": (lambda: Variable(1.0, dtype="float31"), "Did you mean 'float"),
-    "assign shape": (lambda: Variable(X).assign([1, 2]), r"has shape \(3,\); cannot assign .*\(2,\)"),
+    "assign shape": (
+        lambda: Variable(X).assign([1, 2]),
+        r"has shape \(3,\); cannot assign .*\(2,\)",
+    ),
     "assign row": (lambda: Variable(X).assign(X[:, None]), r"cannot assign shape \(3, 1\)"),
     "assign scalar": (lambda: Variable(X).assign(5.0), r"cannot assign shape \(\)"),
     "truth": (lambda: bool(Variable(X)), "ambiguous"),
@@ -166,7 +169,11 @@ def test_no_memory_is_shared_with_numpy():
     assert (v[0], w[0], scope.values[w][0]) == (0, 0, 0)
 
 
-COPIES = {"pickle": lambda v: pickle.loads(pickle.dumps(v)), "deepcopy": copy.deepcopy, "copy": copy.copy}
+COPIES = {
+    "pickle": lambda v: pickle.loads(pickle.dumps(v)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
 
 
 @pytest.mark.parametrize("twin_of", COPIES.values(), ids=COPIES)
@@ -186,7 +193,10 @@ def test_is_a_key_by_identity():
 
 
 def test_representation_names_it():
-    assert repr(Variable([1.0], name="v")) == "<Variable path=v, shape=(1,), dtype=float32, value=[1.]>"
+    assert (
+        repr(Variable([1.0], name="v"))
+        == "<Variable path=v, shape=(1,), dtype=float32, value=[1.]>"
+    )
 
 
 # -- scopes

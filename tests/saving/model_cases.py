@@ -467,7 +467,7 @@ def subclassed(k):
         def call(self, x, training=None):
             x = self.first(x) * self.scale
             for block in self.blocks:
-                x = block(x)
+                x = block(x, training=training)
             return self.heads["left"](x) + 2 * self.heads["right"](x)
 
         def get_config(self):

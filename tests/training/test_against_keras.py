@@ -59,7 +59,12 @@ CASES = {
         {"sample_weight": WEIGHTS},
     ),
     "class weights": (classifier, SPARSE, (X, Y), {"class_weight": {0: 1.0, 1: 2.0, 2: 0.5}}),
-    "validation split": (classifier, {**SPARSE, "loss": "crossentropy"}, (X, Y), {"validation_split": 0.2}),
+    "validation split": (
+        classifier,
+        {**SPARSE, "loss": "crossentropy"},
+        (X, Y),
+        {"validation_split": 0.2},
+    ),
     "validation data": (
         classifier,
         {**DENSE, "metrics": ["mae", "mse"]},
@@ -73,7 +78,12 @@ CASES = {
         {"validation_data": (X, Y, WEIGHTS), "validation_batch_size": 7},
     ),
     "steps per epoch": (classifier, SPARSE, (X, Y), {"steps_per_epoch": 2}),
-    "validation steps": (classifier, SPARSE, (X, Y), {"validation_data": (X, Y), "validation_steps": 2}),
+    "validation steps": (
+        classifier,
+        SPARSE,
+        (X, Y),
+        {"validation_data": (X, Y), "validation_steps": 2},
+    ),
     "initial epoch": (classifier, SPARSE, (X, Y), {"initial_epoch": 1}),
     "two outputs": (two_headed, TWO, (TWO_X, TWO_Y), {}),
     "loss weights": (two_headed, {**TWO, "loss_weights": [1.0, 0.1]}, (TWO_X, TWO_Y), {}),
@@ -83,7 +93,12 @@ CASES = {
         ({"a": TWO_X[0], "b": TWO_X[1]}, {"first": ONE_HOT, "second": X[:, :1]}),
         {},
     ),
-    "metrics in lists": (two_headed, {**TWO, "metrics": [["accuracy"], ["mae", "mse"]]}, (TWO_X, TWO_Y), {}),
+    "metrics in lists": (
+        two_headed,
+        {**TWO, "metrics": [["accuracy"], ["mae", "mse"]]},
+        (TWO_X, TWO_Y),
+        {},
+    ),
     "one output without a loss": (
         two_headed,
         {**TWO, "loss": ["categorical_crossentropy", None]},
@@ -132,7 +147,9 @@ OPTIMIZERS = {
     "global_clipnorm": lambda keras: keras.optimizers.SGD(0.1, global_clipnorm=0.1),
     "ema": lambda keras: keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9),
     "accumulation": lambda keras: keras.optimizers.Adam(0.01, gradient_accumulation_steps=4),
-    "schedule": lambda keras: keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)),
+    "schedule": lambda keras: keras.optimizers.SGD(
+        keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    ),
 }
 
 
@@ -141,9 +158,13 @@ def test_fifty_steps_of_an_optimizer(name):
     """Loss after each of 50 steps, from the same weights, to 1e-4 relative."""
 
     def program(keras):
-        model = classifier(keras, optimizer=OPTIMIZERS[name](keras), loss="categorical_crossentropy")
+        model = classifier(
+            keras, optimizer=OPTIMIZERS[name](keras), loss="categorical_crossentropy"
+        )
         losses = []
-        watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: losses.append(logs["loss"]))
+        watch = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: losses.append(logs["loss"])
+        )
         model.fit(X, ONE_HOT, batch_size=10, epochs=5, shuffle=False, verbose=0, callbacks=[watch])
         return losses
 
@@ -158,7 +179,11 @@ def test_results_of_one_batch_at_a_time():
         found = [model.train_on_batch(X[i : i + 20], Y[i : i + 20]) for i in (0, 20, 40)]
         found.append(model.test_on_batch(X[:30], Y[:30]))
         found.append(list(model.test_on_batch(X[:30], Y[:30], return_dict=True).values())[::-1])
-        return np.array(found), model.predict_on_batch(X[:5]), model.predict(X, batch_size=7, verbose=0)
+        return (
+            np.array(found),
+            model.predict_on_batch(X[:5]),
+            model.predict(X, batch_size=7, verbose=0),
+        )
 
     theirs, ours = both(program)
     for a, b in zip(theirs, ours, strict=True):

@@ -122,15 +122,27 @@ MISTAKES = {
         lambda: classifier("categorical_crossentropy").fit(X, np.zeros(96, int), verbose=0),
         "Class numbers go with `sparse_categorical_crossentropy`",
     ),
-    "loss": (lambda: classifier("sparse_categorical_crossentrpy"), "Did you mean 'sparse_categorical"),
+    "loss": (
+        lambda: classifier("sparse_categorical_crossentrpy"),
+        "Did you mean 'sparse_categorical",
+    ),
     "metric": (lambda: regressor(metrics=["accuraccy"]), "Did you mean 'accuracy'?"),
     "optimizer": (lambda: regressor(optimizer="adma"), "Did you mean 'adam'?"),
     "activation": (lambda: layers.Dense(3, activation="rellu"), "Did you mean 'relu'?"),
-    "shape": (lambda: regressor().fit(X[:, :3], Y, verbose=0), r"expected shape=\(None, 4\), found shape=\(32, 3\)"),
+    "shape": (
+        lambda: regressor().fit(X[:, :3], Y, verbose=0),
+        r"expected shape=\(None, 4\), found shape=\(32, 3\)",
+    ),
     "empty": (lambda: regressor().fit(X[:0], Y[:0]), "at least one row"),
     "no loss": (lambda: regressor(loss=None).fit(X, Y, verbose=0), "has no loss to minimise"),
-    "loss name": (lambda: regressor(loss={"nowhere": "mse"}).fit(X, Y, verbose=0), "names output 'nowhere'"),
-    "steps": (lambda: regressor(steps_per_execution=0), "`steps_per_execution` must be 'auto' or at least 1"),
+    "loss name": (
+        lambda: regressor(loss={"nowhere": "mse"}).fit(X, Y, verbose=0),
+        "names output 'nowhere'",
+    ),
+    "steps": (
+        lambda: regressor(steps_per_execution=0),
+        "`steps_per_execution` must be 'auto' or at least 1",
+    ),
     "empty generator": (lambda: regressor().fit(iter(()), verbose=0), "at least one batch"),
 }
 

@@ -31,13 +31,18 @@ def make_model(cls=keras.Sequential, **compile_options):
             layers.Dense(3, "softmax"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **compile_options)
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **compile_options
+    )
     return model
 
 
 def weights_after(model, *args, **options):
     history = model.fit(*args, batch_size=BATCH, epochs=2, verbose=0, **options)
-    return [*model.get_weights(), *(np.asarray(v) for v in model.optimizer.variables)], history.history
+    return [
+        *model.get_weights(),
+        *(np.asarray(v) for v in model.optimizer.variables),
+    ], history.history
 
 
 def assert_identical(a, b):
@@ -59,7 +64,9 @@ def test_any_number_of_fused_steps_gives_the_same_bits(steps, reference):
 
 def test_watching_every_batch_changes_nothing(reference):
     seen = []
-    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(batch))
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(batch)
+    )
     weights, _ = weights_after(make_model(), *data(), callbacks=[watch])
     assert seen == [*range(13)] * 2
     assert_identical(weights, reference[0])
@@ -93,7 +100,9 @@ class ByHand(keras.Sequential):
             y_pred = self(x, training=True)
             return self.compute_loss(y=y, y_pred=y_pred), y_pred
 
-        (value, y_pred), grads = keras.value_and_grad(loss, self.trainable_variables, has_aux=True)()
+        (value, y_pred), grads = keras.value_and_grad(
+            loss, self.trainable_variables, has_aux=True
+        )()
         self.optimizer.apply(grads, self.trainable_variables)
         for metric in self.metrics:
             if metric.name == "loss":

@@ -1,0 +1,203 @@
+"""The older `.h5` files: a config in an attribute, and a group of named weights for each layer."""
+
+import json
+import warnings
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.saving.hdf5 import BadFile, Tree
+
+_OWN = "top_level_model_weights"
+_HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
+
+
+# -- writing
+
+
+def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> None:
+    """Write a whole model as Keras writes `.h5` files."""
+    with h5py.File(path, "w") as h5:
+        h5.attrs["keras_version"] = version
+        h5.attrs["backend"] = "jax"
+        h5.attrs["model_config"] = json.dumps(_config_of(model))
+        group = h5.create_group("model_weights")
+        group.attrs["backend"], group.attrs["keras_version"] = "jax", version
+        _write_names(group, "layer_names", [layer.name for layer in model.layers])
+        for layer in model.layers:
+            _write_weights(group.create_group(layer.name), _weights_of(layer))
+        _write_weights(group.create_group(_OWN), _own_weights(model))
+        if include_optimizer and model.compiled:
+            h5.attrs["training_config"] = json.dumps(_training_config(model))
+            _write_weights(h5.create_group("optimizer_weights"), model.optimizer.variables)
+
+
+def _config_of(model):
+    config = serialize_keras_object(model)
+    config.pop("compile_config", None)
+    return config
+
+
+def _training_config(model):
+    config = model.get_compile_config()
+    kept = ("loss", "loss_weights", "metrics", "weighted_metrics")
+    return {"optimizer_config": config["optimizer"], **{name: config[name] for name in kept}}
+
+
+def _write_names(group, attribute, names):
+    data = np.array([name.encode() for name in names]) if names else np.zeros(0, "S1")
+    pieces = max(1, -(-data.nbytes // _HEADER_LIMIT))
+    for i, piece in enumerate(np.array_split(data, pieces)):
+        group.attrs[f"{attribute}{i}" if pieces > 1 else attribute] = piece
+
+
+def _write_weights(group, variables):
+    _write_names(group, "weight_names", [v.path for v in variables])
+    for variable in variables:
+        group.create_dataset(variable.path, data=np.asarray(variable.read()))
+
+
+# -- reading
+
+
+def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
+    """Read a whole model."""
+    config = _json_attribute(tree, "model_config")
+    if config is None:
+        raise BadFile(
+            f"{tree.where} has no model config: it holds weights alone. Make the model, then "
+            "`load_weights`."
+        )
+    from_file = {"custom_objects": custom_objects, "safe_mode": safe_mode}
+    model = deserialize_keras_object(modernized(config), **from_file)
+    load_weights(model, tree)
+    training = _json_attribute(tree, "training_config") if compile else None
+    if training is None:
+        if compile:
+            warnings.warn(f"{tree.where} does not say how to compile the model.", stacklevel=3)
+        return model
+    optimizer = modernized(training.pop("optimizer_config"))
+    kept = ("loss", "loss_weights", "metrics", "weighted_metrics")
+    compiled = {name: training.get(name) for name in kept}
+    model.compile_from_config({"optimizer": optimizer, **modernized(compiled)})
+    _load_optimizer(model, tree)
+    return model
+
+
+def _json_attribute(tree, name):
+    text = tree.h5.attrs.get(name)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadFile(f"{tree.where}: its {name} is not JSON: {error}") from error
+
+
+def modernized(config: Any) -> Any:
+    """A config of Keras 2 in the words of Keras 3."""
+    if isinstance(config, list):
+        return [modernized(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: modernized(value) for key, value in config.items()}
+    if isinstance(config.get("config"), dict):
+        inner = config["config"]
+        shape = inner.pop("batch_input_shape", None)
+        if config.get("class_name") == "InputLayer" and shape is not None:
+            inner["batch_shape"] = shape
+        if config.get("class_name") in ("Model", "Functional") and "layers" in inner:
+            config |= {"class_name": "Functional", "module": "keras.src.models.functional"}
+    return config
+
+
+def _load_optimizer(model, tree):
+    group = tree.group("optimizer_weights")
+    if group is None:
+        return
+    values = _arrays(tree, group)
+    state = model.optimizer.variables
+    shapes = [v.shape for v in state]
+    if shapes != [v.shape for v in values]:
+        warnings.warn(
+            f"{tree.where}: the optimizer's state does not fit; it starts anew.", stacklevel=4
+        )
+        return
+    for variable, value in zip(state, values, strict=True):
+        variable.assign(np.asarray(value))
+
+
+def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> None:
+    """Load weights layer by layer: in order, or by the layers' names; all of them or none."""
+    group = tree.h5
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
+        group = tree.group("model_weights")
+    if group is None:
+        raise BadFile(f"{tree.where} holds no weights of layers.")
+    pairs = _by_name(model, tree, group) if by_name else _in_order(model, tree, group)
+    own = tree.group(_OWN, group)
+    if own is not None:
+        pairs.append((model.name, _own_weights(model), _arrays(tree, own)))
+    found = []
+    for name, variables, values in pairs:
+        problem = _mismatch(variables, values)
+        if problem and not skip_mismatch:
+            raise ValueError(f"{tree.where} does not fit layer {name!r}: {problem}")
+        if problem:
+            warnings.warn(f"Skipped layer {name!r}: {problem}", stacklevel=4)
+            continue
+        found += zip(variables, values, strict=True)
+    for variable, value in found:
+        variable.assign(np.asarray(value))
+
+
+def _by_name(model, tree, group):
+    layers = {layer.name: layer for layer in model.layers}
+    return [
+        (name, _weights_of(layers[name]), _layer_arrays(tree, group, name))
+        for name in tree.names(group, "layer_names")
+        if name in layers
+    ]
+
+
+def _in_order(model, tree, group):
+    layers = [layer for layer in model.layers if _weights_of(layer)]
+    stored = [(n, _layer_arrays(tree, group, n)) for n in tree.names(group, "layer_names")]
+    stored = [(name, values) for name, values in stored if values]
+    if len(layers) != len(stored):
+        raise ValueError(
+            f"{tree.where} has weights for {len(stored)} layers; the model has {len(layers)} layers "
+            "with weights. `by_name=True` loads those that have the same name."
+        )
+    return [
+        (layer.name, _weights_of(layer), values)
+        for layer, (_, values) in zip(layers, stored, strict=True)
+    ]
+
+
+def _mismatch(variables, values):
+    if len(variables) != len(values):
+        return f"it has {len(variables)} weights; the file has {len(values)}."
+    for variable, value in zip(variables, values, strict=True):
+        if variable.shape != value.shape:
+            return f"weight {variable.name!r} has shape {variable.shape}; the file's has {value.shape}."
+    return ""
+
+
+def _layer_arrays(tree, group, name):
+    inner = tree.group(name, group)
+    return [] if inner is None else _arrays(tree, inner)
+
+
+def _arrays(tree, group):
+    return [tree.read(group, name) for name in tree.names(group, "weight_names")]
+
+
+def _weights_of(layer):
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _own_weights(model):
+    return model._own_variables()

@@ -1,0 +1,115 @@
+"""Zip archives: members are stored unpacked, written and read in place."""
+
+import os
+import pathlib
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from kerasish.saving.hdf5 import BadFile, Window
+
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_TEXT_LIMIT = 2**28  # of a config, in bytes
+_BLOCK = 2**20
+
+
+def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], None]) -> None:
+    """Let `write(file)` write a member straight into the archive, which is open for writing.
+
+    It may write back and forth. At least one other member must have been added before.
+    """
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    file: Any = archive.fp
+    file.flush()
+    info.header_offset, info.CRC = archive.start_dir, 0
+    header = info.FileHeader(zip64=True)
+    window = Window(file.fileno(), archive.start_dir + len(header))
+    write(window)
+    os.ftruncate(file.fileno(), window.start + window.size)  # HDF5 may end with unwritten space
+    info.file_size = info.compress_size = window.size
+    info.CRC = _checksum(file.fileno(), window.start, window.size)
+    os.pwrite(file.fileno(), info.FileHeader(zip64=True), info.header_offset)
+    archive.filelist.append(info)
+    archive.NameToInfo[name] = info
+    archive.start_dir = window.start + window.size
+
+
+def _checksum(handle, start, size):
+    checksum, block = 0, bytearray(_BLOCK)
+    for at in range(start, start + size, _BLOCK):
+        wanted = min(_BLOCK, start + size - at)
+        with memoryview(block)[:wanted] as view:
+            if os.preadv(handle, [view], at) != wanted:
+                raise BadFile("the archive is truncated.")
+            checksum = zlib.crc32(view, checksum)
+    return checksum
+
+
+
+def opened(path: pathlib.Path) -> zipfile.ZipFile:
+    """The archive, open to read."""
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        raise BadFile(f"{path} is not a whole `.keras` file (a zip archive): {error}") from error
+
+
+def _check_members(archive, path):
+    names = archive.namelist()
+    for name in names:
+        parts = pathlib.PurePosixPath(name.replace("\\", "/")).parts
+        if ".." in parts or name.startswith(("/", "\\")) or ":" in name or "\0" in name:
+            raise BadFile(f"{path} has a member {name!r}, a path that leads elsewhere: refused.")
+    twice = {name for name in names if names.count(name) > 1} if len({*names}) < len(names) else ()
+    if twice:
+        raise BadFile(f"{path} has the member {min(twice)!r} twice, which is refused.")
+
+
+def _member(archive, name, path):
+    _check_members(archive, path)
+    if name not in archive.NameToInfo:
+        raise BadFile(f"{path} has no {name}, so it is not a whole `.keras` file.")
+    info = archive.getinfo(name)
+    if info.flag_bits & 1:
+        raise BadFile(f"{path}: {name} is encrypted, which is refused.")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise BadFile(f"{path}: {name} is packed in a way that is refused.")
+    return info
+
+
+def read_text(path: pathlib.Path, name: str) -> str:
+    """A member that is a text."""
+    with opened(path) as archive:
+        info = _member(archive, name, path)
+        if info.file_size > _TEXT_LIMIT or info.file_size > 1100 * (info.compress_size + 1):
+            raise BadFile(f"{path}: {name} claims {info.file_size} bytes, which is refused.")
+        try:
+            return archive.read(name).decode()
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
+            raise BadFile(f"{path}: {name} is damaged: {error}") from error
+
+
+def find_member(path: pathlib.Path, name: str) -> tuple[int, int]:
+    """Where a member that is stored unpacked begins in the file, and its size; its bytes are checked.
+
+    Raises a `ValueError` that names the file if anything about it is wrong.
+    """
+    with opened(path) as archive, open(path, "rb") as file:
+        info = _member(archive, name, path)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+            raise BadFile(f"{path}: {name} is packed; Keras stores it as it is, so this is refused.")
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL_HEADER.size)
+        if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
+            raise BadFile(f"{path} is damaged: {name} is not where it should be.")
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+        if start + info.file_size > os.fstat(file.fileno()).st_size:
+            raise BadFile(f"{path} is truncated in {name}.")
+        if _checksum(file.fileno(), start, info.file_size) != info.CRC:
+            raise BadFile(f"{path} is damaged: the checksum of {name} does not fit.")
+    return start, info.file_size
