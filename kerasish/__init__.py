@@ -2,6 +2,7 @@
 
 from kerasish import (
     activations,
+    backend,
     callbacks,
     config,
     constraints,
@@ -34,7 +35,7 @@ from kerasish.initializers import Initializer
 from kerasish.layers import Input, InputSpec, Layer
 from kerasish.losses import Loss
 from kerasish.metrics import Metric
-from kerasish.models import Function, Model, Sequential
+from kerasish.models import Function, Model, Sequential, functionalize
 from kerasish.optimizers import Optimizer
 from kerasish.regularizers import Regularizer
 
@@ -67,6 +68,7 @@ __all__ = [
     "device",
     "diagnostics",
     "dtype_policies",
+    "functionalize",
     "grad",
     "initializers",
     "jit",

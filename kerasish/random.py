@@ -28,7 +28,8 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.Array:
         (2, 3)
     """
     dtype = _float_type("normal", dtype)
-    return jax.random.normal(draw_seed(seed), shape, dtype) * stddev + mean
+    drawn = jax.random.normal(draw_seed(seed), shape, dtype)
+    return (drawn * stddev + mean).astype(dtype)  # NumPy numbers would widen 16 bits
 
 
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.Array:
@@ -46,7 +47,8 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.
         True
     """
     dtype = _float_type("truncated_normal", dtype)
-    return jax.random.truncated_normal(draw_seed(seed), -2.0, 2.0, shape, dtype) * stddev + mean
+    drawn = jax.random.truncated_normal(draw_seed(seed), -2.0, 2.0, shape, dtype)
+    return (drawn * stddev + mean).astype(dtype)
 
 
 def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None) -> jax.Array:

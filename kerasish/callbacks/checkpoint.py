@@ -14,8 +14,8 @@ from kerasish.core.errors import bad_argument
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after each epoch or every so many batches.
 
-    A file is written beside its place and moved there when it is whole, so a crash while saving
-    leaves the file of before.
+    The model writes its file beside the place and moves it there when it is whole, so a crash
+    while saving leaves the file of before.
 
     Args:
         filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights alone. May hold
@@ -100,15 +100,10 @@ class ModelCheckpoint(MonitorCallback):
         if path.is_dir():
             raise bad_argument(self, "filepath", "a file's path, not a directory's", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-        try:
-            if self.save_weights_only:
-                self.model.save_weights(str(partial), overwrite=True)
-            else:
-                self.model.save(str(partial), overwrite=True)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(str(path), overwrite=True)
+        else:
+            self.model.save(str(path), overwrite=True)
 
     def _compare(self, logs):
         """Whether the result is the best so far, and what to say of it."""

@@ -10,6 +10,7 @@ from kerasish.core.config import (
     serialize_keras_object,
 )
 from kerasish.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from kerasish.layers.bidirectional import Bidirectional
 from kerasish.layers.borders import (
     Cropping1D,
     Cropping2D,
@@ -34,9 +35,11 @@ from kerasish.layers.group_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from kerasish.layers.gru import GRU, GRUCell
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
+from kerasish.layers.lstm import LSTM, LSTMCell
 from kerasish.layers.merging import (
     Add,
     Average,
@@ -76,6 +79,8 @@ from kerasish.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from kerasish.layers.recurrent import RNN
+from kerasish.layers.recurrent_cell import StackedRNNCells
 from kerasish.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -102,7 +107,9 @@ from kerasish.layers.separable_convolution import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from kerasish.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from kerasish.layers.spectral_normalization import SpectralNormalization
+from kerasish.layers.time_distributed import TimeDistributed
 
 # Keras' other names for the same.
 AvgPool1D = AveragePooling1D
@@ -176,6 +183,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -201,6 +209,8 @@ __all__ = [
     "EinsumDense",
     "Embedding",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -220,6 +230,8 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -238,6 +250,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "RMSNormalization",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -246,12 +259,16 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

@@ -108,5 +108,6 @@ def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
         if problem:
             which = f"Input {one.name or i} of {who}"
             raise ValueError(
-                f"{which} is incompatible with the layer: {problem}. Full shape received: {tuple(x.shape)}."
+                f"{which} is incompatible with the layer: {problem}. "
+                f"Full shape received: {tuple(x.shape)}."
             )

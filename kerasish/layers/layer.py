@@ -47,7 +47,7 @@ def _bookkept(build):
         with name_scope(self.name, owner=self), dtypes.autocast(None):
             build(self, *args, **kwargs)
         bound = inspect.signature(build).bind(self, *args, **kwargs)
-        self._built_with = {k: v for k, v in list(bound.arguments.items())[1:]}
+        self._built_with = dict(list(bound.arguments.items())[1:])
         self.built = True
 
     return wrapped
@@ -200,7 +200,8 @@ class Layer(WeightHolder):
     def call(self, *args, **kwargs):
         """Compute. Overridden by every layer."""
         raise NotImplementedError(
-            f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its computation."
+            f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its "
+            "computation."
         )
 
     def __call__(self, *args, **kwargs):
@@ -317,10 +318,9 @@ class Layer(WeightHolder):
         def convert(leaf):
             if isinstance(leaf, np.ndarray | np.generic | Variable):
                 leaf = dtypes.to_array(leaf.value if isinstance(leaf, Variable) else leaf)
-            if isinstance(leaf, jax.Array) and dtype and dtypes.is_float(dtype):
-                if dtypes.is_float(leaf.dtype) and leaf.dtype != dtype:
-                    return leaf.astype(dtype)
-            return leaf
+            is_float = isinstance(leaf, jax.Array) and dtypes.is_float(leaf.dtype)
+            cast = is_float and dtype and dtypes.is_float(dtype) and leaf.dtype != dtype
+            return leaf.astype(dtype) if cast else leaf
 
         return jax.tree.map(convert, x, is_leaf=is_variable)
 
@@ -346,7 +346,9 @@ class Layer(WeightHolder):
             self.build(next(iter(shapes.values()), None))
         else:
             names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
-            self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
+            given = {n: shapes.get(n.removesuffix("_shape")) for n in names}
+            needed = [n for n in names if wanted[n].default is inspect.Parameter.empty]
+            self.build(**{n: s for n, s in given.items() if s is not None or n in needed})
 
     def _regularize(self, outputs):
         if self.activity_regularizer is not None:
@@ -444,7 +446,8 @@ class Layer(WeightHolder):
             values = list(values)
             if len(values) != len(variables):
                 raise ValueError(
-                    f"Layer {self.name!r}: `{kind}_variables` must hold {len(variables)} values; got {len(values)}."
+                    f"Layer {self.name!r}: `{kind}_variables` must hold {len(variables)} "
+                    f"values; got {len(values)}."
                 )
             pairs += [(v, _bare(x)) for v, x in zip(variables, values, strict=True)]
         with Scope(pairs) as scope:
@@ -504,8 +507,8 @@ class Layer(WeightHolder):
     def _check_initialized(self):
         if "_initialized" not in self.__dict__:
             raise RuntimeError(
-                f"{type(self).__name__}: `super().__init__()` was not called. Make it the first line "
-                "of `__init__`, before setting any attribute."
+                f"{type(self).__name__}: `super().__init__()` was not called. Make it the first "
+                "line of `__init__`, before setting any attribute."
             )
 
     def __setattr__(self, name, value):
@@ -513,8 +516,8 @@ class Layer(WeightHolder):
             self._check_initialized()
         if isinstance(value, Variable | Layer) and self._locked_for(name, value):
             raise AttributeError(
-                f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state to it. "
-                "Set layers and weights in `__init__` or `build`."
+                f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state "
+                "to it. Set layers and weights in `__init__` or `build`."
             )
         if self.__dict__.get(name) is not value:
             self._set_at[name] = next_serial()
@@ -523,8 +526,8 @@ class Layer(WeightHolder):
         except AttributeError:
             raise AttributeError(
                 f"Layer {self.name!r} ({type(self).__name__}): `{name}` is a property that every "
-                f"{'model' if hasattr(self, 'fit') else 'layer'} has, and cannot be set. Use another "
-                "name."
+                f"{'model' if hasattr(self, 'fit') else 'layer'} has, and cannot be set. Use "
+                "another name."
             ) from None
 
     def _locked_for(self, name, value):
@@ -534,7 +537,7 @@ class Layer(WeightHolder):
 
     def __repr__(self):
         args, kwargs = self._given
-        names = [n for n in signature_of(type(self), "__init__").parameters]
+        names = list(signature_of(type(self), "__init__").parameters)
         shown = {**dict(zip(names, args, strict=False)), **kwargs, "name": self.name}
         inside = ", ".join(
             f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()

@@ -33,7 +33,12 @@ def dropout_in_prediction() -> Iterator[None]:
         _prediction.drops = before
 
 
-def _shared(shape, inputs):
+def dropping(training) -> bool:
+    """Whether dropout acts now: in training, or within `dropout_in_prediction`."""
+    return bool(training or _prediction.drops)
+
+
+def shared_pattern(shape: tuple | None, inputs) -> tuple | None:
     """The shape to draw in: in prediction, one row that is shared by the whole batch."""
     if not _prediction.drops:
         return shape
@@ -74,9 +79,9 @@ class Dropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not (training or _prediction.drops) or self.rate == 0:
+        if not dropping(training) or self.rate == 0:
             return inputs
-        pattern = _shared(self.pattern(inputs), inputs)
+        pattern = shared_pattern(self.pattern(inputs), inputs)
         return random.dropout(inputs, self.rate, noise_shape=pattern, seed=self.seed_generator)
 
     def pattern(self, inputs) -> tuple | None:
@@ -226,11 +231,11 @@ class GaussianDropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not (training or _prediction.drops) or self.rate == 0:
+        if not dropping(training) or self.rate == 0:
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
         options = {"dtype": self.compute_dtype, "seed": self.seed_generator}
-        shape = _shared(inputs.shape, inputs)
+        shape = shared_pattern(inputs.shape, inputs)
         return inputs * random.normal(shape, 1.0, stddev, **options)
 
 
@@ -268,9 +273,9 @@ class AlphaDropout(Layer):
         self.supports_masking = True
 
     def call(self, inputs, training=False):
-        if not (training or _prediction.drops) or self.rate == 0:
+        if not dropping(training) or self.rate == 0:
             return inputs
-        wanted = _shared(self.noise_shape, inputs) or (None,) * inputs.ndim
+        wanted = shared_pattern(self.noise_shape, inputs) or (None,) * inputs.ndim
         shape = [s if n is None else n for n, s in zip(wanted, inputs.shape, strict=True)]
         kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
         lowest = -_ALPHA * _SCALE

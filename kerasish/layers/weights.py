@@ -94,14 +94,18 @@ class WeightHolder(Configurable):
                 if recursive:
                     stack.extend(layer._sublayers()[::-1])
 
+    def _passing_variables(self) -> list[Variable]:
+        """Variables that no file holds: random states."""
+        return [generator.state for generator in parts(self, SeedGenerator)]
+
     def _collect(self, with_seeds):
         found = {}
         for layer in self._flatten_layers():
             for variable in layer._own_variables():
                 found[id(variable)] = variable
             if with_seeds:
-                for generator in parts(layer, SeedGenerator):
-                    found[id(generator.state)] = generator.state
+                for variable in layer._passing_variables():
+                    found[id(variable)] = variable
         return list(found.values())
 
     @property
@@ -191,8 +195,8 @@ class WeightHolder(Configurable):
         """Number of entries in all weights."""
         if not self.built:
             raise ValueError(
-                f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call it "
-                "on data, or `build(input_shape)`."
+                f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call "
+                "it on data, or `build(input_shape)`."
             )
         return sum(v.size for v in self.weights)
 

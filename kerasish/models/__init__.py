@@ -3,6 +3,7 @@
 from kerasish.core.config import publish
 from kerasish.models.cloning import clone_model
 from kerasish.models.functional import Functional
+from kerasish.models.functionalize import PureCall, Values, functionalize
 from kerasish.models.graph import Function
 from kerasish.models.model import Model, model_from_json
 from kerasish.models.sequential import Sequential
@@ -12,8 +13,11 @@ __all__ = [
     "Function",
     "Functional",
     "Model",
+    "PureCall",
     "Sequential",
+    "Values",
     "clone_model",
+    "functionalize",
     "load_model",
     "model_from_json",
     "save_model",

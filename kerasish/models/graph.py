@@ -30,8 +30,8 @@ def walk(inputs: list, outputs: list) -> tuple[list[Node], list]:
         is_input = isinstance(node.operation, InputLayer)
         if is_input and id(tensor) not in given:
             raise ValueError(
-                f"Graph disconnected: the outputs depend on input {node.operation.name!r}, which is "
-                "not among the model's `inputs`. Add it, or check which tensors the layers were "
+                f"Graph disconnected: the outputs depend on input {node.operation.name!r}, which "
+                "is not among the model's `inputs`. Add it, or check which tensors the layers were "
                 "called on."
             )
         if id(node) in entered or (id(tensor) in given and not is_input):
@@ -85,8 +85,8 @@ def _check_names(operations):
     repeated = [name for name, count in counts.items() if count > 1]
     if repeated:
         raise ValueError(
-            f"The name {repeated[0]!r} is used {counts[repeated[0]]} times in the model; each layer "
-            "needs a name of its own. Give them different `name`s."
+            f"The name {repeated[0]!r} is used {counts[repeated[0]]} times in the model; each "
+            "layer needs a name of its own. Give them different `name`s."
         )
 
 
@@ -116,8 +116,8 @@ class Function:
             if strange or not jax.tree.leaves(nest):
                 what = f"{strange[0]!r}" if strange else "nothing"
                 raise ValueError(
-                    f"A model's `{kind}` must be symbolic tensors, made by `keras.Input` and layers "
-                    f"called on them; got {what}."
+                    f"A model's `{kind}` must be symbolic tensors, made by `keras.Input` and "
+                    f"layers called on them; got {what}."
                 )
         self._inputs_nest, self._outputs_nest = inputs, outputs
         self.inputs, self.outputs = jax.tree.leaves(inputs), jax.tree.leaves(outputs)
@@ -125,7 +125,7 @@ class Function:
         _check_names(self.operations)
 
     def run(self, inputs: list, call: Callable | None = None) -> Any:
-        """Outputs for values of `self.inputs`, in order; `call(operation, args, kwargs)` may act."""
+        """Outputs for values of `self.inputs`, each node by `call(operation, args, kwargs)`."""
         values = {id(t): x for t, x in zip(self.inputs, inputs, strict=True)}
         for node in self.nodes:
             if all(id(t) in values for t in node.outputs):

@@ -67,7 +67,8 @@ class Model(Trainer, Layer):
     def _require_graph(self, what):
         if self._function is None:
             raise AttributeError(
-                f"Model {self.name!r} has no `{what}`: it was not made from symbolic inputs and outputs."
+                f"Model {self.name!r} has no `{what}`: it was not made from symbolic inputs and "
+                "outputs."
             )
         return self._function
 
@@ -75,8 +76,8 @@ class Model(Trainer, Layer):
         """Run the graph; subclasses without one override this."""
         if self._function is None:
             raise NotImplementedError(
-                f"Model {type(self).__name__} has no `call`: define `call(self, inputs)`, or make it "
-                "from symbolic `inputs` and `outputs`."
+                f"Model {type(self).__name__} has no `call`: define `call(self, inputs)`, or make "
+                "it from symbolic `inputs` and `outputs`."
             )
         outputs = self._function.run(arrange_inputs(self, inputs, mask))
         return _without_list(outputs)
@@ -137,7 +138,8 @@ class Model(Trainer, Layer):
                 return layer
         names = [layer.name for layer in layers]
         raise ValueError(
-            f"Model {self.name!r} has no layer {name!r}; it has {names}. {did_you_mean(name, names)}".rstrip()
+            f"Model {self.name!r} has no layer {name!r}; it has {names}. "
+            f"{did_you_mean(name, names)}".rstrip()
         )
 
     @property
@@ -213,7 +215,7 @@ class Model(Trainer, Layer):
     # -- files
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
-        """Save all of the model: architecture, weights, optimizer; see `keras.saving.save_model`."""
+        """Save architecture, weights and optimizer; see `keras.saving.save_model`."""
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs) -> None:

@@ -82,7 +82,8 @@ class Sequential(Model):
             )
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(
-                f"Sequential {self.name!r}: all layers need different names; {layer.name!r} is there already."
+                f"Sequential {self.name!r}: all layers need different names; {layer.name!r} is "
+                "there already."
             )
         shape = layer._input_shape_arg
         if not self._stack and shape is not None:

@@ -22,7 +22,7 @@ KERAS_VERSION = "3.15.1"  # whose layout is written
 _CONFIG, _METADATA = "config.json", "metadata.json"
 # A model may hold more than its file does: a frozen copy, metrics, an optimizer left out. What
 # asks for much more than that is no model someone saved.
-_ALLOWANCE = 2**28, 16
+_ALLOWANCE = 2**26, 16
 
 
 def save_model(

@@ -48,7 +48,7 @@ def attempt(obj: Any, doing: str, advice: str):
     except AssertionError:
         raise
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
+        said = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
         raise AssertionError(f"{name_of(obj)}: {doing} failed with {said}\n{advice}") from error
 
 

@@ -81,7 +81,7 @@ def check_initializer(
 
     Example:
         >>> def small(shape, dtype=None):
-        ...     return 0.01 * np.random.default_rng(0).normal(size=shape).astype(dtype)
+        ...     return np.random.default_rng(0).normal(0, 0.01, shape).astype(dtype)
         >>> check_initializer(small)
     """
     names = own_names(initializer, custom_objects)

@@ -15,6 +15,7 @@ from kerasish.models import Model
 from kerasish.testing.checks import (
     AT_ZERO,
     KEEP_ARGUMENTS,
+    ONLY_JAX,
     attempt,
     check_config,
     own_names,
@@ -111,7 +112,7 @@ class _Case:
         with attempt(
             self.layer,
             "calling it on symbolic tensors, as functional models do",
-            "Sizes may be unknown there: use -1 in `reshape`, and no Python `if` on `x.shape[0]`.",
+            f"Sizes may be unknown there: no Python `if` on `x.shape[0]`. {ONLY_JAX}",
         ):
             promised = self.fresh()(*self.symbols(KerasTensor))
         for p, r in zip(jax.tree.leaves(promised), jax.tree.leaves(real), strict=True):
@@ -149,8 +150,7 @@ class _Case:
         with attempt(
             layer,
             "compiling it",
-            "In `call`, use `jax.numpy` or `keras.ops` instead of NumPy, `keras.ops.where` or "
-            "`keras.ops.cond` instead of `if`, and weights for whatever changes.",
+            f"{ONLY_JAX} Keep whatever changes in weights.",
         ):
             grads, compiled = jax.jit(jax.grad(run, has_aux=True))(trained)
         self.ran = layer, eager, compiled, grads

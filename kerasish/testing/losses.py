@@ -129,7 +129,9 @@ class _LossCase:
             KerasTensor((None, *y.shape[1:]), y.dtype.name) for y in (self.y_true, self.y_pred)
         ]
         with attempt(
-            self.given, "calling it on a batch of unknown size", "Use no Python `if` on `shape[0]`."
+            self.given,
+            "calling it on a batch of unknown size",
+            f"Use no Python `if` on `shape[0]`. {ONLY_JAX}",
         ):
             infer(lambda t, p: self.loss(t, p), *unknown)
 

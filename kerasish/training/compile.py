@@ -39,7 +39,8 @@ def align(spec: Any, names: list[str], what: str, spread: bool = False) -> list:
         if unknown:
             hint = did_you_mean(unknown[0], names)
             raise ValueError(
-                f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are {names}. {hint}".rstrip()
+                f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are "
+                f"{names}. {hint}".rstrip()
             )
         return [spec.get(name) for name in names]
     if isinstance(spec, list | tuple):
@@ -48,12 +49,14 @@ def align(spec: Any, names: list[str], what: str, spread: bool = False) -> list:
         if len(names) == 1:
             return [spec]
         raise ValueError(
-            f"`{what}` must have one entry for each of the {len(names)} outputs {names}; got {len(spec)}."
+            f"`{what}` must have one entry for each of the {len(names)} outputs {names}; "
+            f"got {len(spec)}."
         )
     if spread or len(names) == 1:
         return [spec] * len(names)
     raise ValueError(
-        f"`{what}` must have one entry for each of the {len(names)} outputs {names}; got one {type(spec).__name__}."
+        f"`{what}` must have one entry for each of the {len(names)} outputs {names}; "
+        f"got one {type(spec).__name__}."
     )
 
 
@@ -239,8 +242,9 @@ def _metric_lists(spec, names):
         return [_flat(spec)]
     if not any(isinstance(one, list | tuple) for one in spec) and len(spec) != len(names):
         raise ValueError(
-            f"compile: `metrics` must have one entry for each of the {len(names)} outputs {names}: "
-            f"a list of {len(names)} (lists of) metrics, or a dict by name; got {len(spec)} metric(s)."
+            f"compile: `metrics` must have one entry for each of the {len(names)} outputs "
+            f"{names}: a list of {len(names)} (lists of) metrics, or a dict by name; "
+            f"got {len(spec)} metric(s)."
         )
     return [_as_list(one) for one in align(spec, names, "metrics")]
 

@@ -52,7 +52,7 @@ class LearningRateCurve:
         Returns:
             The figure; a notebook shows it when it is a cell's last value.
         """
-        import matplotlib.pyplot as plt
+        import matplotlib.pyplot as plt  # noqa: PLC0415
 
         figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
         axis.plot(self.rates, self.losses, alpha=0.35, label="each batch")

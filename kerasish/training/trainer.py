@@ -1,8 +1,7 @@
-"""`compile`, `fit`, `evaluate`, `predict` and the steps they run: what a model gets to be trained."""
+"""`compile`, `fit`, `evaluate`, `predict` and the steps they run."""
 
 import contextlib
 import inspect
-
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,7 @@ from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
 from kerasish.core import settings
-from kerasish.core.config import is_serialized, deserialize_keras_object, serialize_keras_object
+from kerasish.core.config import deserialize_keras_object, is_serialized, serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.tracking import parts
 from kerasish.core.transforms import value_and_grad
@@ -26,8 +25,9 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kerasish.training.chunks import ArraySource, Chunk, Source, make_source
 from kerasish.training.compile import CompiledLoss, CompiledMetrics
-from kerasish.training.engine import Chunk, Source, Step, StreamSource, make_source
+from kerasish.training.engine import Step
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
 
@@ -286,7 +286,7 @@ class Trainer:
         return self._track(loss, x, y, y_pred, sample_weight)
 
     def _track(self, loss, x, y, y_pred, sample_weight):
-        """Take a batch into the metrics; returns results only if `compute_metrics` is overridden."""
+        """Take a batch into the metrics; results only if `compute_metrics` is overridden."""
         rows = next(a.shape[0] for a in jax.tree.leaves(x))
         self._loss_tracker.update_state(loss, sample_weight=rows)
         if type(self).compute_metrics is not Trainer.compute_metrics:
@@ -358,7 +358,7 @@ class Trainer:
             self._build_for(data)
             lists = [self._state_variables()[i] for i in kinds]
             state = tuple([v.read() for v in vs] for vs in lists)
-            result, new = step(state if len(kinds) > 2 else state, data)
+            result, new = step(state, data)
             new = (state[0], new) if len(kinds) == 2 else new
             for variables, values in zip(lists, new, strict=True):
                 for variable, value in zip(variables, values, strict=True):
@@ -500,7 +500,7 @@ class Trainer:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(batches.close)
             source = make_source(batches, initial_epoch)
-            cleanup.callback(_close, source)
+            cleanup.callback(source.close)
             validation = self._validation(
                 validation_data, validation_batch_size or batch_size, validation_steps, cleanup
             )
@@ -571,10 +571,10 @@ class Trainer:
             )
         return logs
 
-    def _callbacks(self, callbacks, verbose, epochs, steps, **options):
+    def _callbacks(self, callbacks, verbose, epochs, steps):
         if isinstance(callbacks, CallbackList):
             return callbacks
-        made = CallbackList(
+        return CallbackList(
             callbacks,
             add_history=True,
             add_progbar=verbose != 0,
@@ -583,15 +583,12 @@ class Trainer:
             steps=steps,
             model=self,
         )
-        return made
 
     def _check_labels(self, batches, source, step):
         """Learn the shapes and, where labels lie in memory, look at them before training."""
-        if step.eager or isinstance(source, StreamSource) or self._compiled_loss is None:
+        if step.eager or not isinstance(source, ArraySource) or self._compiled_loss is None:
             return
-        chunk = source.take(1, step)
-        source.begin()
-        step.prepare(jax.tree.map(lambda a: a, _first_rows(chunk, source)))
+        step.prepare(source.form())
         arrays = batches.arrays
         if len(arrays) > 1:
             self._compiled_loss.check_labels(arrays[1])
@@ -609,7 +606,7 @@ class Trainer:
             batches = make_batches(data, batch_size=batch_size, steps=steps)
         cleanup.callback(batches.close)
         source = make_source(batches)
-        cleanup.callback(_close, source)
+        cleanup.callback(source.close)
         return source, steps
 
     def _evaluate(self, source: Source, steps, callbacks):
@@ -644,7 +641,7 @@ class Trainer:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(batches.close)
             source = make_source(batches)
-            cleanup.callback(_close, source)
+            cleanup.callback(source.close)
             self._check_labels(batches, source, self._step("test"))
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             logs = self._evaluate(source, steps, callbacks)
@@ -698,7 +695,7 @@ class Trainer:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(batches.close)
             source = make_source(batches)
-            cleanup.callback(_close, source)
+            cleanup.callback(source.close)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             callbacks.on_predict_begin()
             callbacks.on_predict_batch_begin(0)
@@ -827,20 +824,6 @@ def _is_due(epoch, frequency):
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return (epoch + 1) in frequency
-
-
-def _close(source):
-    close = getattr(source, "close", None)
-    if close is not None:
-        close()
-
-
-def _first_rows(chunk, source):
-    if chunk.kind == "batch":
-        return chunk.data
-    return jax.tree.map(
-        lambda a: jax.ShapeDtypeStruct((chunk.rows, *a.shape[1:]), a.dtype), source.arrays
-    )
 
 
 def _whole_batch(x, y, sample_weight, class_weight):

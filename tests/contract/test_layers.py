@@ -1,4 +1,4 @@
-"""What every layer must do, by the public check. A new layer joins with one line in `layer_cases`."""
+"""What every layer must do, by the public check. A new layer is one line in `layer_cases`."""
 
 import jax
 import pytest

@@ -1,4 +1,4 @@
-"""What every loss, metric, initializer, ... must do, by the public checks: a line in `part_cases`."""
+"""What every loss, metric, initializer, ... must do, by the public checks: see `part_cases`."""
 
 import pytest
 from part_cases import (

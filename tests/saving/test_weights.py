@@ -121,7 +121,9 @@ def test_whole_models_in_the_older_format(writer, reader, tmp_path):
     model = trained(writer)
     model.save(tmp_path / "x.h5")
     loaded = reader.models.load_model(tmp_path / "x.h5")
-    assert_same(state(loaded), state(model))
+    assert_same(loaded.get_weights(), model.get_weights())
+    if reader is kerasish:  # Keras 3 starts its optimizer anew
+        assert_same(state(loaded), state(model))
     x = np.ones((2, 4), "float32")
     np.testing.assert_allclose(np.asarray(loaded(x)), np.asarray(model(x)), rtol=1e-5)
 

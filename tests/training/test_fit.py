@@ -181,7 +181,7 @@ def test_nan_checks_name_the_layer_and_keep_the_weights():
     good = model.get_weights()
     keras.config.enable_nan_checks()
     try:
-        with pytest.raises(RuntimeError, match="output of '.*logarithm'"):
+        with pytest.raises(RuntimeError, match=r"output of '.*logarithm'"):
             model.fit(X, Y, verbose=0)
         for a, b in zip(good, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)

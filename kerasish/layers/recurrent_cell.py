@@ -1,0 +1,260 @@
+"""What the cells of recurrent layers share: gates in one kernel, dropout held over a sequence."""
+
+import contextlib
+import inspect
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish import activations, random
+from kerasish.core.config import serialize_keras_object
+from kerasish.core.errors import bad_argument
+from kerasish.core.seeds import SeedGenerator
+from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
+from kerasish.layers.layer import Layer
+from kerasish.layers.regularization import dropping, shared_pattern
+
+
+class _Held(threading.local):
+    masks: Mapping[int, tuple] = {}
+
+
+_held = _Held()
+
+
+class RecurrentCell(Layer):
+    """Base of the cells: projects its input, then combines it with its state, gate by gate.
+
+    The projection does not depend on the state, so a recurrent layer makes it for all steps at
+    once. A subclass says what happens in a step, in the static method `advance`.
+    """
+
+    gates = 1
+
+    def keep_rules(
+        self,
+        units,
+        activation,
+        use_bias,
+        kernel_initializer,
+        recurrent_initializer,
+        bias_initializer,
+        kernel_regularizer,
+        recurrent_regularizer,
+        bias_regularizer,
+        kernel_constraint,
+        recurrent_constraint,
+        bias_constraint,
+        dropout,
+        recurrent_dropout,
+    ) -> None:
+        """Store the arguments that all cells have."""
+        self.units = positive_int(self, "units", units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        rules = recurrent_initializer, recurrent_regularizer, recurrent_constraint
+        keep_weight_rules(self, "recurrent", *rules)
+        keep_weight_rules(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
+        self.dropout = min(1.0, max(0.0, dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.state_size = self.output_size = self.units
+
+    def keep_seed(self, seed, implementation=None) -> None:
+        """Store the seed, and whether each gate drops by itself."""
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+        if self.gates > 1:
+            self.implementation = 1 if self.recurrent_dropout else implementation
+
+    def build(self, input_shape):
+        features, width = known_size(self, input_shape, -1), self.gates * self.units
+        self.kernel = make_weight(self, "kernel", (features, width))
+        rules = "recurrent_kernel", (self.units, width), "recurrent"
+        self.recurrent_kernel = make_weight(self, *rules)
+        self.bias = self.make_bias() if self.use_bias else None
+
+    def make_bias(self):
+        """Add the bias; called where there is one."""
+        return make_weight(self, "bias", (self.gates * self.units,))
+
+    # -- a step
+
+    def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
+        """`inputs @ kernel + bias`, of one step or (time first) of many."""
+        projected = masked_matmul(inputs, self.kernel.value, masks)
+        bias = self.input_bias()
+        return projected if bias is None else projected + bias
+
+    def input_bias(self) -> jax.Array | None:
+        """The bias of the projected input."""
+        return None if self.bias is None else self.bias.value
+
+    def rules(self) -> tuple:
+        """What `advance` goes by besides arrays."""
+        return (self.activation,)
+
+    def step_weights(self) -> tuple:
+        """The arrays `advance` needs."""
+        return (self.recurrent_kernel.value,)
+
+    @staticmethod
+    def advance(rules, weights, x, states, masks):
+        """One step from a projected input: `(output, new states)`."""
+        raise NotImplementedError("A cell defines what happens in a step.")
+
+    def call(self, inputs, states, training=False):
+        nested = isinstance(states, list | tuple)
+        of_inputs, of_states = self.dropout_masks(*inputs.shape, training)
+        x = self.project(inputs, of_inputs)
+        before = list(states) if nested else [states]
+        weights = self.step_weights()
+        output, after = self.advance(self.rules(), weights, x, before, of_states)
+        return output, after if nested else after[0]
+
+    def get_initial_state(self, batch_size=None) -> list[jax.Array]:
+        """Zeros, one array for each state."""
+        sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
+        return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
+
+    # -- dropout
+
+    def dropout_masks(self, batch, features, training) -> tuple:
+        """Factors of the inputs and of the state, one for each gate or for all; `None` for no dropout.
+
+        Within `holding`, those that are held for this cell.
+        """
+        held = _held.masks.get(id(self))
+        return self.draw_masks(batch, features, training) if held is None else held
+
+    def draw_masks(self, batch, features, training) -> tuple:
+        """New factors. The stream of seeds moves on in inference too, as in Keras 3."""
+        return (
+            self._draw(self.dropout, (batch, features), training),
+            self._draw(self.recurrent_dropout, (batch, self.units), training),
+        )
+
+    def _draw(self, rate, shape, training):
+        if rate == 0:
+            return None
+        count = self.gates if getattr(self, "implementation", 2) == 1 else 1
+        if not dropping(training) or rate == 1:
+            for _ in range(count):
+                self.seed_generator.next()
+            return None
+        ones = jnp.ones(shape, self.compute_dtype)
+        pattern = shared_pattern(None, ones)
+        options = {"noise_shape": pattern, "seed": self.seed_generator}
+        return [random.dropout(ones, rate, **options) for _ in range(count)]
+
+
+def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
+    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
+    if masks is None:
+        return jnp.matmul(x, kernel)
+    kernels = jnp.split(kernel, len(masks), axis=1)
+    parts = [jnp.matmul(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+@contextlib.contextmanager
+def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
+    """Within it, cells (by their `id`) use these dropout masks at each step."""
+    before = _held.masks
+    _held.masks = {**before, **masks}
+    try:
+        yield
+    finally:
+        _held.masks = before
+
+
+def call_cell(cell: Any, inputs, states, training) -> tuple:
+    """One step of any cell, a layer or not: `(output, new states)`."""
+    options = {"training": training} if "training" in _parameters(cell) else {}
+    call = cell if callable(cell) else cell.call
+    return call(inputs, states, **options)
+
+
+def _parameters(cell):
+    return inspect.signature(cell.call).parameters
+
+
+def zero_states(cell: Any, batch_size, dtype) -> Any:
+    """The state that a cell starts from, nested as the cell says."""
+    make = getattr(cell, "get_initial_state", None)
+    if make is not None:
+        return make(batch_size=batch_size)
+    return jax.tree.map(lambda size: jnp.zeros((batch_size, size), dtype), cell.state_size)
+
+
+def check_cell(owner: Any, name: str, cell: Any) -> None:
+    """Raise a `ValueError` that says what a cell must have."""
+    lacking = [n for n in ("call", "state_size") if not hasattr(cell, n)]
+    if lacking:
+        raise bad_argument(owner, name, f"a cell with `{lacking[0]}`", cell)
+
+
+class StackedRNNCells(Layer):
+    """Cells one on top of the other, used as one: each takes the output of the one before.
+
+    Args:
+        cells: The cells, the lowest first.
+
+    Shapes:
+        `(batch, features)` and a list of the cells' states -> the last cell's output, and a list of
+        the new states.
+
+    Example:
+        >>> cell = StackedRNNCells([keras.layers.LSTMCell(4), keras.layers.GRUCell(3)])
+        >>> keras.layers.RNN(cell)(np.ones((2, 5, 1))).shape
+        (2, 3)
+    """
+
+    def __init__(self, cells, **kwargs):
+        super().__init__(**kwargs)
+        for cell in cells:
+            check_cell(self, "cells", cell)
+        self.cells = cells
+
+    @property
+    def state_size(self) -> list:
+        """The cells' state sizes."""
+        return [cell.state_size for cell in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        """The last cell's output size."""
+        return output_size(self.cells[-1])
+
+    def build(self, input_shape):
+        for cell in self.cells:
+            if isinstance(cell, Layer) and not cell.built:
+                cell.build(input_shape)
+            input_shape = (input_shape[0], output_size(cell))
+
+    def get_initial_state(self, batch_size=None) -> list:
+        """A list of the cells' initial states."""
+        return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
+
+    def call(self, inputs, states, training=False):
+        after = []
+        for cell, before in zip(self.cells, states, strict=True):
+            nested = isinstance(before, list | tuple)
+            inputs, new = call_cell(cell, inputs, list(before) if nested else [before], training)
+            after.append(new if nested or not isinstance(new, list | tuple) else new[0])
+        return inputs, after
+
+    def get_config(self):
+        return {**super().get_config(), "cells": [serialize_keras_object(c) for c in self.cells]}
+
+
+def output_size(cell: Any) -> int:
+    """Width of a cell's output: its `output_size`, or the size of its first state."""
+    size = getattr(cell, "output_size", None)
+    if size is None:
+        size = cell.state_size
+        size = size[0] if isinstance(size, list | tuple) else size
+    return size
