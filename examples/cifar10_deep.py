@@ -66,6 +66,19 @@ def make_optimizer(way):
     return optimizers.SGD(momentum=0.9, nesterov=True) if way == "onecycle" else optimizers.Nadam()
 
 
+class Stopwatch(callbacks.Callback):
+    """Notes the seconds of each epoch; the first one's, which compiles, do not count."""
+
+    def on_train_begin(self, logs=None):
+        self.ends = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ends.append(time.perf_counter())
+
+    def median(self):
+        return float(np.median(np.diff(self.ends))) if len(self.ends) > 1 else float("nan")
+
+
 def train(way, data, options):
     """Find a rate, train, evaluate; returns the model, its history and a row of the table."""
     (x, y), validation, (x_test, y_test) = data
@@ -80,11 +93,10 @@ def train(way, data, options):
     if way == "onecycle":
         # A cycle is made to be run to its end; its top may lie nearer to where training fails.
         watch = [callbacks.OneCycle(curve.lowest / 3)]
-    start = time.perf_counter()
+    clock = Stopwatch()
     history = model.fit(
-        x, y, options.batch, options.epochs, 2, watch, validation_data=validation
+        x, y, options.batch, options.epochs, 2, [*watch, clock], validation_data=validation
     )
-    seconds = time.perf_counter() - start
     report = uncertainty_report(model.predict(x_test, verbose=0), y_test)
     losses = history.history["val_loss"]
     row = {
@@ -92,7 +104,7 @@ def train(way, data, options):
         "rate": curve.suggestion,
         "epochs": len(losses),
         "best epoch": int(np.argmin(losses)) + 1,
-        "seconds an epoch": seconds / len(losses),
+        "seconds an epoch": clock.median(),
         "test accuracy": report.accuracy,
         "calibration error": report.calibration_error,
     }

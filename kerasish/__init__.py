@@ -27,10 +27,10 @@ from kerasish import (
 from kerasish.core.device import device
 from kerasish.core.dtypes import DTypePolicy
 from kerasish.core.names import name_scope
-from kerasish.core.settings import use_compilation_cache
+from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
 from kerasish.core.symbolic import KerasTensor
 from kerasish.core.transforms import custom_gradient, grad, jit, remat, scan, value_and_grad, vmap
-from kerasish.core.variable import Scope, Variable, capture, pure
+from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
 from kerasish.initializers import Initializer
 from kerasish.layers import Input, InputSpec, Layer
 from kerasish.losses import Loss
@@ -40,6 +40,12 @@ from kerasish.optimizers import Optimizer
 from kerasish.regularizers import Regularizer
 
 __version__ = "0.1.0.dev0"
+
+
+def version() -> str:
+    """The version of kerasish."""
+    return __version__
+
 
 __all__ = [
     "DTypePolicy",
@@ -56,6 +62,7 @@ __all__ = [
     "Regularizer",
     "Scope",
     "Sequential",
+    "StatelessScope",
     "Variable",
     "activations",
     "backend",
@@ -90,7 +97,8 @@ __all__ = [
     "tree",
     "utils",
     "value_and_grad",
+    "version",
     "vmap",
 ]
 
-use_compilation_cache()
+_use_compilation_cache()

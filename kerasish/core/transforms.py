@@ -628,7 +628,8 @@ def custom_gradient(fn: Callable) -> Callable:
 
             return (result, [scope.values[v] for v in seen.written]), backward
 
-        result, values = inner([jax.lax.stop_gradient(v.read()) for v in touched], *args)
+        outputs: Any = inner([jax.lax.stop_gradient(v.read()) for v in touched], *args)
+        result, values = outputs
         store(seen.written, values)
         return result
 

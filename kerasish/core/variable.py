@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
@@ -89,6 +90,29 @@ class Scope:
             raise Unlisted(self.sealed, variable)
         self.values[variable] = value
         self.written[variable] = None
+
+
+class StatelessScope(Scope):
+    """A `Scope` as Keras 3 spells it: values in a list of pairs, new ones asked for by Variable.
+
+    Args:
+        state_mapping: Pairs of a Variable and the value to read it as.
+        collect_losses, initialize_variables: Kept for Keras' sake; both always happen.
+
+    Example:
+        >>> v = Variable(1.0)
+        >>> with StatelessScope(state_mapping=[(v, 5.0)]) as scope:
+        ...     _ = v.assign_add(1.0)
+        >>> float(scope.get_current_value(v)), float(v)
+        (6.0, 1.0)
+    """
+
+    def __init__(self, state_mapping=None, collect_losses=False, initialize_variables=True):
+        super().__init__((v, dtypes.to_array(x)) for v, x in state_mapping or ())
+
+    def get_current_value(self, variable: "Variable") -> Any:
+        """The value of a Variable inside, `None` if it was neither given nor assigned."""
+        return self.values.get(variable)
 
 
 def current_scope() -> Scope | None:
