@@ -108,6 +108,7 @@ GOOD = [
     selu_stack(layers.Dense(5, "selu", kernel_initializer=keras.initializers.VarianceScaling(1.0))),
     selu_stack(x=RNG.normal(size=(500, 4))),
     selu_stack(x=np.concatenate([RNG.normal(size=(500, 3)), np.zeros((500, 1))], 1)),
+    selu_stack(x=RNG.normal(0, [1, 1, 1, 0.1], (500, 4))),
 ]
 BROKEN = {
     "activation": (selu_stack(lecun(activation="relu", name="bad")), "'bad': its activation is relu"),
@@ -121,6 +122,8 @@ BROKEN = {
         "'bad': its kernel starts from LecunUniform",
     ),
     "inputs": (selu_stack(x=RNG.normal(3, 1, (500, 4))), "'in': 4 of 4 input features are not stand"),
+    "one of great size": (selu_stack(x=RNG.normal(0, [1, 1, 1, 9], (500, 4))), "1 of 4 input"),
+    "narrow": (selu_stack(x=RNG.normal(0, 0.1, (500, 4))), "4 of 4 input features"),
     "spread": (selu_stack(x=RNG.normal(0, 5, (500, 4))), "standard deviation 5"),
 }
 

@@ -1,5 +1,6 @@
 """Callbacks: what watches training, and acts on what it sees."""
 
+from kerasish.callbacks.backup import BackupAndRestore
 from kerasish.callbacks.batch_rates import BatchLearningRateScheduler, OneCycle
 from kerasish.callbacks.callback import Callback, LambdaCallback
 from kerasish.callbacks.callback_list import CallbackList
@@ -16,6 +17,7 @@ from kerasish.callbacks.progress import Progbar
 from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
 
 __all__ = [
+    "BackupAndRestore",
     "BatchLearningRateScheduler",
     "CSVLogger",
     "Callback",

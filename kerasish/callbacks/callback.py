@@ -70,6 +70,9 @@ class Callback:
     def on_batch_end(self, batch, logs=None):
         """The older name of `on_train_batch_end`, which calls it."""
 
+    def release(self):
+        """Called when `fit` is left, also by an error: to let go of what the callback took."""
+
     def on_test_begin(self, logs=None):
         """Called when `evaluate` begins, and validation within `fit`."""
 

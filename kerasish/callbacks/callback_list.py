@@ -83,6 +83,11 @@ class CallbackList(Callback):
             self.model.history = callback
         callback.set_model(self.model)
 
+    def release(self):
+        """Let each callback let go of what it took."""
+        for callback in self:
+            callback.release()
+
     @property
     def wants_train_batches(self) -> bool:
         """Whether a callback must be called for each batch of training."""

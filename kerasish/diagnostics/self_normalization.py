@@ -1,6 +1,5 @@
 """The conditions under which a network of SELU layers keeps mean 0 and variance 1."""
 
-import math
 import warnings
 from typing import Any
 
@@ -118,8 +117,11 @@ def _input_troubles(model, x, stack):
     varying = std > 0
     if not varying.all():
         mean, std = mean[varying], std[varying]
-    far = (np.abs(mean) > _TOLERANCE) | (np.abs(np.log(std)) > math.log(1 + _TOLERANCE))
-    if far.any():
+    wide = (np.abs(mean) > _TOLERANCE) | (std > 1 + _TOLERANCE)
+    narrow = std < 1 / (1 + _TOLERANCE)
+    far = wide | narrow
+    # Some that hardly ever vary do no harm; a single one of great size does.
+    if wide.any() or narrow.mean() > 0.25:
         shown = f"mean {mean.mean():.3g}, standard deviation {std.mean():.3g} on average"
         yield (
             f"layer {name!r}: {far.sum()} of {len(far)} input features are not standardised "

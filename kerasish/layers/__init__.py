@@ -10,6 +10,7 @@ from kerasish.core.config import (
     serialize_keras_object,
 )
 from kerasish.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from kerasish.layers.attention import AdditiveAttention, Attention
 from kerasish.layers.bidirectional import Bidirectional
 from kerasish.layers.borders import (
     Cropping1D,
@@ -58,6 +59,7 @@ from kerasish.layers.merging import (
     multiply,
     subtract,
 )
+from kerasish.layers.multi_head_attention import GroupedQueryAttention, MultiHeadAttention
 from kerasish.layers.normalization import BatchNormalization, LayerNormalization
 from kerasish.layers.pooling import (
     AdaptiveAveragePooling1D,
@@ -127,6 +129,7 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalMaxPool3D = GlobalMaxPooling3D
+GroupQueryAttention = GroupedQueryAttention
 MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D
 MaxPool3D = MaxPooling3D
@@ -174,7 +177,9 @@ __all__ = [
     "AdaptiveMaxPooling2D",
     "AdaptiveMaxPooling3D",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -226,6 +231,8 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
@@ -245,6 +252,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",

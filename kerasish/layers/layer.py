@@ -275,7 +275,9 @@ class Layer(WeightHolder):
             self._locked = True
         self._regularize(outputs)
         if first is not None:
-            self._mask_outputs(bound.arguments[first], outputs, masks[first])
+            given = bound.arguments.get("mask")
+            previous = masks[first] if given is None else given
+            self._mask_outputs(bound.arguments[first], outputs, previous)
         if settings.nan_checks_enabled() and current_scope() is not None:
             _watch_for_nan(current_path(), outputs)
         return outputs

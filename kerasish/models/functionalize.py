@@ -113,8 +113,8 @@ def functionalize(model: Layer) -> tuple[PureCall, Values]:
         raise bad_argument("functionalize", "model", "a model or layer", model)
     if not model.built:
         raise ValueError(
-            f"functionalize: {model.name!r} has no weights yet. Build it first: call it on data, or "
-            "`build(input_shape)`."
+            f"functionalize: {model.name!r} has no weights yet. Build it first: call it on data, "
+            "or `build(input_shape)`."
         )
     apply = PureCall(model)
     return apply, apply.values()

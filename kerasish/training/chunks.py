@@ -42,6 +42,8 @@ class Source:
         epoch: Number of the first pass over it, on which its order depends.
     """
 
+    position = 0  # of the next batch in the pass
+
     def __init__(self, batches: Batches, epoch: int = 0):
         self.batches = batches
         self.passes = epoch
@@ -49,6 +51,14 @@ class Source:
 
     def begin(self) -> None:
         """Start a pass over the data."""
+        raise NotImplementedError
+
+    def seek(self, passes: int, position: int) -> None:
+        """Go to a batch of a pass, to go on from there."""
+        raise NotImplementedError
+
+    def form(self) -> Any:
+        """Shapes and dtypes of the next full batch; `None` at the end of the pass."""
         raise NotImplementedError
 
     def restart(self) -> bool:
@@ -78,6 +88,11 @@ class ArraySource(Source):
         self.order = self.batches.order(self.passes)
         self.position = 0
 
+    def seek(self, passes, position):
+        self.passes = passes
+        self.begin()
+        self.position = position
+
     def take(self, most, step):
         start, last = self.position, self.full + bool(self.rest)
         if start >= last:
@@ -93,8 +108,7 @@ class ArraySource(Source):
         data = self.stack(start, count, size)
         return Chunk("stack", data, 0, count, self.rows, size)
 
-    def form(self) -> Any:
-        """Shapes and dtypes of a full batch."""
+    def form(self):
         return jax.tree.map(
             lambda a: jax.ShapeDtypeStruct((self.rows, *a.shape[1:]), _device_dtype(a)),
             self.batches.arrays,
@@ -157,6 +171,22 @@ class StreamSource(Source):
         self.close()
         self.iterator = prefetch(self.batches.epoch(self.passes))
         self.seen = 0
+
+    @property
+    def position(self):
+        return self.seen - (self.held is not None)
+
+    def seek(self, passes, position):
+        # A generator can be read only once: it is started again only for another pass.
+        if passes != self.passes or self.position > position:
+            self.passes = passes
+            self.begin()
+        while self.position < position and self._next() is not None:
+            pass
+
+    def form(self):
+        self.held = self._next()
+        return None if self.held is None else shapes_of(self.held)
 
     def restart(self):
         return super().restart() if self.seen else False

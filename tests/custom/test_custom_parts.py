@@ -232,7 +232,9 @@ def test_weights_and_reductions_are_right(loss):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     model.compile("sgd", loss)
     by_hand = huber_fn(Y, model(X))[:, 0]
-    assert model.evaluate(X, Y, batch_size=96, verbose=0) == pytest.approx(float(by_hand.mean()), 1e-5)
+    assert model.evaluate(X, Y, batch_size=96, verbose=0) == pytest.approx(
+        float(by_hand.mean()), 1e-5
+    )
     weighted = model.evaluate(X, Y, batch_size=96, sample_weight=weights, verbose=0)
     assert weighted == pytest.approx(float((by_hand * weights).mean()), 1e-5)
     if isinstance(loss, keras.losses.Loss):
