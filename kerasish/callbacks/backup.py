@@ -192,7 +192,7 @@ class BackupAndRestore(Callback):
         failure = None
         for path in filter(pathlib.Path.exists, paths):
             try:
-                with np.load(path, allow_pickle=False) as file:
+                with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                     arrays = {name: file[name] for name in file.files}
                 return json.loads(arrays.pop("meta").tobytes()), arrays
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

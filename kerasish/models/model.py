@@ -94,9 +94,13 @@ class Model(Trainer, Layer):
 
     def build_from_config(self, config: dict) -> None:
         """Build with the shapes that `get_build_config` gave."""
-        if self.built or not config or not self._has_no_build():
-            super().build_from_config(config)
+        if self.built or not config:
             return
+        if not self._has_no_build():
+            super().build_from_config(config)
+            if all(layer.built for layer in self._flatten_layers()):
+                return
+        # What the layers inside are built by is a call.
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
         try:
             Layer.compute_output_shape(self, **shapes)

@@ -58,7 +58,7 @@ class Source:
         raise NotImplementedError
 
     def form(self) -> Any:
-        """Shapes and dtypes of the next full batch; `None` at the end of the pass."""
+        """Shapes and dtypes of the next full batch, or of one before; `None` if there is none."""
         raise NotImplementedError
 
     def restart(self) -> bool:
@@ -165,6 +165,7 @@ class StreamSource(Source):
     def __init__(self, batches: Batches, epoch: int = 0):
         self.iterator: Iterator | None = None
         self.held: Any = None
+        self.last_form: Any = None
         super().__init__(batches, epoch)
 
     def begin(self):
@@ -181,12 +182,15 @@ class StreamSource(Source):
         if passes != self.passes or self.position > position:
             self.passes = passes
             self.begin()
-        while self.position < position and self._next() is not None:
-            pass
+        while self.position < position:
+            batch = self._next()
+            if batch is None:
+                break
+            self.last_form = shapes_of(batch)
 
     def form(self):
         self.held = self._next()
-        return None if self.held is None else shapes_of(self.held)
+        return self.last_form if self.held is None else shapes_of(self.held)
 
     def restart(self):
         return super().restart() if self.seen else False

@@ -12,7 +12,8 @@ class Case:
 
     Attributes:
         name: Its class's name in `keras.layers`.
-        shape: Shape of the input, or a list of shapes for a list of inputs.
+        shape: Shape of the input, or a list of shapes for a list of inputs; a tuple of these for
+            several arguments.
         args: Positional arguments; a `Case` among them is made first.
         kwargs: Keyword arguments.
         ints: Number of different whole numbers that the input has; 0 for floats.
@@ -26,27 +27,44 @@ class Case:
 
     @property
     def id(self):
-        given = [getattr(a, "name", a) for a in self.args] + [
+        given = [_name(a) for a in self.args] + [
             f"{k}={v}" for k, v in self.kwargs.items()
         ]
         return f"{self.name}({','.join(map(str, given))})".replace(" ", "").replace("::", "")
 
     def make(self, layers, **options):
         """The layer, out of the module `layers`."""
-        args = [a.make(layers, **options) if isinstance(a, Case) else a for a in self.args]
-        return getattr(layers, self.name)(*args, **self.kwargs, **options, name="layer")
+        args = [_made(a, layers, options) for a in self.args]
+        name = "GroupQueryAttention" if self.name == "GroupedQueryAttention" else self.name
+        return getattr(layers, name)(*args, **self.kwargs, **options, name="layer")
 
     def inputs(self):
         """The same random inputs each time."""
-        rng = np.random.default_rng(0)
-        if isinstance(self.shape, list):
-            return [self._array(rng, shape) for shape in self.shape]
-        return self._array(rng, self.shape)
+        return self._arrays(np.random.default_rng(0), self.shape)
 
-    def _array(self, rng, shape):
+    def _arrays(self, rng, shape):
+        if isinstance(shape, list) or not isinstance(shape[0], int):
+            return type(shape)(self._arrays(rng, one) for one in shape)
         if self.ints:
             return rng.integers(self.ints, size=shape).astype("int32")
         return rng.normal(size=shape).astype("float32")
+
+
+def _made(argument, layers, options):
+    if isinstance(argument, list) and all(isinstance(a, Case) for a in argument):
+        return [_made(a, layers, options) for a in argument]
+    return argument.make(layers, **options) if isinstance(argument, Case) else argument
+
+
+def _name(argument):
+    if isinstance(argument, list):
+        return [_name(a) for a in argument]
+    return argument.id if isinstance(argument, Case) else argument
+
+
+def arguments(inputs):
+    """What to call a layer on: a tuple holds several arguments."""
+    return inputs if isinstance(inputs, tuple) else (inputs,)
 
 
 def case(name, shape, *args, ints=0, **kwargs):
@@ -55,6 +73,11 @@ def case(name, shape, *args, ints=0, **kwargs):
 
 TEXT, IMAGE, VOLUME = (2, 7, 4), (2, 6, 7, 4), (2, 5, 4, 6, 4)
 FIRST = {"data_format": "channels_first"}
+
+DROPPING_CELLS = [
+    case("GRUCell", (), 3, dropout=0.3, recurrent_dropout=0.2, seed=3),
+    case("SimpleRNNCell", (), 2, dropout=0.5, seed=4),
+]
 
 CASES = [
     # activations
@@ -165,4 +188,49 @@ CASES = [
     case("SpatialDropout1D", TEXT, 0.5, seed=3),
     case("SpatialDropout2D", IMAGE, 0.5, seed=3),
     case("SpatialDropout3D", VOLUME, 0.5, seed=3, **FIRST),
+    # recurrent
+    case("SimpleRNNCell", ((2, 3), [(2, 4)]), 4, activation="relu", use_bias=False),
+    case("LSTMCell", ((2, 3), [(2, 4), (2, 4)]), 4, kernel_regularizer="l2"),
+    case("GRUCell", ((2, 3), [(2, 4)]), 4, reset_after=False),
+    case(
+        "StackedRNNCells",
+        ((2, 3), [[(2, 4), (2, 4)], (2, 5)]),
+        [case("LSTMCell", (), 4), case("GRUCell", (), 5)],
+    ),
+    case("RNN", TEXT, case("LSTMCell", (), 3), return_sequences=True, unroll=True),
+    case("RNN", TEXT, [case("LSTMCell", (), 3), case("GRUCell", (), 2)], return_state=True),
+    case("RNN", TEXT, DROPPING_CELLS, go_backwards=True, return_sequences=True),
+    case("SimpleRNN", TEXT, 3, return_sequences=True, activity_regularizer="l2"),
+    case("SimpleRNN", TEXT, 3, dropout=0.4, recurrent_dropout=0.3, go_backwards=True),
+    case("LSTM", TEXT, 3),
+    case("LSTM", TEXT, 3, return_sequences=True, return_state=True, go_backwards=True),
+    case("LSTM", TEXT, 3, unit_forget_bias=False, activation="relu", unroll=True),
+    case("LSTM", TEXT, 3, dropout=0.4, seed=3),
+    case("LSTM", TEXT, 3, dropout=0.4, recurrent_dropout=0.3, seed=3),
+    case("GRU", TEXT, 3),
+    case("GRU", TEXT, 3, reset_after=False, return_sequences=True, go_backwards=True),
+    case("GRU", TEXT, 3, use_bias=False, recurrent_activation="hard_sigmoid", unroll=True),
+    case("GRU", TEXT, 3, dropout=0.4, return_state=True, seed=3),
+    case("GRU", TEXT, 3, dropout=0.4, recurrent_dropout=0.3, reset_after=False, seed=3),
+    case("Bidirectional", TEXT, case("LSTM", (), 3)),
+    case("Bidirectional", TEXT, case("GRU", (), 3, return_sequences=True, dropout=0.3, seed=2), "ave"),
+    case("Bidirectional", TEXT, case("SimpleRNN", (), 3, return_state=True), merge_mode=None),
+    case("TimeDistributed", TEXT, case("Dense", (), 3)),
+    case("TimeDistributed", (2, 3, 5, 5, 2), case("Conv2D", (), 3, 2)),
+    case("TimeDistributed", TEXT, case("BatchNormalization", ())),
+    case("TimeDistributed", TEXT, case("Dropout", (), 0.5, seed=3)),
+    # attention
+    case("Attention", [TEXT, (2, 5, 4)], use_scale=True),
+    case("Attention", [TEXT, (2, 5, 3), (2, 5, 4)], score_mode="concat", use_scale=True),
+    case("Attention", [TEXT, TEXT], dropout=0.3, seed=3),
+    case("AdditiveAttention", [TEXT, (2, 5, 4)]),
+    case("MultiHeadAttention", (TEXT, (2, 5, 3)), 2, 3),
+    case("MultiHeadAttention", (TEXT, TEXT, TEXT), 2, 3, value_dim=5, output_shape=6, use_gate=True),
+    case("MultiHeadAttention", (TEXT, TEXT), 2, 3, dropout=0.3, use_bias=False, seed=3),
+    case("MultiHeadAttention", (IMAGE, IMAGE), 2, 3, attention_axes=(1, 2)),
+    case("MultiHeadAttention", (IMAGE, IMAGE), 2, 3, attention_axes=-2, output_shape=(2, 3)),
+    case("MultiHeadAttention", (TEXT, TEXT), 2, 3, sliding_window=2, activity_regularizer="l2"),
+    case("GroupedQueryAttention", (TEXT, (2, 5, 4)), 3, 4, 2),
+    case("GroupedQueryAttention", (TEXT, TEXT), 3, 4, 2, dropout=0.3, use_gate=True, seed=3),
+    case("GroupedQueryAttention", (TEXT, TEXT), 3, 4, 1, sliding_window=2, use_bias=False),
 ]

@@ -212,8 +212,8 @@ def start(tests, folder, seed, freq, *rest):
 def run_with_kills(tests, folder, right, rng, kills, sent=signal.SIGKILL):
     """Start, kill at a random moment, start again ...; the last start must end as if never killed."""
     ended = []
-    for attempt in range(kills):
-        child = start(tests, folder, attempt, 1, 0.02)
+    for _ in range(kills):
+        child = start(tests, folder, 7, 1, 0.02)
         assert child.stdout.readline().strip() == "ready"
         time.sleep(rng.uniform(0.2, 2.5))
         child.send_signal(sent)
@@ -224,7 +224,7 @@ def run_with_kills(tests, folder, right, rng, kills, sent=signal.SIGKILL):
             keras.models.load_model(saved)
         if (folder / "done.npz").exists():
             break
-    child = start(tests, folder, 99, 1)
+    child = start(tests, folder, 7, 1)
     assert child.wait(120) == 0
     child.stdout.close()
     with np.load(folder / "done.npz") as found:
@@ -253,7 +253,7 @@ def test_fifty_kills_leave_no_trace(tests, tmp_path, uninterrupted):
 
 
 def test_sigterm_saves_and_stops(tests, tmp_path, uninterrupted):
-    child = start(tests, tmp_path, 0, 10**6, 0.1)
+    child = start(tests, tmp_path, 7, 10**6, 0.1)
     assert child.stdout.readline().strip() == "ready"
     deadline = time.monotonic() + 60
     while not (tmp_path / "model.keras").exists() and time.monotonic() < deadline:
