@@ -9,7 +9,10 @@ WORKERS ?= 2
 TESTS ?=
 ARGS ?=
 
-version := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+# The interpreter itself: pyenv's shims name versions that are not switched on.
+python := $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null \
+	|| ls -d $(HOME)/.pyenv/versions/*/bin/$(PYTHON) 2>/dev/null | tail -n 1)
+version := $(shell $(python) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(version))
 run := $(VENV)/bin/python
 pip := $(run) -m pip --disable-pip-version-check
@@ -54,8 +57,8 @@ clean:
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 $(run):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(needs)"; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@test -n "$(python)" && $(python) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(needs)"; exit 1; }
+	$(python) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # What each target needs is an extra of the package; the empty file says that it is there.
 $(VENV)/.installed-%: pyproject.toml | $(run)

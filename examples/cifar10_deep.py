@@ -34,7 +34,8 @@ def load_data(name, samples):
     else:
         train, test = getattr(keras.datasets, name).load_data()
     (x, y), (x_test, y_test) = (
-        (a.reshape(len(a), -1).astype("float32"), b.ravel().astype("int32")) for a, b in (train, test)
+        (a.reshape(len(a), -1).astype("float32"), b.ravel().astype("int32"))
+        for a, b in (train, test)
     )
     x, y = x[:samples], y[:samples]
     mean, std = x.mean(0), x.std(0) + 1e-3 * x.std()
@@ -117,7 +118,9 @@ def monte_carlo(model, row, data):
     start = time.perf_counter()
     prediction = model.predict(x_test, verbose=0, mc_samples=SAMPLES, mc_seed=0, mc_keep=True)
     report = uncertainty_report(prediction, y_test)
-    print(f"{SAMPLES} samples of all test images took {time.perf_counter() - start:.2f} s: {report}")
+    print(
+        f"{SAMPLES} samples of all test images took {time.perf_counter() - start:.2f} s: {report}"
+    )
     scores = {"test accuracy": report.accuracy, "calibration error": report.calibration_error}
     return {**row, "way": "mc_dropout", **scores}, report
 

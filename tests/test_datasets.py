@@ -13,6 +13,7 @@ import pickle
 import tarfile
 import threading
 import zipfile
+from typing import ClassVar
 
 import keras as oracle
 import numpy as np
@@ -29,11 +30,11 @@ RNG = np.random.default_rng(0)
 class Server(http.server.BaseHTTPRequestHandler):
     """Serves what is in `files`; may break off, and understands ranges."""
 
-    files: dict = {}
-    break_after: list = []  # bytes after which the next replies break off
-    asked: list = []
+    files: ClassVar[dict] = {}
+    break_after: ClassVar[list] = []  # bytes after which the next replies break off
+    asked: ClassVar[list] = []
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         body = self.files.get(self.path.rsplit("/", 1)[-1])
         self.asked.append((self.path, self.headers.get("Range")))
         if body is None:
@@ -112,14 +113,21 @@ def cifar(names, n, keys):
     return made
 
 
-MNIST = {"x_train": images(6, 28, 28), "y_train": images(6), "x_test": images(3, 28, 28), "y_test": images(3)}
+MNIST = {
+    "x_train": images(6, 28, 28),
+    "y_train": images(6),
+    "x_test": images(3, 28, 28),
+    "y_test": images(3),
+}
 FASHION = {
     "train-labels-idx1-ubyte.gz": gz(images(5), 8),
     "train-images-idx3-ubyte.gz": gz(images(5, 28, 28), 16),
     "t10k-labels-idx1-ubyte.gz": gz(images(2), 8),
     "t10k-images-idx3-ubyte.gz": gz(images(2, 28, 28), 16),
 }
-BATCHES = [f"cifar-10-batches-py/{n}" for n in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")]
+BATCHES = [
+    f"cifar-10-batches-py/{n}" for n in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+]
 TEN = cifar(BATCHES, 4, ["labels"])
 HUNDRED = ["cifar-100-python/train", "cifar-100-python/test"]
 REVIEWS = {
@@ -133,7 +141,9 @@ FILES = {
     "mnist": {"mnist.npz": npz(**MNIST)},
     "fashion_mnist": FASHION,
     "cifar10": {"cifar-10-python.tar.gz": tar(TEN)},
-    "cifar100": {"cifar-100-python.tar.gz": tar(cifar(HUNDRED, 4, ["fine_labels", "coarse_labels"]))},
+    "cifar100": {
+        "cifar-100-python.tar.gz": tar(cifar(HUNDRED, 4, ["fine_labels", "coarse_labels"]))
+    },
     "imdb": {"imdb.npz": npz(**REVIEWS), "imdb_word_index.json": b'{"the": 1}'},
     "reuters": {"reuters.npz": npz(**NEWS), "reuters_word_index.json": b'{"of": 2}'},
     "boston_housing": {"boston_housing.npz": npz(**HOUSES)},
@@ -191,7 +201,9 @@ def flat(result):
 @pytest.mark.parametrize("name, options", CASES)
 def test_same_arrays_as_keras(name, options, served):
     ours, theirs = served(name)
-    for a, b in zip(flat(ours.load_data(**options)), flat(theirs.load_data(**options)), strict=True):
+    for a, b in zip(
+        flat(ours.load_data(**options)), flat(theirs.load_data(**options)), strict=True
+    ):
         assert a.shape == b.shape and a.dtype == b.dtype
         assert a.tolist() == b.tolist() if a.dtype == object else np.array_equal(a, b)
     asked = len(Server.asked)
@@ -203,7 +215,12 @@ def test_cifar10(served):
     """Keras' own loader takes none but the 60,000 real images."""
     module, _ = served("cifar10")
     (x, y), (x_test, y_test) = module.load_data()
-    assert (x.shape, y.shape, x_test.shape, y_test.shape) == ((20, 32, 32, 3), (20, 1), (4, 32, 32, 3), (4, 1))
+    assert (x.shape, y.shape, x_test.shape, y_test.shape) == (
+        (20, 32, 32, 3),
+        (20, 1),
+        (4, 32, 32, 3),
+        (4, 1),
+    )
     assert {a.dtype.name for a in (x, y, x_test, y_test)} == {"uint8"}
     second = pickle.loads(TEN["cifar-10-batches-py/data_batch_2"])
     assert y[5, 0] == second[b"labels"][1]
@@ -255,7 +272,13 @@ def test_get_file_has_keras_signature():
 
 @pytest.mark.parametrize(
     "options",
-    [{"file_hash": SHA}, {"md5_hash": MD5}, {"file_hash": MD5, "hash_algorithm": "md5"}, {"file_hash": MD5}, {}],
+    [
+        {"file_hash": SHA},
+        {"md5_hash": MD5},
+        {"file_hash": MD5, "hash_algorithm": "md5"},
+        {"file_hash": MD5},
+        {},
+    ],
 )
 def test_file_comes_once(url, cache, options):
     Server.files = {"a.bin": BODY}
@@ -297,7 +320,9 @@ def test_a_file_that_has_changed_starts_again(url):
 
 def test_wrong_hash_keeps_nothing(url, cache):
     Server.files = {"a.bin": BODY}
-    with pytest.raises(ValueError, match=f"its hash is {SHA}; wanted {SHA[::-1]}. Nothing was kept"):
+    with pytest.raises(
+        ValueError, match=f"its hash is {SHA}; wanted {SHA[::-1]}. Nothing was kept"
+    ):
         get_file(origin=url + "a.bin", file_hash=SHA[::-1])
     assert list((cache / "datasets").iterdir()) == []
 
@@ -309,7 +334,9 @@ def test_damaged_file_is_fetched_again(url, cache):
     assert pathlib.Path(get_file(origin=url + "a.bin", file_hash=SHA)).read_bytes() == BODY
 
 
-@pytest.mark.parametrize("fname, folder", [("things", "things"), ("things.tgz", "things_extracted")])
+@pytest.mark.parametrize(
+    "fname, folder", [("things", "things"), ("things.tgz", "things_extracted")]
+)
 def test_archives(url, cache, fname, folder):
     Server.files = {"a.tar.gz": tar({"inner/x.txt": b"text"})}
     found = get_file(fname, url + "a.tar.gz", extract=True)
@@ -334,7 +361,9 @@ def test_zip_and_strangers(url, cache):
 
 
 def test_offline_says_what_to_do():
-    with pytest.raises(RuntimeError, match=r"Is there a network\? Without one, put the file at .*mnist.npz"):
+    with pytest.raises(
+        RuntimeError, match=r"Is there a network\? Without one, put the file at .*mnist.npz"
+    ):
         get_file("mnist.npz", "http://127.0.0.1:9/mnist.npz")
 
 
@@ -362,7 +391,10 @@ BAD = [
     (lambda: get_file("a/b", "http://x/y"), r"`fname` must be a file's name, without a folder"),
     (lambda: datasets.cifar100.load_data("x"), r"`label_mode` must be 'fine' or 'coarse'; got 'x'"),
     (lambda: datasets.boston_housing.load_data(test_split=1), r"`test_split` must be from 0, less"),
-    (lambda: datasets.california_housing.load_data("huge"), r"`version` must be 'small' or 'large'"),
+    (
+        lambda: datasets.california_housing.load_data("huge"),
+        r"`version` must be 'small' or 'large'",
+    ),
 ]
 
 

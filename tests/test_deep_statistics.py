@@ -50,7 +50,9 @@ def test_selu_draws_other_inputs_to_the_fixed_point():
 
 
 def test_other_activations_and_initializers_do_not():
-    assert by_layer(deep(100, "selu", "glorot_uniform"), inputs())[-1, 1] == pytest.approx(1, abs=0.5)
+    assert by_layer(deep(100, "selu", "glorot_uniform"), inputs())[-1, 1] == pytest.approx(
+        1, abs=0.5
+    )
     assert by_layer(deep(100, "selu", "he_normal"), inputs())[-1, 1] > 1.5
     assert by_layer(deep(100, "elu", "lecun_normal"), inputs())[-1, 1] < 0.2
 

@@ -94,7 +94,9 @@ def test_bad_samples(samples, y, message):
 
 def selu_stack(*extra, x=None):
     first = layers.Dense(9, "selu", kernel_initializer="lecun_normal", name="first")
-    model = keras.Sequential([keras.Input((4,), name="in"), first, *extra, layers.Dense(2, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((4,), name="in"), first, *extra, layers.Dense(2, "softmax")]
+    )
     return model, x
 
 
@@ -111,20 +113,41 @@ GOOD = [
     selu_stack(x=RNG.normal(0, [1, 1, 1, 0.1], (500, 4))),
 ]
 BROKEN = {
-    "activation": (selu_stack(lecun(activation="relu", name="bad")), "'bad': its activation is relu"),
-    "initializer": (selu_stack(layers.Dense(5, "selu", name="bad")), "'bad': its kernel starts from Glo"),
-    "bias": (selu_stack(lecun(bias_initializer="ones", name="bad")), "'bad': its bias starts from Ones"),
-    "dropout": (selu_stack(layers.Dropout(0.1, name="bad")), "'bad': Dropout changes mean and varia"),
-    "noise": (selu_stack(layers.GaussianNoise(0.1, name="bad")), "'bad': GaussianNoise changes mean"),
-    "normalization": (selu_stack(layers.BatchNormalization(name="bad")), "'bad': BatchNormalization is"),
+    "activation": (
+        selu_stack(lecun(activation="relu", name="bad")),
+        "'bad': its activation is relu",
+    ),
+    "initializer": (
+        selu_stack(layers.Dense(5, "selu", name="bad")),
+        "'bad': its kernel starts from Glo",
+    ),
+    "bias": (
+        selu_stack(lecun(bias_initializer="ones", name="bad")),
+        "'bad': its bias starts from Ones",
+    ),
+    "dropout": (
+        selu_stack(layers.Dropout(0.1, name="bad")),
+        "'bad': Dropout changes mean and varia",
+    ),
+    "noise": (
+        selu_stack(layers.GaussianNoise(0.1, name="bad")),
+        "'bad': GaussianNoise changes mean",
+    ),
+    "normalization": (
+        selu_stack(layers.BatchNormalization(name="bad")),
+        "'bad': BatchNormalization is",
+    ),
     "uniform": (
         selu_stack(layers.Dense(5, "selu", kernel_initializer="lecun_uniform", name="bad")),
         "'bad': its kernel starts from LecunUniform",
     ),
-    "inputs": (selu_stack(x=RNG.normal(3, 1, (500, 4))), "'in': 4 of 4 input features are not stand"),
+    "inputs": (
+        selu_stack(x=RNG.normal(3, 1, (500, 4))),
+        "'in': 4 of 4 input features are not stand",
+    ),
     "one of great size": (selu_stack(x=RNG.normal(0, [1, 1, 1, 9], (500, 4))), "1 of 4 input"),
     "narrow": (selu_stack(x=RNG.normal(0, 0.1, (500, 4))), "4 of 4 input features"),
-    "spread": (selu_stack(x=RNG.normal(0, 5, (500, 4))), "standard deviation 5"),
+    "spread": (selu_stack(x=RNG.normal(0, 5, (500, 4))), "mean -?0.*, standard deviation [45]"),
 }
 
 
@@ -201,7 +224,13 @@ def test_looking_changes_nothing():
     def weights(*looks):
         keras.utils.set_random_seed(3)
         model = keras.Sequential(
-            [keras.Input((10,)), layers.Dense(5), layers.BatchNormalization(), layers.Dropout(0.3), layers.Dense(1)]
+            [
+                keras.Input((10,)),
+                layers.Dense(5),
+                layers.BatchNormalization(),
+                layers.Dropout(0.3),
+                layers.Dense(1),
+            ]
         )
         model.compile("adam", "mse")
         model.fit(X, Y, epochs=3, verbose=0, callbacks=list(looks))
@@ -253,9 +282,9 @@ def test_dead_units_are_named_and_warned_of():
 def test_chosen_layers_and_bad_ones():
     look = look_at(deep("relu", "he_normal", 3), layers=["hidden_1", "out"])
     assert list(look.history) == ["hidden_1", "out"]
-    with pytest.raises(ValueError, match="`layers` must be names among .*; got 'none'"):
+    with pytest.raises(ValueError, match=r"`layers` must be names among .*; got 'none'"):
         look_at(deep("relu", "he_normal", 1), layers=["none"])
-    with pytest.raises(ValueError, match="`ratio` must be above 1; got 0.5"):
+    with pytest.raises(ValueError, match=r"`ratio` must be above 1; got 0.5"):
         callbacks.LayerStatistics(X, Y, ratio=0.5)
     with pytest.raises(RuntimeError, match="nothing seen yet"):
         callbacks.LayerStatistics(X, Y).plot()

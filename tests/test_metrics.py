@@ -296,7 +296,7 @@ ERRORS = [
         RuntimeError,
         "f1_score: nothing was seen yet; call `update_state`",
     ),
-    (Forgetful, RuntimeError, r"Forgetful: call `super\(\).__init__\(\)` before all else"),
+    (Forgetful, RuntimeError, r"Forgetful: `super\(\).__init__\(\)` was not called"),
     (lambda: metrics.Metric().update_state(), NotImplementedError, "implement `update_state`"),
 ]
 

@@ -206,8 +206,8 @@ class BackupAndRestore(Callback):
         model = self.model
         if not model.built:
             raise ValueError(
-                f"BackupAndRestore: model {model.name!r} must be built to go on from a backup. Call "
-                "it on a batch, or `build(input_shape)`, before `fit`."
+                f"BackupAndRestore: model {model.name!r} must be built to go on from a backup. "
+                "Call it on a batch, or `build(input_shape)`, before `fit`."
             )
         model.optimizer.build(model.trainable_variables)
         for kind, variables in self._variables().items():
@@ -219,9 +219,9 @@ class BackupAndRestore(Callback):
                 continue
             if not fits:
                 raise ValueError(
-                    f"BackupAndRestore: the backup in {self.backup_dir} is of another {kind}: it has "
-                    f"{len(names)} arrays where there are {len(variables)}, or others' shapes. Use a "
-                    "folder of its own for each run."
+                    f"BackupAndRestore: the backup in {self.backup_dir} is of another {kind}: it "
+                    f"has {len(names)} arrays where there are {len(variables)}, or others' shapes. "
+                    "Use a folder of its own for each run."
                 )
             for variable, name in zip(variables, names, strict=True):
                 variable.assign(_from_numpy(arrays[name], meta["dtypes"][name]))

@@ -71,7 +71,8 @@ class BatchLearningRateScheduler(Callback):
 
     def _begin(self, steps):
         fresh = False
-        for _, optimizer in optimizers_of(self.model):
+        for _, outer in optimizers_of(self.model):
+            optimizer = getattr(outer, "inner_optimizer", outer)
             span, functions = self._ruled.get(optimizer, (None, {}))
             if span is None or not optimizer.follows(functions):
                 span = _Span()

@@ -9,13 +9,14 @@ import numpy as np
 from kerasish.callbacks.monitor import MonitorCallback
 from kerasish.callbacks.screens import announce
 from kerasish.core.errors import bad_argument
+from kerasish.core.files import replacing
 
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after each epoch or every so many batches.
 
-    The model writes its file beside the place and moves it there when it is whole, so a crash
-    while saving leaves the file of before.
+    A file is written beside its place and moved there when it is whole, so a crash while saving
+    leaves the file of before.
 
     Args:
         filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights alone. May hold
@@ -100,10 +101,11 @@ class ModelCheckpoint(MonitorCallback):
         if path.is_dir():
             raise bad_argument(self, "filepath", "a file's path, not a directory's", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self.save_weights_only:
-            self.model.save_weights(str(path), overwrite=True)
-        else:
-            self.model.save(str(path), overwrite=True)
+        with replacing(path) as beside:  # a model's own `save` may not be so careful
+            if self.save_weights_only:
+                self.model.save_weights(str(beside), overwrite=True)
+            else:
+                self.model.save(str(beside), overwrite=True)
 
     def _compare(self, logs):
         """Whether the result is the best so far, and what to say of it."""

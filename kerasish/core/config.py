@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.errors import bad_argument, did_you_mean
+from kerasish.core.errors import bad_argument, did_you_mean, no_super
 from kerasish.core.names import snake_case
 
 _builtins: dict[str, dict[str, Any]] = {}  # public module -> name -> class or function
@@ -114,6 +114,15 @@ class Configurable:
         # As given: for arguments that the class keeps under no or another name.
         object.__setattr__(instance, "_given", (args, kwargs))
         return instance
+
+    # An attribute that `__init__` sets, in classes that cannot work without its having run.
+    _set_by_init: str | None = None
+
+    def __getattr__(self, name):
+        mark = type(self)._set_by_init
+        if mark is not None and mark not in vars(self) and not name.startswith("__"):
+            raise no_super(self)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def get_config(self) -> dict:
         """The arguments that make this object again, as plain data."""
@@ -239,7 +248,7 @@ def _serialize_instance(obj):
         module = None if cls in _registered_names else cls.__module__
     data = {
         "module": module,
-        "class_name": cls.__name__,
+        "class_name": _published_name(cls, module),
         "config": obj.get_config(),
         "registered_name": registered,
     }
@@ -256,9 +265,17 @@ def _serialize_instance(obj):
 def module_of(cls: type) -> str | None:
     """The module name that Keras writes for one of kerasish's own classes; `None` for others."""
     for module, table in _builtins.items():
-        if table.get(cls.__name__) is cls:
+        if table.get(cls.__name__) is cls or cls in table.values():
             return module
     return None
+
+
+def _published_name(cls, module):
+    """The name a class is public under: its own, but for a few whose public name is another."""
+    table = _builtins.get(module, {})
+    if table.get(cls.__name__) is cls:
+        return cls.__name__
+    return next((name for name, other in table.items() if other is cls), cls.__name__)
 
 
 def is_serialized(data: Any) -> bool:

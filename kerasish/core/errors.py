@@ -1,8 +1,11 @@
-"""The one sentence every argument error is made of, and the hint for a misspelt name."""
+"""The one sentence every argument error is made of, and hints for common mistakes."""
 
+import contextlib
 import difflib
 from collections.abc import Iterable
 from typing import Any
+
+import jax
 
 
 def bad_argument(owner: Any, name: str, wanted: str, got: Any, hint: str = "") -> ValueError:
@@ -16,3 +19,38 @@ def did_you_mean(word: Any, known: Iterable[str]) -> str:
     """Name the known words nearest to a misspelt one: "Did you mean 'relu'?", or nothing."""
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def no_super(owner: Any) -> RuntimeError:
+    """The error for a class whose `__init__` does not call its base's."""
+    return RuntimeError(
+        f"{type(owner).__name__}: `super().__init__()` was not called. Make it the first line of "
+        "`__init__`, before setting any attribute."
+    )
+
+
+_NEEDS_A_VALUE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+_WHAT_TO_WRITE = (
+    "In a compiled function, Python's `if`, `while`, `range`, `int` and NumPy cannot look at the "
+    "value of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with "
+    "`keras.ops.while_loop` or `keras.ops.fori_loop`, or name the argument in "
+    "`keras.jit(static_argnames=...)`. To see a value, use `jax.debug.print`, or run uncompiled: "
+    "`run_eagerly=True` in `compile`."
+)
+
+
+@contextlib.contextmanager
+def hints():
+    """Add to an error about a traced value what to write instead."""
+    try:
+        yield
+    except (*_NEEDS_A_VALUE, TypeError) as error:
+        formats = isinstance(error, TypeError) and "Tracer.__format__" in str(error)
+        known = _WHAT_TO_WRITE in getattr(error, "__notes__", ())
+        if (formats or isinstance(error, _NEEDS_A_VALUE)) and not known:
+            error.add_note(_WHAT_TO_WRITE)
+        raise

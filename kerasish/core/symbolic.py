@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.export import SymbolicScope, symbolic_shape
 
 from kerasish.core import dtypes
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, hints
 from kerasish.core.names import auto_name
 from kerasish.core.variable import Scope, is_variable
 
@@ -173,11 +173,13 @@ def infer(call: Callable, *args, **kwargs) -> Any:
         return jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in tensors))
 
     if all(None not in t.shape for t in tensors):
-        return jax.tree.map(_as_tensor, run(None))
+        with hints():
+            return jax.tree.map(_as_tensor, run(None))
     try:
         return jax.tree.map(_as_tensor, run(_symbol))
     except Exception:  # a comparison that symbols cannot decide, or a real mistake: the trial tells
-        first, second = _two_trials(run, tensors)
+        with hints():
+            first, second = _two_trials(run, tensors)
     return jax.tree.map(_as_tensor, first, second)
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.errors import did_you_mean
+from kerasish.core.errors import did_you_mean, hints
+from kerasish.core.trace_log import TraceLog, describe_leaves, describe_variables
 from kerasish.core.variable import (
     Scope,
     Unlisted,
@@ -26,19 +27,6 @@ from kerasish.core.variable import (
 
 # -- compiling
 
-_NEEDS_A_VALUE = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
-_HINT = (
-    "In a compiled function, Python's `if`, `while`, `range`, `int` and NumPy cannot look at the "
-    "value of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with "
-    "`keras.ops.while_loop` or `keras.ops.fori_loop`, or name the argument in "
-    "`keras.jit(static_argnames=...)`."
-)
-
-
 class Compiled:
     """A function over Variables and arrays, compiled by JAX: what `keras.jit` returns.
 
@@ -48,6 +36,7 @@ class Compiled:
 
     Attributes:
         traces: How often the function has been traced for a program.
+        why_traced: A sentence for each trace: which argument (or what else) was new.
     """
 
     def __init__(self, fn: Callable, static_argnums=(), static_argnames=(), donate: bool = True):
@@ -56,10 +45,20 @@ class Compiled:
         self.donate = donate
         self._static = _static_places(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
         self._program: Program | None = None
-        self.traces = 0
+        self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
     def __call__(self, *args, **kwargs):
         return self._with_program(Program.__call__, *self._split(args, kwargs))
+
+    @property
+    def traces(self) -> int:
+        """How often the function has been traced."""
+        return len(self._log)
+
+    @property
+    def why_traced(self) -> list[str]:
+        """A sentence for each trace: which argument (or what else) was new."""
+        return list(self._log.reasons)
 
     def __get__(self, instance, owner=None):
         return self if instance is None else functools.partial(self, instance)
@@ -102,22 +101,34 @@ class Compiled:
             return self._program
 
     def _trace(self, leaves, key):
-        self.traces += 1
+        args, kwargs = self._fill(leaves, key)
+        program = self._program
+        self._log.note({**self._describe(args, kwargs), **program.describe()})
         return self._apply(leaves, key)
 
+    def _describe(self, args, kwargs):
+        try:
+            given = inspect.signature(self.fn).bind(*args, **kwargs).arguments
+        except (TypeError, ValueError):  # arguments that do not fit, or functions written in C
+            given = {"args": args, **kwargs}
+        found = {}
+        for name, value in given.items():
+            found |= describe_leaves(f"argument `{name}`", value)
+        return found
+
     def _apply(self, leaves, key):
+        args, kwargs = self._fill(leaves, key)
+        with hints():
+            return self.fn(*args, **kwargs)
+
+    def _fill(self, leaves, key):
+        """The arguments again, with the traced leaves in their places."""
         tree, static = key
         rest = iter(leaves)
         filled = [next(rest) if s is None else s.value for s in static]
         args, kwargs = jax.tree.unflatten(tree, filled)
         args = [a.value if isinstance(a, _Static) else a for a in args]
-        kwargs = {k: a.value if isinstance(a, _Static) else a for k, a in kwargs.items()}
-        try:
-            return self.fn(*args, **kwargs)
-        except _NEEDS_A_VALUE as error:
-            if _HINT not in getattr(error, "__notes__", ()):
-                error.add_note(_HINT)
-            raise
+        return args, {k: a.value if isinstance(a, _Static) else a for k, a in kwargs.items()}
 
     def lower(self, *args, **kwargs):
         """JAX's `Lowered` program for these arguments: `as_text()`, `compile().cost_analysis()`.
@@ -170,6 +181,11 @@ class Program:
         self.pure = pure
         static = tuple(n + 2 for n in static_argnums)
         self.jitted = jax.jit(pure, static_argnums=static, donate_argnums=0 if donate else ())
+
+    def describe(self) -> dict[str, str]:
+        """What it stands on, for a `TraceLog`."""
+        written, reads = map(describe_variables, (self.written, self.reads))
+        return {"Variables written": written, "Variables read": reads}
 
     def read(self) -> tuple[list, list]:
         """Values of the Variables as they are now: the written ones', the read ones'."""

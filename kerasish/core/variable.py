@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
@@ -248,6 +249,7 @@ class Variable:
         """Replace the value by one of the same shape, cast to the Variable's dtype; return it."""
         if isinstance(value, Variable):
             value = value.read()
+        self._check_numbers(value)
         shape = tuple(value.shape) if hasattr(value, "shape") else np.shape(value)
         if shape != self._value.shape:
             raise ValueError(
@@ -258,13 +260,49 @@ class Variable:
         store([self], [value])
         return value
 
+    def _check_numbers(self, value):
+        """Raise on what is no number or array of them, and on complex ones for a real Variable."""
+        if isinstance(value, int | float | jax.Array) and not _is_complex(value):
+            return
+        if getattr(value, "is_symbolic", False):
+            raise TypeError(
+                f"Variable {self.path!r} cannot be assigned a symbolic tensor, which has no value. "
+                "Assign in a layer's `call`."
+            )
+        leaves = [value] if hasattr(value, "dtype") else jax.tree.leaves(value) or [value]
+        for leaf in leaves:
+            dtype = getattr(leaf, "dtype", None) or np.asarray(leaf).dtype
+            if dtype.kind in "OSUM" or (_is_complex(leaf) and not _is_complex(self._value)):
+                raise TypeError(
+                    f"Variable {self.path!r} holds {self._value.dtype}; cannot assign "
+                    f"{dtype if hasattr(leaf, 'dtype') else repr(leaf)}. Give numbers, or an array "
+                    "of them."
+                )
+
     def assign_add(self, value: Any) -> jax.Array:
         """Add to the value in place."""
-        return self.assign(self.read() + _operand(value))
+        return self.assign(self.read() + self._operand(value))
 
     def assign_sub(self, value: Any) -> jax.Array:
         """Subtract from the value in place."""
-        return self.assign(self.read() - _operand(value))
+        return self.assign(self.read() - self._operand(value))
+
+    def _operand(self, value):
+        """The value as something to add, if it spreads over the Variable's shape."""
+        if isinstance(value, Variable):
+            value = value.read()
+        self._check_numbers(value)
+        if isinstance(value, list | tuple):
+            value = dtypes.to_array(value)
+        shape = getattr(value, "shape", ())
+        if shape not in ((), self._value.shape):
+            try:
+                jnp.broadcast_shapes(self._value.shape, shape)
+            except ValueError:
+                raise ValueError(
+                    f"Variable {self.path!r} has shape {self.shape}; cannot add shape {shape}."
+                ) from None
+        return value
 
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the value. Safe while another thread trains the Variable."""
@@ -325,6 +363,12 @@ class Variable:
 
     def __getitem__(self, index):
         return self.value[index]
+
+    def __setitem__(self, index, value):
+        raise TypeError(
+            f"Variable {self.path!r} has no item assignment, as its array never changes. Replace "
+            "it: `v.assign(v.at[index].set(value))`."
+        )
 
     def __len__(self):
         return len(self._value)
@@ -392,10 +436,9 @@ def is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
-def _operand(value):
-    if isinstance(value, Variable):
-        return value.read()
-    return dtypes.to_array(value) if isinstance(value, list | tuple) else value
+def _is_complex(value):
+    dtype = getattr(value, "dtype", None)
+    return isinstance(value, complex) or getattr(dtype, "kind", "") == "c"
 
 
 def _own_array(value, dtype):

@@ -58,11 +58,11 @@ def get_file(
         force_download: Whether to download though the file is there.
 
     Example:
-        >>> folder = __import__("tempfile").mkdtemp()
-        >>> path = os.path.join(folder, "a.txt")
-        >>> _ = open(path, "w").write("text")
-        >>> get_file("b.txt", pathlib.Path(path).as_uri(), cache_dir=folder)
-        '.../datasets/b.txt'
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> _ = (folder / "a.txt").write_text("text")
+        >>> get_file("b.txt", (folder / "a.txt").as_uri(), cache_dir=folder)
+        Downloading data from file:///...
+        '...datasets/b.txt'
     """
     if origin is None:
         raise bad_argument("get_file", "origin", "a URL", origin)

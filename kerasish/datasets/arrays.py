@@ -20,7 +20,9 @@ _HARMLESS = {
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in _HARMLESS:
-            raise pickle.UnpicklingError(f"The file asks for {module}.{name}: it is not plain data.")
+            raise pickle.UnpicklingError(
+                f"The file asks for {module}.{name}: it is not plain data."
+            )
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 

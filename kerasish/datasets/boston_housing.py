@@ -1,7 +1,7 @@
 """Prices of houses around Boston."""
 
-from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/boston_housing.npz"
 HASH = "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5"

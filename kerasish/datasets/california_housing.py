@@ -1,8 +1,8 @@
 """Prices of houses in California."""
 
 from kerasish.core.errors import bad_argument
-from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/california_housing.npz"
 HASH = "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f"

@@ -4,8 +4,8 @@ import pathlib
 
 import numpy as np
 
-from kerasish.datasets.arrays import read_cifar
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import read_cifar
 
 ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 HASH = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"

@@ -3,8 +3,8 @@
 import pathlib
 
 from kerasish.core.errors import bad_argument
-from kerasish.datasets.arrays import read_cifar
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import read_cifar
 
 ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 HASH = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 HASH = "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"

@@ -2,8 +2,8 @@
 
 import json
 
-from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled, split
 from kerasish.data.download import get_file
+from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled, split
 
 ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 HASH = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"

@@ -72,7 +72,7 @@ def _layer_troubles(layer, after):
             yield f"{who}: its activation is {name}, not SELU."
         if not _is_lecun_normal(layer.kernel_initializer):
             kind = type(layer.kernel_initializer).__name__
-            yield f"{who}: its kernel starts from {kind}; make it kernel_initializer='lecun_normal'."
+            yield f"{who}: its kernel starts from {kind}; make it 'lecun_normal'."
         start = layer.bias_initializer
         if layer.use_bias and not isinstance(start, initializers.Zeros):
             yield f"{who}: its bias starts from {type(start).__name__}, not from zeros."
@@ -104,7 +104,7 @@ def _branches(model):
         nodes = vars(operation).get("_inbound_nodes", [])
         joins = any(len(node.inputs) > 1 for node in nodes)
         if joins and not isinstance(operation, layers.Layer):
-            yield f"operation {operation.name!r}: it joins several paths, so this is no plain stack."
+            yield f"operation {operation.name!r}: it joins several paths: no plain stack."
 
 
 def _input_troubles(model, x, stack):

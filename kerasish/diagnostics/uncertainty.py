@@ -89,7 +89,10 @@ class UncertaintyReport:
             f"agreement {self.agreement.mean():.3f}",
         ]
         if self.accuracy is not None:
-            parts += [f"accuracy {self.accuracy:.3f}", f"calibration error {self.calibration_error:.3f}"]
+            parts += [
+                f"accuracy {self.accuracy:.3f}",
+                f"calibration error {self.calibration_error:.3f}",
+            ]
         return f"<UncertaintyReport of {len(self.mean)} inputs: {', '.join(parts)}>"
 
 

@@ -59,7 +59,8 @@ from kerasish.layers.merging import (
     multiply,
     subtract,
 )
-from kerasish.layers.multi_head_attention import GroupedQueryAttention, MultiHeadAttention
+from kerasish.layers.multi_head_attention import GroupedQueryAttention as GroupQueryAttention
+from kerasish.layers.multi_head_attention import MultiHeadAttention
 from kerasish.layers.normalization import BatchNormalization, LayerNormalization
 from kerasish.layers.pooling import (
     AdaptiveAveragePooling1D,
@@ -129,7 +130,6 @@ GlobalAvgPool3D = GlobalAveragePooling3D
 GlobalMaxPool1D = GlobalMaxPooling1D
 GlobalMaxPool2D = GlobalMaxPooling2D
 GlobalMaxPool3D = GlobalMaxPooling3D
-GroupQueryAttention = GroupedQueryAttention
 MaxPool1D = MaxPooling1D
 MaxPool2D = MaxPooling2D
 MaxPool3D = MaxPooling3D
@@ -232,7 +232,6 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
-    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",

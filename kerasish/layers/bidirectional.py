@@ -128,9 +128,13 @@ class Bidirectional(Layer):
 
     reset_states = reset_state
 
+    def _argument(self, parameter, given):
+        # The attribute `weights` is the list of Variables, as in every layer.
+        return None if parameter.name == "weights" else super()._argument(parameter, given)
+
     def get_config(self):
         config = super().get_config()
-        config.pop("weights", None)
+        del config["weights"]
         return {
             **config,
             "layer": serialize_keras_object(self.forward_layer),

@@ -117,7 +117,8 @@ class HeadedAttention(Layer):
     def attend(self, equations, axes, projected, mask, training, wants_scores, is_causal):
         """Projected queries, keys and values to `(outputs, weights or None)`."""
         query, key, value = projected
-        plain = query.ndim == 4 and self.dropout == 0 and not wants_scores
+        plain = query.ndim == 4 and key.shape[-1] == value.shape[-1]
+        plain = plain and self.dropout == 0 and not wants_scores
         if self.flash_attention and wants_scores:
             raise bad_argument(self, "return_attention_scores", "False with flash attention", True)
         if plain:

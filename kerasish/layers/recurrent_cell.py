@@ -81,6 +81,10 @@ class RecurrentCell(Layer):
         """Add the bias; called where there is one."""
         return make_weight(self, "bias", (self.gates * self.units,))
 
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
+
     # -- a step
 
     def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
@@ -131,20 +135,16 @@ class RecurrentCell(Layer):
         return self.draw_masks(batch, features, training) if held is None else held
 
     def draw_masks(self, batch, features, training) -> tuple:
-        """New factors. The stream of seeds moves on in inference too, as in Keras 3."""
+        """New factors, in the order of Keras 3. (It draws in inference too; here that changes nothing.)"""
         return (
             self._draw(self.dropout, (batch, features), training),
             self._draw(self.recurrent_dropout, (batch, self.units), training),
         )
 
     def _draw(self, rate, shape, training):
-        if rate == 0:
+        if rate == 0 or not dropping(training):
             return None
         count = self.gates if getattr(self, "implementation", 2) == 1 else 1
-        if not dropping(training) or rate == 1:
-            for _ in range(count):
-                self.seed_generator.next()
-            return None
         ones = jnp.ones(shape, self.compute_dtype)
         pattern = shared_pattern(None, ones)
         options = {"noise_shape": pattern, "seed": self.seed_generator}

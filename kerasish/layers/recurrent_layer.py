@@ -20,6 +20,10 @@ class CellLayer(RNN):
             for name in _arguments(cls.cell_class):
                 setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
 
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
+
     def get_config(self):
         config = super().get_config()
         return {k: v for k, v in config.items() if k not in ("cell", "use_cudnn")}

@@ -39,6 +39,8 @@ class Loss(Configurable):
         2.0
     """
 
+    _set_by_init = "reduction"
+
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None
     ):
@@ -62,10 +64,28 @@ class Loss(Configurable):
         """
         masks = [get_mask(y_pred)]
         values = self.call(as_arrays(y_true, self.dtype), as_arrays(y_pred, self.dtype))
+        self._check_values(values, sample_weight)
         masks = [mask for mask in (*masks, get_mask(values)) if mask is not None]
         mask = jnp.logical_and(*masks) if len(masks) == 2 else masks[0] if masks else None
         values = dtypes.to_array(values, self.dtype)
         return reduce_weighted(values, sample_weight, mask, self.reduction)
+
+    def _check_values(self, values, sample_weight):
+        """Raise on what is no array, and on values that weights per sample do not fit."""
+        advice = (
+            "Return one value per sample, shape (batch, ...): reduce over the last axis only "
+            "(`axis=-1`). The reduction and sample weights do the rest."
+        )
+        if values is None or isinstance(values, str | dict | tuple):
+            raise TypeError(f"Loss {self.name!r} returned {type(values).__name__}. {advice}")
+        rows, found = np.shape(sample_weight)[:1], np.shape(values)[:1]
+        maker = getattr(self, "fn", type(self))
+        if rows in ((), (1,), found) or maker.__module__.startswith("kerasish."):
+            return
+        raise ValueError(
+            f"Loss {self.name!r} returned shape {np.shape(values)}, with a weight for each of "
+            f"{rows[0]} samples. {advice}"
+        )
 
     def get_config(self) -> dict:
         """The arguments that make this loss again; the dtype where it is not the global one."""

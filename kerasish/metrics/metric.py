@@ -9,7 +9,7 @@ import numpy as np
 from kerasish import initializers
 from kerasish.core import dtypes, settings
 from kerasish.core.config import Configurable
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.variable import Scope, Variable, pure
 
@@ -43,6 +43,8 @@ class Metric(Configurable):
     # "up" or "down" where larger or smaller is better: what a callback's mode "auto" goes by.
     _direction: str | None = None
 
+    _set_by_init = "_first_values"
+
     def __init__(self, dtype=None, name: str | None = None):
         self.name = name or auto_name(type(self).__name__)
         self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
@@ -60,8 +62,8 @@ class Metric(Configurable):
             aggregation: How replicas would be merged; kept for Keras' sake.
             name: Its name.
         """
-        if not hasattr(self, "_first_values"):
-            raise RuntimeError(f"{type(self).__name__}: call `super().__init__()` before all else.")
+        if "_first_values" not in vars(self):
+            raise no_super(self)
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = dtypes.standardize_dtype(dtype)
         with jax.ensure_compile_time_eval():
@@ -103,6 +105,16 @@ class Metric(Configurable):
     def result(self) -> Any:
         """The value for all that was taken in; what subclasses implement."""
         raise NotImplementedError(f"{type(self).__name__}: implement `result()`.")
+
+    def _results(self, name) -> dict:
+        """The result by name, or the results by theirs."""
+        value = self.result()
+        if value is None:
+            raise TypeError(
+                f"Metric {name!r} ({type(self).__name__}): `result()` returned None. Return a number, "
+                "or a dict of them, computed from the state."
+            )
+        return value if isinstance(value, dict) else {name: value}
 
     def reset_state(self) -> None:
         """Forget all that was taken in. Starts no computation on the device."""

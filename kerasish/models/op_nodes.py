@@ -19,8 +19,9 @@ from kerasish.core.symbolic import KerasTensor, Op
 # Modules of Keras' op classes, by the module here or, for those it has none for, by function.
 _MODULES = {"numpy": ops.numpy, "nn": ops.nn, "linalg": ops.linalg, "image": ops.image}
 _CORE = frozenset(
-    "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan scatter "
-    "scatter_update slice slice_update stop_gradient switch unstack vectorized_map while_loop".split()
+    "associative_scan cast cond convert_to_tensor fori_loop map saturate_cast scan "
+    "scatter scatter_update slice slice_update stop_gradient switch unstack "
+    "vectorized_map while_loop".split()
 )
 # Classes that are not the function's name in CamelCase.
 _CLASSES = {
@@ -40,15 +41,16 @@ _CLASSES = {
     "searchsorted": "SearchSorted",
     "ssim": "SSIM",
     "svd": "SVD",
-} | {name: name.upper() for name in ("fft", "fft2", "ifft2", "rfft", "irfft", "stft", "istft")}
+} | {name: name.upper() for name in "fft fft2 ifft2 rfft irfft stft istft".split()}
 _OPERANDS = frozenset(
     "a abs_ angle args array atol b beta bias bins branches choicelist condition condlist "
-    "constant_values coordinates data default depthwise_kernel elements elems end_points f false_fn "
-    "fun gamma image1 image2 images index indices init init_val inputs kernel key loop_vars mask "
-    "mean offset operands output output_length output_shape pattern pointwise_kernel pred predictions "
-    "primals q query rtol scale segment_ids sequence_lengths sorted_sequence start start_indices "
-    "start_points step stop tangents target target_length targets tensor transform translation "
-    "true_fn updates value values variable variance weights x x1 x2 xs y".split()
+    "constant_values coordinates data default depthwise_kernel elements elems end_points f "
+    "false_fn fun gamma image1 image2 images index indices init init_val inputs kernel key "
+    "loop_vars mask mean offset operands output output_length output_shape pattern "
+    "pointwise_kernel pred predictions primals q query rtol scale segment_ids "
+    "sequence_lengths sorted_sequence start start_indices start_points step stop tangents "
+    "target target_length targets tensor transform translation true_fn updates value values "
+    "variable variance weights x x1 x2 xs y".split()
 )
 # Settings of these ops that are operands of others, and the reverse.
 _SETTINGS = {

@@ -339,7 +339,7 @@ class OneCycle(LearningRateSchedule):
     Example:
         >>> schedule = OneCycle(1.0, total_steps=101, warmup_fraction=0.5)
         >>> [round(float(schedule(step)), 3) for step in (0, 50, 100)]
-        [0.04, 0.999, 0.0]
+        [0.04, 1.0, 0.0]
     """
 
     def __init__(

@@ -15,6 +15,8 @@ from kerasish.core.variable import Variable, is_variable
 class State(Configurable):
     """What optimizers know of their own Variables; `Optimizer` adds what to do with them."""
 
+    _set_by_init = "_variables"
+
     name: str
     built: bool
     _variables: list[Variable]

@@ -8,25 +8,26 @@ import warnings
 import zipfile
 from typing import Any
 
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.config import serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.files import replacing
-from kerasish.core.variable import limit_new_variables
 from kerasish.saving import legacy
-from kerasish.saving.hdf5 import BadFile, reading
+from kerasish.saving.hdf5 import reading
+from kerasish.saving.making import make_model, read_config
 from kerasish.saving.tree import load
 from kerasish.saving.weights import WEIGHTS_MEMBER, write_weights
 from kerasish.saving.zipped import add_in_place, find_member, read_text
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 _CONFIG, _METADATA = "config.json", "metadata.json"
-# A model may hold more than its file does: a frozen copy, metrics, an optimizer left out. What
-# asks for much more than that is no model someone saved.
-_ALLOWANCE = 2**26, 16
 
 
 def save_model(
-    model: Any, filepath: str | os.PathLike, overwrite: bool = True, zipped: bool | None = None, **kwargs
+    model: Any,
+    filepath: str | os.PathLike,
+    overwrite: bool = True,
+    zipped: bool | None = None,
+    **kwargs,
 ) -> None:
     """Save a model as one file: config, weights, optimizer state.
 
@@ -95,44 +96,11 @@ def load_model(
     if path.suffix in (".h5", ".hdf5"):
         with reading(path) as tree:
             return legacy.load_model(tree, custom_objects, compile, safe_mode)
-    start, size = find_member(path, WEIGHTS_MEMBER)
+    start, size, checksum = find_member(path, WEIGHTS_MEMBER)
     config = read_config(read_text(path, _CONFIG), path)
     if not compile:
         config.pop("compile_config", None)
     model = make_model(config, path, size, custom_objects, safe_mode)
-    with reading(path, start, size) as source:
+    with reading(path, start, size, checksum) as source:
         load(model, source)
     return model
-
-
-def read_config(text: str, path: Any) -> dict:
-    """A config from its JSON."""
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadFile(f"{path}: its config is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise BadFile(f"{path}: its config must be a JSON object; it is a {type(config).__name__}.")
-    return config
-
-
-def make_model(config: dict, path: Any, stored: int, custom_objects, safe_mode) -> Any:
-    """The model that a config describes, with weights of at most some times the bytes stored."""
-    slack, factor = _ALLOWANCE
-    try:
-        with limit_new_variables(slack + factor * stored):
-            model = deserialize_keras_object(config, custom_objects, safe_mode=safe_mode)
-    except Exception as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{path}: cannot make the model of its config: {_say(error)}") from error
-    if not hasattr(model, "stop_training"):
-        raise BadFile(f"{path}: its config describes a {type(model).__name__}, which is no model.")
-    return model
-
-
-def _say(error):
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply."
-    if isinstance(error, ValueError | TypeError | RuntimeError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"

@@ -94,10 +94,18 @@ class Window(io.RawIOBase):
 
 
 @contextlib.contextmanager
-def reading(path: str | os.PathLike, start: int = 0, size: int | None = None) -> Iterator["Tree"]:
+def reading(
+    path: str | os.PathLike, start: int = 0, size: int | None = None, checksum: int | None = None
+) -> Iterator["Tree"]:
     """The tree in a file, or in the part of a file that begins at `start`.
 
     Raises a `BadFile` that names the file if it cannot be read as HDF5.
+
+    Args:
+        path: The file.
+        start: Where the tree begins, in bytes.
+        size: How long it is; by default to the file's end.
+        checksum: The CRC-32 that its bytes must have, which `Tree.verify` tells.
     """
     with open(path, "rb") as file:
         whole = os.fstat(file.fileno()).st_size
@@ -109,7 +117,7 @@ def reading(path: str | os.PathLike, start: int = 0, size: int | None = None) ->
             raise BadFile(f"{path} is not a whole HDF5 file: {error}") from error
         with h5:
             try:
-                yield Tree(h5, _mapped(file, whole)[start : start + size], path)
+                yield Tree(h5, _mapped(file, whole)[start : start + size], path, checksum)
             except (OSError, KeyError, RuntimeError, OverflowError, UnicodeDecodeError) as error:
                 raise BadFile(f"{path} is damaged, or not a file of weights: {error}") from error
 
@@ -117,7 +125,8 @@ def reading(path: str | os.PathLike, start: int = 0, size: int | None = None) ->
 def _mapped(file, size):
     if not size:
         return memoryview(b"")
-    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    populate = getattr(mmap, "MAP_POPULATE", 0)  # one call, instead of a fault for each page
+    return memoryview(mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED | populate, mmap.PROT_READ))
 
 
 class Tree:
@@ -127,10 +136,17 @@ class Tree:
         h5: The open file.
         data: All bytes of it.
         where: The path, for errors.
+        checksum: The CRC-32 that the bytes must have, if known.
     """
 
-    def __init__(self, h5: h5py.File, data: memoryview, where: Any):
+    def __init__(self, h5: h5py.File, data: memoryview, where: Any, checksum: int | None = None):
         self.h5, self.data, self.where = h5, data, where
+        self.checksum = checksum
+
+    def verify(self) -> None:
+        """Raise if the bytes are not what they were when written."""
+        if self.checksum is not None and zlib.crc32(self.data) != self.checksum:
+            raise BadFile(f"{self.where} is damaged: its checksum does not fit.")
 
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path: a mapping that reads an array when it is asked for."""

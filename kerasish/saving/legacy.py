@@ -7,9 +7,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.config import serialize_keras_object
 from kerasish.saving.hdf5 import BadFile, Tree
+from kerasish.saving.making import make_model, read_config
 
+_COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _OWN = "top_level_model_weights"
 _HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
 
@@ -42,8 +44,7 @@ def _config_of(model):
 
 def _training_config(model):
     config = model.get_compile_config()
-    kept = ("loss", "loss_weights", "metrics", "weighted_metrics")
-    return {"optimizer_config": config["optimizer"], **{name: config[name] for name in kept}}
+    return {"optimizer_config": config["optimizer"], **{name: config[name] for name in _COMPILED}}
 
 
 def _write_names(group, attribute, names):
@@ -70,19 +71,17 @@ def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
             f"{tree.where} has no model config: it holds weights alone. Make the model, then "
             "`load_weights`."
         )
-    from_file = {"custom_objects": custom_objects, "safe_mode": safe_mode}
-    model = deserialize_keras_object(modernized(config), **from_file)
-    load_weights(model, tree)
     training = _json_attribute(tree, "training_config") if compile else None
-    if training is None:
-        if compile:
-            warnings.warn(f"{tree.where} does not say how to compile the model.", stacklevel=3)
-        return model
-    optimizer = modernized(training.pop("optimizer_config"))
-    kept = ("loss", "loss_weights", "metrics", "weighted_metrics")
-    compiled = {name: training.get(name) for name in kept}
-    model.compile_from_config({"optimizer": optimizer, **modernized(compiled)})
-    _load_optimizer(model, tree)
+    if compile and training is None:
+        warnings.warn(f"{tree.where} does not say how to compile the model.", stacklevel=3)
+    if training is not None:
+        named = {name: training.get(name) for name in _COMPILED}
+        named["optimizer"] = training.get("optimizer_config")
+        config["compile_config"] = named
+    model = make_model(modernized(config), tree.where, len(tree.data), custom_objects, safe_mode)
+    load_weights(model, tree)
+    if training is not None:
+        _load_optimizer(model, tree)
     return model
 
 
@@ -90,10 +89,7 @@ def _json_attribute(tree, name):
     text = tree.h5.attrs.get(name)
     if text is None:
         return None
-    try:
-        return json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadFile(f"{tree.where}: its {name} is not JSON: {error}") from error
+    return read_config(text, tree.where)
 
 
 def modernized(config: Any) -> Any:
@@ -168,8 +164,8 @@ def _in_order(model, tree, group):
     stored = [(name, values) for name, values in stored if values]
     if len(layers) != len(stored):
         raise ValueError(
-            f"{tree.where} has weights for {len(stored)} layers; the model has {len(layers)} layers "
-            "with weights. `by_name=True` loads those that have the same name."
+            f"{tree.where} has weights for {len(stored)} layers; the model has {len(layers)} "
+            "layers with weights. `by_name=True` loads those that have the same name."
         )
     return [
         (layer.name, _weights_of(layer), values)
@@ -182,7 +178,8 @@ def _mismatch(variables, values):
         return f"it has {len(variables)} weights; the file has {len(values)}."
     for variable, value in zip(variables, values, strict=True):
         if variable.shape != value.shape:
-            return f"weight {variable.name!r} has shape {variable.shape}; the file's has {value.shape}."
+            shapes = f"{variable.shape}; the file's has {value.shape}"
+            return f"weight {variable.name!r} has shape {shapes}."
     return ""
 
 

@@ -89,6 +89,11 @@ class Shards:
             found |= self._tree(name).part(path)
         return found
 
+    def verify(self) -> None:
+        """Raise if bytes that were read are not what they were when written."""
+        for tree in self.trees.values():
+            tree.verify()
+
     def _tree(self, name):
         if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
             raise BadFile(f"{self.where} names {name!r}, which is not a file beside it: refused.")

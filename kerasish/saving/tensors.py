@@ -18,6 +18,7 @@ _TYPES = {
     "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64,
     "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
 }  # fmt: skip
+_MISTAKES = (ValueError, TypeError, KeyError, AttributeError)
 _NAMES = {np.dtype(dtype): name for name, dtype in _TYPES.items()}
 
 
@@ -54,7 +55,7 @@ class Tensors:
             header.pop("__metadata__", None)
             body = data[8 + length :]
             self.arrays = {name: _array(body, **entry) for name, entry in header.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, struct.error, RecursionError) as error:
+        except (*_MISTAKES, struct.error, RecursionError) as error:
             raise BadFile(f"{path} is no whole `.safetensors` file: {error}") from error
 
     def part(self, path: str) -> Mapping:
@@ -62,6 +63,9 @@ class Tensors:
         start = f"{path}/vars/" if path else "vars/"
         names = [name for name in self.arrays if name.startswith(start)]
         return {name[len(start) :]: self.arrays[name] for name in names}
+
+    def verify(self) -> None:
+        """Nothing to do: the format has no checksums."""
 
 
 def _array(body, dtype, shape, data_offsets):

@@ -11,9 +11,9 @@ from kerasish.saving.hdf5 import BadFile
 
 # Attributes that hold what the tree names otherwise, or that files do not keep.
 _SKIPPED = frozenset(
-    {"activity_regularizer", "history", "input_spec", "loss", "optimizer"}
-    | {"_compiled_loss", "_compiled_metrics", "_function", "_given", "_graph_layers", "_inbound_nodes"}
-    | {"_loss_tracker", "_stack", "_steps", "_weights", "_frozen", "_added_losses", "_compile_arguments"}
+    "activity_regularizer history input_spec loss optimizer _added_losses _compile_arguments "
+    "_compiled_loss _compiled_metrics _frozen _function _given _graph_layers _inbound_nodes "
+    "_loss_tracker _stack _steps _weights".split()
 )
 
 
@@ -24,6 +24,10 @@ class Source(Protocol):
 
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path, by name; none if it holds no such part."""
+        ...
+
+    def verify(self) -> None:
+        """Raise if what was read is damaged."""
         ...
 
 
@@ -104,6 +108,7 @@ def load(
     try:
         for path, part in found:
             _load_part(path, part, source, skip_mismatch)
+        source.verify()
     except BaseException:
         for variable, value in before:
             variable.assign(value)

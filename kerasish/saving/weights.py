@@ -97,7 +97,7 @@ def load_weights(
     _check_built(model, "load_weights")
     if is_legacy:
         with reading(path) as tree:
-            legacy.load_weights(model, tree, by_name, skip_mismatch)
+            legacy.load_weights(model, tree, by_name, skip_mismatch)  # it has no checksums
         return
     with opened(path) as source:
         load(model, source, skip_mismatch, tuple(objects_to_skip or ()))
@@ -108,8 +108,7 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
     """The tree of weights in a file of any of the present formats."""
     with contextlib.ExitStack() as stack:
         if path.suffix == ".keras":
-            start, size = find_member(path, WEIGHTS_MEMBER)
-            yield stack.enter_context(reading(path, start, size))
+            yield stack.enter_context(reading(path, *find_member(path, WEIGHTS_MEMBER)))
         elif path.name.endswith(".weights.json"):
             yield Shards(path, stack)
         elif path.suffix == ".safetensors":
@@ -123,6 +122,6 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
 def _check_built(model, who):
     if not getattr(model, "built", True):
         raise ValueError(
-            f"{who}: {name_of(model)!r} is not built, so it has no weights yet. Call it on data, or "
-            "`build(input_shape)`."
+            f"{who}: {name_of(model)!r} is not built, so it has no weights yet. Call it on data, "
+            "or `build(input_shape)`."
         )

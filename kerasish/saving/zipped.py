@@ -1,5 +1,6 @@
 """Zip archives: members are stored unpacked, written and read in place."""
 
+import concurrent.futures
 import os
 import pathlib
 import struct
@@ -29,7 +30,10 @@ def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], Non
     write(window)
     os.ftruncate(file.fileno(), window.start + window.size)  # HDF5 may end with unwritten space
     info.file_size = info.compress_size = window.size
-    info.CRC = _checksum(file.fileno(), window.start, window.size)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        counted = thread.submit(_checksum, file.fileno(), window.start, window.size)
+        os.fsync(file.fileno())  # takes about as long as the checksum, and must be done anyway
+        info.CRC = counted.result()
     os.pwrite(file.fileno(), info.FileHeader(zip64=True), info.header_offset)
     archive.filelist.append(info)
     archive.NameToInfo[name] = info
@@ -45,7 +49,6 @@ def _checksum(handle, start, size):
                 raise BadFile("the archive is truncated.")
             checksum = zlib.crc32(view, checksum)
     return checksum
-
 
 
 def opened(path: pathlib.Path) -> zipfile.ZipFile:
@@ -89,19 +92,19 @@ def read_text(path: pathlib.Path, name: str) -> str:
             raise BadFile(f"{path}: {name} claims {info.file_size} bytes, which is refused.")
         try:
             return archive.read(name).decode()
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
             raise BadFile(f"{path}: {name} is damaged: {error}") from error
 
 
-def find_member(path: pathlib.Path, name: str) -> tuple[int, int]:
-    """Where a member that is stored unpacked begins in the file, and its size; its bytes are checked.
+def find_member(path: pathlib.Path, name: str) -> tuple[int, int, int]:
+    """Where a member that is stored unpacked begins in the file, its size, and its CRC-32.
 
-    Raises a `ValueError` that names the file if anything about it is wrong.
+    Raises a `BadFile` that names the file if anything about it is wrong.
     """
     with opened(path) as archive, open(path, "rb") as file:
         info = _member(archive, name, path)
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-            raise BadFile(f"{path}: {name} is packed; Keras stores it as it is, so this is refused.")
+            raise BadFile(f"{path}: {name} is packed, not stored as it is: refused.")
         file.seek(info.header_offset)
         header = file.read(_LOCAL_HEADER.size)
         if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":
@@ -110,6 +113,4 @@ def find_member(path: pathlib.Path, name: str) -> tuple[int, int]:
         start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
         if start + info.file_size > os.fstat(file.fileno()).st_size:
             raise BadFile(f"{path} is truncated in {name}.")
-        if _checksum(file.fileno(), start, info.file_size) != info.CRC:
-            raise BadFile(f"{path} is damaged: the checksum of {name} does not fit.")
-    return start, info.file_size
+    return start, info.file_size, info.CRC

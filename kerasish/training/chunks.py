@@ -81,6 +81,10 @@ class ArraySource(Source):
     Programs depend on the size of batches alone, not on how many there are.
     """
 
+    def __init__(self, batches: ArrayBatches, epoch: int = 0):
+        self.on_host = jax.tree.map(np.asarray, batches.arrays)
+        super().__init__(batches, epoch)
+
     def begin(self):
         samples = self.batches.num_samples
         self.rows = min(self.batches.batch_size, samples)
@@ -118,9 +122,9 @@ class ArraySource(Source):
         """The next rows of every array, from a batch on."""
         first = start * self.rows
         if self.order is None:
-            return jax.tree.map(lambda a: np.asarray(a[first : first + count]), self.batches.arrays)
+            return jax.tree.map(lambda a: a[first : first + count], self.on_host)
         order = self.order[first : first + count]
-        return jax.tree.map(lambda a: np.take(np.asarray(a), order, axis=0), self.batches.arrays)
+        return jax.tree.map(lambda a: np.take(a, order, axis=0), self.on_host)
 
     def stack(self, start: int, count: int, size: int) -> Any:
         """Batches along a new first axis, with room for `size` of them."""

@@ -209,11 +209,7 @@ class CompiledMetrics:
         """Results by name."""
         results = {}
         for name, metric, _, _ in self._entries or []:
-            value = metric.result()
-            if isinstance(value, dict):
-                results.update(value)
-            else:
-                results[name] = value
+            results.update(metric._results(name))
         return results
 
 

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import settings
+from kerasish.core.errors import hints
+from kerasish.core.trace_log import TraceLog, describe_leaves, describe_variables
 from kerasish.core.tracking import nan_flags
 from kerasish.core.transforms import Program, Unlisted, fori_loop
 from kerasish.core.variable import capture
@@ -45,15 +47,32 @@ class Step:
         self.written: list = []
         self.reads: list = []
         self.trained: list | None = None  # weights that it changed when last traced
+        self.frozen: list[str] = []  # layers that were not trainable then
         self.hostile: str | None = None
         self.seconds: float | None = None  # of one step, as last measured
+        self.most: int | None = None  # steps in a call, where someone watches them
         self.compile_seconds = 0.0
-        self.traces = 0
+        self._log = TraceLog(getattr(body, "__name__", "step"))
         self._programs: dict = {}
         self._carried: dict = {}
         self._flag_names: list[str] = []
 
     # -- compiling
+
+    @property
+    def traces(self) -> int:
+        """How often it has been traced."""
+        return len(self._log)
+
+    @property
+    def why_traced(self) -> list[str]:
+        """A sentence for each trace: what was new."""
+        return list(self._log.reasons)
+
+    def _note(self, how, batch):
+        variables = describe_variables(self.written)
+        described = {"run": how, "Variables written": variables, **describe_leaves("batch", batch)}
+        self._log.note(described)
 
     def _learn(self, batch):
         """Trace one step abstractly: which Variables it touches, what it carries, what it holds."""
@@ -63,7 +82,8 @@ class Step:
             flags = nan_flags.items()
             return carried, flags, self.finish(carried)
 
-        seen = capture(whole, shapes_of(batch))
+        with hints():
+            seen = capture(whole, shapes_of(batch))
         written = dict.fromkeys([*self.written, *seen.written])
         reads = dict.fromkeys(v for v in (*self.reads, *seen.reads) if v not in written)
         if list(written) != self.written or list(reads) != self.reads:
@@ -86,7 +106,7 @@ class Step:
             return 1
         nest = (batch, self._carried[form_of(batch)] if self.collect else None)
         size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(nest))
-        return max(1, min(MAX_STACK, STACK_BYTES // max(size, 1)))
+        return max(1, min(self.most or MAX_STACK, STACK_BYTES // max(size, 1)))
 
     def forget(self) -> None:
         """Compile anew at the next call, for a change that the compiled step does not see."""
@@ -100,7 +120,7 @@ class Step:
 
     def _plain(self):
         def run(batch):
-            self.traces += 1
+            self._note("one step a call", batch)
             carried, bad = self._checked(batch, jnp.int32(-1))
             return (None if self.collect else self.finish(carried)), bad, carried
 
@@ -108,7 +128,7 @@ class Step:
 
     def _loop(self, kind, rows, carried, size):
         def run(data, start, count):
-            self.traces += 1
+            self._note("many steps a call", sample_of(Chunk(kind, data, 0, 0, rows)))
 
             def turn(i, state):
                 before, bad, kept = state
@@ -192,6 +212,7 @@ class Step:
             limit: Number of steps after which to stop, `None` for one pass over the data.
             most: Most steps in one call, `None` to choose by time.
         """
+        self.most = most
         done, measured, waiting = 0, 0, deque()
         size = 1 if self.seconds is None else max(1, int(CHUNK_SECONDS / self.seconds))
         mark = time.perf_counter()

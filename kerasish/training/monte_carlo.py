@@ -75,8 +75,9 @@ class MonteCarlo(Step):
         return body
 
     def _summary(self, samples):
-        mean = jax.tree.map(lambda s: jnp.mean(s, 0), samples)
-        std = jax.tree.map(lambda s: jnp.std(s, 0), samples)
+        wide = jax.tree.map(lambda s: s.astype(jnp.promote_types(s.dtype, "float32")), samples)
+        mean = jax.tree.map(lambda s: jnp.mean(s, 0), wide)
+        std = jax.tree.map(lambda s: jnp.std(s, 0), wide)
         if not self.keep:
             return mean, std
         # The engine joins batches along the first axis.

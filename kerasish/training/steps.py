@@ -66,11 +66,7 @@ class Steps:
         for metric in self.metrics:
             if id(metric) in compiled:
                 continue
-            value = metric.result()
-            if isinstance(value, dict):
-                results.update(value)
-            else:
-                results[metric.name] = value
+            results.update(metric._results(metric.name))
         if self.compiled:
             results.update(self._compiled_metrics.result())
         return results
@@ -279,9 +275,14 @@ class Steps:
             if list(map(id, trained)) != list(map(id, before)):  # layers were frozen or unfrozen
                 self.optimizer.follow(trained, before)
                 step = None
+            elif step.frozen != self._frozen_layers():  # normalizations without weights, say
+                step = None
         if step is None:
             step = steps[kind] = self._make_step(kind)
         return step
+
+    def _frozen_layers(self):
+        return [layer.name for layer in self._flatten_layers() if not layer.trainable]
 
     def make_train_function(self, force=False) -> None:
         """Compile the training step anew, after a change that it does not see by itself.
@@ -315,7 +316,7 @@ class Steps:
 
         def run(batch):
             result = body(batch)
-            step.trained = self.trainable_variables
+            step.trained, step.frozen = self.trainable_variables, self._frozen_layers()
             return result
 
         step = Step(run, finish, eager=eager)

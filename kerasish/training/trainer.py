@@ -49,6 +49,12 @@ class Trainer(Steps):
     ) -> None:
         """Say what to train with.
 
+        Once is enough. Learning rates, weights and random states are read at each step, and layers
+        that are frozen or unfrozen (`layer.trainable = ...`) are noticed when the next epoch begins:
+        the optimizer keeps its state of weights that are trained as before, drops that of frozen
+        ones, and starts anew for unfrozen ones. Compile again for another loss, other metrics or
+        another optimizer; an optimizer that was used for other weights is an error.
+
         Args:
             optimizer: An optimizer, its name, or any optax transformation.
             loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
@@ -517,7 +523,7 @@ class Trainer(Steps):
         return jax.tree.map(np.asarray, outputs)
 
     def explain_fit(self) -> dict:
-        """How steps were run so far: fused or not and why, seconds a step, seconds compiling."""
+        """How steps were run so far: fused or not, seconds a step, what was compiled and why."""
         explained = {}
         for kind, step in self.__dict__.get("_steps", {}).items():
             how = "uncompiled" if step.eager else "fused on the device"
@@ -528,6 +534,7 @@ class Trainer(Steps):
                 "seconds_per_step": step.seconds,
                 "compile_seconds": step.compile_seconds,
                 "traces": step.traces,
+                "why_traced": step.why_traced,
             }
         return explained
 

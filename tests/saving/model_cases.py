@@ -37,7 +37,9 @@ def data_for(model):
     y = [fill(t.shape, "float32") for t in model.outputs]
     if isinstance(model.output, dict):
         y = dict(zip(model.output, y, strict=True))
-    return (x[0] if len(x) == 1 and isinstance(x, list) else x), (y[0] if len(y) == 1 and isinstance(y, list) else y)
+    return (x[0] if len(x) == 1 and isinstance(x, list) else x), (
+        y[0] if len(y) == 1 and isinstance(y, list) else y
+    )
 
 
 # -- stacks
@@ -51,7 +53,11 @@ def dense_stack(k):
 @case(optimizer="adam", metrics=["mae"])
 def named_layers(k):
     return k.Sequential(
-        [k.Input((4,), name="features"), k.layers.Dense(5, name="foo"), k.layers.Dense(2, name="bar")],
+        [
+            k.Input((4,), name="features"),
+            k.layers.Dense(5, name="foo"),
+            k.layers.Dense(2, name="bar"),
+        ],
         name="stack",
     )
 
@@ -129,7 +135,12 @@ def layer_normalization(k):
 @case(optimizer="lamb")
 def group_normalization(k):
     return k.Sequential(
-        [k.Input((3, 3, 4)), k.layers.GroupNormalization(groups=2), k.layers.Flatten(), k.layers.Dense(2)]
+        [
+            k.Input((3, 3, 4)),
+            k.layers.GroupNormalization(groups=2),
+            k.layers.Flatten(),
+            k.layers.Dense(2),
+        ]
     )
 
 
@@ -179,7 +190,9 @@ def masked_embedding(k):
 @case
 def dropout_between(k):
     # Not drawn from in evaluation; a rate of 0 in training, as no two libraries draw alike.
-    return k.Sequential([k.Input((4,)), k.layers.Dense(3), k.layers.Dropout(0.0), k.layers.Dense(2)])
+    return k.Sequential(
+        [k.Input((4,)), k.layers.Dense(3), k.layers.Dropout(0.0), k.layers.Dense(2)]
+    )
 
 
 @case
@@ -240,7 +253,9 @@ def frozen_layer(k):
 @case
 def bfloat16_weights(k):
     dtype = "bfloat16"
-    return k.Sequential([k.Input((4,)), k.layers.Dense(3, dtype=dtype), k.layers.Dense(2, dtype=dtype)])
+    return k.Sequential(
+        [k.Input((4,)), k.layers.Dense(3, dtype=dtype), k.layers.Dense(2, dtype=dtype)]
+    )
 
 
 @case
@@ -389,6 +404,84 @@ def time_distributed_by_dense(k):
     return k.Sequential([k.Input((None, 4)), k.layers.Dense(3), k.layers.GlobalMaxPooling1D()])
 
 
+# -- recurrence and attention
+
+
+@case
+def simple_recurrence(k):
+    return k.Sequential([k.Input((5, 3)), k.layers.SimpleRNN(4), k.layers.Dense(2)])
+
+
+@case
+def stacked_lstms(k):
+    return k.Sequential(
+        [
+            k.Input((None, 3)),
+            k.layers.LSTM(4, return_sequences=True),
+            k.layers.LSTM(3),
+            k.layers.Dense(1),
+        ]
+    )
+
+
+@case
+def gated_recurrence(k):
+    return k.Sequential([k.Input((5, 3)), k.layers.GRU(4, reset_after=False), k.layers.Dense(2)])
+
+
+@case
+def both_directions(k):
+    inner = k.layers.GRU(3, return_sequences=True)
+    return k.Sequential([k.Input((5, 3)), k.layers.Bidirectional(inner), k.layers.LSTM(2)])
+
+
+@case
+def cells_in_a_stack(k):
+    cells = [k.layers.LSTMCell(3), k.layers.GRUCell(2)]
+    return k.Sequential([k.Input((5, 3)), k.layers.RNN(cells), k.layers.Dense(2)])
+
+
+@case
+def masked_recurrence(k):
+    layers = [k.layers.Embedding(7, 3, mask_zero=True), k.layers.LSTM(4), k.layers.Dense(2)]
+    return k.Sequential([k.Input((6,), dtype="int32"), *layers])
+
+
+@case
+def each_time_step(k):
+    inner = k.Sequential([k.Input((3,)), k.layers.Dense(4), k.layers.BatchNormalization()])
+    return k.Sequential([k.Input((5, 3)), k.layers.TimeDistributed(inner)])
+
+
+@case
+def attention_with_heads(k):
+    x = k.Input((5, 4))
+    h = k.layers.MultiHeadAttention(2, 3)(x, x)
+    return k.Model(x, k.layers.LayerNormalization()(h + x))
+
+
+@case
+def transformer_block(k):
+    x = k.Input((5, 4))
+    h = k.layers.LayerNormalization()(x)
+    h = x + k.layers.MultiHeadAttention(2, 2, value_dim=3)(h, h, use_causal_mask=True)
+    y = k.layers.Dense(8, "gelu")(k.layers.LayerNormalization()(h))
+    return k.Model(x, h + k.layers.Dense(4)(y))
+
+
+@case
+def grouped_attention(k):
+    q, v = k.Input((5, 4), name="q"), k.Input((3, 4), name="v")
+    return k.Model([q, v], k.layers.GroupQueryAttention(3, 4, 2)(q, v))
+
+
+@case
+def plain_attentions(k):
+    q, v = k.Input((5, 4), name="q"), k.Input((3, 4), name="v")
+    a = k.layers.Attention(use_scale=True)([q, v])
+    return k.Model([q, v], k.layers.Concatenate()([a, k.layers.AdditiveAttention()([q, v])]))
+
+
 # -- settings of training
 
 
@@ -451,7 +544,11 @@ def subclassed(k):
             super().__init__(**kwargs)
             self.units = units
             self.first = k.layers.Dense(units)
-            self.blocks = [k.layers.Dense(units), k.layers.Dense(units), k.layers.BatchNormalization()]
+            self.blocks = [
+                k.layers.Dense(units),
+                k.layers.Dense(units),
+                k.layers.BatchNormalization(),
+            ]
             self.heads = {"left": k.layers.Dense(1), "right": k.layers.Dense(1)}
             self.scale = None
 

@@ -1,4 +1,4 @@
-"""Files from strangers: refused with a reason that names the file; nothing runs, nothing changes."""
+"""Files from strangers are refused with a reason that names the file; nothing runs or changes."""
 
 import io
 import json
@@ -118,7 +118,11 @@ CONFIGS = {
                 safe_mode=False,
                 config={
                     "safe_mode": False,
-                    "function": {"class_name": "__lambda__", "config": {"code": "4wAA"}, "safe_mode": False},
+                    "function": {
+                        "class_name": "__lambda__",
+                        "config": {"code": "4wAA"},
+                        "safe_mode": False,
+                    },
                 },
             )
         ),
@@ -155,7 +159,11 @@ CONFIGS = {
             module="keras",
             config={
                 "layers": [
-                    {"class_name": "Dense", "config": {"units": 6000}, "build_config": {"input_shape": [None, 6000]}}
+                    {
+                        "class_name": "Dense",
+                        "config": {"units": 6000},
+                        "build_config": {"input_shape": [None, 6000]},
+                    }
                     for _ in range(1000)
                 ],
             },
@@ -181,7 +189,10 @@ CONFIGS = {
     "a string as large as memory": (
         first_layer(
             lambda e: e["config"].update(
-                activation={"class_name": "__numpy__", "config": {"value": ["a"] * 9, "dtype": "S999999999"}}
+                activation={
+                    "class_name": "__numpy__",
+                    "config": {"value": ["a"] * 9, "dtype": "S999999999"},
+                }
             )
         ),
         "",
@@ -269,7 +280,7 @@ ARCHIVES = {
     "a huge size claimed": (claim("size", 2**31), ""),
     "a huge packed size claimed": (claim("packed", 2**31), ""),
     "another place claimed": (claim("offset", 10), ""),
-    "a wrong checksum": (claim("crc", 12345), "checksum of model.weights.h5 does not fit"),
+    "a wrong checksum": (claim("crc", 12345), "bad.keras is damaged: its checksum does not fit"),
     "no weights": (
         lambda g, p: pack(p, {"config.json": members(g / "good.keras")["config.json"]}),
         "has no model.weights.h5",
@@ -308,7 +319,10 @@ DATASETS = {
         lambda g, h: g.__setitem__("0", h5py.ExternalLink("/etc/passwd", "/x")),
         "link to elsewhere",
     ),
-    "a soft link": (lambda g, h: g.__setitem__("0", h5py.SoftLink("/layers/dense_1/vars/0")), "link"),
+    "a soft link": (
+        lambda g, h: g.__setitem__("0", h5py.SoftLink("/layers/dense_1/vars/0")),
+        "link",
+    ),
     "a virtual array": (virtual, "stored outside this file"),
     "an external array": (
         lambda g, h: g.create_dataset("0", (4, 3), "f4", external=[("/etc/passwd", 0, 48)]),
@@ -316,15 +330,22 @@ DATASETS = {
     ),
     "a huge empty array": (lambda g, h: g.create_dataset("0", (HUGE, 3), "f4"), "claims"),
     "a huge chunked array": (
-        lambda g, h: g.create_dataset("0", (10**6, 10**6), "f4", chunks=(100, 100), compression="gzip"),
+        lambda g, h: g.create_dataset(
+            "0", (10**6, 10**6), "f4", chunks=(100, 100), compression="gzip"
+        ),
         "claims",
     ),
     "a bomb": (
-        lambda g, h: g.create_dataset("0", data=np.zeros((10**8,), "i1"), compression="gzip", chunks=(10**7,)),
+        lambda g, h: g.create_dataset(
+            "0", data=np.zeros((10**8,), "i1"), compression="gzip", chunks=(10**7,)
+        ),
         "must have shape|refused",
     ),
     "text": (lambda g, h: g.create_dataset("0", data="hello"), "holds no numbers"),
-    "text for numbers": (lambda g, h: g.create_dataset("0", data=np.full((4, 3), b"a")), "holds no numbers"),
+    "text for numbers": (
+        lambda g, h: g.create_dataset("0", data=np.full((4, 3), b"a")),
+        "holds no numbers",
+    ),
     "records": (
         lambda g, h: g.create_dataset("0", (4, 3), np.dtype([("a", "f4"), ("b", "f4")])),
         "claims|no numbers|fit",
@@ -332,7 +353,10 @@ DATASETS = {
     "a group": (lambda g, h: g.create_group("0"), "is no array"),
     "nothing": (lambda g, h: None, "has 2 weights; the file has 1"),
     "one too many": (
-        lambda g, h: (g.create_dataset("0", data=np.zeros((4, 3), "f4")), g.create_dataset("9", data=1.0)),
+        lambda g, h: (
+            g.create_dataset("0", data=np.zeros((4, 3), "f4")),
+            g.create_dataset("9", data=1.0),
+        ),
         "has 2 weights; the file has 3",
     ),
     "another shape": (
@@ -341,7 +365,10 @@ DATASETS = {
     ),
     "a scalar": (lambda g, h: g.create_dataset("0", data=np.float32(1)), "must have shape"),
     "the group as a link": (
-        lambda g, h: (h.__delitem__("layers/dense"), h["layers"].__setitem__("dense", h5py.SoftLink("/"))),
+        lambda g, h: (
+            h.__delitem__("layers/dense"),
+            h["layers"].__setitem__("dense", h5py.SoftLink("/")),
+        ),
         "link to elsewhere",
     ),
     "an array for the group": (
@@ -372,7 +399,9 @@ def test_packed_weights_of_the_right_shape_are_read(good, tmp_path):
     shutil.copy(good / "good.weights.h5", path)
     values = np.arange(12, dtype="f4").reshape(4, 3)
     with h5py.File(path, "r+") as h5:
-        replace(h5, lambda g, h: g.create_dataset("0", data=values, compression="gzip", shuffle=True))
+        replace(
+            h5, lambda g, h: g.create_dataset("0", data=values, compression="gzip", shuffle=True)
+        )
     model = kerasish.models.load_model(good / "good.keras")
     model.load_weights(path)
     np.testing.assert_array_equal(model.layers[1].kernel, values)
@@ -394,15 +423,40 @@ def test_maps_of_shards_lead_nowhere_else(good, tmp_path):
         b"",
         b"\xff" * 8,
         b"\x02\0\0\0\0\0\0\0[]",
-        b'\x60\0\0\0\0\0\0\0{"layers/dense/vars/0":{"dtype":"F32","shape":[4,3],"data_offsets":[0,99999999999]}}',
-        b'\x60\0\0\0\0\0\0\0{"layers/dense/vars/0":{"dtype":"OBJ","shape":[4,3],"data_offsets":[0,0]}}',
+        b'\x52\0\0\0\0\0\0\0{"layers/dense/vars/0":{"dtype":"F32","shape":[4,3],'
+        b'"data_offsets":[0,99999999999]}}',
+        b'\x48\0\0\0\0\0\0\0{"layers/dense/vars/0":{"dtype":"OBJ","shape":[4,3],'
+        b'"data_offsets":[0,0]}}',
     ],
 )
 def test_hostile_tensors(header, good, tmp_path):
     model = kerasish.models.load_model(good / "good.keras")
     (tmp_path / "x.safetensors").write_bytes(header)
-    with pytest.raises(ValueError, match="x.safetensors is no whole"):
+    with pytest.raises(ValueError, match=r"x\.safetensors is no whole"):
         model.load_weights(tmp_path / "x.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("config", "pattern"),
+    [
+        (b"{", "is not JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'{"class_name": "system", "module": "os", "config": {}}', "Unknown class 'system'"),
+        (b'{"class_name": "Dense", "config": {"units": 2}}', "which is no model"),
+        (
+            b'{"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": '
+            b'{"function": {"class_name": "__lambda__", "config": {}}}}]}}',
+            "Code is never read from a file",
+        ),
+    ],
+)
+def test_hostile_older_files(config, pattern, tmp_path):
+    path = tmp_path / "bad.h5"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["model_config"] = config
+        h5.attrs["training_config"] = "{}"
+        h5["model_weights"] = h5py.ExternalLink("/etc/passwd", "/")
+    assert_refused(path, pattern)
 
 
 # -- accidents

@@ -65,7 +65,9 @@ def test_a_lambda_is_refused_unless_given_by_the_caller(k, tmp_path):
     model.save(tmp_path / "x.keras")
     load = kerasish.models.load_model
     for options in ({}, {"safe_mode": False}, {"custom_objects": {"<lambda>": abs}}):
-        with pytest.raises(ValueError, match=r"x.keras.*holds a lambda. Code is never read from a file"):
+        with pytest.raises(
+            ValueError, match=r"x.keras.*holds a lambda. Code is never read from a file"
+        ):
             load(tmp_path / "x.keras", **options)
     own = {"<lambda>": lambda x: 3 * x}
     loaded = load(tmp_path / "x.keras", custom_objects=own, safe_mode=False)

@@ -145,7 +145,12 @@ def test_older_weights_load_in_order_or_by_name(tmp_path):
     ours.load_weights(tmp_path / "x.h5")
     assert_same(ours.get_weights(), theirs.get_weights())
     other = kerasish.Sequential(
-        [kerasish.Input((4,)), layers.Dense(7, name="new"), layers.Dense(3), layers.Dense(2, name="last")]
+        [
+            kerasish.Input((4,)),
+            layers.Dense(7, name="new"),
+            layers.Dense(3),
+            layers.Dense(2, name="last"),
+        ]
     )
     with pytest.raises(ValueError, match="`by_name=True` loads those that have the same name") as e:
         short = kerasish.Sequential([kerasish.Input((4,)), layers.Dense(3)])
@@ -212,15 +217,23 @@ REFUSED = {
         lambda m, p: m.save_weights(p / "x.h5"),
         r"`filepath` must be a path that ends in .weights.h5 or .safetensors; got",
     ),
-    "save of a wrong name": (lambda m, p: m.save(p / "x.bin"), "must be a path that ends in '.keras'"),
+    "save of a wrong name": (
+        lambda m, p: m.save(p / "x.bin"),
+        "must be a path that ends in '.keras'",
+    ),
     "shards of a wrong name": (
         lambda m, p: m.save_weights(p / "x.weights.h5", max_shard_size=1),
         "ends in .weights.json",
     ),
     "no file": (lambda m, p: m.load_weights(p / "none.weights.h5"), "there is no file"),
-    "unknown format": (lambda m, p: (p / "x.bin").touch() or m.load_weights(p / "x.bin"), "no format"),
+    "unknown format": (
+        lambda m, p: (p / "x.bin").touch() or m.load_weights(p / "x.bin"),
+        "no format",
+    ),
     "by_name": (
-        lambda m, p: m.save_weights(p / "x.weights.h5") or m.load_weights(p / "x.weights.h5", by_name=True),
+        lambda m, p: (
+            m.save_weights(p / "x.weights.h5") or m.load_weights(p / "x.weights.h5", by_name=True)
+        ),
         "`by_name` must be left out but for older",
     ),
     "overwriting": (

@@ -194,6 +194,16 @@ def test_schedule_by_batch():
     assert float(model.optimizer.learning_rate) == pytest.approx(0.01 * 1.1**8, rel=1e-5)
 
 
+def test_a_cycle_under_loss_scaling():
+    def trained(wrap):
+        model = make_model(wrap(optimizers.SGD(0.05, momentum=0.9)))
+        fit(model, 2, callbacks=callbacks.OneCycle(0.5))
+        return model.get_weights()
+
+    for a, b in zip(trained(optimizers.LossScaleOptimizer), trained(lambda o: o), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_a_cycle_for_several_optimizers():
     both = optimizers.OptimizerMap(optimizers.Adam(), {".*bias": optimizers.SGD(0.1, momentum=0.9)})
     model = make_model(optimizers.MultiOptimizer(both))
@@ -251,7 +261,7 @@ def test_finder_finds_a_rate_that_trains(tmp_path):
 
 
 def test_finder_stops_when_training_fails():
-    model = make_model()
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8), layers.Dense(3)])
     model.compile(optimizers.SGD(), "mse")
     curve = model.find_learning_rate(X, X[:, :3], start=1e-3, end=1e6)
     assert len(curve.rates) < 100 and curve.rates[-1] < 1e6

@@ -176,7 +176,9 @@ def test_bad_backups_say_what_is_wrong(tmp_path):
     other.compile("sgd", "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match="is of another model"):
         fit(other, "arrays", [keras.callbacks.BackupAndRestore(tmp_path / "b")])
-    with pytest.raises(ValueError, match="`save_freq` must be 'epoch', a positive integer or False"):
+    with pytest.raises(
+        ValueError, match="`save_freq` must be 'epoch', a positive integer or False"
+    ):
         keras.callbacks.BackupAndRestore(tmp_path, save_freq="batch")
     with pytest.raises(ValueError, match="`backup_dir` must be a folder's path"):
         keras.callbacks.BackupAndRestore("")
@@ -185,7 +187,7 @@ def test_bad_backups_say_what_is_wrong(tmp_path):
 # -- in another process
 
 CHILD = """
-import os, sys
+import os, sys, time
 import numpy as np
 sys.path.insert(0, {tests!r})
 import kerasish as keras
@@ -193,11 +195,14 @@ from training.test_resume import fit, make_model, state
 folder = sys.argv[1]
 print("ready", flush=True)
 model = make_model(seed=int(sys.argv[2]))
-keepers = [keras.callbacks.BackupAndRestore(os.path.join(folder, "backup"), save_freq=int(sys.argv[3]))]
+backup, saved = os.path.join(folder, "backup"), os.path.join(folder, "model.keras")
+keepers = [keras.callbacks.BackupAndRestore(backup, save_freq=int(sys.argv[3]))]
 if len(sys.argv) > 4:
-    keepers.append(keras.callbacks.ModelCheckpoint(os.path.join(folder, "model.keras"), save_freq=1))
-    keepers.append(keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: __import__("time").sleep(float(sys.argv[4]))))
+    def wait(batch, logs):
+        time.sleep(float(sys.argv[4]))
+
+    keepers.append(keras.callbacks.ModelCheckpoint(saved, save_freq=1))
+    keepers.append(keras.callbacks.LambdaCallback(on_train_batch_end=wait))
 fit(model, "arrays", keepers)
 np.savez(os.path.join(folder, "done.npz"), *state(model))
 """
@@ -210,7 +215,7 @@ def start(tests, folder, seed, freq, *rest):
 
 
 def run_with_kills(tests, folder, right, rng, kills, sent=signal.SIGKILL):
-    """Start, kill at a random moment, start again ...; the last start must end as if never killed."""
+    """Start, kill at a random moment, start again; the last must end as if never killed."""
     ended = []
     for _ in range(kills):
         child = start(tests, folder, 7, 1, 0.02)

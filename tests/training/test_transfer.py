@@ -110,7 +110,10 @@ class Thaw(callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         for name in ["head", "upper", "lower"][: epoch + 1]:
             self.model.get_layer(name).trainable = True
-        self.model.seen = getattr(self.model, "seen", []) + [weights(self.model.get_layer("upper"))]
+        self.model.seen = [
+            *getattr(self.model, "seen", []),
+            weights(self.model.get_layer("upper")),
+        ]
 
 
 def test_a_callback_may_unfreeze_between_epochs():
@@ -135,11 +138,25 @@ def test_a_model_that_was_built_by_fit_sees_freezing_too():
     assert not changed(model.get_layer("lower"), before)
 
 
+def test_freezing_a_normalization_without_weights_is_seen():
+    norm = layers.BatchNormalization(center=False, scale=False)
+    model = keras.Sequential([keras.Input((6,)), norm, layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    fit(model)
+    norm.trainable = False
+    before = weights(norm)
+    fit(model)
+    assert not changed(norm, before)
+    norm.trainable = True
+    fit(model)
+    assert changed(norm, before)
+
+
 def test_an_old_optimizer_for_new_weights_is_an_error():
     optimizer = optimizers.Adam()
     fit(make_model(optimizer))
     fresh = make_model(optimizer)
-    with pytest.raises(ValueError, match="Unknown variable .*Make a new optimizer for a new set"):
+    with pytest.raises(ValueError, match=r"Unknown variable .*Make a new optimizer for a new set"):
         fit(fresh)
 
 

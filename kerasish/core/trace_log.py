@@ -1,0 +1,81 @@
+"""Why a compiled function was traced, and traced again."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+# `logging.getLogger("kerasish.jit").setLevel("INFO")` shows each trace as it happens.
+logger = logging.getLogger("kerasish.jit")
+
+
+class TraceLog:
+    """What a function was traced for, and how each trace differs from the nearest one before.
+
+    Args:
+        name: What the log calls the function.
+
+    Attributes:
+        reasons: One sentence for each trace.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
+        self.reasons: list[str] = []
+        self._seen: list[dict[str, str]] = []
+
+    def note(self, described: Mapping[str, str]) -> None:
+        """Note a trace.
+
+        Args:
+            described: What the program depends on: places to descriptions of what stands there.
+        """
+        described = dict(described)
+        self.reasons.append(self._reason(described))
+        self._seen.append(described)
+        logger.info("%s is traced: %s", self.name, self.reasons[-1])
+
+    def _reason(self, described):
+        if not self._seen:
+            return "first call"
+        differences = [_differences(before, described) for before in self._seen]
+        least = min(reversed(differences), key=len)
+        return "; ".join(least) or (
+            "no argument changed: where a Variable lies, a global setting, or a look at the program"
+        )
+
+    def __len__(self):
+        return len(self.reasons)
+
+
+def _differences(before, after):
+    places = [*after, *(place for place in before if place not in after)]
+    return [
+        f"{place}: {after.get(place, 'not given')}, was {before.get(place, 'not given')}"
+        for place in places
+        if before.get(place) != after.get(place)
+    ]
+
+
+def describe(value: Any) -> str:
+    """A value as a compiled program sees it: type and shape of an array, the rest as written."""
+    if isinstance(value, jax.core.Tracer | jax.Array | jax.ShapeDtypeStruct | np.ndarray):
+        shape = ",".join(map(str, value.shape))
+        weak = " of Python" if getattr(getattr(value, "aval", value), "weak_type", False) else ""
+        return f"{value.dtype.name}[{shape}]{weak}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def describe_leaves(name: str, value: Any) -> dict[str, str]:
+    """`describe` for each leaf of a nest, by where it stands: `x["mask"]`."""
+    leaves = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda x: x is None)[0]
+    return {f"{name}{jax.tree_util.keystr(path)}": describe(leaf) for path, leaf in leaves}
+
+
+def describe_variables(variables: list) -> str:
+    """The Variables a program stands on, by number and path."""
+    paths = sorted(v.path for v in variables)
+    return f"{len(paths)} ({', '.join(paths[:8])}{', ...' if len(paths) > 8 else ''})"
