@@ -3,6 +3,7 @@
 What starts JAX or Keras must find these settings, so they stand before any import of either.
 """
 
+import gc
 import os
 import pathlib
 
@@ -44,6 +45,16 @@ def fresh_start():
         oracle = sys.modules["keras"]
         oracle.src.utils.naming.reset_uids()
         oracle.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_the_next():
+    """Let go of compiled programs when thousands of tests have filled the memory with them."""
+    yield
+    pages = pathlib.Path("/proc/self/statm")
+    if pages.exists() and int(pages.read_text().split()[1]) * 4096 > 2 * 2**30:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

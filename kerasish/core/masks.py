@@ -17,7 +17,8 @@ def set_mask(x: Any, mask: Any) -> None:
         pass
     key = id(x)
     with _lock:
-        _beside[key] = (weakref.ref(x, lambda _: _beside.pop(key, None)), mask)
+        # The table by argument: when Python ends, the module's names are gone before its arrays.
+        _beside[key] = (weakref.ref(x, lambda _, table=_beside: table.pop(key, None)), mask)
 
 
 def get_mask(x: Any) -> Any:

@@ -75,7 +75,12 @@ def describe_leaves(name: str, value: Any) -> dict[str, str]:
     return {f"{name}{jax.tree_util.keystr(path)}": describe(leaf) for path, leaf in leaves}
 
 
-def describe_variables(variables: list) -> str:
+def describe_program(program: Any) -> dict[str, str]:
     """The Variables a program stands on, by number and path."""
+    groups = {"written": program.written, "read": program.reads}
+    return {f"Variables {how}": _variables(group) for how, group in groups.items()}
+
+
+def _variables(variables):
     paths = sorted(v.path for v in variables)
     return f"{len(paths)} ({', '.join(paths[:8])}{', ...' if len(paths) > 8 else ''})"

@@ -14,7 +14,7 @@ import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import did_you_mean, hints
-from kerasish.core.trace_log import TraceLog, describe_leaves, describe_variables
+from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.variable import (
     Scope,
     Unlisted,
@@ -48,7 +48,10 @@ class Compiled:
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
     def __call__(self, *args, **kwargs):
-        return self._with_program(Program.__call__, *self._split(args, kwargs))
+        def act(program, leaves, key):
+            return program(leaves, static=(key,))
+
+        return self._with_program(act, *self._split(args, kwargs))
 
     @property
     def traces(self) -> int:
@@ -97,13 +100,12 @@ class Compiled:
             written = dict.fromkeys([*(before.written if before else ()), *seen.written])
             reads = dict.fromkeys([*(before.reads if before else ()), *seen.reads])
             reads = [v for v in reads if v not in written]
-            self._program = Program(self._trace, list(written), reads, self.donate, (1,))
+            self._program = Program(self._trace, list(written), reads, self.donate)
             return self._program
 
     def _trace(self, leaves, key):
         args, kwargs = self._fill(leaves, key)
-        program = self._program
-        self._log.note({**self._describe(args, kwargs), **program.describe()})
+        self._log.note({**self._describe(args, kwargs), **describe_program(self._program)})
         return self._apply(leaves, key)
 
     def _describe(self, args, kwargs):
@@ -137,7 +139,7 @@ class Compiled:
         """
 
         def act(program, leaves, key):
-            return program.jitted.lower(*program.read(), leaves, key)
+            return program.jitted(key).lower(*program.read(), leaves)
 
         return self._with_program(act, *self._split(args, kwargs))
 
@@ -145,8 +147,7 @@ class Compiled:
         """The traced program for these arguments, in JAX's own language."""
 
         def act(program, leaves, key):
-            values, constants = program.read()
-            return jax.make_jaxpr(program.pure, static_argnums=3)(values, constants, leaves, key)
+            return program.jitted(key).trace(*program.read(), leaves).jaxpr
 
         return self._with_program(act, *self._split(args, kwargs))
 
@@ -159,13 +160,12 @@ class Program:
         written: Variables it may write. They are donated, and hold their new values afterwards.
         reads: Variables it only reads.
         donate: Whether the memory of written Variables may be reused.
-        static_argnums: Positions of arguments that are part of the program.
 
     Raises:
         Unlisted: From a call that traces `fn` and meets a Variable in neither list.
     """
 
-    def __init__(self, fn: Callable, written: list, reads: list, donate=True, static_argnums=()):
+    def __init__(self, fn: Callable, written: list, reads: list, donate: bool = True):
         self.written, self.reads, self.donate = written, reads, donate
         listed = set(written)
 
@@ -179,8 +179,20 @@ class Program:
             return result, [scope.values[v] for v in written]
 
         self.pure = pure
-        static = tuple(n + 2 for n in static_argnums)
-        self.jitted = jax.jit(pure, static_argnums=static, donate_argnums=0 if donate else ())
+        self._jitted: dict[tuple, Callable] = {}
+
+    def jitted(self, *static) -> Callable:
+        """The compiled form of `pure`, with these as the last arguments."""
+        found = self._jitted.get(static)
+        if found is None:
+
+            def run(values, constants, *args):
+                return self.pure(values, constants, *args, *static)
+
+            found = jax.jit(run, donate_argnums=0 if self.donate else ())
+            # JAX looks up static arguments by itself, but takes several times as long.
+            found = self._jitted.setdefault(static, found)
+        return found
 
     def describe(self) -> dict[str, str]:
         """What it stands on, for a `TraceLog`."""
@@ -193,24 +205,23 @@ class Program:
             return [v._value for v in self.written], [v._value for v in self.reads]
         return [v.read() for v in self.written], [v.read() for v in self.reads]
 
-    def __call__(self, *args):
+    def __call__(self, *args, static: tuple = ()):
+        """Call; `static` arguments come last and are part of the program."""
+        jitted = self.jitted(*static)
         if current_scope() is not None:
-            return self.run(*self.read(), *args)
+            return call_and_store(jitted, self.written, *self.read(), *args)
         if not self.written:
             try:
-                return self.run(*self.read(), *args)
+                return call_and_store(jitted, self.written, *self.read(), *args)
             except (RuntimeError, ValueError) as error:
                 if "deleted" not in str(error) and "donated" not in str(error):
                     raise
                 # Between reading and calling, another thread may have donated what was read.
         with one_at_a_time:
-            return self.run(*self.read(), *args)
-
-    def run(self, values, constants, *args):
-        """Call on values that `read` gave; the written Variables hold their new ones after it."""
-        if self.donate and current_scope() is None:
-            keep_held(values)
-        return call_and_store(self.jitted, self.written, values, constants, *args)
+            values, constants = self.read()
+            if self.donate:
+                keep_held(values)
+            return call_and_store(jitted, self.written, values, constants, *args)
 
 
 def call_and_store(compiled, written, values, *args):

@@ -168,6 +168,8 @@ class Variable:
         2.0
     """
 
+    __array_priority__ = 100  # so that `numpy_array @ variable` asks the Variable
+
     def __init__(
         self,
         initializer,

@@ -36,6 +36,7 @@ from kerasish.layers.group_normalization import (
     RMSNormalization,
     UnitNormalization,
 )
+from kerasish.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from kerasish.layers.gru import GRU, GRUCell
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
@@ -59,7 +60,6 @@ from kerasish.layers.merging import (
     multiply,
     subtract,
 )
-from kerasish.layers.multi_head_attention import GroupedQueryAttention as GroupQueryAttention
 from kerasish.layers.multi_head_attention import MultiHeadAttention
 from kerasish.layers.normalization import BatchNormalization, LayerNormalization
 from kerasish.layers.pooling import (

@@ -24,7 +24,7 @@ class LSTMCell(RecurrentCell):
         kernel_initializer: Initializer of the `(features, 4 * units)` kernel, or its name.
         recurrent_initializer: Initializer of the `(units, 4 * units)` recurrent kernel.
         bias_initializer: Initializer of the bias, or its name.
-        unit_forget_bias: Whether the forget gate's bias starts from 1, so that states last at first.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
         kernel_regularizer: Regularizer of the kernel.
         recurrent_regularizer: Regularizer of the recurrent kernel.
         bias_regularizer: Regularizer of the bias.
@@ -136,7 +136,7 @@ class LSTM(CellLayer):
         kernel_initializer: Initializer of the `(features, 4 * units)` kernel, or its name.
         recurrent_initializer: Initializer of the `(units, 4 * units)` recurrent kernel.
         bias_initializer: Initializer of the bias, or its name.
-        unit_forget_bias: Whether the forget gate's bias starts from 1, so that states last at first.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
         kernel_regularizer: Regularizer of the kernel.
         recurrent_regularizer: Regularizer of the recurrent kernel.
         bias_regularizer: Regularizer of the bias.

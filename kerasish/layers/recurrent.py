@@ -107,7 +107,9 @@ class RNN(Layer):
     def _make_states(self, batch_size):
         if batch_size is None:
             hint = "Give `batch_size` to `Input`."
-            raise bad_argument(self, "stateful", "False where the batch size is unknown", True, hint)
+            raise bad_argument(
+                self, "stateful", "False where the batch size is unknown", True, hint
+            )
         dtype = self.variable_dtype
         self._kept = _Kept(
             jax.tree.map(
@@ -172,7 +174,9 @@ class RNN(Layer):
         xs = jnp.swapaxes(sequences, 0, 1)
         keep = None if mask is None else _time_first(mask)
         with holding(masks):
-            plain = type(self.cell).call is RecurrentCell.call and not self.cell.activity_regularizer
+            plain = (
+                type(self.cell).call is RecurrentCell.call and not self.cell.activity_regularizer
+            )
             run = self._run_gates if plain else self._run_cell
             last, outputs, states = run(xs, states, keep, training)
         last, outputs, states = jax.tree.map(
@@ -204,21 +208,11 @@ class RNN(Layer):
             of_inputs, of_states = cell.dropout_masks(batch, features, training)
             projected = cell.project(xs.astype(cell.compute_dtype), of_inputs)
             weights = cell.step_weights()
-        run = run_steps if isinstance(projected, jax.core.Tracer) else _compiled_steps(cell.rules())
-        return run(
-            cell.advance,
-            cell.rules(),
-            self._order(),
-            weights,
-            projected,
-            states,
-            keep,
-            of_states,
-        )
-
-    def _order(self):
-        """How the loop runs, hashable."""
-        return self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
+        # Eager calls share one compiled program; a new one each time would take far longer to make.
+        eager = not isinstance(projected, jax.core.Tracer) and _stands_alone(cell.rules())
+        run = compiled_steps if eager else run_steps
+        order = self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
+        return run(cell.advance, cell.rules(), order, weights, projected, states, keep, of_states)
 
     def _run_cell(self, xs, states, keep, training):
         """All steps of any cell."""
@@ -246,7 +240,7 @@ class RNN(Layer):
         return jax.tree.map(lambda y: y[-1], outputs), outputs, states
 
     def _output_before(self, step, xs, states):
-        """What masked steps at the start put out: the first state where it is an output, or zeros."""
+        """What masked steps at the start put out: the first state if it is an output, or zeros."""
         output, _ = capture(step, states, xs[0]).result
         first = states[-1] if isinstance(states[0], list | tuple) else states
         first = first[0] if isinstance(first, list | tuple) else first
@@ -312,10 +306,9 @@ def run_steps(advance, rules, order, weights, xs, states, keep, masks):
     return last, None, states
 
 
-_compiled = jax.jit(run_steps, static_argnums=(0, 1, 2))
+compiled_steps = jax.jit(run_steps, static_argnums=(0, 1, 2))
 
 
-def _compiled_steps(rules):
-    """`run_steps`, compiled once for all eager calls where it stands on its arguments alone."""
-    known = all(getattr(r, "__module__", "kerasish.").startswith("kerasish.") for r in rules)
-    return _compiled if known else run_steps
+def _stands_alone(rules):
+    """Whether functions read nothing but their arguments, so that a program of them can be kept."""
+    return all(getattr(r, "__module__", "kerasish.").startswith("kerasish.") for r in rules)

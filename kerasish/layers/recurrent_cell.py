@@ -127,7 +127,7 @@ class RecurrentCell(Layer):
     # -- dropout
 
     def dropout_masks(self, batch, features, training) -> tuple:
-        """Factors of the inputs and of the state, one for each gate or for all; `None` for no dropout.
+        """Factors of the inputs and of the state, one for each gate or for all, if any.
 
         Within `holding`, those that are held for this cell.
         """
@@ -135,7 +135,7 @@ class RecurrentCell(Layer):
         return self.draw_masks(batch, features, training) if held is None else held
 
     def draw_masks(self, batch, features, training) -> tuple:
-        """New factors, in the order of Keras 3. (It draws in inference too; here that changes nothing.)"""
+        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
         return (
             self._draw(self.dropout, (batch, features), training),
             self._draw(self.recurrent_dropout, (batch, self.units), training),

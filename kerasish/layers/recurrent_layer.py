@@ -30,7 +30,7 @@ class CellLayer(RNN):
 
 
 def with_cell(cell_class: type, given: dict) -> dict:
-    """Arguments for `RNN`, with the cell made, from those of a layer's `__init__` (its `locals()`)."""
+    """Arguments for `RNN`, with the cell made, from the `locals()` of a layer's `__init__`."""
     kwargs = given["kwargs"]
     names = _arguments(cell_class)
     options = {name: given[name] for name in names}

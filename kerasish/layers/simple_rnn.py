@@ -153,6 +153,8 @@ class SimpleRNN(CellLayer):
 
     def get_config(self):
         config = super().get_config()
-        if config["seed"] is None:  # Keras 3 never writes it; a seed that was given must not be lost
+        if (
+            config["seed"] is None
+        ):  # Keras 3 never writes it; a seed that was given must not be lost
             del config["seed"]
         return config

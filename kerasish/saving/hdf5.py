@@ -7,7 +7,6 @@ carries checksums they must hold.
 
 import contextlib
 import io
-import mmap
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,8 @@ import h5py
 import ml_dtypes
 import numpy as np
 
-_CHECKSUM = "crc32"
+_CHECKSUM = "checksum"
+_BLOCK = 2**16
 # Deflate, shuffle, Fletcher's checksum and LZF: filters whose output cannot be much larger than
 # what is stored.
 _FILTERS = {1, 2, 3, 32000}
@@ -36,9 +36,15 @@ def write_array(group: Any, key: str, value: Any, checksum: bool) -> None:
 
 
 def checksum_of(value: np.ndarray) -> int:
-    """CRC-32 of an array's type, shape and bytes."""
+    """Checksum of an array's type, shape and bytes: CRC-32 of the 64-bit sums of its blocks.
+
+    A plain CRC of the bytes would take longer than reading them.
+    """
     start = zlib.crc32(f"{value.dtype.name}{value.shape}".encode())
-    return zlib.crc32(np.ascontiguousarray(value).reshape(-1).view("u1"), start)
+    data = np.ascontiguousarray(value).reshape(-1).view("u1")
+    whole = data.size - data.size % _BLOCK
+    sums = data[:whole].view("u8").reshape(-1, _BLOCK // 8).sum(axis=1)
+    return zlib.crc32(data[whole:], zlib.crc32(sums, start))
 
 
 class BadFile(ValueError):
@@ -117,16 +123,20 @@ def reading(
             raise BadFile(f"{path} is not a whole HDF5 file: {error}") from error
         with h5:
             try:
-                yield Tree(h5, _mapped(file, whole)[start : start + size], path, checksum)
+                yield Tree(h5, window, path, checksum)
             except (OSError, KeyError, RuntimeError, OverflowError, UnicodeDecodeError) as error:
                 raise BadFile(f"{path} is damaged, or not a file of weights: {error}") from error
 
 
-def _mapped(file, size):
-    if not size:
-        return memoryview(b"")
-    populate = getattr(mmap, "MAP_POPULATE", 0)  # one call, instead of a fault for each page
-    return memoryview(mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED | populate, mmap.PROT_READ))
+def crc_of(handle: int, start: int, size: int) -> int:
+    """CRC-32 of a part of an open file."""
+    checksum, block = 0, bytearray(2**20)
+    for at in range(start, start + size, len(block)):
+        with memoryview(block)[: min(len(block), start + size - at)] as view:
+            if os.preadv(handle, [view], at) != len(view):
+                raise OSError("it ends too early")
+            checksum = zlib.crc32(view, checksum)
+    return checksum
 
 
 class Tree:
@@ -134,18 +144,20 @@ class Tree:
 
     Args:
         h5: The open file.
-        data: All bytes of it.
+        window: The bytes of it.
         where: The path, for errors.
         checksum: The CRC-32 that the bytes must have, if known.
     """
 
-    def __init__(self, h5: h5py.File, data: memoryview, where: Any, checksum: int | None = None):
-        self.h5, self.data, self.where = h5, data, where
-        self.checksum = checksum
+    def __init__(self, h5: h5py.File, window: Window, where: Any, checksum: int | None = None):
+        self.h5, self.window, self.where = h5, window, where
+        self.checksum, self.size = checksum, window.size
 
     def verify(self) -> None:
         """Raise if the bytes are not what they were when written."""
-        if self.checksum is not None and zlib.crc32(self.data) != self.checksum:
+        if self.checksum is None:
+            return
+        if crc_of(self.window.handle, self.window.start, self.size) != self.checksum:
             raise BadFile(f"{self.where} is damaged: its checksum does not fit.")
 
     def part(self, path: str) -> Mapping:
@@ -190,7 +202,7 @@ class Tree:
         if packed and not self._filters(node) <= _FILTERS:
             raise BadFile(f"{who} is packed with a filter that is not allowed.")
         honest = claimed <= 1100 * stored if packed else claimed == stored
-        if stored > len(self.data) or not honest:
+        if stored > self.size or not honest:
             raise BadFile(f"{who} claims {claimed} bytes, but {stored} are stored: refused.")
         return node
 
@@ -221,13 +233,20 @@ class Tree:
         return value
 
     def _bytes(self, node):
-        """The array as it lies in the file, not copied, where it lies there in one piece."""
+        """The array as it lies in the file: not mapped, as others may shorten the file."""
         offset = node.id.get_offset()
         if offset is None or not node.size or not node.dtype.isnative:
             return node[()]
-        if not 0 <= offset <= len(self.data) - node.nbytes:
+        if not 0 <= offset <= self.size - node.nbytes:
             raise BadFile(f"{self.where}: {node.name} ends after the file's end.")
-        return np.frombuffer(self.data, node.dtype, node.size, offset).reshape(node.shape)
+        value = np.empty(node.shape, node.dtype)
+        view, at, done = value.reshape(-1).view("u1"), self.window.start + offset, 0
+        while done < view.size:
+            read = os.preadv(self.window.handle, [view[done:]], at + done)
+            if not read:
+                raise BadFile(f"{self.where}: {node.name} ends after the file's end.")
+            done += read
+        return value
 
     def names(self, group: Any, attribute: str) -> list[str]:
         """A list of names in an attribute, or in numbered ones where it was too long for one."""

@@ -78,7 +78,7 @@ def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
         named = {name: training.get(name) for name in _COMPILED}
         named["optimizer"] = training.get("optimizer_config")
         config["compile_config"] = named
-    model = make_model(modernized(config), tree.where, len(tree.data), custom_objects, safe_mode)
+    model = make_model(modernized(config), tree.where, tree.size, custom_objects, safe_mode)
     load_weights(model, tree)
     if training is not None:
         _load_optimizer(model, tree)

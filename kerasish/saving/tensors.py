@@ -48,7 +48,7 @@ class Tensors:
 
     def __init__(self, path: pathlib.Path):
         self.where = path
-        data = np.memmap(path, "u1", "r") if path.stat().st_size else np.zeros(0, "u1")
+        data = np.fromfile(path, "u1")
         try:
             (length,) = struct.unpack("<Q", data[:8].tobytes())
             header = json.loads(data[8 : 8 + length].tobytes())

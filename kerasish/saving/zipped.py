@@ -9,11 +9,10 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from kerasish.saving.hdf5 import BadFile, Window
+from kerasish.saving.hdf5 import BadFile, Window, crc_of
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _TEXT_LIMIT = 2**28  # of a config, in bytes
-_BLOCK = 2**20
 
 
 def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], None]) -> None:
@@ -31,24 +30,13 @@ def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], Non
     os.ftruncate(file.fileno(), window.start + window.size)  # HDF5 may end with unwritten space
     info.file_size = info.compress_size = window.size
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        counted = thread.submit(_checksum, file.fileno(), window.start, window.size)
+        counted = thread.submit(crc_of, file.fileno(), window.start, window.size)
         os.fsync(file.fileno())  # takes about as long as the checksum, and must be done anyway
         info.CRC = counted.result()
     os.pwrite(file.fileno(), info.FileHeader(zip64=True), info.header_offset)
     archive.filelist.append(info)
     archive.NameToInfo[name] = info
     archive.start_dir = window.start + window.size
-
-
-def _checksum(handle, start, size):
-    checksum, block = 0, bytearray(_BLOCK)
-    for at in range(start, start + size, _BLOCK):
-        wanted = min(_BLOCK, start + size - at)
-        with memoryview(block)[:wanted] as view:
-            if os.preadv(handle, [view], at) != wanted:
-                raise BadFile("the archive is truncated.")
-            checksum = zlib.crc32(view, checksum)
-    return checksum
 
 
 def opened(path: pathlib.Path) -> zipfile.ZipFile:

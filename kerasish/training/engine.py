@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import hints
-from kerasish.core.trace_log import TraceLog, describe_leaves, describe_variables
+from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.tracking import nan_flags
 from kerasish.core.transforms import Program, Unlisted, fori_loop
 from kerasish.core.variable import capture
@@ -70,9 +70,7 @@ class Step:
         return list(self._log.reasons)
 
     def _note(self, how, batch):
-        variables = describe_variables(self.written)
-        described = {"run": how, "Variables written": variables, **describe_leaves("batch", batch)}
-        self._log.note(described)
+        self._log.note({"run": how, **describe_program(self), **describe_leaves("batch", batch)})
 
     def _learn(self, batch):
         """Trace one step abstractly: which Variables it touches, what it carries, what it holds."""

@@ -13,8 +13,10 @@ from kerasish.training.engine import Step
 
 # Odd, so that multiples of it are all different in 32 bits; large, to keep off the users' seeds.
 _STRIDE = np.uint32(0x9E3779B9)
-# What the activations of samples computed side by side may take; the rest waits its turn.
-_BYTES = 2**28
+# What one layer's output may take for the samples computed side by side: about what fits into the
+# cache of a CPU. The other samples wait their turn.
+_BYTES = 2**23
+_BYTES_ELSEWHERE = 2**28
 
 
 class McPrediction(NamedTuple):
@@ -65,7 +67,8 @@ class MonteCarlo(Step):
                     return predict(batch)
 
             numbers = jnp.arange(self.count, dtype="uint32")
-            at_once = max(1, _BYTES // max(1, _activation_bytes(shapes.jaxpr)))
+            limit = _BYTES if jax.default_backend() == "cpu" else _BYTES_ELSEWHERE
+            at_once = max(1, limit // _largest_output(shapes.jaxpr))
             if at_once >= self.count:
                 samples = jax.vmap(sample)(numbers)
             else:
@@ -84,7 +87,7 @@ class MonteCarlo(Step):
         return mean, std, jax.tree.map(lambda s: jnp.moveaxis(s, 0, 1), samples)
 
     def start(self, seed: int | None) -> None:
-        """Set what the samples are drawn from: an integer, or `None` for the global generator."""
+        """Set what the samples are drawn from: an integer, or `None` for one drawn anew."""
         generator = SeedGenerator(seed)
         self.seeds.state.assign(generator.state)
 
@@ -105,7 +108,7 @@ def _shapes(batch):
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batch)
 
 
-def _activation_bytes(jaxpr):
-    """Bytes of everything that a program computes on its way: more than it holds at one time."""
-    sizes = [v.aval.size * v.aval.dtype.itemsize for eqn in jaxpr.eqns for v in eqn.outvars]
-    return sum(sizes)
+def _largest_output(jaxpr):
+    """Bytes of the largest array that a program computes on its way."""
+    outputs = [v.aval for eqn in jaxpr.eqns for v in eqn.outvars if hasattr(v.aval, "size")]
+    return max([1, *(a.size * a.dtype.itemsize for a in outputs)])

@@ -236,9 +236,10 @@ class Steps:
     def _stateful(self, step: Callable, kinds: tuple) -> Callable:
         """A user's step as stateful code, whichever of the two forms it has."""
         if not _takes_state(step):
-            return step
+            return lambda data: step(_alone(data))
 
         def run(data):
+            data = _alone(data)
             self._build_for(data)
             lists = [self._state_variables()[i] for i in kinds]
             state = tuple([v.read() for v in vs] for vs in lists)
@@ -324,6 +325,12 @@ class Steps:
 
     def _results(self, found):
         return self.get_metrics_result() if found is None else found
+
+
+def _alone(data):
+    """Inputs without targets as they are, not in a tuple of one: so Keras gives them to steps."""
+    alone = isinstance(data, tuple) and len(data) == 1 and not isinstance(data[0], list | tuple)
+    return data[0] if alone else data
 
 
 def _takes_state(step):

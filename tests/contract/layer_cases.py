@@ -28,9 +28,7 @@ class Case:
 
     @property
     def id(self):
-        given = [_name(a) for a in self.args] + [
-            f"{k}={v}" for k, v in self.kwargs.items()
-        ]
+        given = [_name(a) for a in self.args] + [f"{k}={v}" for k, v in self.kwargs.items()]
         return f"{self.name}({','.join(map(str, given))})".replace(" ", "").replace("::", "")
 
     def make(self, layers, **options):
@@ -214,7 +212,9 @@ CASES = [
     case("GRU", TEXT, 3, dropout=0.4, return_state=True, seed=3),
     case("GRU", TEXT, 3, dropout=0.4, recurrent_dropout=0.3, reset_after=False, seed=3),
     case("Bidirectional", TEXT, case("LSTM", (), 3)),
-    case("Bidirectional", TEXT, case("GRU", (), 3, return_sequences=True, dropout=0.3, seed=2), "ave"),
+    case(
+        "Bidirectional", TEXT, case("GRU", (), 3, return_sequences=True, dropout=0.3, seed=2), "ave"
+    ),
     case("Bidirectional", TEXT, case("SimpleRNN", (), 3, return_state=True), merge_mode=None),
     case("TimeDistributed", TEXT, case("Dense", (), 3)),
     case("TimeDistributed", (2, 3, 5, 5, 2), case("Conv2D", (), 3, 2)),

@@ -30,5 +30,7 @@ def test_empty_batch_gives_an_empty_batch(case):
     layer, x = case.make(layers), arguments(case.inputs())
     real = jax.eval_shape(layer, *x)
     empty = jax.tree.map(lambda x: jax.ShapeDtypeStruct((0, *x.shape[1:]), x.dtype), x)
-    for one, other in zip(*map(jax.tree.leaves, (jax.eval_shape(layer, *empty), real)), strict=True):
+    for one, other in zip(
+        *map(jax.tree.leaves, (jax.eval_shape(layer, *empty), real)), strict=True
+    ):
         assert one.shape == (0, *other.shape[1:])

@@ -37,6 +37,14 @@ def test_to_numpy_and_back():
     np.testing.assert_allclose(ops.matmul(v, T.T), T @ T.T)
 
 
+def test_numpy_arrays_on_the_left_of_variables():
+    v = keras.Variable(T)
+    for run in (lambda: T + v, lambda: T * v, lambda: T @ v.T, lambda: T > v, lambda: T.T @ v):
+        eager, compiled = run(), keras.jit(run)()
+        assert isinstance(eager, jax.Array)
+        np.testing.assert_allclose(eager, compiled)
+
+
 def test_types_mix_as_jax_mixes_them():
     t = ops.convert_to_tensor(T)
     assert (t + 40).dtype == "float32"

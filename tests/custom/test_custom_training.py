@@ -213,6 +213,16 @@ def test_three_ways_give_the_same_weights(make):
     assert error < np.mean(Y**2)
 
 
+def test_a_step_of_ones_own_is_fused_as_the_built_in_one():
+    model = Own(parts())
+    model.recipe = Recipe()
+    model.compile("sgd", "mse")
+    model.fit(X, Y, batch_size=8, epochs=3, verbose=0)
+    explained = model.explain_fit()["train"]
+    assert explained["steps"] == "fused on the device"
+    assert explained["why_traced"] == ["first call"]
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_a_step_of_ones_own_in_mixed_precision(policy):
     keras.config.set_dtype_policy(policy)
@@ -346,7 +356,6 @@ class GAN(keras.Model):
         return self.generator(noise)
 
     def train_step(self, real):
-        real = real[0] if isinstance(real, tuple) else real
         n = ops.shape(real)[0]
 
         def d_loss():

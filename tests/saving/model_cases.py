@@ -464,7 +464,7 @@ def attention_with_heads(k):
 def transformer_block(k):
     x = k.Input((5, 4))
     h = k.layers.LayerNormalization()(x)
-    h = x + k.layers.MultiHeadAttention(2, 2, value_dim=3)(h, h, use_causal_mask=True)
+    h = x + k.layers.MultiHeadAttention(2, 3, use_bias=False)(h, h, use_causal_mask=True)
     y = k.layers.Dense(8, "gelu")(k.layers.LayerNormalization()(h))
     return k.Model(x, h + k.layers.Dense(4)(y))
 

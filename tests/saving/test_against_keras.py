@@ -89,3 +89,31 @@ def test_a_model_goes_there_and_back(name, tmp_path):
     next_loss(model, x, y)
     _, theirs = check(tmp_path / "ours.keras", model, name, x, y)
     check(tmp_path / "theirs.keras", theirs, name, x, y)
+
+
+OPTIMIZERS = [
+    name
+    for name in sorted(kerasish.optimizers.__all__)
+    if name not in ("LossScaleOptimizer", "MultiOptimizer", "OptimizerMap", "Optimizer")
+    and isinstance(getattr(keras.optimizers, name, None), type)
+]
+
+
+def with_optimizer(k, name):
+    model = k.Sequential([k.Input((4,)), k.layers.Dense(3), k.layers.Dense(2)])
+    model.compile(getattr(k.optimizers, name)(0.01), "mse")
+    return model
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(("writer", "reader"), [(kerasish, keras), (keras, kerasish)])
+def test_every_optimizer_goes_on_as_it_would_have(writer, reader, name, tmp_path):
+    x = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
+    model = with_optimizer(writer, name)
+    model.train_on_batch(x, x[:, :2])
+    model.save(tmp_path / "x.keras")
+    loaded = reader.saving.load_model(tmp_path / "x.keras")
+    assert_close(state_of(loaded), state_of(model))
+    for _ in range(2):
+        losses = [next_loss(m, x, x[:, :2]) for m in (model, loaded)]
+        np.testing.assert_allclose(*losses, rtol=1e-5)

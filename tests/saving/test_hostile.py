@@ -444,8 +444,8 @@ def test_hostile_tensors(header, good, tmp_path):
         (b'{"class_name": "system", "module": "os", "config": {}}', "Unknown class 'system'"),
         (b'{"class_name": "Dense", "config": {"units": 2}}', "which is no model"),
         (
-            b'{"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", "config": '
-            b'{"function": {"class_name": "__lambda__", "config": {}}}}]}}',
+            b'{"class_name": "Sequential", "config": {"layers": [{"class_name": "Lambda", '
+            b'"config": {"function": {"class_name": "__lambda__", "config": {}}}}]}}',
             "Code is never read from a file",
         ),
     ],
@@ -515,8 +515,9 @@ def mutate(node, rng, depth=0):
     """Change one random place of a JSON value."""
     strange = [
         None, True, -1, 0, 1e308, float("nan"), float("inf"), HUGE, "", "os.system", "../../etc",
-        [], {}, [[]], "__lambda__", {"class_name": "__lambda__", "config": {}}, "relu" * 99, [None] * 9,
-        {"class_name": "Dense", "config": {"units": 2}}, {"class_name": "function", "config": "eval"},
+        [], {}, [[]], "__lambda__", {"class_name": "__lambda__", "config": {}}, "relu" * 99,
+        {"class_name": "Dense", "config": {"units": 2}}, [None] * 9,
+        {"class_name": "function", "config": "eval"},
         {"class_name": "__tensor__", "config": {"value": [1], "dtype": "float32"}},
     ]  # fmt: skip
     if isinstance(node, dict | list) and node and rng.random() < 0.93:
