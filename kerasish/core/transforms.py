@@ -27,6 +27,7 @@ from kerasish.core.variable import (
 
 # -- compiling
 
+
 class Compiled:
     """A function over Variables and arrays, compiled by JAX: what `keras.jit` returns.
 
@@ -193,11 +194,6 @@ class Program:
             # JAX looks up static arguments by itself, but takes several times as long.
             found = self._jitted.setdefault(static, found)
         return found
-
-    def describe(self) -> dict[str, str]:
-        """What it stands on, for a `TraceLog`."""
-        written, reads = map(describe_variables, (self.written, self.reads))
-        return {"Variables written": written, "Variables read": reads}
 
     def read(self) -> tuple[list, list]:
         """Values of the Variables as they are now: the written ones', the read ones'."""

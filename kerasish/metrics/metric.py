@@ -111,8 +111,8 @@ class Metric(Configurable):
         value = self.result()
         if value is None:
             raise TypeError(
-                f"Metric {name!r} ({type(self).__name__}): `result()` returned None. Return a number, "
-                "or a dict of them, computed from the state."
+                f"Metric {name!r} ({type(self).__name__}): `result()` returned None. "
+                "Return a number, or a dict of them, computed from the state."
             )
         return value if isinstance(value, dict) else {name: value}
 

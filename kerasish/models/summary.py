@@ -119,7 +119,7 @@ def summarize(
     title = f'Model: "{model.name}"'
     lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]
     if print_fn is None and _in_notebook():
-        from IPython.display import HTML, display
+        from IPython.display import HTML, display  # noqa: PLC0415
 
         display(HTML(as_html(title, rows, lines, linear, show_trainable)))
         return

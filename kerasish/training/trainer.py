@@ -3,7 +3,6 @@
 import contextlib
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
@@ -50,8 +49,8 @@ class Trainer(Steps):
         """Say what to train with.
 
         Once is enough. Learning rates, weights and random states are read at each step, and layers
-        that are frozen or unfrozen (`layer.trainable = ...`) are noticed when the next epoch begins:
-        the optimizer keeps its state of weights that are trained as before, drops that of frozen
+        that are frozen or unfrozen (`layer.trainable = ...`) are noticed when the next epoch
+        begins: the optimizer keeps its state of weights that are trained as before, drops that of frozen
         ones, and starts anew for unfrozen ones. Compile again for another loss, other metrics or
         another optimizer; an optimizer that was used for other weights is an error.
 

@@ -128,7 +128,10 @@ BAD = {
     "truth": (lambda: bool(Variable(X)), "ambiguous"),
     "attribute": (lambda: Variable(X, name="v").nothing, "'v' has no attribute 'nothing'"),
     "item": (lambda: exec("v[0] = 1", {"v": Variable(X)}), "item assignment"),
-    "text": (lambda: Variable(X).assign(["a", "b", "c"]), "holds float32; cannot assign .a.. Give numbers"),
+    "text": (
+        lambda: Variable(X).assign(["a", "b", "c"]),
+        "holds float32; cannot assign .a.. Give numbers",
+    ),
 }
 
 
