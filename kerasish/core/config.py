@@ -122,7 +122,7 @@ class Configurable:
         mark = type(self)._set_by_init
         if mark is not None and mark not in vars(self) and not name.startswith("__"):
             raise no_super(self)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # raises; a property's own error if it is one
 
     def get_config(self) -> dict:
         """The arguments that make this object again, as plain data."""

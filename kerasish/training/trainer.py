@@ -50,9 +50,9 @@ class Trainer(Steps):
 
         Once is enough. Learning rates, weights and random states are read at each step, and layers
         that are frozen or unfrozen (`layer.trainable = ...`) are noticed when the next epoch
-        begins: the optimizer keeps its state of weights that are trained as before, drops that of frozen
-        ones, and starts anew for unfrozen ones. Compile again for another loss, other metrics or
-        another optimizer; an optimizer that was used for other weights is an error.
+        begins: the optimizer keeps its state of weights that are trained as before, drops that of
+        frozen ones, and starts anew for unfrozen ones. Compile again for another loss, other
+        metrics or another optimizer; an optimizer that was used for other weights is an error.
 
         Args:
             optimizer: An optimizer, its name, or any optax transformation.

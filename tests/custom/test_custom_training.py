@@ -379,7 +379,40 @@ class GAN(keras.Model):
         return {"d_loss": d_value, "g_loss": g_value}
 
 
-@pytest.mark.parametrize("how", ["fit", "loop"])
+def train_gan_by_optax(gan, real):
+    """The third way: two pure functions, two optax transformations."""
+    gan.generator.build((None, 4))
+    gan.discriminator.build((None, 2))
+    generate, g_values = keras.functionalize(gan.generator)
+    judge, d_values = keras.functionalize(gan.discriminator)
+    tx = optax.adam(0.003)
+
+    def loss(g, d, noise, real):
+        fake = generate((g, g_values.state), noise)[0]
+        logits = [judge((d, d_values.state), x)[0] for x in (fake, real)]
+        bce = optax.sigmoid_binary_cross_entropy
+        d_loss = bce(logits[0], 0.0).mean() + bce(logits[1], 1.0).mean()
+        return d_loss, bce(logits[0], 1.0).mean()
+
+    @jax.jit
+    def step(g, d, g_state, d_state, noise, real):
+        d_grads = jax.grad(lambda d: loss(g, d, noise, real)[0])(d)
+        d_updates, d_state = tx.update(d_grads, d_state)
+        d = optax.apply_updates(d, d_updates)
+        g_grads = jax.grad(lambda g: loss(g, d, noise, real)[1])(g)
+        g_updates, g_state = tx.update(g_grads, g_state)
+        return optax.apply_updates(g, g_updates), d, g_state, d_state
+
+    g, d = g_values.trainable, d_values.trainable
+    states = tx.init(g), tx.init(d)
+    for _ in range(40):
+        for i in range(0, 256, 32):
+            noise = RNG.normal(size=(32, 4)).astype("float32")
+            g, d, *states = step(g, d, *states, noise, real[i : i + 32])
+    generate.assign((g, g_values.state))
+
+
+@pytest.mark.parametrize("how", ["fit", "loop", "optax"])
 def test_a_gan_with_two_optimizers(how):
     real = (np.array([3.0, -2.0]) + 0.1 * RNG.normal(size=(256, 2))).astype("float32")
     keras.utils.set_random_seed(4)
@@ -388,6 +421,8 @@ def test_a_gan_with_two_optimizers(how):
     if how == "fit":
         history = gan.fit(real, epochs=40, batch_size=32, verbose=0).history
         assert set(history) == {"d_loss", "g_loss"}
+    elif how == "optax":
+        train_gan_by_optax(gan, real)
     else:
         step = keras.jit(gan.train_step)
         for _ in range(40):
