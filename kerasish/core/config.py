@@ -417,10 +417,11 @@ def resolve(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
         if not is_serialized(identifier):
             raise bad_argument(kind, "config", "a serialized object with 'class_name'", identifier)
         cls = known.get(identifier["class_name"])
-        plain = inspect.isclass(cls) and get_registered_object(identifier["class_name"]) is None
-        found = (
-            cls.from_config(identifier["config"]) if plain else deserialize_keras_object(identifier)
-        )
+        own = inspect.isclass(cls) and get_registered_object(identifier["class_name"]) is None
+        if cls is not None and own:
+            found = cls.from_config(identifier["config"])
+        else:
+            found = deserialize_keras_object(identifier)
     elif isinstance(identifier, str):
         found = get_registered_object(identifier, module_objects=known)
         if found is None:

@@ -1,13 +1,14 @@
 """Choosing the device that arrays are made on."""
 
 import contextlib
+from typing import Any
 
 import jax
 
 from kerasish.core.errors import bad_argument
 
 
-def find_device(name: str) -> jax.Device:
+def find_device(name: str) -> Any:
     """JAX's device for a name: `"cpu"`, `"cpu:0"`, `"gpu:1"`, `"cuda:0"`, `"tpu:3"`."""
     if not isinstance(name, str):
         raise bad_argument("device", "name", "a string like 'cpu:0' or 'gpu:1'", name)

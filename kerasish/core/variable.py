@@ -426,11 +426,14 @@ _OTHERS = "neg pos abs invert round eq ne lt le gt ge complex".split()
 for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *_OTHERS]:
     setattr(Variable, f"__{_name}__", _forward(f"__{_name}__"))
 
+
 # Flattened to its value and rebuilt as a bare array: so jnp, jax.nn, optax, jax.grad, jax.vmap and
 # jax.jit take a Variable where they take an array.
-jax.tree_util.register_pytree_node(
-    Variable, lambda v: ((v.value,), None), lambda _, leaves: leaves[0]
-)
+def _as_bare_array(_: None, leaves: Any) -> Any:
+    return leaves[0]
+
+
+jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), _as_bare_array)
 
 
 def is_variable(x: Any) -> bool:

@@ -58,6 +58,10 @@ class RowBatches(Batches):
         Each array `(num_samples, ...)`, each batch of it `(batch_size, ...)`.
     """
 
+    num_samples: int
+    num_batches: int
+    batch_size: int
+
     def __init__(
         self,
         arrays: tuple,

@@ -81,6 +81,8 @@ class ArraySource(Source):
     Programs depend on the size of batches alone, not on how many there are.
     """
 
+    batches: ArrayBatches
+
     def __init__(self, batches: ArrayBatches, epoch: int = 0):
         self.on_host = jax.tree.map(np.asarray, batches.arrays)
         super().__init__(batches, epoch)
@@ -207,7 +209,7 @@ class StreamSource(Source):
     def _next(self):
         held, self.held = self.held, None
         if held is None:
-            held = next(self.iterator, None)
+            held = next(self.iterator or iter(()), None)
             self.seen += held is not None
         return held
 

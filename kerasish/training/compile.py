@@ -1,6 +1,5 @@
 """What `compile` is told about losses and metrics, matched to the model's outputs."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -77,7 +76,7 @@ class CompiledLoss:
         for one in jax.tree.leaves(loss, is_leaf=lambda x: not isinstance(x, dict | list | tuple)):
             if one not in ("crossentropy", "ce"):
                 losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
-        self._parts: list[tuple[str, Callable | None, float]] | None = None
+        self._parts: list[tuple] = []
         self.metrics: list = []
         self.classes: list = []
 
@@ -95,7 +94,7 @@ class CompiledLoss:
         names, predictions = name_outputs(y_pred, self.output_names)
         truths = _align_data(y_true, names, "y")
         weights = _align_weights(sample_weight, names)
-        if self._parts is None:
+        if not self._parts:
             self._build(names, truths, predictions)
         totals, trackers = [], iter(self.metrics)
         self.classes = [None] * len(names)
@@ -120,7 +119,7 @@ class CompiledLoss:
 
     def check_labels(self, y: Any) -> None:
         """Raise if in-memory labels of a sparse loss are outside the classes."""
-        if self._parts is None or y is None or not any(self.classes):
+        if y is None or not any(self.classes):
             return
         names = [name for name, *_ in self._parts]
         for (name, fn, _), labels, classes in zip(
@@ -196,7 +195,7 @@ class CompiledMetrics:
         weights = _align_weights(sample_weight, names)
         if self._entries is None:
             self._build(names, truths, predictions)
-        for _, metric, i, weighted in self._entries:
+        for _, metric, i, weighted in self._entries or ():
             if truths[i] is None:
                 continue
             mask = get_mask(predictions[i])

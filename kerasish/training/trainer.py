@@ -232,6 +232,7 @@ class Trainer(Steps):
                     break
             self._finish_training()
             callbacks.on_train_end(logs)
+        assert self.history is not None
         return self.history
 
     def _finish_training(self):
@@ -553,7 +554,7 @@ def _is_due(epoch, frequency):
 def _whole_batch(x, y, sample_weight, class_weight):
     batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
     batch = next(iter(batches.epoch(0)))
-    return Chunk("batch", batch, 0, 1, batches.num_samples)
+    return Chunk("batch", batch, 0, 1, len(jax.tree.leaves(batch)[0]))
 
 
 def _host_rows(outputs, chunk):
