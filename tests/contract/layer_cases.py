@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 
 
 @dataclass
@@ -235,3 +236,12 @@ CASES = [
     case("GroupQueryAttention", (TEXT, TEXT), 3, 4, 2, dropout=0.3, use_gate=True, seed=3),
     case("GroupQueryAttention", (TEXT, TEXT), 3, 4, 1, sliding_window=2, use_bias=False),
 ]
+
+
+def parameters():
+    """The cases for a fixture: the first of each layer is fast, the others are slow tests."""
+    seen = set()
+    for one in CASES:
+        marks = [pytest.mark.slow] if one.name in seen else []
+        seen.add(one.name)
+        yield pytest.param(one, id=one.id, marks=marks)

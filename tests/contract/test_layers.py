@@ -2,7 +2,7 @@
 
 import jax
 import pytest
-from layer_cases import CASES, arguments
+from layer_cases import CASES, arguments, parameters
 
 from kerasish import layers
 from kerasish.testing import check_layer
@@ -10,7 +10,7 @@ from kerasish.testing import check_layer
 BASES = {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper", "Lambda"}
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.id)
+@pytest.fixture(params=parameters())
 def case(request):
     return request.param
 

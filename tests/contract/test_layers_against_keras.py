@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from layer_cases import CASES, arguments
+from layer_cases import arguments, parameters
 
 from kerasish import layers
 
 
-@pytest.fixture(params=CASES, ids=lambda case: case.id)
+@pytest.fixture(params=parameters())
 def case(request):
     return request.param
 

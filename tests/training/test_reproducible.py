@@ -151,8 +151,7 @@ def test_shuffling_differs_from_epoch_to_epoch_and_follows_the_seed():
             return inputs * 0 + self.w
 
         def train_step(self, data):
-            (x,) = data
-            return {"first": x[0, 0]}
+            return {"first": data[0, 0]}
 
     def run():
         keras.utils.set_random_seed(3)
