@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
@@ -34,6 +33,9 @@ def ctc(y_true, y_pred) -> jax.Array:
     length = jnp.sum(y_true != BLANK, axis=1, keepdims=True)
     padding = jnp.arange(y_true.shape[1]) >= length
     no_padding = jnp.zeros(y_pred.shape[:2], y_pred.dtype)
+    # Here, because importing it takes as long as half of kerasish.
+    import optax  # noqa: PLC0415
+
     return optax.ctc_loss(y_pred, no_padding, y_true, padding.astype(y_pred.dtype), blank_id=BLANK)
 
 

@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
@@ -213,6 +212,9 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
     target_length, output_length = as_array(target_length), as_array(output_length)
     unused = _padding(output_length, output.shape[1], output.dtype)
     no_label = _padding(target_length, target.shape[1], output.dtype)
+    # Here, because importing it takes as long as half of kerasish.
+    import optax  # noqa: PLC0415
+
     return optax.ctc_loss(output, unused, target, no_label, blank_id=mask_index)
 
 

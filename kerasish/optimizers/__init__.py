@@ -1,9 +1,8 @@
 """Optimizers, learning rate schedules, and the bridge to optax both ways."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import optax
 
 from kerasish.core import config as configs
 from kerasish.core.errors import bad_argument
@@ -47,10 +46,12 @@ def get(identifier: Any) -> Optimizer | None:
     Example:
         >>> get("adam").get_config()["beta_1"]
         0.9
+        >>> import optax
         >>> type(get(optax.sgd(0.1))).__name__
         'OptaxOptimizer'
     """
-    if isinstance(identifier, optax.GradientTransformation | optax.MultiSteps):
+    optax = sys.modules.get("optax")  # whoever has a transformation has imported it
+    if optax and isinstance(identifier, optax.GradientTransformation | optax.MultiSteps):
         return OptaxOptimizer(identifier)
     if isinstance(identifier, dict):
         identifier = deserialize(identifier)

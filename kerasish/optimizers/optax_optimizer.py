@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from kerasish.core.variable import Variable
 from kerasish.optimizers.optimizer import Optimizer
@@ -24,6 +23,7 @@ class OptaxOptimizer(Optimizer):
         **kwargs: As in `Optimizer`, but for `learning_rate` and `weight_decay`.
 
     Example:
+        >>> import optax
         >>> from kerasish.core.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> optimizer = OptaxOptimizer(optax.chain(optax.clip(1.0), optax.sgd(0.5)))
@@ -60,6 +60,8 @@ class OptaxOptimizer(Optimizer):
         return dict(zip(self._keys, values, strict=True))
 
     def _update(self, grads, variables):
+        import optax  # noqa: PLC0415  (loaded already, as the transformation is its)
+
         everything = self._trainable_variables
         weights = self._keyed(v.read() for v in everything)
         found = dict(zip(variables, self._clip(grads), strict=True))

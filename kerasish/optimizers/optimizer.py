@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument, did_you_mean
@@ -216,7 +215,7 @@ class Optimizer(State):
         own = type(self)
         return own.rule is not Optimizer.rule and own.update_step is Optimizer.update_step
 
-    def as_optax(self) -> optax.GradientTransformation:
+    def as_optax(self) -> Any:
         """The same optimizer as an optax transformation, for a loop of one's own.
 
         Its `update` needs `params`; the learning rate is in its state.

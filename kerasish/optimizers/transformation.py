@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from kerasish.core.errors import bad_argument
 
@@ -25,8 +24,11 @@ class RuleState(NamedTuple):
     slots: Any
 
 
-def as_transformation(optimizer) -> optax.GradientTransformation:
-    """The optimizer's clipping, weight decay and rule as an optax transformation."""
+def as_transformation(optimizer) -> Any:
+    """The optimizer's clipping, weight decay and rule as an `optax.GradientTransformation`."""
+    # Here, because importing it takes as long as half of kerasish.
+    import optax  # noqa: PLC0415
+
     _check(optimizer)
     scheduled = callable(optimizer._learning_rate)
 
