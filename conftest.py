@@ -13,11 +13,6 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")  # so that sharding is tested everywhere
 os.environ.setdefault("MPLBACKEND", "agg")
-# Thousands of small programs: compiling them counts, not their speed.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
 # One cache for all test processes and runs; the user's own stays untouched.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(HERE / ".pytest_cache" / "xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

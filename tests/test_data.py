@@ -19,7 +19,6 @@ import keras as oracle
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
@@ -112,9 +111,13 @@ def generator():
         yield X[start : start + 4], Y[start : start + 4]
 
 
+def torch():
+    return pytest.importorskip("torch")
+
+
 def torch_loader(**kwargs):
-    pairs = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
-    return torch.utils.data.DataLoader(pairs, batch_size=4, **kwargs)
+    pairs = torch().utils.data.TensorDataset(torch().tensor(X), torch().tensor(Y))
+    return torch().utils.data.DataLoader(pairs, batch_size=4, **kwargs)
 
 
 def grain_map():
@@ -127,7 +130,7 @@ SOURCES = {
     "jax arrays": lambda: (jnp.asarray(X), jnp.asarray(Y)),
     "lists": lambda: (X.tolist(), Y.tolist()),
     "pandas": lambda: (pd.DataFrame(X), pd.Series(Y)),
-    "torch tensors": lambda: (torch.tensor(X, requires_grad=True), torch.tensor(Y)),
+    "torch tensors": lambda: (torch().tensor(X, requires_grad=True), torch().tensor(Y)),
     "generator": lambda: (generator(),),
     "list of batches": lambda: (iter(list(generator())),),
     "iterable": lambda: (Rows(),),
@@ -216,7 +219,6 @@ def test_jax_arrays_stay_and_numpy_is_not_copied():
     array = jnp.asarray(X)
     assert make_batches(array).arrays[0] is array
     assert make_batches(X).arrays[0] is X
-    assert make_batches(torch.tensor(X)).arrays[0].dtype == "float32"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,6 @@ def test_jax_arrays_stay_and_numpy_is_not_copied():
         ([[1.0], [2.0]], np.array([[1], [2]], "float32")),
         ([np.float64(1), np.float64(2)], np.array([1, 2], "float32")),
         (range(3), np.arange(3)),
-        (torch.ones(2, dtype=torch.bfloat16), np.ones(2, "float32")),
         (pd.DataFrame({"a": [True, False], "b": [0.5, 1.5]}), np.array([[1, 0.5], [0, 1.5]], "f")),
         (pd.DataFrame({"a": pd.array([1, None], "Int64")}), np.array([[1], [np.nan]], "f")),
         (jnp.ones(2, "bfloat16"), jnp.ones(2, "bfloat16")),
@@ -353,12 +354,19 @@ def test_num_batches_learns_from_what_came():
         ((X, None, W), (X, None, W)),
         ({"a": X}, ({"a": X},)),
         (([X, X], Y), ([X, X], Y)),
-        ((torch.tensor(X), torch.tensor(Y)), (X, Y)),
         ((X.astype("float64"), Y.tolist()), (X, Y.astype("int64"))),
     ],
 )
 def test_batches_take_every_form(batch, want):
     assert_same(next(make_batches(iter([batch])).epoch(0)), want)
+
+
+def test_torch_tensors_become_arrays():
+    x, y = torch().tensor(X), torch().tensor(Y)
+    assert make_batches(x).arrays[0].dtype == "float32"
+    (half,) = make_batches(torch().ones(2, dtype=torch().bfloat16)).arrays
+    np.testing.assert_array_equal(half, np.ones(2, "float32"))
+    assert_same(next(make_batches(iter([(x, y)])).epoch(0)), (X, Y))
 
 
 def test_batches_pass_through():

@@ -3,7 +3,6 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 
 import kerasish as keras
 from kerasish import callbacks, layers, optimizers
@@ -40,6 +39,7 @@ def traces(model):
 
 def torch_cycle(total, **options):
     """Rates and momenta of PyTorch's 1cycle."""
+    torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
     cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=total, **options)
     rows = []
