@@ -195,7 +195,10 @@ def test_every_string_of_keras_is_known(name):
 def test_unknown_batch_and_16_bits(name, y_true, y_pred):
     (b,) = jax.export.symbolic_shape("b")
     loss = getattr(losses, name)()
-    shapes = [jax.ShapeDtypeStruct((b, *y.shape[1:]), y.dtype) for y in (y_true, y_pred)]
+    shapes = [
+        jax.ShapeDtypeStruct((b, *y.shape[1:]), jax.dtypes.canonicalize_dtype(y.dtype))
+        for y in (y_true, y_pred)
+    ]
     weights = jax.ShapeDtypeStruct((b,), "float32")
     found = jax.eval_shape(lambda t, p, w: loss(t, p, w), *shapes, weights)
     assert (found.shape, found.dtype) == ((), "float32")

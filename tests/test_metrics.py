@@ -41,7 +41,10 @@ def test_eager_stateless_and_unknown_batch(name, arguments, y_true, y_pred):
 
     before = [np.asarray(v) for v in eager.variables]
     (b,) = jax.export.symbolic_shape("b")
-    shapes = [jax.ShapeDtypeStruct((b, *y.shape[1:]), y.dtype) for y in (y_true, y_pred)]
+    shapes = [
+        jax.ShapeDtypeStruct((b, *y.shape[1:]), jax.dtypes.canonicalize_dtype(y.dtype))
+        for y in (y_true, y_pred)
+    ]
     weight = jax.ShapeDtypeStruct((b,), "int32")
     found = jax.eval_shape(eager.stateless_update_state, before, *shapes, weight)
     assert [v.shape for v in found] == [v.shape for v in before]
