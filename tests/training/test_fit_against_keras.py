@@ -6,6 +6,11 @@ import pytest
 
 import kerasish
 
+# Keras 3 asks newer JAX for 64-bit shapes; kerasish never does, and elsewhere this is an error.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Explicitly requested dtype int64 requested in ShapeDtypeStruct:UserWarning"
+)
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 6)).astype("float32")
 Y = RNG.integers(0, 3, size=100)
