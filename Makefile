@@ -19,13 +19,14 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test test-slow bench lint format clean
+.PHONY: help demo test test-slow notebooks bench lint format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       train and save a digit reader, then load it in a new process"
 	@echo "make test       all tests but the slow ones"
 	@echo "make test-slow  the slow ones"
+	@echo "make notebooks  run the notebooks and examples from top to bottom"
 	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
 	@echo "make lint       ruff and pyright, changing nothing"
 	@echo "make format     let ruff mend what it can"
@@ -39,6 +40,9 @@ test: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-test
 	$(run) -m pytest -m slow $(TESTS) $(ARGS)
+
+notebooks: $(VENV)/.installed-test
+	$(run) -m pytest -m slow tests/test_notebooks.py --durations=0 $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(run) -m benchmarks $(ARGS)

@@ -11,6 +11,8 @@ from kerasish.core.config import deserialize_keras_object, serialize_keras_objec
 from kerasish.core.seeds import set_random_seed
 from kerasish.core.symbolic import KerasTensor
 
+pytestmark = pytest.mark.exact
+
 LOGITS = np.log([[0.1, 0.2, 0.7], [0.5, 0.25, 0.25]]).astype("float32")
 ONES = np.ones((4, 6), "float32")
 

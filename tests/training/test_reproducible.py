@@ -11,6 +11,8 @@ import pytest
 import kerasish as keras
 from kerasish import layers
 
+pytestmark = pytest.mark.exact
+
 SAMPLES, BATCH = 200, 16  # 12 full batches and a partial one
 
 

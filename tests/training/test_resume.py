@@ -14,6 +14,8 @@ import kerasish as keras
 from kerasish import layers
 from kerasish.data import PyDataset
 
+pytestmark = pytest.mark.exact
+
 SAMPLES, BATCH, EPOCHS = 100, 8, 3  # 12 full batches and a partial one
 STEPS = -(-SAMPLES // BATCH)
 
