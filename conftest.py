@@ -6,12 +6,13 @@ What starts JAX or Keras must find these settings, so they stand before any impo
 import gc
 import os
 import pathlib
+import signal
 
 HERE = pathlib.Path(__file__).parent
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_NUM_CPU_DEVICES", "4")  # so that sharding is tested everywhere
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")  # so that sharding is tested everywhere
 os.environ.setdefault("MPLBACKEND", "agg")
 # One cache for all test processes and runs; the user's own stays untouched.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(HERE / ".pytest_cache" / "xla")
@@ -45,6 +46,12 @@ def fresh_start():
         oracle = sys.modules["keras"]
         oracle.src.utils.naming.reset_uids()
         oracle.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts():
+    """Let Ctrl-C come through: shells make processes in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="module")
