@@ -1,12 +1,16 @@
-"""Seconds to save and load 100 MB of weights, beside what h5py alone takes for the same bytes.
+"""Seconds to save and load 100 MB of weights, and how many times what h5py alone takes.
 
     python -m benchmarks.files
 
-Saving is beside h5py followed by `fsync`, as a file saved here is on the disk when it is done.
+h5py alone: the same arrays, from NumPy into one file over the last one, then `fsync`, as a file
+saved here is on the disk when it is done; and from that file into new NumPy arrays, no `fsync`.
+All files are in the system's cache when they are read. All take turns in every round, in another
+order each time: what one leaves in memory and on the disk changes the next.
 """
 
 import os
 import pathlib
+import random
 import statistics
 import tempfile
 import time
@@ -17,7 +21,7 @@ import numpy as np
 import kerasish as keras
 from kerasish import layers
 
-ROUNDS = 9
+ROUNDS = 15
 
 
 def make_model():
@@ -43,30 +47,46 @@ def read_plainly(path, count):
         return [file[f"layers/{i}/vars/0"][()] for i in range(count)]
 
 
-def main():
-    """Let all take turns, and print the least and the middle time of each."""
+def make_rows(folder):
+    """What is timed: its name to the function, and the name of what it stands beside."""
     model = make_model()
     arrays = [np.asarray(w) for w in model.weights]
+    plain = folder / "plain.h5"
+    names = (".weights.h5", ".weights.json", ".safetensors", ".keras")
+    paths = {name: folder / f"model{name}" for name in names}
+    saves = {
+        ".weights.h5": model.save_weights,
+        ".weights.json": lambda path: model.save_weights(path, max_shard_size=0.03),
+        ".safetensors": model.save_weights,
+        ".keras": model.save,
+    }
+    rows = {"h5py: write": (lambda: write_plainly(plain, arrays), "h5py: write")}
+    for name, path in paths.items():
+        rows[f"save {name}"] = lambda name=name, path=path: saves[name](path), "h5py: write"
+    rows["h5py: read"] = lambda: read_plainly(plain, len(arrays)), "h5py: read"
+    for name, path in paths.items():
+        rows[f"load {name}"] = lambda path=path: model.load_weights(path), "h5py: read"
+    return rows
+
+
+def main():
+    """Let all take turns; print the least and the middle time of each, and the ratio of those."""
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        plain = folder / "plain.h5"
-        paths = [folder / f"model{end}" for end in (".weights.h5", ".safetensors", ".keras")]
-        rows = {
-            "write with h5py": lambda: write_plainly(plain, arrays),
-            "save .weights.h5": lambda: model.save_weights(paths[0]),
-            "save .safetensors": lambda: model.save_weights(paths[1]),
-            "save .keras": lambda: model.save(paths[2]),
-            "read with h5py": lambda: read_plainly(plain, len(arrays)),
-            **{f"load {p.name[5:]}": lambda p=p: model.load_weights(p) for p in paths},
-        }
+        rows = make_rows(pathlib.Path(name))
         seconds = {what: [] for what in rows}
+        later = [what for what in rows if what.startswith("load") or what == "h5py: read"]
+        first = [what for what in rows if what not in later]
         for _ in range(ROUNDS):
-            for what, act in rows.items():
+            for what in random.sample(first, len(first)) + random.sample(later, len(later)):
+                act, _ = rows[what]
                 start = time.perf_counter()
                 act()
                 seconds[what].append(time.perf_counter() - start)
-    for what, found in seconds.items():
-        print(f"{what:20s} {min(found):6.3f} s at least, {statistics.median(found):6.3f} s mostly")
+    print("| | least, ms | median, ms | median beside h5py |\n| --- | ---: | ---: | ---: |")
+    for what, (_, beside) in rows.items():
+        least, median = min(seconds[what]) * 1e3, statistics.median(seconds[what]) * 1e3
+        ratio = median / statistics.median(seconds[beside]) / 1e3
+        print(f"| {what} | {least:.0f} | {median:.0f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import importlib
 
-from benchmarks.measure import arguments, report
+from benchmarks.measure import PREDICTED, arguments, report
 from benchmarks.models import MODELS
 
 options = arguments()
@@ -69,7 +69,7 @@ def build():
         model.fit(x, y, batch_size=chosen.batch, epochs=epochs, verbose=0, callbacks=[ticks])
 
     def predict(x):
-        return model.predict(x, batch_size=256, verbose=0)
+        return model.predict(x, batch_size=PREDICTED, verbose=0)
 
     return train, predict
 

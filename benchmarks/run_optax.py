@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.measure import arguments, report
+from benchmarks.measure import PREDICTED, arguments, report
 from benchmarks.models import MODELS
 
 chosen = MODELS[arguments().model]
@@ -148,7 +148,7 @@ def make_layers():
 
 
 def build():
-    """The step, a shuffled loop of it over NumPy batches, and prediction in batches of 256."""
+    """The step, a shuffled loop of it over NumPy batches, and prediction in batches."""
     weights, calls = make_layers()
 
     def forward(weights, x, key=None):
@@ -184,7 +184,8 @@ def build():
             clock.tick()
 
     def predict(x):
-        parts = [infer(state[0], x[i : i + 256]) for i in range(0, len(x), 256)]
+        starts = range(0, len(x), PREDICTED)
+        parts = [infer(state[0], x[i : i + PREDICTED]) for i in starts]
         return np.concatenate(parts)
 
     return train, predict

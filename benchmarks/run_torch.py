@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from benchmarks.measure import arguments, report
+from benchmarks.measure import PREDICTED, arguments, report
 from benchmarks.models import MODELS
 
 chosen = MODELS[arguments().model]
@@ -71,7 +71,7 @@ def tensor(x):
 
 
 def build():
-    """The model, its training loop, and prediction in batches of 256."""
+    """The model, its training loop, and prediction in batches."""
     model = nn.Sequential(*modules())
 
     def train(x, y, clock, epochs):
@@ -92,7 +92,7 @@ def build():
     def predict(x):
         model.eval()
         with torch.inference_mode():
-            return torch.cat([model(part) for part in tensor(x).split(256)]).numpy()
+            return torch.cat([model(part) for part in tensor(x).split(PREDICTED)]).numpy()
 
     return train, predict
 

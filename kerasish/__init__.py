@@ -8,6 +8,7 @@ from kerasish import (
     constraints,
     datasets,
     diagnostics,
+    distribution,
     dtype_policies,
     export,
     initializers,
@@ -25,15 +26,18 @@ from kerasish import (
     tree,
     utils,
 )
+from kerasish.core.compiled import jit
 from kerasish.core.device import device
-from kerasish.core.dtypes import DTypePolicy
+from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
+from kerasish.core.loops import scan
 from kerasish.core.names import name_scope
 from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
 from kerasish.core.symbolic import KerasTensor
-from kerasish.core.transforms import custom_gradient, grad, jit, remat, scan, value_and_grad, vmap
+from kerasish.core.transforms import custom_gradient, grad, remat, value_and_grad, vmap
 from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
 from kerasish.initializers import Initializer
 from kerasish.layers import Input, InputSpec, Layer
+from kerasish.layers.remat import RematScope
 from kerasish.losses import Loss
 from kerasish.metrics import Metric
 from kerasish.models import Function, Model, Sequential, functionalize
@@ -50,6 +54,7 @@ def version() -> str:
 
 __all__ = [
     "DTypePolicy",
+    "FloatDTypePolicy",
     "Function",
     "Initializer",
     "Input",
@@ -61,6 +66,7 @@ __all__ = [
     "Model",
     "Optimizer",
     "Regularizer",
+    "RematScope",
     "Scope",
     "Sequential",
     "StatelessScope",
@@ -75,6 +81,7 @@ __all__ = [
     "datasets",
     "device",
     "diagnostics",
+    "distribution",
     "dtype_policies",
     "export",
     "functionalize",

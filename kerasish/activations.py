@@ -25,6 +25,10 @@ def _activation(function):
     return symbolic(run)
 
 
+# Compiled, since finding the rule of its gradient anew at each call takes most of an eager call.
+_relu = jax.jit(jax.nn.relu)
+
+
 def _float(x):
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(floatx())
 
@@ -53,10 +57,10 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
     if not threshold and max_value == 6:
         above = jax.nn.relu6(x)
     else:
-        above = jnp.where(x > threshold, x, 0) if threshold else jax.nn.relu(x)
+        above = jnp.where(x > threshold, x, 0) if threshold else _relu(x)
         above = above if max_value is None else jnp.clip(above, 0, max_value)
     if negative_slope:
-        above = above - negative_slope * jax.nn.relu(threshold - x)
+        above = above - negative_slope * _relu(threshold - x)
     return above.astype(x.dtype)
 
 

@@ -3,14 +3,21 @@
 from typing import Any
 
 from kerasish.core.config import publish, serialize_keras_object
-from kerasish.core.dtypes import DTypePolicy
+from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
 from kerasish.core.dtypes import get_policy as get
+from kerasish.core.policy_map import DTypePolicyMap
 
-__all__ = ["DTypePolicy", "FloatDTypePolicy", "deserialize", "get", "serialize"]
+__all__ = [
+    "DTypePolicy",
+    "DTypePolicyMap",
+    "FloatDTypePolicy",
+    "deserialize",
+    "get",
+    "serialize",
+]
 
-FloatDTypePolicy = DTypePolicy
-publish("keras", {"DTypePolicy": DTypePolicy})
-publish("keras.dtype_policies", {"DTypePolicy": DTypePolicy, "FloatDTypePolicy": DTypePolicy})
+publish("keras", {"DTypePolicy": DTypePolicy, "FloatDTypePolicy": FloatDTypePolicy})
+publish("keras.dtype_policies", {"DTypePolicyMap": DTypePolicyMap})
 
 
 def serialize(policy: DTypePolicy) -> dict:

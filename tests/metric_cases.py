@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasish.core import transforms
+from kerasish.core.compiled import jit
 
 RNG = np.random.default_rng(0)
 N = 24
@@ -119,8 +119,8 @@ FIRST_IDS = [case[0] for case in FIRST]
 
 def feeder(metric):
     """A function of batches that takes them in, compiled, and gives the result."""
-    update = transforms.jit(lambda *batch: metric.update_state(*batch))
-    result = transforms.jit(metric.result)
+    update = jit(lambda *batch: metric.update_state(*batch))
+    result = jit(metric.result)
 
     def feed(batches):
         metric.reset_state()

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from kerasish import initializers, random
+from kerasish.core.compiled import jit
 from kerasish.core.seeds import set_random_seed
-from kerasish.core.transforms import jit
 from kerasish.core.variable import Variable
 from kerasish.initializers import host
 from kerasish.initializers.random import compute_fans
+
+pytestmark = pytest.mark.exact
 
 # A row each: name, arguments, shape.
 RANDOM = [

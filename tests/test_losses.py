@@ -10,7 +10,7 @@ import pytest
 from keras.src.trainers.compile_utils import get_loss
 
 from kerasish import losses
-from kerasish.core import transforms
+from kerasish.core.compiled import jit
 from kerasish.core.config import custom_object_scope
 from kerasish.core.masks import set_mask
 
@@ -238,7 +238,7 @@ def test_nests_reach_the_function_whole():
 
 def test_compiles_with_variables_about():
     loss = losses.Huber()
-    run = transforms.jit(lambda t, p: loss(t, p))
+    run = jit(lambda t, p: loss(t, p))
     same(run(*REAL), loss(*REAL))
 
 

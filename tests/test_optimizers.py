@@ -16,8 +16,9 @@ import optax
 import pytest
 
 from kerasish import optimizers
+from kerasish.core.compiled import jit
 from kerasish.core.names import clear_names, name_scope
-from kerasish.core.transforms import jit, value_and_grad
+from kerasish.core.transforms import value_and_grad
 from kerasish.core.variable import Variable
 from kerasish.optimizers import schedules
 

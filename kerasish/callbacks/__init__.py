@@ -12,6 +12,7 @@ from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPl
 from kerasish.callbacks.logs import Logs
 from kerasish.callbacks.monitor import EarlyStopping, MonitorCallback
 from kerasish.callbacks.nan import TerminateOnNaN
+from kerasish.callbacks.orbax import OrbaxCheckpoint
 from kerasish.callbacks.progbar_logger import ProgbarLogger
 from kerasish.callbacks.progress import Progbar
 from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
@@ -31,6 +32,7 @@ __all__ = [
     "ModelCheckpoint",
     "MonitorCallback",
     "OneCycle",
+    "OrbaxCheckpoint",
     "Progbar",
     "ProgbarLogger",
     "ReduceLROnPlateau",

@@ -86,6 +86,17 @@ class BatchLearningRateScheduler(Callback):
         if fresh:
             self.model.make_train_function(force=True)
 
+    def get_state(self) -> dict:
+        """The steps in which it rules each optimizer."""
+        spans = [span for span, _ in self._ruled.values()]
+        return {"spans": [[int(span.first.read()), int(span.last.read())] for span in spans]}
+
+    def set_state(self, state: dict) -> None:
+        """Rule the same steps."""
+        for (span, _), (first, last) in zip(self._ruled.values(), state["spans"], strict=True):
+            span.first.assign(first)
+            span.last.assign(last)
+
     def on_epoch_end(self, epoch, logs=None):
         """Note the learning rate in the results."""
         note_rates(self.model, logs)

@@ -44,6 +44,25 @@ class Callback:
         """The model that the callback watches."""
         return self._model
 
+    def get_state(self) -> dict:
+        """What the callback has come to know in this run, for those that save whole runs.
+
+        A run that is interrupted and goes on from what `BackupAndRestore` or `OrbaxCheckpoint`
+        saved gives it to `set_state`, so that it acts as if there had been no interruption.
+
+        Returns:
+            Names to numbers, strings, arrays, `None`, and lists and dicts of them.
+        """
+        return {}
+
+    def set_state(self, state: dict) -> None:
+        """Take over what `get_state` gave in the interrupted run: attributes of those names.
+
+        Called after `on_train_begin`, when the model has its values of then. Override it if
+        attributes are not all there is to it.
+        """
+        vars(self).update(state)
+
     def on_train_begin(self, logs=None):
         """Called when `fit` begins."""
 

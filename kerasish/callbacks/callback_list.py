@@ -6,6 +6,7 @@ import jax
 
 from kerasish.callbacks.callback import Callback, overrides
 from kerasish.callbacks.history import History
+from kerasish.callbacks.keeper import Keeper
 from kerasish.callbacks.logs import Logs
 from kerasish.callbacks.progbar_logger import ProgbarLogger
 from kerasish.core.errors import bad_argument
@@ -52,6 +53,7 @@ class CallbackList(Callback):
             hint = "Give an instance: `EarlyStopping()`, not `EarlyStopping`."
             raise bad_argument(self, "callbacks", "made of `Callback` objects", callback, hint)
         self.callbacks.append(callback)
+        self.callbacks.sort(key=lambda c: isinstance(c, Keeper))  # they save the others' states
         if self.model is not None:
             self._introduce(callback)
         if self.params:
@@ -81,6 +83,8 @@ class CallbackList(Callback):
     def _introduce(self, callback):
         if isinstance(callback, History):
             self.model.history = callback
+        if isinstance(callback, Keeper):
+            callback.companions = self.callbacks
         callback.set_model(self.model)
 
     def release(self):

@@ -73,6 +73,14 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
         self._last_batch = -1
 
+    def get_state(self) -> dict:
+        """The best value so far, and the batches since it saved."""
+        return {**super().get_state(), "_batches_since_saving": self._batches_since_saving}
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Note how many batches are done: an epoch may go on in its middle."""
+        self._last_batch = batch - 1
+
     def on_train_batch_end(self, batch, logs=None):
         """Save if it is time."""
         if self.save_freq == "epoch":

@@ -25,6 +25,10 @@ class SwapEMAWeights(Callback):
         self.swap_on_epoch = swap_on_epoch
         self._swapped = False
 
+    def get_state(self) -> dict:
+        """Whether the averages are in the model."""
+        return {"_swapped": self._swapped}
+
     def on_epoch_begin(self, epoch, logs=None):
         """Put training's weights back."""
         if self.swap_on_epoch:

@@ -45,6 +45,14 @@ class History(Callback):
         self._history = values
         self._epochs = {name: list(range(len(series))) for name, series in values.items()}
 
+    def get_state(self) -> dict:
+        """All epochs so far."""
+        return {"epoch": self.epoch, "history": self.history, "epochs": self._epochs}
+
+    def set_state(self, state: dict) -> None:
+        """Take over the epochs of the interrupted run."""
+        self.epoch, self.history, self._epochs = state["epoch"], state["history"], state["epochs"]
+
     def on_train_begin(self, logs=None):
         """Start counting epochs anew."""
         self.epoch = []

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.callbacks.callback import Callback
+from kerasish.core.compiled import jit
 from kerasish.core.errors import bad_argument
-from kerasish.core.transforms import jit, value_and_grad
+from kerasish.core.transforms import value_and_grad
 from kerasish.core.variable import Scope
 
 _PLOTS = {

@@ -96,6 +96,11 @@ class ReduceLROnPlateau(MonitorCallback):
         self.cooldown_counter = 0
         self.wait = 0
 
+    def get_state(self) -> dict:
+        """The best value so far, and how long it has waited."""
+        waited = {"cooldown_counter": self.cooldown_counter, "wait": self.wait}
+        return {**super().get_state(), **waited}
+
     def in_cooldown(self) -> bool:
         """Whether a reduction is so recent that epochs do not count."""
         return self.cooldown_counter > 0

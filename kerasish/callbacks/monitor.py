@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kerasish.callbacks.callback import Callback
+from kerasish.callbacks.screens import announce
 from kerasish.core import settings
 
 
@@ -34,6 +35,10 @@ class MonitorCallback(Callback):
         self.best = baseline
         self.min_delta = abs(min_delta)
         self._direction: str | None = None
+
+    def get_state(self) -> dict:
+        """The best value so far."""
+        return {"best": self.best}
 
     def improves(self, value: Any, best: Any) -> bool:
         """Whether `value` is better than `best` by more than `min_delta`."""
@@ -117,6 +122,19 @@ class EarlyStopping(MonitorCallback):
         self.best_weights = None
         self.best_epoch = 0
 
+    def get_state(self) -> dict:
+        """The best value, when it was, the weights of then, and how long it has waited."""
+        names = ("wait", "stopped_epoch", "best", "best_weights", "best_epoch")
+        return {name: getattr(self, name) for name in names}
+
+    def set_state(self, state: dict) -> None:
+        """Take over what `get_state` gave; stop, if that run was to stop."""
+        super().set_state(state)
+        if self.wait < self.patience:  # this one has more patience than that of then
+            self.stopped_epoch = 0
+        if self.stopped_epoch:
+            self.model.stop_training = True
+
     def on_train_begin(self, logs=None):
         """Forget an earlier training."""
         self._reset()
@@ -142,10 +160,10 @@ class EarlyStopping(MonitorCallback):
     def on_train_end(self, logs=None):
         """Put the best weights back, if asked to."""
         if self.stopped_epoch > 0 and self.verbose > 0:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            announce(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose > 0:
-                print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+                announce(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs) -> Any:

@@ -3,13 +3,13 @@
 import csv
 import json
 import os
-import urllib.parse
-import urllib.request
 import warnings
+from typing import Any
 
 import numpy as np
 
 from kerasish.callbacks.callback import Callback
+from kerasish.core import processes
 
 
 class CSVLogger(Callback):
@@ -40,13 +40,31 @@ class CSVLogger(Callback):
         self.filename = os.fspath(filename)
         self.sep = separator
         self.append = append
-        self._file = None
+        self._file: Any = None
         self._names = None
+
+    def get_state(self) -> dict:
+        """The file's text so far, so that no line is lost or written twice."""
+        if self._file is None:
+            return {}
+        with open(self._file.name, newline="") as file:
+            return {"names": self._names, "text": file.read()}
+
+    def set_state(self, state: dict) -> None:
+        """Go on after the lines of the interrupted run."""
+        self._names = state["names"]
+        if not processes.is_first():
+            return
+        self._file.truncate(0)
+        self._file.seek(0)
+        self._file.write(state["text"])
+        self._file.flush()
 
     def on_train_begin(self, logs=None):
         """Open the file."""
         self.on_train_end()
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        path = self.filename if processes.is_first() else os.devnull
+        self._file = open(path, "a" if self.append else "w", newline="")  # noqa: SIM115
         self._names = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -67,6 +85,10 @@ class CSVLogger(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def release(self):
+        """Close the file, also after an error."""
+        self.on_train_end()
 
 
 def _cell(value):
@@ -111,6 +133,12 @@ class RemoteMonitor(Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Send the results."""
+        if not processes.is_first():
+            return
+        # Here, because importing it takes as long as a tenth of kerasish.
+        import urllib.parse
+        import urllib.request
+
         results = {name: np.asarray(value).tolist() for name, value in (logs or {}).items()}
         text = json.dumps({"epoch": epoch, **results})
         if self.send_as_json:

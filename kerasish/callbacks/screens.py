@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 
-from kerasish.core import settings
+from kerasish.core import processes, settings
 
 BOLD, DONE, LEFT, PLAIN = "bold", "done", "left", "plain"
 _ANSI = {BOLD: "\x1b[1m", DONE: "\x1b[32m", LEFT: "\x1b[37m"}
@@ -18,7 +18,12 @@ _CSS = {BOLD: "font-weight:bold", DONE: "color:#3a3", LEFT: "color:#bbb"}
 
 
 def choose(verbose):
-    """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done)."""
+    """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done).
+
+    Of several processes the first one shows.
+    """
+    if not processes.is_first():
+        return Nowhere()
     if verbose == 2 or not settings.is_interactive_logging_enabled():
         return Plain()
     if _in_notebook():
@@ -29,7 +34,9 @@ def choose(verbose):
 
 
 def announce(text) -> None:
-    """Print what a callback has to say, below a bar that may be moving."""
+    """Print what a callback has to say, below a bar that may be moving; once for all processes."""
+    if not processes.is_first():
+        return
     print(("\n" if sys.stdout.isatty() else "") + text, flush=True)
 
 
@@ -66,6 +73,13 @@ class Plain:
 
     def close(self):
         """Nothing is left open."""
+
+
+class Nowhere(Plain):
+    """What processes other than the first one have: nothing is shown."""
+
+    def say(self, text):
+        """Nothing."""
 
 
 class Terminal(Plain):

@@ -137,8 +137,9 @@ class Configurable:
         args, kwargs = getattr(self, "_given", ((), {}))
         given = dict(kwargs)
         first = list(_parameters(type(self).__init__))
-        places = (p.name for p in first if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+        places = [p.name for p in first if p.kind in _BY_POSITION]
         given.update(zip(places, args, strict=False))
+        self._check_rest(args[len(places) :])
         own = type(self).__module__.startswith("kerasish.")
         found, passes_on = {}, False
         for base in type(self).__mro__:
@@ -159,6 +160,22 @@ class Configurable:
                 break
         return {**{k: found[k] for k in _BASICS if k in found}, **found}
 
+    def _check_rest(self, rest):
+        """Raise on `*args` that no base takes: they are the class's own, and no config has them."""
+        inits = [vars(c)["__init__"] for c in type(self).__mro__ if "__init__" in vars(c)]
+        for init in inits[1:]:
+            if len(rest) <= sum(p.kind in _BY_POSITION for p in _parameters(init)):
+                return
+            if not any(p.kind == p.VAR_POSITIONAL for p in _parameters(init)):
+                break
+        if rest and type(self).get_config.__module__.startswith("kerasish."):
+            name = type(self).__name__
+            raise ValueError(
+                f"{name}: a config names each argument, so it cannot hold the {rest!r} that "
+                f"`{name}.__init__` took as `*args`. Take them as one list, or override "
+                "`get_config` and `from_config`."
+            )
+
     def _argument(self, parameter, given):
         name = parameter.name
         missing = object()
@@ -170,6 +187,7 @@ class Configurable:
 
 
 _BASICS = ("name", "trainable", "dtype")
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _parameters(init):

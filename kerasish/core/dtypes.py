@@ -106,6 +106,10 @@ class DTypePolicy:
 
     quantization_mode = None
 
+    def at(self, path: str) -> "DTypePolicy":
+        """The policy of a layer at this path: of every layer, this one."""
+        return self
+
     def get_config(self) -> dict:
         """Keras' form: the name."""
         return {"name": self.name}
@@ -123,6 +127,10 @@ class DTypePolicy:
 
     def __repr__(self):
         return f"<DTypePolicy {self.name!r}>"
+
+
+class FloatDTypePolicy(DTypePolicy):
+    """Another name of `DTypePolicy`, which files may hold."""
 
 
 class _Global:
@@ -149,7 +157,8 @@ def get_policy(policy: Any) -> DTypePolicy:
     if isinstance(policy, DTypePolicy):
         return policy
     if isinstance(policy, dict):
-        return DTypePolicy(**policy["config"])
+        kinds = {cls.__name__: cls for cls in (DTypePolicy, *DTypePolicy.__subclasses__())}
+        return kinds[policy.get("class_name", "DTypePolicy")].from_config(policy["config"])
     return DTypePolicy(policy if isinstance(policy, str) else standardize_dtype(policy))
 
 

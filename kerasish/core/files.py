@@ -3,8 +3,11 @@
 import contextlib
 import os
 import pathlib
+import re
 import tempfile
 from collections.abc import Iterator
+
+from kerasish.core import processes
 
 
 @contextlib.contextmanager
@@ -13,8 +16,29 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     The new file is on the disk before it takes the place, so neither a full disk nor a kill nor a
     power cut leaves half a file. On an error it is removed, and what was at `path` stays.
+
+    Of several processes the first one writes. What the others write is dropped, and they wait
+    until the file is there.
     """
     path = pathlib.Path(path)
+    # Nested ones have other names in each process, but for their ends.
+    what = f"write {re.sub(r'(.partial-[^-]*-)+', '', path.name)}"
+    if not processes.is_first():
+        with tempfile.TemporaryDirectory() as folder:
+            yield pathlib.Path(folder, path.name)
+        processes.hear(what)
+        return
+    try:
+        with _replacing(path) as beside:
+            yield beside
+    except BaseException as error:
+        processes.report(what, error)
+        raise
+    processes.report(what)
+
+
+@contextlib.contextmanager
+def _replacing(path):
     if path.is_dir():
         raise ValueError(f"{path} is a directory; a file's path is needed.")
     # Kept by the name's end, by which writers tell formats apart.
@@ -47,3 +71,8 @@ def _sync(path):
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def is_taken(path: pathlib.Path) -> bool:
+    """Whether there is something at a path, as the process sees it that writes."""
+    return processes.first_says(f"look for {path.name}", path.exists) == "True"

@@ -64,3 +64,8 @@ def name_scope(name: str, owner: object = None):
 def current_path() -> str:
     """The open name scopes, joined by slashes."""
     return "/".join(_path.parts)
+
+
+def current_owner() -> object:
+    """Whose name scope is the innermost: the layer that makes something, `None` if no one's."""
+    return _path.owners[-1] if _path.owners else None

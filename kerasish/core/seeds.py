@@ -101,6 +101,11 @@ def draw_seed(seed) -> jax.Array:
     raise bad_argument("random", "seed", "an integer, a SeedGenerator or None", seed)
 
 
+def chosen_seed() -> int | None:
+    """What `set_random_seed` was given last, if it was called."""
+    return _global.seed
+
+
 def set_random_seed(seed: int) -> None:
     """Fix every source of randomness: Python's, NumPy's and kerasish's own.
 

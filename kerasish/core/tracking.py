@@ -1,6 +1,7 @@
 """Finding the parts an object holds in its attributes, and values that belong to one trace."""
 
 from collections.abc import Iterator
+from types import FunctionType, NoneType
 from typing import Any
 
 from kerasish.core.variable import Scope, current_scope
@@ -8,6 +9,8 @@ from kerasish.core.variable import Scope, current_scope
 # Attributes that point at other objects without owning them.
 _NOT_PARTS = frozenset({"_given", "_inbound_nodes", "_built_with", "_frozen", "_set_at"})
 _CONTAINERS = (list, tuple, set, dict)
+# What most attributes are; models are searched at each step of an unfused loop.
+_PLAIN = frozenset({NoneType, bool, int, float, str, FunctionType})
 
 
 def parts(owner: Any, types: type | tuple) -> Iterator:
@@ -20,6 +23,8 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
     set_at = vars(owner).get("_set_at")
     found: dict[int, tuple] = {}
     for position, (name, value) in enumerate(vars(owner).items()):
+        if type(value) in _PLAIN:
+            continue
         if isinstance(value, types):
             candidates = (value,)
         elif isinstance(value, _CONTAINERS) and value and name not in _NOT_PARTS:
@@ -37,6 +42,8 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
 
 def _search(value, types):
     for item in value.values() if isinstance(value, dict) else value:
+        if type(item) in _PLAIN:
+            continue
         if isinstance(item, types):
             yield item
         elif isinstance(item, _CONTAINERS):

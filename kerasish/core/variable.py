@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core import dtypes
+from kerasish.core import dtypes, placement, processes
 from kerasish.core.config import published, resolve
 from kerasish.core.errors import bad_argument
-from kerasish.core.names import auto_name, current_path, next_serial, snake_case
+from kerasish.core.names import auto_name, current_owner, current_path, next_serial, snake_case
 
 
 class _Local(threading.local):
@@ -88,6 +88,8 @@ class Scope:
         """Assign inside only."""
         if self.sealed is not None and variable not in self.values:
             raise Unlisted(self.sealed, variable)
+        if isinstance(value, jax.core.Tracer):
+            value = placement.keep(value, placement.spread(variable._value))
         self.values[variable] = value
         self.written[variable] = None
 
@@ -159,6 +161,11 @@ class Variable:
         autocast: Whether a layer that computes in 16 bits reads it in 16 bits.
         aggregation: Kept for Keras' sake: `"none"`, `"mean"`, `"sum"`, `"only_first_replica"`.
         name: Its name; its `path` is this after the open name scopes.
+        layout: How it is spread over devices: a `keras.distribution.TensorLayout`, JAX's sharding,
+            or another Variable, to lie as that one does. `None`: as the current distribution says.
+
+    Attributes:
+        kinds: Names of the classes of the layer that made it.
 
     Example:
         >>> v = Variable([1.0, 2.0], name="v")
@@ -195,9 +202,11 @@ class Variable:
         self.constraint = None
         self.overwrite_with_gradient = False
         self._layout = layout
+        owner = current_owner()
+        self.kinds = () if owner is None else tuple(c.__name__ for c in type(owner).__mro__)
         # Under a trace too the first value is an array, never a tracer.
         with jax.ensure_compile_time_eval():
-            self._value = self._first_value(initializer, shape, dtype)
+            self._value: Any = self._first_value(initializer, shape, dtype)
 
     def _first_value(self, initializer, shape, dtype):
         if isinstance(initializer, str):
@@ -210,21 +219,42 @@ class Variable:
             shape = (shape,) if isinstance(shape, int) else tuple(shape)
             if not all(isinstance(n, int | np.integer) for n in shape):
                 raise bad_argument(self, "shape", "all integers", shape)
-            _take_allowance(
-                self, math.prod(shape) * np.dtype(jax.dtypes.canonicalize_dtype(dtype)).itemsize
-            )
-            initializer = initializer(shape, dtype=dtype)
+            self._value = jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(dtype))
+            _take_allowance(self, math.prod(shape) * self._value.dtype.itemsize)
+            with placement.drawing(self._wanted_sharding()):
+                initializer = initializer(shape, dtype=dtype)
         elif dtype is not None:
             dtype = dtypes.standardize_dtype(dtype)
+        if isinstance(initializer, Variable):
+            initializer = initializer.read()
         if isinstance(initializer, jax.core.Tracer):
             raise ValueError(
                 f"Variable {self.path!r} cannot start from a traced value. Make Variables from "
                 "concrete arrays, or outside the compiled function."
             )
-        value = _own_array(initializer, dtype)
+        given = isinstance(initializer, jax.Array | np.ndarray)
+        value = initializer if given else _own_array(initializer, dtype)
         if shape is not None and value.shape != tuple(np.atleast_1d(shape)):
             raise bad_argument(self, "initializer", f"of shape {shape}", value.shape)
-        return value
+        self._value = value
+        sharding = self._wanted_sharding()
+        return _own_array(value, dtype, sharding) if given or sharding is not None else value
+
+    def _wanted_sharding(self):
+        """Where the value is to lie, if it is said: by the layout given, or the distribution."""
+        layout, current = self._layout, placement.now.distribution
+        if layout is None:
+            return None if current is None else current.sharding_of(self)
+        if not isinstance(layout, Variable):
+            return layout.sharding_of(self) if hasattr(layout, "sharding_of") else layout
+        wanted = layout._wanted_sharding()
+        return layout._value.sharding if wanted is None and layout._value.committed else wanted
+
+    def settle(self) -> None:
+        """Move the value to where the current distribution wants it."""
+        wanted = self._wanted_sharding()
+        if wanted is not None:
+            self._value = placement.put(self._value, wanted)
 
     # -- reading and writing
 
@@ -235,7 +265,7 @@ class Variable:
         dtype = dtypes.autocast_dtype()
         if dtype and self.autocast and value.dtype != dtype and dtypes.is_float(value.dtype):
             value = value.astype(dtype)
-        return value
+        return placement.in_use(self, value)
 
     def read(self) -> jax.Array:
         """The array held now in its own dtype, whatever autocasting says."""
@@ -258,7 +288,7 @@ class Variable:
                 f"Variable {self.path!r} has shape {self._value.shape}; "
                 f"cannot assign shape {shape}."
             )
-        value = _own_array(value, self._value.dtype)
+        value = _own_array(value, self._value.dtype, placement.spread(self._value))
         store([self], [value])
         return value
 
@@ -309,10 +339,10 @@ class Variable:
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the value. Safe while another thread trains the Variable."""
         try:
-            return np.array(self.value)
+            return np.array(processes.whole(self.value))
         except RuntimeError:  # deleted: a compiled call donated it just then
             with one_at_a_time:
-                return np.array(self.value)
+                return np.array(processes.whole(self.value))
 
     @property
     def shape(self) -> tuple:
@@ -345,15 +375,17 @@ class Variable:
         twin = object.__new__(type(self))
         memo[id(self)] = twin
         twin.__dict__.update(self.__dict__)
-        twin._value = _own_array(np.asarray(self._value), self._value.dtype)
+        twin._value = _own_array(processes.whole(self._value), None, placement.spread(self._value))
         return twin
 
     def __getstate__(self):
-        return {**self.__dict__, "_value": np.asarray(self._value)}
+        layout = self._layout if isinstance(self._layout, Variable) else None  # meshes stay here
+        return {**self.__dict__, "_layout": layout, "_value": processes.whole(self._value)}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._value = _own_array(state["_value"], None)
+        self._value = state["_value"]
+        self._value = _own_array(state["_value"], None, self._wanted_sharding())
 
     # -- behaving as an array
 
@@ -406,7 +438,8 @@ class Variable:
 
     def __repr__(self):
         value = self.read()
-        shown = "" if isinstance(value, jax.core.Tracer) else f", value={np.asarray(value)}"
+        is_seen = not isinstance(value, jax.core.Tracer) and processes.is_at_hand(value)
+        shown = f", value={np.asarray(value)}" if is_seen else ""
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._value.dtype}{shown}>"
 
 
@@ -446,11 +479,17 @@ def _is_complex(value):
     return isinstance(value, complex) or getattr(dtype, "kind", "") == "c"
 
 
-def _own_array(value, dtype):
+def _own_array(value, dtype, sharding=None):
     """A JAX array that shares no memory with a NumPy array someone else may change."""
     if not isinstance(value, jax.Array | Variable | list | tuple):
         value = np.array(value)
-    return dtypes.to_array(value, dtype)
+    if sharding is None:
+        return dtypes.to_array(value, dtype)
+    if isinstance(value, np.ndarray):
+        value = value.astype(jax.dtypes.canonicalize_dtype(dtype or value.dtype), copy=False)
+    else:
+        value = dtypes.to_array(value, dtype)
+    return value if isinstance(value, jax.core.Tracer) else placement.put(value, sharding)
 
 
 def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:

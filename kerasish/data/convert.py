@@ -1,5 +1,6 @@
 """From what users pass to nests of arrays: conversion, row counts, splits, class weights."""
 
+import functools
 import math
 import numbers
 from collections.abc import Mapping
@@ -123,13 +124,20 @@ def _from_pandas(table, name):
 
 
 def _check_numbers(array, name):
-    dtype = array.dtype
+    dtype = _dtype_for(array.dtype, settings.floatx())
+    if dtype is None:
+        strings = array.dtype.kind in "OUST"
+        hint = _STRINGS if strings else "Convert it to a type of number first."
+        raise bad_argument("data", name, "numbers", f"dtype {array.dtype}", hint)
+    return array if dtype == array.dtype else array.astype(dtype)
+
+
+@functools.lru_cache
+def _dtype_for(dtype, floatx):
+    """The dtype that arrays of one come to have; `None` for one of no numbers."""
     if not (dtype.kind == "b" or jnp.issubdtype(dtype, np.number)):
-        hint = _STRINGS if dtype.kind in "OUST" else "Convert it to a type of number first."
-        raise bad_argument("data", name, "numbers", f"dtype {dtype}", hint)
-    if is_float(dtype) and dtype != settings.floatx():
-        return array.astype(settings.floatx())
-    return array
+        return None
+    return np.dtype(floatx) if is_float(dtype) else dtype
 
 
 def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
-from kerasish.core import dtypes
+from kerasish.core import dtypes, placement
 from kerasish.core.seeds import SeedGenerator, draw_seed
 
 # Numbers drawn at a time: few enough to stay in the processor's cache.
@@ -84,12 +84,21 @@ def _draw(draw_block: Callable, draw_large: Callable, shape, dtype, seed):
     key = _host_key(seed)
     count = math.prod(shape)
     if count >= _LARGE or dtype.name not in _MANTISSAS or isinstance(key, jax.core.Tracer):
-        return draw_large(jnp.asarray(key), shape, dtype)
+        return _on_device(draw_large, jnp.asarray(key), shape, dtype)
     numbers = np.empty(count, dtype)
     for start in range(0, numbers.size, _BLOCK):
         block = numbers[start : start + _BLOCK]
         block[:] = draw_block(_random_bits(key, start, block.size), dtype)
     return numbers.reshape(shape)
+
+
+def _on_device(draw_large, key, shape, dtype):
+    """Drawn by JAX, by each device its own part where the array is to be spread over many."""
+    sharding = placement.drawn_as()
+    if sharding is None or isinstance(key, jax.core.Tracer):
+        return draw_large(key, shape, dtype)
+    draw = jax.jit(lambda key: draw_large(key, shape, dtype), out_shardings=sharding)
+    return draw(np.asarray(key))
 
 
 def _host_key(seed):

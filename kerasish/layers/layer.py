@@ -1,5 +1,6 @@
 """`Layer`: what holds weights and computes with them. Models are layers too."""
 
+import contextlib
 import functools
 import inspect
 import threading
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish import regularizers
-from kerasish.core import dtypes, settings
+from kerasish.core import dtypes, placement, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.masks import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
@@ -19,6 +20,7 @@ from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
 from kerasish.core.variable import Scope, Variable, current_scope, is_variable
 from kerasish.layers.input_spec import check_inputs
+from kerasish.layers.remat import current_remat
 from kerasish.layers.signatures import (
     as_tuples,
     known_sizes,
@@ -37,6 +39,12 @@ class _Context(threading.local):
 
 
 _context = _Context()
+_no_scope = contextlib.nullcontext()
+
+
+def training_here() -> bool | None:
+    """Whether the layer call going on is one of training; `None` if nobody said."""
+    return _context.training
 
 
 def _bookkept(build):
@@ -45,6 +53,7 @@ def _bookkept(build):
     @functools.wraps(build)
     def wrapped(self, *args, **kwargs):
         with name_scope(self.name, owner=self), dtypes.autocast(None):
+            self._own_policy = self._policy.at(current_path())
             build(self, *args, **kwargs)
         bound = inspect.signature(build).bind(self, *args, **kwargs)
         self._built_with = dict(list(bound.arguments.items())[1:])
@@ -109,7 +118,8 @@ class Layer(WeightHolder):
         self.name = auto_name(type(self).__name__) if name is None else name
         if not isinstance(self.name, str) or "/" in self.name:
             raise bad_argument(type(self), "name", "a string without '/'", name)
-        self._policy = dtypes.get_policy(dtype)
+        self.dtype_policy = dtype
+        self._remat = current_remat()
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
@@ -134,18 +144,19 @@ class Layer(WeightHolder):
     @dtype_policy.setter
     def dtype_policy(self, value):
         self._policy = dtypes.get_policy(value)
+        self._own_policy = self._policy
 
     @property
     def dtype(self) -> str:
         """The dtype of its weights."""
-        return self._policy.variable_dtype
+        return self._own_policy.variable_dtype
 
     variable_dtype = dtype
 
     @property
     def compute_dtype(self) -> str:
         """The dtype it computes in."""
-        return self._policy.compute_dtype
+        return self._own_policy.compute_dtype
 
     input_dtype = compute_dtype
 
@@ -251,6 +262,8 @@ class Layer(WeightHolder):
 
     def _compute(self, bound):
         """The steps of every call on real arrays: convert, mask, check, build, call, note."""
+        if not self.built:
+            self._own_policy = self._policy.at(current_path())
         self._take_numbers(bound)
         tensors = tensor_arguments(bound)
         masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
@@ -264,7 +277,9 @@ class Layer(WeightHolder):
             name, value = next(iter(bound.arguments.items()))
             raise bad_argument(self, name, "an array, or a nest of arrays", value)
         self._ensure_built({name: bound.arguments[name] for name in tensors})
-        with dtypes.autocast(self.compute_dtype if self.autocast else None):
+        # Profilers show the names that a program was traced under.
+        named = _no_scope if current_scope() is None else jax.named_scope(self.name)
+        with named, dtypes.autocast(self.compute_dtype if self.autocast else None):
             try:
                 outputs = self._run_call(bound)
             except Exception as error:
@@ -274,6 +289,10 @@ class Layer(WeightHolder):
             self._output_shapes = [known_sizes(np.shape(y)) for y in jax.tree.leaves(outputs)]
             self._locked = True
         self._regularize(outputs)
+        if placement.now.distribution is not None:
+            held = self._weights
+            path = held[0].path.rpartition("/")[0] if held else current_path()
+            outputs = placement.lay_out(f"{path}/output", outputs)
         if first is not None:
             given = bound.arguments.get("mask")
             previous = masks[first] if given is None else given
@@ -295,6 +314,8 @@ class Layer(WeightHolder):
                 bound.arguments[name] = dtypes.to_array(value)
 
     def _run_call(self, bound):
+        if self._remat is not None:
+            return self._remat.run(self, bound)
         return self.call(*bound.args, **bound.kwargs)
 
     def _call_symbolically(self, args, kwargs, bound):

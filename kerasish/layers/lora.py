@@ -79,14 +79,14 @@ class Adaptable(Layer):
     def save_own_variables(self, store) -> None:
         for i, variable in enumerate(self._saved_variables()):
             corrected = variable.name == self.adapted and self.lora_enabled
-            store[str(i)] = np.asarray(self.adapted_weight() if corrected else variable.read())
+            store[str(i)] = self.adapted_weight() if corrected else variable.read()
 
     def load_own_variables(self, store) -> None:
         if not self.lora_enabled:
             super().load_own_variables(store)
             return
         for i, variable in enumerate(self._saved_variables()):
-            variable.assign(np.asarray(store[str(i)]))
+            variable.assign(store[str(i)])
         for matrix in self._corrections():
             matrix.assign(np.zeros(matrix.shape))
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from kerasish.core import dtypes
 from kerasish.core.config import serialize_keras_object
 from kerasish.core.errors import bad_argument
-from kerasish.core.transforms import scan
+from kerasish.core.loops import scan
 from kerasish.core.variable import Variable, capture, is_variable
 from kerasish.layers.layer import Layer
 from kerasish.layers.recurrent_cell import (

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.transforms import scan, vmap
+from kerasish.core.loops import scan
+from kerasish.core.transforms import vmap
 from kerasish.core.variable import capture
 from kerasish.layers.core import Wrapper
 from kerasish.layers.signatures import signature_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasish import constraints, initializers, regularizers
-from kerasish.core import dtypes
+from kerasish.core import dtypes, processes
 from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import name_scope
@@ -76,7 +76,7 @@ class WeightHolder(Configurable):
     add_variable = add_weight
 
     def _own_variables(self) -> list[Variable]:
-        return sorted(parts(self, Variable), key=lambda v: not v._made_trainable)
+        return _in_order(parts(self, Variable))
 
     def _sublayers(self) -> list["WeightHolder"]:
         return list(parts(self, WeightHolder))
@@ -128,11 +128,13 @@ class WeightHolder(Configurable):
     def _collect_trainable(self, found):
         if not self.trainable:
             return
-        for variable in self._own_variables():
+        held = list(parts(self, (Variable, WeightHolder)))
+        for variable in _in_order(v for v in held if isinstance(v, Variable)):
             if variable.trainable:
                 found[id(variable)] = variable
-        for layer in self._sublayers():
-            layer._collect_trainable(found)
+        for layer in held:
+            if not isinstance(layer, Variable):
+                layer._collect_trainable(found)
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
@@ -174,7 +176,7 @@ class WeightHolder(Configurable):
 
     def get_weights(self) -> list[np.ndarray]:
         """NumPy copies of `weights`, in order."""
-        return [np.array(v.read()) for v in self.weights]
+        return [np.array(processes.whole(v.read())) for v in self.weights]
 
     def set_weights(self, weights) -> None:
         """Assign arrays to `weights`, in order; all of them or none."""
@@ -203,7 +205,7 @@ class WeightHolder(Configurable):
     def save_own_variables(self, store) -> None:
         """Put the layer's own weights (not those of layers inside) into a dict of arrays."""
         for i, variable in enumerate(self._own_variables()):
-            store[str(i)] = np.asarray(variable.read())
+            store[str(i)] = variable.read()
 
     def load_own_variables(self, store) -> None:
         """Take them back from such a dict."""
@@ -215,7 +217,12 @@ class WeightHolder(Configurable):
                 + ("" if self.built else "The layer is not built yet: call it on data first.")
             )
         for i, variable in enumerate(own):
-            variable.assign(np.asarray(store[str(i)]))
+            variable.assign(store[str(i)])
+
+
+def _in_order(variables):
+    """Those made trainable first, as in Keras' files."""
+    return sorted(variables, key=lambda v: not v._made_trainable)
 
 
 class _Identities:

@@ -17,6 +17,8 @@ from kerasish.layers.layer import Layer
 from kerasish.models.graph import Function, starting_at_inputs
 from kerasish.models.graph_config import graph_config, rebuild_graph
 from kerasish.models.inputs import arrange_inputs
+from kerasish.models.memory import MemoryEstimate, estimate_memory
+from kerasish.models.profile import Profile, profile
 from kerasish.models.summary import summarize
 from kerasish.training.trainer import Trainer
 
@@ -203,8 +205,17 @@ class Model(Trainer, Layer):
         expand_nested=False,
         show_trainable=False,
         layer_range=None,
+        cost=False,
+        batch_size=32,
     ) -> None:
         """Show a table of the layers: a text in the terminal, HTML in a notebook.
+
+        With `cost`, each layer's FLOPs and the bytes it moves are shown beside it, and below the
+        table those of the whole, forward and in a training step, for one batch. They are XLA's own
+        count: of the arithmetic as written (a product of matrices counts 2 for each pair of
+        numbers multiplied, exponentials and the like count nothing), of the bytes as they are read
+        and written once XLA has fused each layer. Nothing is run. Ops between layers count in the
+        whole only, loops whose length the program decides as one turn.
 
         Args:
             line_length: Width of the text in characters.
@@ -213,8 +224,64 @@ class Model(Trainer, Layer):
             expand_nested: Whether to list the layers of models inside.
             show_trainable: Whether to add a column saying what is trained.
             layer_range: Names (or patterns) of the first and last layer to list.
+            cost: Whether to add what layers cost. A sample of the inputs does so too, for models
+                whose inputs have sizes that are not set.
+            batch_size: Rows of the batch that `cost` is for.
         """
-        summarize(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
+        shown = (line_length, print_fn, expand_nested, show_trainable, layer_range)
+        summarize(self, *shown, cost, batch_size)
+
+    def estimate_memory(self, batch_size=32, x=None, y=None) -> MemoryEstimate:
+        """What training will take on the device, in bytes, before it runs.
+
+        The step is compiled, and XLA asked what it plans for it. Not counted: what JAX and Python
+        take themselves, and data that waits elsewhere.
+
+        Args:
+            batch_size: Rows of a batch.
+            x: A sample of the inputs, for a model that cannot tell what they are like.
+            y: A sample of the targets. `None`: like those last trained on; otherwise like the
+                outputs, or class numbers where a sparse loss wants them.
+
+        Returns:
+            The estimate: `weights`, `optimizer`, `metrics`, `gradients`, `activations`, `data`,
+            `program`, and `total`; shown as a table.
+
+        Example:
+            >>> from kerasish.layers import Dense, Input
+            >>> model = keras.Sequential([Input((8,)), Dense(4)])
+            >>> model.compile("adam", "mse")
+            >>> model.estimate_memory(32).gradients
+            144
+        """
+        return estimate_memory(self, batch_size, x, y)
+
+    def profile(self, x, y=None, sample_weight=None, batch_size=None, steps=None) -> Profile:
+        """Train for an epoch to see where the time goes, layer by layer and as a whole; undo it.
+
+        Each layer's call, and its gradients, are compiled and timed alone, on what it is called on
+        in the model. As XLA fuses across layers, the whole is faster than their sum. Afterwards
+        weights, optimizer, metrics and random states are what they were.
+
+        Args:
+            x: Inputs, as for `fit`.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            batch_size: Samples in a batch; 32 for arrays.
+            steps: Batches to run; `None` for one pass over the data.
+
+        Returns:
+            A profile with `layers`, `step` and `times`, shown as a table, and `plot()`.
+
+        Example:
+            >>> from kerasish.layers import Dense
+            >>> model = keras.Sequential([Dense(8), Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> seen = model.profile(np.ones((64, 3)), np.ones((64, 1)))
+            >>> [layer.kind for layer in seen.layers]
+            ['Dense', 'Dense']
+        """
+        return profile(self, x, y, sample_weight, batch_size, steps)
 
     # -- files
 

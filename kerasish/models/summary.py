@@ -1,21 +1,18 @@
 """The table of a model's layers: text in the terminal, HTML in a notebook."""
 
-import html
-import io
 import re
 import sys
 from typing import Any, NamedTuple
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from kerasish.core.symbolic import Op
+from kerasish.core.tables import as_html, as_text, readable_bytes, readable_count
+from kerasish.models.cost import ModelCost, model_cost
 from kerasish.models.op_nodes import class_of
 
 
 class Row(NamedTuple):
-    """One layer: its name and class, output shape, number of weights, sources, trained or not."""
+    """One layer: its name and class, output shape, number of weights, sources, trained or not;
+    and, if asked for, its FLOPs forward and in training, and the bytes it moves in training."""
 
     layer: str
     shape: str
@@ -23,11 +20,17 @@ class Row(NamedTuple):
     sources: str
     trainable: str
     depth: int
+    flops: str = "-"
+    trained_flops: str = "-"
+    moved: str = "-"
 
 
-def layer_rows(model: Any, expand_nested: bool = False, layer_range=None) -> list[Row]:
+def layer_rows(
+    model: Any, expand_nested: bool = False, layer_range=None, costs: ModelCost | None = None
+) -> list[Row]:
     """The rows of the table."""
-    return list(_rows(_in_range(_all_layers(model), layer_range), model, expand_nested, 0))
+    layers = _in_range(_all_layers(model), layer_range)
+    return list(_rows(layers, model, expand_nested, 0, costs.layers if costs else {}))
 
 
 def _all_layers(model):
@@ -45,7 +48,7 @@ def _in_range(layers, layer_range):
     return layers[min(hits[0]) : max(hits[1]) + 1]
 
 
-def _rows(layers, model, expand_nested, depth):
+def _rows(layers, model, expand_nested, depth, costs):
     nodes = {id(n) for n in model._function.nodes} if model._function is not None else set()
     for layer in layers:
         sources = []
@@ -62,10 +65,18 @@ def _rows(layers, model, expand_nested, depth):
         counted = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
         trained = "-" if not layer.weights else "Y" if layer.trainable else "N"
         name = f"{layer.name} ({type(layer).__name__})"
-        yield Row(name, _shape(layer), counted, sources, trained, depth)
+        cost = _cost_cells(costs.get(id(layer)))
+        yield Row(name, _shape(layer), counted, sources, trained, depth, *cost)
         inner = getattr(layer, "_function", None)
         if expand_nested and (inner is not None or getattr(layer, "layers", None)):
-            yield from _rows(_all_layers(layer), layer, expand_nested, depth + 1)
+            yield from _rows(_all_layers(layer), layer, expand_nested, depth + 1, costs)
+
+
+def _cost_cells(cost):
+    if cost is None:
+        return "-", "-", "-"
+    flops = readable_count(cost.forward.flops), readable_count(cost.training.flops)
+    return *flops, readable_bytes(cost.training.bytes)
 
 
 def _shape(layer):
@@ -96,15 +107,6 @@ def totals(model: Any) -> dict[str, tuple[int, int]]:
     }
 
 
-def readable_bytes(n: float) -> str:
-    """`"1.50 KB"`."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if n < 1024:
-            return f"{n:.2f} {unit}"
-        n /= 1024
-    return f"{n:.2f} TB"
-
-
 def summarize(
     model,
     line_length=None,
@@ -112,70 +114,63 @@ def summarize(
     expand_nested=False,
     show_trainable=False,
     layer_range=None,
+    cost=False,
+    batch_size=32,
 ):
     """Show the table; see `Model.summary`."""
-    rows = layer_rows(model, expand_nested, layer_range)
+    # Before the costs, for which the optimizer makes its state.
+    lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]
+    costs = None
+    if cost is not False:
+        costs = model_cost(model, batch_size, None if cost is True else cost)
+    rows = layer_rows(model, expand_nested, layer_range, costs)
     linear = all(row.sources.count("[") <= 2 for row in rows)
     title = f'Model: "{model.name}"'
-    lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]
+    lines += [] if costs is None else cost_lines(costs)
+    columns = _columns(linear, show_trainable, costs)
+    cells = [_cells(row, columns.values()) for row in rows]
     if print_fn is None and _in_notebook():
         from IPython.display import HTML, display  # noqa: PLC0415
 
-        display(HTML(as_html(title, rows, lines, linear, show_trainable)))
+        display(HTML(as_html(title, list(columns), cells, lines, right=_RIGHT)))
         return
-    text = as_text(title, rows, lines, linear, show_trainable, line_length)
-    (print_fn or print)(text)
+    width = line_length or (80 if linear else 100) + (20 if costs else 0)
+    colour = sys.stdout.isatty() and line_length is None
+    (print_fn or print)(as_text(title, list(columns), cells, lines, width, _RIGHT, colour))
 
 
-def _columns(linear, show_trainable):
-    columns = [("Layer (type)", "layer"), ("Output Shape", "shape"), ("Param #", "params")]
+_RIGHT = ("Param #", "FLOPs", "in training", "Bytes")
+
+
+def _cells(row, fields):
+    indent = "    " * row.depth
+    return [indent + row.layer if f == "layer" else getattr(row, f) for f in fields]
+
+
+def cost_lines(costs: ModelCost) -> list[str]:
+    """What stands below the table of costs: totals, and what they mean."""
+    lines = ["", f"One batch of {costs.batch_size}, as XLA counts it:"]
+    wholes = {"Forward": costs.forward, "Training step": costs.step}
+    for name, whole in wholes.items():
+        if whole is not None:
+            flops, moved = readable_count(whole.flops), readable_bytes(whole.bytes)
+            lines.append(f"{name}: {flops} FLOPs, {moved} read and written")
+    return [
+        *lines,
+        "FLOPs of a layer: forward; in training: with gradients. Bytes: read and written in",
+        "training by the layer alone. The whole moves fewer, as XLA fuses layers together.",
+    ]
+
+
+def _columns(linear, show_trainable, costs):
+    columns = {"Layer (type)": "layer", "Output Shape": "shape", "Param #": "params"}
+    if costs:
+        columns |= {"FLOPs": "flops", "in training": "trained_flops", "Bytes": "moved"}
     if not linear:
-        columns.append(("Connected to", "sources"))
+        columns["Connected to"] = "sources"
     if show_trainable:
-        columns.append(("Trainable", "trainable"))
+        columns["Trainable"] = "trainable"
     return columns
-
-
-def as_text(title, rows, lines, linear, show_trainable, line_length=None) -> str:
-    """The table in box characters."""
-    width = line_length or (80 if linear else 100)
-    table = Table(width=width, show_lines=False)
-    columns = _columns(linear, show_trainable)
-    for heading, field in columns:
-        table.add_column(heading, justify="right" if field == "params" else "left", overflow="fold")
-    for row in rows:
-        indent = "    " * row.depth
-        table.add_row(
-            *(escape(indent + row.layer if f == "layer" else getattr(row, f)) for _, f in columns)
-        )
-    out = io.StringIO()
-    console = Console(
-        file=out, width=width, force_terminal=sys.stdout.isatty() and line_length is None
-    )
-    console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
-    console.print(table)
-    for line in lines:
-        console.print(f" {line}", highlight=False)
-    return out.getvalue().rstrip("\n")
-
-
-def as_html(title, rows, lines, linear, show_trainable) -> str:
-    """The table as HTML."""
-    columns = _columns(linear, show_trainable)
-    head = "".join(f"<th style='text-align:left'>{html.escape(h)}</th>" for h, _ in columns)
-    body = ""
-    for row in rows:
-        cells = ""
-        for _, field in columns:
-            align = "right" if field == "params" else "left"
-            pad = f"padding-left:{1 + 2 * row.depth}em;" if field == "layer" else ""
-            cells += f"<td style='text-align:{align};{pad}'>{html.escape(getattr(row, field))}</td>"
-        body += f"<tr>{cells}</tr>"
-    foot = "<br>".join(html.escape(line) for line in lines)
-    return (
-        f"<div><b>{html.escape(title)}</b><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table><div>{foot}</div></div>"
-    )
 
 
 def _in_notebook():

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core import transforms
+from kerasish.core import loops, transforms
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
 from kerasish.core.variable import Scope, Variable, capture
@@ -149,7 +149,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     """
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
         raise bad_argument("scan", "unroll", "a positive integer or a boolean", unroll)
-    return transforms.scan(f, _arrays(init), _arrays(xs), length, reverse, unroll)
+    return loops.scan(f, _arrays(init), _arrays(xs), length, reverse, unroll)
 
 
 @symbolic
@@ -168,7 +168,7 @@ def map(f, xs):
 
     `f` may read and write Variables.
     """
-    return transforms.scan(lambda carry, x: (carry, f(x)), (), _arrays(xs))[1]
+    return loops.scan(lambda carry, x: (carry, f(x)), (), _arrays(xs))[1]
 
 
 @symbolic

@@ -1,14 +1,7 @@
-"""Convolution and pooling: functions of sliding windows.
+"""Convolution and pooling: functions of sliding windows."""
 
-`_convolve` and `_join_windows` are the only places where a window meets the device, so
-a better way for one kind of device goes there.
-"""
-
-import functools
-import itertools
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -16,7 +9,9 @@ from jax import lax
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
+from kerasish.ops.lowerings import convolve
 from kerasish.ops.table import as_array
+from kerasish.ops.window_joins import join_windows
 
 # -- the layout of images
 
@@ -48,68 +43,15 @@ def _numbers(ndim, data_format):
 # -- convolution
 
 
-# Copies of the inputs, one for each kernel entry, may take this much; larger ones no longer pay.
-_MOST_BYTES = 2**24
-
-
 def _convolve(inputs, kernel, strides, padding, dilation_rate, data_format, groups):
     axes = inputs.ndim - 2
     strides, dilation = _per_axis(strides, axes), _per_axis(dilation_rate, axes)
-    numbers = _numbers(inputs.ndim, data_format)
-
-    def by_primitive(inputs, kernel):
-        return lax.conv_general_dilated(
-            inputs,
-            kernel,
-            strides,
-            padding,
-            rhs_dilation=dilation,
-            dimension_numbers=numbers,
-            feature_group_count=groups,
-        )
-
-    shape = jax.eval_shape(by_primitive, inputs, kernel).shape
-    if 0 in shape and 0 not in inputs.shape:
+    options = (strides, padding, dilation, groups, _channel_axis(data_format))
+    product = convolve(inputs, kernel, *options)
+    if 0 in product.shape and 0 not in inputs.shape:
         wanted = f"large enough for a kernel of shape {kernel.shape}"
         raise bad_argument("conv", "inputs", wanted, inputs.shape, "The result would be empty.")
-    if groups > 1 or _channel_axis(data_format) != -1 or not _is_worth_copying(kernel, shape):
-        return by_primitive(inputs, kernel)
-
-    def by_patches(inputs, kernel):
-        return _patches_times(kernel, inputs, strides, padding, dilation, shape)
-
-    # Forward the primitive is as fast; its gradients are slow, and very slow inside a loop.
-    forward = by_patches if math.prod(kernel.shape[:-2]) == 1 else by_primitive
-    on_cpu = jax.custom_jvp(forward)
-    on_cpu.defjvp(lambda primals, tangents: jax.jvp(by_patches, primals, tangents))
-    return lax.platform_dependent(inputs, kernel, cpu=on_cpu, default=by_primitive)
-
-
-def _is_worth_copying(kernel, shape):
-    """Whether all sizes are known, and the patches under the kernel are small or no copies."""
-    sizes = (*shape[:-1], *kernel.shape[:-1])
-    if not all(isinstance(n, int) for n in sizes):
-        return False
-    in_place = math.prod(kernel.shape[:-2]) == 1
-    return in_place or math.prod(sizes) * kernel.dtype.itemsize <= _MOST_BYTES
-
-
-def _patches_times(kernel, x, strides, padding, dilation, shape):
-    """Convolution as one product of matrices: the patches under the kernel, and the kernel."""
-    window, axes = kernel.shape[:-2], range(1, x.ndim - 1)
-    reach = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
-    pads = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
-    if any(map(any, pads)):
-        # A padding fused into the copies would be done again for each of them.
-        x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
-    steps, copies = (1, *strides, 1), []
-    for place in itertools.product(*map(range, window)):
-        start = [0, *(i * d for i, d in zip(place, dilation, strict=True)), 0]
-        ends = [start[a] + (shape[a] - 1) * steps[a] + 1 for a in axes]
-        copies.append(lax.slice(x, start, (x.shape[0], *ends, x.shape[-1]), steps))
-    patches = jnp.concatenate(copies, axis=-1) if len(copies) > 1 else copies[0]
-    product = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
-    return product.reshape(shape)
+    return product
 
 
 @symbolic
@@ -208,49 +150,6 @@ def conv_transpose(
 
 # -- pooling
 
-# Wider windows are left to the primitive: reading the input once for each entry no longer pays.
-_WIDEST = 8
-# Windows of at most 2x2 entries are joined at once, larger ones axis by axis.
-_SMALL = 4
-
-
-def _slices(x, window, strides):
-    """The first, second, ... entries of all windows."""
-    sizes = zip(x.shape, window, strides, strict=True)
-    reach = [(size - width) // stride * stride + 1 for size, width, stride in sizes]
-    for start in itertools.product(*map(range, window)):
-        ends = [first + n for first, n in zip(start, reach, strict=True)]
-        yield lax.slice(x, start, ends, strides)
-
-
-def _stages(window, strides):
-    if math.prod(window) <= _SMALL:
-        return [(window, strides)]
-    axes = [axis for axis in reversed(range(len(window))) if window[axis] > 1 or strides[axis] > 1]
-    alone = [[n if i == axis else 1 for i, n in enumerate(window)] for axis in axes]
-    steps = [[n if i == axis else 1 for i, n in enumerate(strides)] for axis in axes]
-    return zip(alone, steps, strict=True)
-
-
-def _join_windows(x, window, strides, padding, empty, primitive, join):
-    """The entries of each window joined by a function of two: slice by slice on the CPU.
-
-    There the gradient of the primitive is slow, and very slow inside a loop.
-    """
-
-    def by_window(x):
-        return lax.reduce_window(x, empty, primitive, window, strides, padding)
-
-    def by_slices(x):
-        x = lax.pad(x, jnp.asarray(empty, x.dtype), [(*around, 0) for around in padding])
-        for stage in _stages(window, strides):
-            x = functools.reduce(join, _slices(x, *stage))
-        return x
-
-    if max(window) > _WIDEST:
-        return by_window(x)
-    return lax.platform_dependent(x, cpu=by_slices, default=by_window)
-
 
 def _first_larger(a, b):
     """The larger of two, NaN above all: the gradient goes to the first of equals, as in `lax`."""
@@ -263,12 +162,12 @@ def _lowest(dtype):
 
 def _window_max(x, window, strides, padding):
     lowest = np.asarray(_lowest(x.dtype), x.dtype)[()]
-    return _join_windows(x, window, strides, padding, lowest, lax.max, _first_larger)
+    return join_windows(x, window, strides, padding, lowest, lax.max, _first_larger)
 
 
 def _window_sum(x, window, strides, padding):
     zero = np.zeros((), x.dtype)[()]
-    return _join_windows(x, window, strides, padding, zero, lax.add, jnp.add)
+    return join_windows(x, window, strides, padding, zero, lax.add, jnp.add)
 
 
 def _windows(op, x, pool_size, strides, padding, data_format):

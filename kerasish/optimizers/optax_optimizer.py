@@ -54,7 +54,11 @@ class OptaxOptimizer(Optimizer):
             weights = self._keyed(v._value for v in self._trainable_variables)
             state = jax.jit(self.transformation.init)(weights)
         leaves, self._structure = jax.tree_util.tree_flatten_with_path(state)
-        self._state = [self._new_variable(leaf, _leaf_name(path)) for path, leaf in leaves]
+        owners = self._keyed(self._trainable_variables)
+        self._state = [
+            self._new_variable(leaf, _leaf_name(path), layout=_weight_like(leaf, path, owners))
+            for path, leaf in leaves
+        ]
 
     def _keyed(self, values):
         return dict(zip(self._keys, values, strict=True))
@@ -124,6 +128,13 @@ _WRITTEN = (
     *("name", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum"),
     *("ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
 )
+
+
+def _weight_like(leaf, path, owners):
+    """The weight that a piece of state belongs to, if it has that one's shape."""
+    keys = [getattr(part, "key", None) for part in path]
+    found = [owners[key] for key in keys if isinstance(key, str) and key in owners]
+    return found[0] if found and found[0].shape == leaf.shape else None
 
 
 def _leaf_name(path):

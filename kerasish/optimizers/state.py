@@ -2,7 +2,6 @@
 
 import warnings
 
-import jax
 import numpy as np
 
 from kerasish import initializers
@@ -93,15 +92,9 @@ class State(Configurable):
 
     def _new_slot(self, variable, name, first, shape, dtype):
         """A Variable named after a weight; of the weight's shape, it lies where the weight does."""
-        weight = variable._value
-
-        def place(shape, dtype):
-            value = first(shape, dtype=dtype) if callable(first) else first
-            alike = weight.committed and tuple(shape) == weight.shape
-            return jax.device_put(value, weight.sharding) if alike else value
-
         own_name = f"{variable.path.replace('/', '_')}_{name}"
-        slot = self._new_variable(place, own_name, dtype, shape=shape, layout=variable._layout)
+        like = variable if tuple(shape) == variable.shape else None
+        slot = self._new_variable(first, own_name, dtype, shape=shape, layout=like)
         self._slot_of[slot] = (variable, name)
         return slot
 
@@ -139,7 +132,7 @@ class State(Configurable):
     def save_own_variables(self, store) -> None:
         """Write the state into a mapping, under `"0"`, `"1"`, ..."""
         for i, variable in enumerate(self.variables):
-            store[str(i)] = variable.numpy()
+            store[str(i)] = variable.read()
 
     def load_own_variables(self, store) -> None:
         """Read the state that `save_own_variables` wrote; on another count, warn and keep it."""
@@ -153,4 +146,4 @@ class State(Configurable):
             )
             return
         for i, variable in enumerate(state):
-            variable.assign(np.asarray(store[str(i)]))
+            variable.assign(store[str(i)])

@@ -5,10 +5,12 @@ nothing leads out of a file, no array is larger than what is stored for it, and 
 carries checksums they must hold.
 """
 
+import concurrent.futures
 import contextlib
+import functools
 import io
+import math
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,8 +18,12 @@ import h5py
 import ml_dtypes
 import numpy as np
 
-_CHECKSUM = "checksum"
-_BLOCK = 2**16
+from kerasish.core import processes
+from kerasish.saving.checksums import bytes_of, crc_of, read_into, sum_of
+
+_SUM = "sum"
+# Of arrays that JAX takes over without a copy; and of large ones, which then lie on large pages.
+_ALIGNMENT, _LARGE = 64, 2**21
 # Deflate, shuffle, Fletcher's checksum and LZF: filters whose output cannot be much larger than
 # what is stored.
 _FILTERS = {1, 2, 3, 32000}
@@ -27,24 +33,14 @@ _SMALL = 64 * 2**20
 def write_array(group: Any, key: str, value: Any, checksum: bool) -> None:
     """Write an array as Keras does; with a checksum, which Keras does not look at, if asked for."""
     value = np.asarray(value)
+    if not processes.is_first():
+        return  # the file is dropped: see `replacing`
     stored = value.view("V2") if value.dtype == ml_dtypes.bfloat16 else value
     dataset = group.create_dataset(key, data=stored)
     if value.dtype == ml_dtypes.bfloat16:
         dataset.attrs["dtype"] = "bfloat16"
     if checksum:
-        dataset.attrs[_CHECKSUM] = np.uint32(checksum_of(value))
-
-
-def checksum_of(value: np.ndarray) -> int:
-    """Checksum of an array's type, shape and bytes: CRC-32 of the 64-bit sums of its blocks.
-
-    A plain CRC of the bytes would take longer than reading them.
-    """
-    start = zlib.crc32(f"{value.dtype.name}{value.shape}".encode())
-    data = np.ascontiguousarray(value).reshape(-1).view("u1")
-    whole = data.size - data.size % _BLOCK
-    sums = data[:whole].view("u8").reshape(-1, _BLOCK // 8).sum(axis=1)
-    return zlib.crc32(data[whole:], zlib.crc32(sums, start))
+        dataset.attrs[_SUM] = np.uint32(sum_of(dataset.name, value))
 
 
 class BadFile(ValueError):
@@ -79,6 +75,10 @@ class Window(io.RawIOBase):
         self.position += read
         return read
 
+    def read_at(self, start: int, data: np.ndarray, at: int = 0) -> None:
+        """Fill an array of bytes from `start + at` on, wherever the position is."""
+        read_into(data, self.handle, self.start + start + at)
+
     def write(self, data):
         written = 0
         with memoryview(data) as view:
@@ -99,6 +99,16 @@ class Window(io.RawIOBase):
     writable = seekable = readable
 
 
+def room_for(shape: tuple, dtype: Any) -> np.ndarray:
+    """An array to be filled, placed so that JAX can take it over without a copy."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    alignment = _LARGE if size > _LARGE else _ALIGNMENT
+    room = np.empty(size + alignment, "u1")
+    start = -room.ctypes.data % alignment
+    return room[start : start + size].view(dtype).reshape(shape)
+
+
 @contextlib.contextmanager
 def reading(
     path: str | os.PathLike, start: int = 0, size: int | None = None, checksum: int | None = None
@@ -113,7 +123,7 @@ def reading(
         size: How long it is; by default to the file's end.
         checksum: The CRC-32 that its bytes must have, which `Tree.verify` tells.
     """
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, concurrent.futures.ThreadPoolExecutor(1) as thread:
         whole = os.fstat(file.fileno()).st_size
         size = whole - start if size is None else size
         window = Window(file.fileno(), start, size)
@@ -123,20 +133,9 @@ def reading(
             raise BadFile(f"{path} is not a whole HDF5 file: {error}") from error
         with h5:
             try:
-                yield Tree(h5, window, path, checksum)
+                yield Tree(h5, window, path, thread, checksum)
             except (OSError, KeyError, RuntimeError, OverflowError, UnicodeDecodeError) as error:
                 raise BadFile(f"{path} is damaged, or not a file of weights: {error}") from error
-
-
-def crc_of(handle: int, start: int, size: int) -> int:
-    """CRC-32 of a part of an open file."""
-    checksum, block = 0, bytearray(2**20)
-    for at in range(start, start + size, len(block)):
-        with memoryview(block)[: min(len(block), start + size - at)] as view:
-            if os.preadv(handle, [view], at) != len(view):
-                raise OSError("it ends too early")
-            checksum = zlib.crc32(view, checksum)
-    return checksum
 
 
 class Tree:
@@ -146,18 +145,27 @@ class Tree:
         h5: The open file.
         window: The bytes of it.
         where: The path, for errors.
+        thread: What counts the checksum while arrays are read.
         checksum: The CRC-32 that the bytes must have, if known.
     """
 
-    def __init__(self, h5: h5py.File, window: Window, where: Any, checksum: int | None = None):
-        self.h5, self.window, self.where = h5, window, where
-        self.checksum, self.size = checksum, window.size
+    def __init__(
+        self,
+        h5: h5py.File,
+        window: Window,
+        where: Any,
+        thread: concurrent.futures.ThreadPoolExecutor,
+        checksum: int | None = None,
+    ):
+        self.h5, self.window, self.where, self.size = h5, window, where, window.size
+        self.nodes: dict[str, Any] = {}
+        self.checksum = checksum
+        if checksum is not None:
+            self.counted = thread.submit(crc_of, window.handle, window.start, window.size)
 
     def verify(self) -> None:
         """Raise if the bytes are not what they were when written."""
-        if self.checksum is None:
-            return
-        if crc_of(self.window.handle, self.window.start, self.size) != self.checksum:
+        if self.checksum is not None and self.counted.result() != self.checksum:
             raise BadFile(f"{self.where} is damaged: its checksum does not fit.")
 
     def part(self, path: str) -> Mapping:
@@ -167,19 +175,24 @@ class Tree:
 
     def group(self, path: str, start: Any = None) -> Any:
         """The group at a path, `None` if there is none; links that lead elsewhere are refused."""
-        node = self.h5 if start is None else start
-        for name in path.split("/"):
-            node = self._child(node, name)
-            if node is None:
-                return None
+        node = self._at(path) if start is None else self._child(start, path)
+        if node is None:
+            return None
         if not isinstance(node, h5py.Group):
             raise BadFile(f"{self.where}: {path!r} is no group of arrays.")
         return node
 
+    def _at(self, path):
+        parent, _, name = path.rpartition("/")
+        if path not in self.nodes:
+            self.nodes[path] = self._child(self._at(parent) if parent else self.h5, name)
+        return self.nodes[path]
+
     def _child(self, group, name):
-        if not isinstance(group, h5py.Group) or name not in group:
+        link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
             return None
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        if not isinstance(link, h5py.HardLink):
             raise BadFile(
                 f"{self.where}: {group.name}/{name} is a link to elsewhere, which is refused."
             )
@@ -195,9 +208,10 @@ class Tree:
             raise BadFile(f"{who} is no array.")
         if node.is_virtual or node.external:
             raise BadFile(f"{who} is stored outside this file, which is refused.")
-        if node.shape is None or node.dtype.kind not in "biufV" or node.dtype.hasobject:
-            raise BadFile(f"{who} holds no numbers ({node.dtype}).")
-        stored, claimed = node.id.get_storage_size(), node.size * node.dtype.itemsize
+        shape, dtype = node.shape, node.dtype
+        if shape is None or dtype.kind not in "biufV" or dtype.hasobject:
+            raise BadFile(f"{who} holds no numbers ({dtype}).")
+        stored, claimed = node.id.get_storage_size(), math.prod(shape) * dtype.itemsize
         packed = node.chunks is not None
         if packed and not self._filters(node) <= _FILTERS:
             raise BadFile(f"{who} is packed with a filter that is not allowed.")
@@ -211,42 +225,38 @@ class Tree:
         plan = node.id.get_create_plist()
         return {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
 
-    def read(self, group: Any, key: str, expected: tuple | None = None) -> np.ndarray:
+    def read(self, node: h5py.Dataset, expected: tuple | None = None) -> np.ndarray:
         """One array.
 
         Args:
-            group: Where it is.
-            key: Its name there.
+            node: Its place, which `dataset` found.
             expected: The shape it is for, if known: then it may be packed, however large.
         """
-        node = self.dataset(group, key)
-        who = f"{self.where}: {group.name}/{key}"
+        who = f"{self.where}: {node.name}"
         if node.chunks is not None and node.shape != expected and node.nbytes > _SMALL:
             raise BadFile(f"{who} is packed and unpacks to {node.nbytes} bytes: refused.")
-        value = self._bytes(node) if node.chunks is None else node[()]
-        value = np.asarray(value)
-        if node.attrs.get("dtype") == "bfloat16":
+        offset = node.id.get_offset() if node.chunks is None else None
+        in_place = offset is not None and node.size and node.dtype.isnative
+        if in_place and not 0 <= offset <= self.size - node.nbytes:
+            raise BadFile(f"{who} ends after the file's end.")
+        value = room_for(node.shape, node.dtype) if in_place else np.asarray(node[()])
+        if value.dtype.kind == "V" and node.attrs.get("dtype") == "bfloat16":
             value = value.view(ml_dtypes.bfloat16)
-        checksum = node.attrs.get(_CHECKSUM)
-        if checksum is not None and int(checksum) != checksum_of(value):
-            raise BadFile(f"{who} is damaged: its checksum does not fit.")
+        # Not mapped, as others may shorten the file.
+        fill = functools.partial(self.window.read_at, offset) if in_place else None
+        claimed = self._number(node, _SUM)
+        if claimed is not None:
+            if sum_of(node.name, value, fill) != claimed:
+                raise BadFile(f"{who} is damaged: its checksum does not fit.")
+        elif fill is not None:
+            fill(bytes_of(value), 0)
         return value
 
-    def _bytes(self, node):
-        """The array as it lies in the file: not mapped, as others may shorten the file."""
-        offset = node.id.get_offset()
-        if offset is None or not node.size or not node.dtype.isnative:
-            return node[()]
-        if not 0 <= offset <= self.size - node.nbytes:
-            raise BadFile(f"{self.where}: {node.name} ends after the file's end.")
-        value = np.empty(node.shape, node.dtype)
-        view, at, done = value.reshape(-1).view("u1"), self.window.start + offset, 0
-        while done < view.size:
-            read = os.preadv(self.window.handle, [view[done:]], at + done)
-            if not read:
-                raise BadFile(f"{self.where}: {node.name} ends after the file's end.")
-            done += read
-        return value
+    def _number(self, node, attribute):
+        value = node.attrs.get(attribute)
+        if value is None or isinstance(value, np.integer):
+            return None if value is None else int(value)
+        raise BadFile(f"{self.where} is damaged: {node.name} has a strange {attribute!r}.")
 
     def names(self, group: Any, attribute: str) -> list[str]:
         """A list of names in an attribute, or in numbered ones where it was too long for one."""
@@ -262,6 +272,7 @@ class Arrays(Mapping):
 
     def __init__(self, tree: Tree, group: h5py.Group):
         self.tree, self.node, self.expected = tree, group, {}
+        self._dataset = functools.cache(functools.partial(tree.dataset, group))
 
     def expect(self, shapes: dict[str, tuple]) -> None:
         """Say what shapes the arrays are for."""
@@ -269,12 +280,12 @@ class Arrays(Mapping):
 
     def shape(self, key: str) -> tuple:
         """An array's shape, unread."""
-        return self.tree.dataset(self.node, key).shape
+        return self._dataset(key).shape
 
     def __getitem__(self, key):
         if key not in self.node:
             raise KeyError(key)
-        return self.tree.read(self.node, key, self.expected.get(key))
+        return self.tree.read(self._dataset(key), self.expected.get(key))
 
     def __iter__(self):
         return iter(self.node)

@@ -57,7 +57,7 @@ def _write_names(group, attribute, names):
 def _write_weights(group, variables):
     _write_names(group, "weight_names", [v.path for v in variables])
     for variable in variables:
-        group.create_dataset(variable.path, data=np.asarray(variable.read()))
+        group.create_dataset(variable.path, data=variable.numpy())
 
 
 # -- reading
@@ -189,7 +189,8 @@ def _layer_arrays(tree, group, name):
 
 
 def _arrays(tree, group):
-    return [tree.read(group, name) for name in tree.names(group, "weight_names")]
+    names = tree.names(group, "weight_names")
+    return [tree.read(tree.dataset(group, name)) for name in names]
 
 
 def _weights_of(layer):

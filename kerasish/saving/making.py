@@ -12,7 +12,7 @@ from kerasish.saving.hdf5 import BadFile
 _ALLOWANCE = 2**26, 16
 
 
-def read_config(text: str, path: Any) -> dict:
+def read_config(text: str | bytes, path: Any) -> dict:
     """A config from its JSON."""
     try:
         config = json.loads(text)

@@ -1,6 +1,8 @@
 """`.safetensors` files: a JSON header with each array's type, shape and place, then the bytes."""
 
 import json
+import math
+import os
 import pathlib
 import struct
 from collections.abc import Mapping
@@ -9,7 +11,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from kerasish.saving.hdf5 import BadFile
+from kerasish.saving.checksums import bytes_of
+from kerasish.saving.hdf5 import BadFile, Window, room_for
 from kerasish.saving.tree import own_arrays, walk
 
 _TYPES = {
@@ -48,28 +51,42 @@ class Tensors:
 
     def __init__(self, path: pathlib.Path):
         self.where = path
-        data = np.fromfile(path, "u1")
+        self.parts: dict[str, dict[str, np.ndarray]] = {}
         try:
-            (length,) = struct.unpack("<Q", data[:8].tobytes())
-            header = json.loads(data[8 : 8 + length].tobytes())
-            header.pop("__metadata__", None)
-            body = data[8 + length :]
-            self.arrays = {name: _array(body, **entry) for name, entry in header.items()}
-        except (*_MISTAKES, struct.error, RecursionError) as error:
+            with open(path, "rb") as file:
+                for name, value in _read(file):
+                    where, inside, key = f"/{name}".rpartition("/vars/")
+                    if inside:
+                        self.parts.setdefault(where[1:], {})[key] = value
+        except (*_MISTAKES, struct.error, RecursionError, OSError) as error:
             raise BadFile(f"{path} is no whole `.safetensors` file: {error}") from error
 
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path."""
-        start = f"{path}/vars/" if path else "vars/"
-        names = [name for name in self.arrays if name.startswith(start)]
-        return {name[len(start) :]: self.arrays[name] for name in names}
+        return self.parts.get(path, {})
 
     def verify(self) -> None:
         """Nothing to do: the format has no checksums."""
 
 
-def _array(body, dtype, shape, data_offsets):
-    start, end = data_offsets
-    if not 0 <= start <= end <= len(body):
-        raise ValueError(f"an array ends at byte {end} of {len(body)}")
-    return body[start:end].view(_TYPES[dtype]).reshape(shape)
+def _read(file):
+    """Each array's name and the array, read to where variables can take it over."""
+    size = os.fstat(file.fileno()).st_size
+    (length,) = struct.unpack("<Q", file.read(8))
+    body = Window(file.fileno(), 8 + length, size - 8 - length)
+    if body.size < 0:
+        raise ValueError(f"its header ends at byte {body.start} of {size}")
+    header = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    claimed = 0
+    for name, entry in header.items():
+        dtype, shape = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"])
+        start, end = entry["data_offsets"]
+        claimed += end - start
+        if not 0 <= start <= end <= body.size or claimed > body.size:
+            raise ValueError(f"{name!r} ends at byte {end} of {body.size}, or overlaps another")
+        if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - start:
+            raise ValueError(f"{name!r} claims shape {shape} for {end - start} bytes")
+        value = room_for(shape, dtype)
+        body.read_at(start, bytes_of(value))
+        yield name, value

@@ -4,8 +4,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 
+from kerasish.core import processes
 from kerasish.core.names import snake_case
 from kerasish.saving.hdf5 import BadFile
 
@@ -15,6 +17,7 @@ _SKIPPED = frozenset(
     "_compiled_loss _compiled_metrics _frozen _function _given _graph_layers _inbound_nodes "
     "_loss_tracker _stack _steps _weights".split()
 )
+_CONTAINERS = (list, tuple, dict)
 
 
 class Source(Protocol):
@@ -23,7 +26,10 @@ class Source(Protocol):
     where: Any
 
     def part(self, path: str) -> Mapping:
-        """The arrays of the part at a path, by name; none if it holds no such part."""
+        """The arrays of the part at a path, by name; none if it holds no such part.
+
+        Arrays that nobody else holds: variables take them over, as they are where they can.
+        """
         ...
 
     def verify(self) -> None:
@@ -38,11 +44,25 @@ def parts_of(saveable: Any) -> Iterator[tuple[str, Any]]:
     optimizer = getattr(saveable, "optimizer", None)
     if optimizer is not None:
         yield "optimizer", optimizer
-    for name in sorted(vars(saveable)):
-        if name not in _SKIPPED:
-            value = vars(saveable)[name]
-            if _is_saveable(value) or (isinstance(value, list | dict | tuple | set) and value):
-                yield name, value
+    # As Keras has it: private ones last, so that what has two names is under the public one.
+    for name in sorted(_names_of(saveable), key=lambda name: (name.startswith("_"), name)):
+        value = vars(saveable).get(name)
+        if value is None:
+            try:
+                value = getattr(saveable, name)
+            except Exception:  # a property of the user's, which need not work now
+                continue
+        if _is_saveable(value) or (isinstance(value, _CONTAINERS) and value):
+            yield name, value
+
+
+def _names_of(saveable):
+    """Attributes that may hold parts; properties of users' classes among them."""
+    users = (c for c in type(saveable).__mro__ if not c.__module__.startswith("kerasish."))
+    names = {name for c in users for name in vars(c) if not name.startswith("__")}
+    if hasattr(type(saveable), "layers"):
+        names.add("layers")  # a model's: what comes after it in the alphabet is found there
+    return (names | set(vars(saveable))) - _SKIPPED
 
 
 def _is_saveable(x):
@@ -73,17 +93,27 @@ def walk(saveable: Any, path: str = "", seen: set | None = None) -> Iterator[tup
 def _walk_container(container, path, seen):
     used: dict[str, int] = {}
     for child in container.values() if isinstance(container, dict) else container:
+        if not _is_saveable(child) and not isinstance(child, _CONTAINERS):
+            continue
+        name = snake_case(type(child).__name__) if _is_saveable(child) else "container"
+        number = used[name] = used.get(name, -1) + 1
+        inner = f"{path}/{name}_{number}" if number else f"{path}/{name}"
         if _is_saveable(child):
-            name = snake_case(type(child).__name__)
-            number = used[name] = used.get(name, -1) + 1
-            yield from walk(child, f"{path}/{name}_{number}" if number else f"{path}/{name}", seen)
+            yield from walk(child, inner, seen)
+        else:
+            yield from _walk_container(child, inner, seen)
 
 
 def own_arrays(part: Any) -> dict[str, np.ndarray]:
     """What a part has to save of its own."""
+    return {key: processes.whole(value) for key, value in _own_values(part).items()}
+
+
+def _own_values(part):
+    """The same, left on the device."""
     store: dict[str, Any] = {}
     part.save_own_variables(store)
-    return {key: np.asarray(value) for key, value in store.items()}
+    return store
 
 
 def name_of(part: Any) -> str:
@@ -116,8 +146,11 @@ def load(
 
 
 def _load_part(path, part, source, skip_mismatch):
-    store, own = source.part(path), own_arrays(part)
-    if not store and not own:
+    store = source.part(path)
+    # A user's own loader knows what it wants, and there may be nothing to save before it ran.
+    users = not type(part).load_own_variables.__module__.startswith("kerasish.")
+    own = {} if users else _own_values(part)
+    if not users and not store and not own:
         return
     if path == "optimizer" and not store:
         warnings.warn(
@@ -131,7 +164,7 @@ def _load_part(path, part, source, skip_mismatch):
         return
     try:
         _compare(store, own)
-        part.load_own_variables(store)
+        part.load_own_variables(_Ready(store, own))
     except BadFile:
         raise
     except (ValueError, KeyError) as error:
@@ -143,10 +176,36 @@ def _load_part(path, part, source, skip_mismatch):
 
 def _compare(store, own):
     if hasattr(store, "expect"):
-        store.expect({key: value.shape for key, value in own.items()})
+        store.expect({key: np.shape(value) for key, value in own.items()})
     if set(store) != set(own):
         return  # the part itself knows whether that is a mistake
     for key, value in own.items():
         shape = store.shape(key) if hasattr(store, "shape") else np.shape(store[key])
-        if shape != value.shape:
-            raise ValueError(f"array {key} must have shape {value.shape}; the file's has {shape}.")
+        if shape != np.shape(value):
+            raise ValueError(
+                f"array {key} must have shape {np.shape(value)}; the file's has {shape}."
+            )
+
+
+class _Ready(Mapping):
+    """A part's arrays, on the device already where they are of the type they are for.
+
+    Args:
+        store: The arrays.
+        own: Those that they are for.
+    """
+
+    def __init__(self, store: Mapping, own: Mapping):
+        self.store, self.own = store, own
+
+    def __getitem__(self, key):
+        value = self.store[key]
+        if value.dtype != getattr(self.own.get(key), "dtype", None):
+            return value
+        return jax.device_put(value)  # no copy on the CPU, as the array has its place for that
+
+    def __iter__(self):
+        return iter(self.store)
+
+    def __len__(self):
+        return len(self.store)

@@ -9,13 +9,13 @@ from typing import Any
 import h5py
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.files import replacing
+from kerasish.core.files import is_taken, replacing
 from kerasish.saving import legacy
 from kerasish.saving.hdf5 import BadFile, reading, write_array
 from kerasish.saving.sharded import Shards, write_shards
 from kerasish.saving.tensors import Tensors, write_tensors
 from kerasish.saving.tree import Source, load, name_of, own_arrays, walk
-from kerasish.saving.zipped import find_member
+from kerasish.saving.zipped import found_member
 
 WEIGHTS_MEMBER = "model.weights.h5"
 
@@ -55,7 +55,7 @@ def save_weights(
         wanted = f"a path that ends in {' or '.join(endings)}"
         raise bad_argument("save_weights", "filepath", wanted, str(filepath))
     _check_built(model, "save_weights")
-    if path.exists() and not overwrite:
+    if not overwrite and is_taken(path):
         raise ValueError(f"save_weights: {path} exists, and `overwrite` is False.")
     skipped = tuple(objects_to_skip or ())
     if max_shard_size is not None:
@@ -108,7 +108,8 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
     """The tree of weights in a file of any of the present formats."""
     with contextlib.ExitStack() as stack:
         if path.suffix == ".keras":
-            yield stack.enter_context(reading(path, *find_member(path, WEIGHTS_MEMBER)))
+            place = stack.enter_context(found_member(path, WEIGHTS_MEMBER))
+            yield stack.enter_context(reading(*place))
         elif path.name.endswith(".weights.json"):
             yield Shards(path, stack)
         elif path.suffix == ".safetensors":

@@ -1,18 +1,24 @@
 """Zip archives: members are stored unpacked, written and read in place."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
+import shutil
 import struct
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from kerasish.saving.hdf5 import BadFile, Window, crc_of
+from kerasish.saving.checksums import crc_of
+from kerasish.saving.hdf5 import BadFile, Window
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_TEXT_LIMIT = 2**28  # of a config, in bytes
+TEXT_LIMIT = 2**28  # of a config, in bytes
+# What unpacks to more than this must not be more than so many times what is stored.
+_UNPACKED, _TIMES = 2**26, 100
 
 
 def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], None]) -> None:
@@ -31,7 +37,7 @@ def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], Non
     info.file_size = info.compress_size = window.size
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         counted = thread.submit(crc_of, file.fileno(), window.start, window.size)
-        os.fsync(file.fileno())  # takes about as long as the checksum, and must be done anyway
+        os.fsync(file.fileno())  # takes longer than the checksum, and must be done anyway
         info.CRC = counted.result()
     os.pwrite(file.fileno(), info.FileHeader(zip64=True), info.header_offset)
     archive.filelist.append(info)
@@ -49,7 +55,8 @@ def opened(path: pathlib.Path) -> zipfile.ZipFile:
         raise BadFile(f"{path} is not a whole `.keras` file (a zip archive): {error}") from error
 
 
-def _check_members(archive, path):
+def safe_names(archive: zipfile.ZipFile, path: pathlib.Path) -> list[str]:
+    """The names of all members, none of which leads elsewhere or is there twice."""
     names = archive.namelist()
     for name in names:
         parts = pathlib.PurePosixPath(name.replace("\\", "/")).parts
@@ -58,10 +65,11 @@ def _check_members(archive, path):
     twice = {name for name in names if names.count(name) > 1} if len({*names}) < len(names) else ()
     if twice:
         raise BadFile(f"{path} has the member {min(twice)!r} twice, which is refused.")
+    return names
 
 
 def _member(archive, name, path):
-    _check_members(archive, path)
+    safe_names(archive, path)
     if name not in archive.NameToInfo:
         raise BadFile(f"{path} has no {name}, so it is not a whole `.keras` file.")
     info = archive.getinfo(name)
@@ -76,12 +84,40 @@ def read_text(path: pathlib.Path, name: str) -> str:
     """A member that is a text."""
     with opened(path) as archive:
         info = _member(archive, name, path)
-        if info.file_size > _TEXT_LIMIT or info.file_size > 1100 * (info.compress_size + 1):
+        if info.file_size > TEXT_LIMIT or info.file_size > 1100 * (info.compress_size + 1):
             raise BadFile(f"{path}: {name} claims {info.file_size} bytes, which is refused.")
         try:
             return archive.read(name).decode()
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
             raise BadFile(f"{path}: {name} is damaged: {error}") from error
+
+
+def copy_member(archive: zipfile.ZipFile, name: str, path: Any, place: pathlib.Path) -> None:
+    """Unpack a member into a file of its own."""
+    info = _member(archive, name, path)
+    if info.file_size > _UNPACKED and info.file_size > _TIMES * info.compress_size:
+        raise BadFile(f"{path}: {name} claims {info.file_size} bytes, which is refused.")
+    try:
+        with archive.open(name) as member, open(place, "wb") as file:
+            shutil.copyfileobj(member, file, 2**20)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise BadFile(f"{path}: {name} is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def found_member(path: pathlib.Path, name: str) -> Iterator[tuple[pathlib.Path, int, int, int]]:
+    """A file in which a member lies as it is, from where on, its size, and its CRC-32.
+
+    The archive itself, where the member is stored; else a copy, as long as this is open.
+    """
+    with opened(path) as archive:
+        if _member(archive, name, path).compress_type == zipfile.ZIP_STORED:
+            yield path, *find_member(path, name)
+            return
+        with tempfile.TemporaryDirectory(prefix="kerasish-") as folder:
+            copy = pathlib.Path(folder, path.name)
+            copy_member(archive, name, path, copy)
+            yield copy, 0, copy.stat().st_size, archive.getinfo(name).CRC
 
 
 def find_member(path: pathlib.Path, name: str) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core.transforms import jit
+from kerasish.core.compiled import jit
 from kerasish.core.variable import Variable
 from kerasish.layers import Dense, Input
 from kerasish.models import Model

@@ -1,13 +1,25 @@
-"""Batches in chunks, as the engine runs them: stacked on the host, or gathered on the device."""
+"""Batches in chunks, as the engine runs them: stacked on the host, or gathered on the device.
 
+With several processes, arrays and `PyDataset`s are the same whole data in each, and every process
+puts the rows of its devices there. A stream gives each process its own share of the rows: the batch
+is what all processes got, in their order.
+"""
+
+import math
 import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
+from kerasish.core import processes
 from kerasish.data import ArrayBatches, Batches, prefetch
+from kerasish.data.streams import StreamBatches
+from kerasish.distribution import batches as spread
+from kerasish.distribution import distribution
+from kerasish.training.together import sample
 
 # Waiting longer to fill a stack from a slow stream would only make the progress bar jump.
 PATIENCE_SECONDS = 0.05
@@ -32,6 +44,11 @@ class Chunk(NamedTuple):
     count: int
     rows: int
     size: int = 1
+
+
+def alone(batch: Any) -> Chunk:
+    """A chunk of one batch."""
+    return Chunk("batch", batch, 0, 1, len(jax.tree.leaves(batch)[0]))
 
 
 class Source:
@@ -93,6 +110,7 @@ class ArraySource(Source):
         self.full, self.rest = divmod(samples, self.rows)
         self.order = self.batches.order(self.passes)
         self.position = 0
+        spread.warn_if_uneven(self.rows)
 
     def seek(self, passes, position):
         self.passes = passes
@@ -144,16 +162,16 @@ class ArraySource(Source):
 
 
 class ResidentSource(ArraySource):
-    """Arrays put on the device once, and gathered there."""
+    """Arrays put on the device once (on each, if there are many), and gathered there."""
 
     def __init__(self, batches: ArrayBatches, epoch: int = 0):
-        self.arrays = as_arrays(batches.arrays)
+        self.arrays = spread.replicate(batches.arrays)
         super().__init__(batches, epoch)
 
     def begin(self):
         super().begin()
         order = np.arange(self.batches.num_samples) if self.order is None else self.order
-        self.device_order = jax.device_put(order.astype("int32"))
+        self.device_order = spread.replicate(order.astype("int32"))
 
     def stack(self, start, count, size):
         return self.arrays, self.device_order
@@ -170,7 +188,7 @@ class StreamSource(Source):
 
     def __init__(self, batches: Batches, epoch: int = 0):
         self.iterator: Iterator | None = None
-        self.held: Any = None
+        self.held: list = []  # batches read already
         self.last_form: Any = None
         super().__init__(batches, epoch)
 
@@ -181,7 +199,7 @@ class StreamSource(Source):
 
     @property
     def position(self):
-        return self.seen - (self.held is not None)
+        return self.seen - len(self.held)
 
     def seek(self, passes, position):
         # A generator can be read only once: it is started again only for another pass.
@@ -195,8 +213,11 @@ class StreamSource(Source):
             self.last_form = shapes_of(batch)
 
     def form(self):
-        self.held = self._next()
-        return self.last_form if self.held is None else shapes_of(self.held)
+        first = self._next()
+        if first is None:
+            return self.last_form
+        self.held.insert(0, first)
+        return shapes_of(first)
 
     def restart(self):
         return super().restart() if self.seen else False
@@ -207,42 +228,167 @@ class StreamSource(Source):
         self.iterator = None
 
     def _next(self):
-        held, self.held = self.held, None
-        if held is None:
-            held = next(self.iterator or iter(()), None)
-            self.seen += held is not None
-        return held
+        if self.held:
+            return self.held.pop(0)
+        batch = next(self.iterator or iter(()), None)
+        self.seen += batch is not None
+        return batch
 
     def take(self, most, step):
         first = self._next()
         if first is None:
             return None
         rows = len(jax.tree.leaves(first)[0])
+        if not self.position - 1:
+            spread.warn_if_uneven(rows)
         size = 1 if step.eager else step.stack_size(shapes_of(first))
         if size == 1:
             return Chunk("batch", first, 0, 1, rows)
-        batches, begun, form = [first], time.perf_counter(), form_of(first)
-        while len(batches) < min(most, size) and time.perf_counter() - begun < PATIENCE_SECONDS:
+        # Processes must not part over a clock.
+        patience = PATIENCE_SECONDS if processes.count() == 1 else math.inf
+        batches = [first, *self._alike(form_of(first), min(most, size) - 1, patience)]
+        return Chunk("stack", _stack(batches, size), 0, len(batches), rows, size)
+
+    def _alike(self, form, most, patience):
+        """The next batches while they are of a form, come soon, and are not more than `most`."""
+        begun, found = time.perf_counter(), []
+        while len(found) < most and time.perf_counter() - begun < patience:
             batch = self._next()
             if batch is None:
                 break
             if form_of(batch) != form:
-                self.held = batch
+                self.held.insert(0, batch)
                 break
-            batches.append(batch)
-        return Chunk("stack", _stack(batches, size), 0, len(batches), rows, size)
+            found.append(batch)
+        return found
+
+
+class SharedSource(StreamSource):
+    """Batches to which each process brings its own rows: the whole is all of theirs in order.
+
+    Before each chunk the processes tell each other what they have. Usually that is the same number
+    of rows. Where it is not, as at the end, batches are made whole on every process, one by one,
+    of all the rows there are; a process without any takes part with none until all are done.
+    """
+
+    def __init__(self, batches: Batches, epoch: int = 0):
+        self.sizes: dict = {}  # forms of batches to how many of them run in a call
+        super().__init__(batches, epoch)
+
+    def take(self, most, step):
+        first = self._next()
+        found = [] if first is None else [first]
+        if found:
+            form = self.last_form = shapes_of(first)
+            most = min(most, self.sizes.get(form_of(form), 1))
+            found += self._alike(form_of(form), most - 1, math.inf)
+        if self.last_form is None:
+            said = processes.meet("the next batches", "none\t0\t0")
+        else:
+            rows = _rows_of(first) if found else 0
+            said = processes.meet(
+                "the next batches", f"{_columns(self.last_form)}\t{len(found)}\t{rows}"
+            )
+        columns, counts, rows = zip(*(text.split("\t") for text in said), strict=True)
+        counts, rows = [int(n) for n in counts], [int(n) for n in rows]
+        if not any(counts):
+            return None
+        _check_columns(columns)
+        even = len(set(rows)) == 1 and spread.shares_fit(sum(rows))
+        count = min(counts) if even else 1
+        self.held[:0] = found[count:]
+        if not even:
+            return self._uneven(found, rows)
+        whole = _with_rows(self.last_form, sum(rows))
+        if count == 1 and len(set(counts)) == 1:  # learn how many to read next time
+            self.sizes[form_of(self.last_form)] = 1 if step.eager else step.stack_size(whole)
+        return self._even(found[:count], sum(rows))
+
+    def _even(self, found, rows):
+        """Batches to which every process brings as many rows."""
+        size = self.sizes.get(form_of(self.last_form), 1)
+        if size == 1:
+            return Chunk("batch", spread.join_batch(found[0]), 0, 1, rows)
+        data = spread.join_batch(_stack(found, size), stacked=True)
+        return Chunk("stack", data, 0, len(found), rows, size)
+
+    def _uneven(self, found, rows):
+        """One batch, of whatever rows the processes have."""
+        own = found[0] if found else _with_rows(self.last_form, 0)
+
+        def join(array):
+            padded = np.zeros((max(rows), *array.shape[1:]), _device_dtype(array))
+            if found:
+                padded[: len(array)] = array
+            parts = multihost_utils.process_allgather(padded)
+            return np.concatenate([part[:n] for part, n in zip(parts, rows, strict=True)])
+
+        return Chunk("batch", jax.tree.map(join, own), 0, 1, sum(rows))
+
+
+def _rows_of(batch):
+    return len(jax.tree.leaves(batch)[0])
+
+
+def _with_rows(form, rows):
+    """Shapes of a batch of another number of rows."""
+    return jax.tree.map(lambda s: jax.ShapeDtypeStruct((rows, *s.shape[1:]), s.dtype), form)
+
+
+def _columns(form):
+    """What a row is made of, in words."""
+    leaves, tree = jax.tree.flatten(form)
+    return f"{tree} of {[(s.shape[1:], s.dtype.name) for s in leaves]}"
+
+
+def _check_columns(columns):
+    for i, theirs in enumerate(columns):
+        if theirs != columns[0]:
+            raise ValueError(
+                f"The data of process {i} has other batches than that of process 0: {theirs} (rows "
+                f"aside), not {columns[0]}. Each process must give its share of the same data, and "
+                "at least one batch."
+            )
 
 
 def make_source(batches: Batches, epoch: int = 0) -> Source:
     """Arrays from where they are: on the host for the CPU, on other devices if they fit there."""
+    kind = _source_for(batches)
+    if processes.count() > 1:
+        _compare_data(batches, kind)
+    return kind(batches, epoch)
+
+
+def _source_for(batches) -> Any:
+    current = distribution()
+    if processes.count() > 1:
+        if current is None:
+            raise RuntimeError(
+                "There are several processes but no distribution, so each would train a model of "
+                "its own. Call `keras.distribution.set_distribution(DataParallel())`, say, first."
+            )
+        if isinstance(batches, StreamBatches) or not current.auto_shard_dataset:
+            return SharedSource
     if not isinstance(batches, ArrayBatches):
-        return StreamSource(batches, epoch)
-    device = jax.devices()[0]
+        return StreamSource
+    device = jax.local_devices()[0]
     if device.platform == "cpu":
-        return ArraySource(batches, epoch)
+        return ArraySource
     room = (device.memory_stats() or {}).get("bytes_limit", 0) / 4
     size = sum(a.nbytes for a in jax.tree.leaves(batches.arrays))
-    return (ResidentSource if size < room else ArraySource)(batches, epoch)
+    return ResidentSource if size < room else ArraySource
+
+
+def _compare_data(batches, kind):
+    """Make sure that all processes have what they must have alike."""
+    facts = {"kind of data": f"{type(batches).__name__} ({kind.__name__})"}
+    if kind is not SharedSource:
+        names = ("num_samples", "num_batches", "batch_size", "shuffle", "seed")
+        facts |= {name.replace("_", " "): getattr(batches, name, None) for name in names}
+        if isinstance(batches, ArrayBatches):
+            facts["arrays"] = _columns(shapes_of(batches.arrays))
+            facts["arrays' values"] = " ".join(map(sample, jax.tree.leaves(batches.arrays)))
+    processes.compare("fit, evaluate or predict", facts)
 
 
 def _stack(batches, size):
@@ -264,14 +410,11 @@ def fetch(kind: str, data: Any, i: Any, rows: int) -> Any:
     return jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds"), arrays)
 
 
-def as_arrays(batch: Any) -> Any:
-    """A nest of arrays on the device."""
-
-    def put(array):
-        dtype = _device_dtype(array)
-        return jax.device_put(array if array.dtype == dtype else array.astype(dtype))
-
-    return jax.tree.map(put, batch)
+def placed(chunk: Chunk, eager: bool = False) -> Any:
+    """A chunk's data, on the devices where they are to be; JAX itself brings it to a single one."""
+    if chunk.kind == "order" or (distribution() is None and not eager):
+        return chunk.data
+    return spread.distribute_batch(chunk.data, stacked=chunk.kind == "stack")
 
 
 def sample_of(chunk: Chunk) -> Any:

@@ -185,6 +185,12 @@ class CompiledMetrics:
                         name = f"weighted_{name}"
                     self._entries.append((name, metric, i, weighted))
 
+    def expect(self, y_true: Any, y_pred: Any) -> None:
+        """Make the metrics for targets and predictions of these shapes."""
+        names, predictions = name_outputs(y_pred, self.output_names)
+        if self._entries is None and (self.spec or self.weighted_spec):
+            self._build(names, _align_data(y_true, names, "y"), predictions)
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
         names, predictions = name_outputs(y_pred, self.output_names)

@@ -5,7 +5,9 @@ whole epoch of steps, and the number never changes a result. Steps that XLA runs
 (see `loop_hostile`) are compiled plainly and called one by one.
 """
 
+import re
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,13 +16,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core import settings
+from kerasish.core import processes, settings
 from kerasish.core.errors import hints
+from kerasish.core.loops import fori_loop
+from kerasish.core.program import Program
 from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.tracking import nan_flags
-from kerasish.core.transforms import Program, Unlisted, fori_loop
-from kerasish.core.variable import capture
-from kerasish.training.chunks import Chunk, Source, as_arrays, fetch, form_of, sample_of, shapes_of
+from kerasish.core.variable import Unlisted, capture
+from kerasish.distribution import batches as spread
+from kerasish.training.chunks import Chunk, Source, fetch, form_of, placed, sample_of, shapes_of
+from kerasish.training.timing import Times
 
 # Long enough that the host's share vanishes, short enough for a lively bar and a quick Ctrl-C.
 CHUNK_SECONDS = 0.05
@@ -37,12 +42,21 @@ class Step:
         finish: Stateful function of what the last step carried, giving the logs.
         collect: Whether `body` returns outputs to keep from every step, instead of carrying.
         eager: Whether to run uncompiled.
+        likely: Function of a batch's shapes that lists the Variables which `body` is likely to
+            touch, or none while it may still build something. If it touches no others, its Python
+            runs only once.
     """
 
     def __init__(
-        self, body: Callable, finish: Callable, collect: bool = False, eager: bool = False
+        self,
+        body: Callable,
+        finish: Callable,
+        collect: bool = False,
+        eager: bool = False,
+        likely: Callable = lambda batch: [],
     ):
-        self.body, self.finish = body, finish
+        self.body, self.finish, self.likely = body, finish, likely
+        self._inner: Program | None = None  # the body, to lie in programs
         self.collect, self.eager = collect, eager
         self.written: list = []
         self.reads: list = []
@@ -51,11 +65,45 @@ class Step:
         self.hostile: str | None = None
         self.seconds: float | None = None  # of one step, as last measured
         self.most: int | None = None  # steps in a call, where someone watches them
+        self.room: int | None = None  # steps that a stack holds, as last seen
         self.compile_seconds = 0.0
+        self.times = Times()
         self._log = TraceLog(getattr(body, "__name__", "step"))
         self._programs: dict = {}
         self._carried: dict = {}
         self._flag_names: list[str] = []
+
+    # -- explaining
+
+    def explain(self) -> dict[str, Any]:
+        """How its steps ran so far; see `FitReport`."""
+        how = "uncompiled" if self.eager else "fused on the device"
+        if self.hostile:
+            how = f"one by one: XLA on the CPU has no fast {self.hostile} inside a loop"
+        return {
+            "steps": how,
+            "chunk": self.times.largest,
+            "why_chunk": self._why_chunk(),
+            "steps_done": self.times.steps,
+            "calls": self.times.calls,
+            "seconds_per_step": self.seconds,
+            "compile_seconds": self.compile_seconds,
+            **self.times.shares(),
+            "traces": self.traces,
+            "why_traced": self.why_traced,
+        }
+
+    def _why_chunk(self):
+        largest = self.times.largest
+        if self.eager or self.hostile:
+            return "steps of this kind run one by one"
+        if self.most is not None and largest >= self.most:
+            return "`steps_per_execution`, or callbacks that watch batches, allow no more"
+        if self.room is not None and largest >= self.room:
+            return f"a stack holds no more: {STACK_BYTES / 2**20:g} MiB, or {MAX_STACK} batches"
+        if self.seconds is not None and largest >= int(CHUNK_SECONDS / self.seconds):
+            return f"as many as run in about {CHUNK_SECONDS * 1e3:g} ms"
+        return "a pass over the data had no more, or was over before the number had grown"
 
     # -- compiling
 
@@ -76,10 +124,13 @@ class Step:
         """Trace one step abstractly: which Variables it touches, what it carries, what it holds."""
 
         def whole(batch):
-            carried = self.body(batch)
+            carried = self._within(batch)
             flags = nan_flags.items()
             return carried, flags, self.finish(carried)
 
+        likely = [] if self._inner else self.likely(batch)
+        if likely:
+            self._inner = Program(self.body, likely, [], donate=False)
         with hints():
             seen = capture(whole, shapes_of(batch))
         written = dict.fromkeys([*self.written, *seen.written])
@@ -89,6 +140,23 @@ class Step:
         self.written, self.reads = list(written), list(reads)
         self.hostile = loop_hostile(seen.jaxpr) if jax.default_backend() == "cpu" else None
         self._carried[form_of(batch)] = seen.result[0]
+        if processes.count() > 1:
+            _compare(self._log.name, seen.jaxpr)
+        if self._inner is None:
+            self._inner = Program(self.body, self.written, self.reads, donate=False)
+
+    def _within(self, batch):
+        """The body inside a trace: as a program of its own, so that its Python runs but once."""
+        inner = self._inner
+        if inner is None or settings.nan_checks_enabled():  # what layers note stays in their trace
+            return self.body(batch)
+        try:
+            return inner(batch)
+        except Unlisted as miss:
+            if miss.maker is not inner:
+                raise
+            self._inner = None
+            return self.body(batch)
 
     def prepare(self, batch: Any) -> None:
         """Learn about a batch of this form, building what is built lazily."""
@@ -104,10 +172,12 @@ class Step:
             return 1
         nest = (batch, self._carried[form_of(batch)] if self.collect else None)
         size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(nest))
-        return max(1, min(self.most or MAX_STACK, STACK_BYTES // max(size, 1)))
+        self.room = max(1, min(MAX_STACK, STACK_BYTES // max(size, 1)))
+        return min(self.most or self.room, self.room)
 
     def forget(self) -> None:
         """Compile anew at the next call, for a change that the compiled step does not see."""
+        self._inner = None
         self._programs.clear()
         self._carried.clear()
 
@@ -116,11 +186,40 @@ class Step:
             self._programs[key] = Program(make(), self.written, self.reads)
         return self._programs[key]
 
+    def forms(self) -> list:
+        """Shapes and dtypes of the batches it has met."""
+        return [
+            jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*leaf) for leaf in leaves])
+            for tree, leaves in self._carried
+        ]
+
+    def trace(self, batch: Any, one: bool = False) -> Any:
+        """JAX's `Traced` program that runs batches of this form, to look at what it costs.
+
+        Args:
+            batch: Shapes and dtypes of a batch.
+            one: Whether to trace one step alone, instead of as many as run in a call.
+        """
+        rows = jax.tree.leaves(batch)[0].shape[0]
+        while True:
+            size = 1 if one else self.stack_size(batch)
+            chunk = Chunk("batch", batch, 0, 1, rows)
+            if size > 1:
+                stack = [(size, *s.shape) for s in jax.tree.leaves(batch)]
+                chunk = Chunk("stack", _resized(batch, stack), 0, size, rows, size)
+            program, args = self._choose(chunk)
+            try:
+                return program.jitted().trace(*program.read(), *args)
+            except Unlisted as miss:
+                if miss.maker is not program:
+                    raise
+                self.forget()
+
     def _plain(self):
         def run(batch):
             self._note("one step a call", batch)
             carried, bad = self._checked(batch, jnp.int32(-1))
-            return (None if self.collect else self.finish(carried)), bad, carried
+            return self._ended(carried), bad, self._kept(carried)
 
         return run
 
@@ -130,7 +229,8 @@ class Step:
 
             def turn(i, state):
                 before, bad, kept = state
-                result, bad = self._checked(fetch(kind, data, start + i, rows), bad)
+                batch = spread.constrain_batch(fetch(kind, data, start + i, rows))
+                result, bad = self._checked(batch, bad)
                 if not self.collect:
                     return result, bad, kept
                 kept = jax.tree.map(lambda k, x: k.at[i].set(x), kept, result)
@@ -138,16 +238,24 @@ class Step:
 
             zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), carried)
             kept = jax.tree.map(lambda s: jnp.zeros((size, *s.shape), s.dtype), carried)
-            state = (None if self.collect else zeros, jnp.int32(-1), kept if self.collect else None)
+            kept = spread.constrain_batch(kept, stacked=True) if self.collect else None
+            state = (None if self.collect else zeros, jnp.int32(-1), kept)
             last, bad, kept = fori_loop(0, count, turn, state, variables=self.written)
-            return (None if self.collect else self.finish(last)), bad, kept
+            return self._ended(last), bad, self._kept(kept, stacked=True)
 
         return run
+
+    def _ended(self, carried):
+        """The logs, whole on every device, as the host reads them."""
+        return None if self.collect else spread.constrain_whole(self.finish(carried))
+
+    def _kept(self, outputs, stacked=False):
+        return spread.constrain_outputs(outputs, stacked) if self.collect else None
 
     def _checked(self, batch, bad):
         """A step; with NaN checks on, one that changes nothing from the first NaN on."""
         if not settings.nan_checks_enabled():
-            return jax.tree.map(jnp.asarray, self.body(batch)), bad
+            return jax.tree.map(jnp.asarray, self._within(batch)), bad
         before = [v.read() for v in self.written]
         carried = jax.tree.map(jnp.asarray, self.body(batch))
         flags = nan_flags.items()
@@ -163,20 +271,18 @@ class Step:
     def execute(self, chunk: Chunk) -> tuple[Any, Any]:
         """Run a chunk; returns the logs and, when collecting, the outputs of its steps."""
         if self.eager:
-            carried = jax.tree.map(jnp.asarray, self.body(as_arrays(chunk.data)))
+            carried = jax.tree.map(jnp.asarray, self.body(placed(chunk, eager=True)))
             return (None, carried) if self.collect else (self.finish(carried), None)
-        sample = sample_of(chunk)
         for _ in range(4):
-            self.prepare(sample)
+            program, args = self._choose(chunk)
             before, start = self.traces, time.perf_counter()
-            program, args = self._choose(chunk, sample)
             try:
                 logs, bad, outputs = program(*args)
                 break
             except Unlisted as miss:
                 if miss.maker is not program:
                     raise
-                self._carried.clear()
+                self.forget()
         else:
             raise RuntimeError(
                 "The step makes new Variables each time it is traced. Make them once, in "
@@ -192,15 +298,20 @@ class Step:
             )
         return logs, outputs
 
-    def _choose(self, chunk, sample):
+    def _choose(self, chunk):
         checks = settings.nan_checks_enabled()
         if chunk.kind == "batch":
-            return self._program(("batch", checks), self._plain), (as_arrays(chunk.data),)
+            key = ("batch", checks)
+            if key not in self._programs:
+                self.prepare(shapes_of(chunk.data))
+            return self._program(key, self._plain), (placed(chunk),)
+        sample = sample_of(chunk)
+        self.prepare(sample)
         carried = self._carried[form_of(sample)]
         key = (chunk.kind, chunk.rows, chunk.size, checks, form_of(sample))
         make = lambda: self._loop(chunk.kind, chunk.rows, carried, chunk.size)  # noqa: E731
         program = self._program(key, make)
-        return program, (chunk.data, np.int32(chunk.start), np.int32(chunk.count))
+        return program, (placed(chunk), np.int32(chunk.start), np.int32(chunk.count))
 
     def run(self, source: Source, limit: int | None = None, most: int | None = None) -> Iterator:
         """Run over batches, yielding `(steps done, logs, outputs, chunk)` after each call.
@@ -213,10 +324,13 @@ class Step:
         self.most = most
         done, measured, waiting = 0, 0, deque()
         size = 1 if self.seconds is None else max(1, int(CHUNK_SECONDS / self.seconds))
-        mark = time.perf_counter()
+        mark, times = time.perf_counter(), self.times
+        times.start()
         while limit is None or done < limit:
             wanted = min(size, most or size)
+            before = self.compile_seconds
             chunk = source.take(wanted if limit is None else min(wanted, limit - done), self)
+            times.lap("input" if self.compile_seconds == before else "compiling")
             if chunk is None:
                 if limit is None or not source.restart():
                     break
@@ -224,19 +338,43 @@ class Step:
             traces = self.traces
             logs, outputs = self.execute(chunk)
             done += chunk.count
-            waiting.append((chunk.count, (logs, outputs)))
+            began = times.called(chunk.count, compiled=self.traces != traces)
+            waiting.append((chunk.count, began, (logs, outputs)))
             if len(waiting) > 1 or measured < 2:
-                count, ready = waiting.popleft()
+                count, began, ready = waiting.popleft()
                 jax.block_until_ready(ready)
-                now = time.perf_counter()
+                now = times.ended(count, began)
                 measured += 1
                 if self.traces == traces and measured > 1:
-                    self.seconds = max((now - mark) / count, 1e-7)
+                    self.seconds = _agreed(max((now - mark) / count, 1e-7), measured, self.seconds)
                     size = max(1, min(int(CHUNK_SECONDS / self.seconds), 8 * chunk.count))
                 mark = now
             yield done, logs, outputs, chunk
-        for _, ready in waiting:
+            times.lap("outside")
+        for count, began, ready in waiting:
             jax.block_until_ready(ready)
+            times.ended(count, began)
+
+
+def _agreed(seconds, measured, before):
+    """Seconds of a step that all processes go by: those of the slowest, asked now and then."""
+    if processes.count() == 1:
+        return seconds
+    if before is not None and measured & (measured - 1):  # not at a power of two
+        return before
+    return max(float(s) for s in processes.meet("steps in a call", repr(seconds)))
+
+
+def _compare(name, jaxpr):
+    """Make sure that all processes are about to run the same program."""
+    text = re.sub("0x[0-9a-f]+", "", str(jaxpr))
+    processes.compare(f"compiling {name}", {"program": f"{zlib.crc32(text.encode()):08x}"})
+
+
+def _resized(nest, shapes):
+    leaves, tree = jax.tree.flatten(nest)
+    pairs = zip(leaves, shapes, strict=True)
+    return jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(s, a.dtype) for a, s in pairs])
 
 
 def loop_hostile(jaxpr: Any) -> str | None:
@@ -268,8 +406,4 @@ def _is_forward(params):
     numbers = params["dimension_numbers"]
     rank = len(numbers.lhs_spec)
     forward_kernel = numbers.rhs_spec[:2] == (rank - 1, rank - 2)
-    return (
-        forward_kernel
-        and numbers.lhs_spec[0] == 0 == numbers.out_spec[0]
-        and set(params["lhs_dilation"]) <= {1}
-    )
+    return forward_kernel and numbers.lhs_spec[0] == 0 == numbers.out_spec[0]

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import seeds
+from kerasish.core.compiled import jit
 from kerasish.core.errors import bad_argument
-from kerasish.core.transforms import jit
 from kerasish.core.variable import Variable, capture
 from kerasish.data import make_batches
 
@@ -104,12 +104,12 @@ def find_learning_rate(
     if not isinstance(steps, int) or steps < 10:
         raise bad_argument("find_learning_rate", "steps", "an integer of at least 10", steps)
     body = model._step("train")
-    with _kept_random_state():
+    with kept_random_state():
         batches = make_batches(x, y, sample_weight, batch_size=batch_size, shuffle=True)
         stream = _endless(batches)
         first = next(stream)
         capture(body.body, jax.tree.map(jnp.asarray, first))  # builds what is built lazily
-        with _kept_values(model), _ramp(model.optimizer) as ramp, contextlib.closing(batches):
+        with kept_values(model), _ramp(model.optimizer) as ramp, contextlib.closing(batches):
 
             @jit
             def train(batch, rate):
@@ -158,7 +158,7 @@ def _endless(batches):
 
 
 @contextlib.contextmanager
-def _kept_random_state():
+def kept_random_state():
     """Let Python's, NumPy's and kerasish's own random states be as they were."""
     own = seeds.global_seed_generator().state
     kept = python_random.getstate(), np.random.get_state(), own.numpy()
@@ -171,7 +171,7 @@ def _kept_random_state():
 
 
 @contextlib.contextmanager
-def _kept_values(model):
+def kept_values(model):
     """Let all the model's Variables be as they were: weights, optimizer, metrics, random states."""
     metrics = [v for m in model.metrics for v in m.variables]
     variables = {id(v): v for v in (*model.variables, *model.optimizer.variables, *metrics)}

@@ -10,11 +10,15 @@ import jax.numpy as jnp
 
 from kerasish import metrics as metrics_module
 from kerasish.core import settings
+from kerasish.core.symbolic import KerasTensor
 from kerasish.core.tracking import parts
 from kerasish.core.transforms import value_and_grad
 from kerasish.core.variable import Scope, Variable
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.training.engine import Step
+
+_ON_BATCH = " on batch"  # steps that start by resetting the metrics, which costs least in there
+_TRAINING = ("train", f"train{_ON_BATCH}")
 
 
 class Steps:
@@ -268,10 +272,13 @@ class Steps:
     # -- compiled steps
 
     def _step(self, kind: str) -> Step:
-        """The compiled step of a kind, made anew when what it depends on has changed."""
+        """The compiled step of a kind, made anew when what it depends on has changed.
+
+        Kinds are `"train"`, `"test"`, `"predict"`, and `"train on batch"`, `"test on batch"`.
+        """
         steps = self.__dict__.setdefault("_steps", {})
         step = steps.get(kind)
-        if kind == "train" and step is not None and step.trained is not None:
+        if kind in _TRAINING and step is not None and step.trained is not None:
             trained, before = self.trainable_variables, step.trained
             if list(map(id, trained)) != list(map(id, before)):  # layers were frozen or unfrozen
                 self.optimizer.follow(trained, before)
@@ -296,19 +303,27 @@ class Steps:
         """
         self._require_compiled("make_train_function")
         if force:
-            self._step("train").forget()
+            for kind in _TRAINING:
+                if kind in self._steps:
+                    self._steps[kind].forget()
 
     def _make_step(self, kind):
         eager = self.run_eagerly
+        afresh, kind = kind.endswith(_ON_BATCH), kind.removesuffix(_ON_BATCH)
         if kind == "predict":
             body = self._stateful(self.predict_step, (0, 1))
-            return Step(lambda batch: body(batch), lambda carried: None, collect=True, eager=eager)
+
+            def known(batch):
+                return [] if self._graph_output() is None else self.variables
+
+            return Step(lambda batch: body(batch), lambda carried: None, True, eager, known)
         own = {
             "train": (Steps.train_step, self._train_on),
             "test": (Steps.test_step, self._test_on),
         }
         overridable, builtin = own[kind]
-        if getattr(type(self), f"{kind}_step") is overridable:
+        ours = getattr(type(self), f"{kind}_step") is overridable
+        if ours:
             # Results are computed once a chunk, not once a step.
             body, finish = builtin, self._results
         else:
@@ -316,12 +331,31 @@ class Steps:
             body, finish = self._stateful(getattr(self, f"{kind}_step"), kinds), _as_logs
 
         def run(batch):
+            if afresh:
+                self.reset_metrics()
             result = body(batch)
             step.trained, step.frozen = self.trainable_variables, self._frozen_layers()
             return result
 
-        step = Step(run, finish, eager=eager)
+        likely = lambda batch: self._likely(kind, batch) if ours else []  # noqa: E731
+        step = Step(run, finish, eager=eager, likely=likely)
         return step
+
+    def _likely(self, kind, batch):
+        """The Variables that a step touches, where they are known before it is traced."""
+        outputs = self._graph_output()
+        if not isinstance(outputs, KerasTensor) or self._compiled_loss is None:
+            return []
+        self._compiled_metrics.expect(unpack_x_y_sample_weight(batch)[1], outputs)
+        if kind == "test":
+            return [*self.variables, *self.metrics_variables]
+        self.optimizer.build(self.trainable_variables)
+        variables = [*self.variables, *self.optimizer.variables, *self.metrics_variables]
+        return list(dict.fromkeys(variables))
+
+    def _graph_output(self):
+        """The symbolic output; `None` of a model without a graph, which builds when called."""
+        return self.output if getattr(self, "_function", None) else None
 
     def _results(self, found):
         return self.get_metrics_result() if found is None else found

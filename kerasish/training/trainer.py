@@ -10,20 +10,24 @@ import numpy as np
 from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
+from kerasish.core import processes
 from kerasish.core.config import deserialize_keras_object, is_serialized, serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.variable import Scope
 from kerasish.data import (
+    ArrayBatches,
     Batches,
     make_batches,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from kerasish.training.chunks import ArraySource, Chunk, Source, make_source
+from kerasish.training.chunks import ArraySource, Source, alone, make_source
 from kerasish.training.compile import CompiledLoss, CompiledMetrics
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.steps import Steps
+from kerasish.training.timing import FitReport
+from kerasish.training.together import compare_models
 
 
 class Trainer(Steps):
@@ -92,6 +96,7 @@ class Trainer(Steps):
         self.stop_training = False
         self.compiled = True
         self._steps: dict = {}
+        self._orders: dict = {}  # names of results as logged, to their order in lists
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -195,6 +200,7 @@ class Trainer(Steps):
         self.stop_training = False
         step = self._step("train")
         with contextlib.ExitStack() as cleanup:
+            cleanup.enter_context(processes.failures_named("fit"))
             cleanup.callback(batches.close)
             source = make_source(batches, initial_epoch)
             cleanup.callback(source.close)
@@ -208,8 +214,13 @@ class Trainer(Steps):
             cleanup.callback(callbacks.release)
             self._source = source
             cleanup.callback(self.__dict__.pop, "_source")
+            names = [type(callback).__name__ for callback in callbacks]
+            compare_models("fit", self, epochs=epochs, steps=steps_per_epoch, callbacks=names)
             callbacks.on_train_begin()
-            first, done = self._resume(source, step) or (initial_epoch, 0)
+            resumed = self._resume(source, step)
+            first, done = resumed or (initial_epoch, 0)
+            if resumed and self.stop_training:
+                epochs = first  # a callback had just ended that run
             logs = {}
             for epoch in range(first, epochs):
                 if not done:
@@ -381,6 +392,7 @@ class Trainer(Steps):
         self._require_compiled("evaluate")
         batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
         with contextlib.ExitStack() as cleanup:
+            cleanup.enter_context(processes.failures_named("evaluate"))
             cleanup.callback(batches.close)
             source = make_source(batches)
             cleanup.callback(source.close)
@@ -390,8 +402,11 @@ class Trainer(Steps):
         return dict(logs) if return_dict else self._as_list(logs)
 
     def _as_list(self, logs):
-        names = [name for name in self.get_result_names() if name in logs]
-        values = [logs[name] for name in [*names, *(n for n in logs if n not in names)]]
+        orders, given = self._orders, tuple(logs)
+        if given not in orders:  # finding the order computes every result
+            names = [name for name in self.get_result_names() if name in logs]
+            orders[given] = [*names, *(n for n in logs if n not in names)]
+        values = [logs[name] for name in orders[given]]
         return values[0] if len(values) == 1 else values
 
     def get_result_names(self) -> list[str]:
@@ -431,10 +446,14 @@ class Trainer(Steps):
             Uncertainty in Deep Learning".
         """
         batches = make_batches(x, batch_size=batch_size, steps=steps)
+        asked = bool(verbose or callbacks or steps) or mc_samples is not None
+        if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
+            return self._predict_at_once(batches.arrays)
         sampler = None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
         step = sampler or self._step("predict")
         found: list = []
         with contextlib.ExitStack() as cleanup:
+            cleanup.enter_context(processes.failures_named("predict"))
             cleanup.callback(batches.close)
             source = make_source(batches)
             cleanup.callback(source.close)
@@ -510,33 +529,32 @@ class Trainer(Steps):
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
-        self.reset_metrics()
         batch = _whole_batch(x, y, sample_weight, class_weight)
-        logs, _ = self._step(kind).execute(batch)
+        logs, _ = self._step(f"{kind} on batch").execute(alone(batch))
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
     def predict_on_batch(self, x):
         """Outputs for one batch of inputs, as NumPy arrays."""
-        step = self._step("predict")
-        _, outputs = step.execute(_whole_batch(x, None, None, None))
-        return jax.tree.map(np.asarray, outputs)
+        return self._predict_at_once(_whole_batch(x, None, None, None))
 
-    def explain_fit(self) -> dict:
-        """How steps were run so far: fused or not, seconds a step, what was compiled and why."""
-        explained = {}
-        for kind, step in self.__dict__.get("_steps", {}).items():
-            how = "uncompiled" if step.eager else "fused on the device"
-            if step.hostile:
-                how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
-            explained[kind] = {
-                "steps": how,
-                "seconds_per_step": step.seconds,
-                "compile_seconds": step.compile_seconds,
-                "traces": step.traces,
-                "why_traced": step.why_traced,
-            }
-        return explained
+    def _predict_at_once(self, batch):
+        _, outputs = self._step("predict").execute(alone(batch))
+        return jax.tree.map(np.array, outputs)
+
+    def explain_fit(self) -> FitReport:
+        """How steps were run so far: how many in a call and why, and where the time went.
+
+        Example:
+            >>> from kerasish.layers import Dense
+            >>> model = keras.Sequential([Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> _ = model.fit(np.ones((64, 3)), np.ones((64, 1)), verbose=0)
+            >>> model.explain_fit()["train"]["steps"], model.explain_fit()["train"]["steps_done"]
+            ('fused on the device', 2)
+        """
+        steps = self.__dict__.get("_steps", {})
+        return FitReport({kind: step.explain() for kind, step in steps.items()})
 
 
 def _holds_objects(value):
@@ -553,8 +571,7 @@ def _is_due(epoch, frequency):
 
 def _whole_batch(x, y, sample_weight, class_weight):
     batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
-    batch = next(iter(batches.epoch(0)))
-    return Chunk("batch", batch, 0, 1, len(jax.tree.leaves(batch)[0]))
+    return next(iter(batches.epoch(0)))
 
 
 def _host_rows(outputs, chunk):

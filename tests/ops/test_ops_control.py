@@ -8,6 +8,7 @@ import pytest
 
 from kerasish import ops
 from kerasish.core import transforms
+from kerasish.core.compiled import jit
 from kerasish.core.symbolic import KerasTensor
 from kerasish.core.variable import Variable
 
@@ -114,7 +115,7 @@ WRITERS = {  # what it returns, and what is in the Variable afterwards: if the f
 @pytest.mark.parametrize("run", WRITERS, ids=lambda run: run.__name__)
 def test_variables_written_inside_are_carried(run, compiled):
     v = Variable(1.0)
-    fn = transforms.jit(lambda flag: run(v, flag)) if compiled else lambda flag: run(v, flag)
+    fn = jit(lambda flag: run(v, flag)) if compiled else lambda flag: run(v, flag)
     for flag, wanted in zip((True, False), WRITERS[run], strict=True):
         v.assign(1.0)
         assert (float(fn(jnp.asarray(flag))), float(v)) == wanted
@@ -128,7 +129,7 @@ def test_gradients_flow_through_what_branches_write():
         ops.cond(flag, lambda: state.assign(w * w), lambda: state.assign(w))
         return state * 1.0
 
-    slope = transforms.jit(lambda flag: transforms.grad(lambda: loss(flag), w)())
+    slope = jit(lambda flag: transforms.grad(lambda: loss(flag), w)())
     assert (float(slope(jnp.asarray(True))), float(slope(jnp.asarray(False)))) == (6.0, 1.0)
 
 

@@ -98,6 +98,24 @@ def transposed_convolution(k):
     return k.Sequential([k.Input((3, 3, 2)), k.layers.Conv2DTranspose(3, 2, strides=2)])
 
 
+@case
+def transposed_convolutions(k):
+    layers = [k.layers.Conv1DTranspose(2, 2), k.layers.Reshape((2, 2, 1, 2))]
+    return k.Sequential([k.Input((3, 3)), *layers, k.layers.Conv3DTranspose(2, (1, 2, 2))])
+
+
+@case
+def separable_convolutions_1d(k):
+    layers = [k.layers.SeparableConv1D(4, 3), k.layers.DepthwiseConv1D(2, depth_multiplier=2)]
+    return k.Sequential([k.Input((6, 3)), *layers])
+
+
+@case(optimizer="sgd")
+def spectral_normalization(k):
+    dense = k.layers.Dense(3)
+    return k.Sequential([k.Input((4,)), k.layers.SpectralNormalization(dense), k.layers.Dense(2)])
+
+
 @case(optimizer="adagrad")
 def separable_convolution(k):
     return k.Sequential(
@@ -439,6 +457,12 @@ def both_directions(k):
 def cells_in_a_stack(k):
     cells = [k.layers.LSTMCell(3), k.layers.GRUCell(2)]
     return k.Sequential([k.Input((5, 3)), k.layers.RNN(cells), k.layers.Dense(2)])
+
+
+@case
+def stacked_cells(k):
+    cells = k.layers.StackedRNNCells([k.layers.SimpleRNNCell(3), k.layers.SimpleRNNCell(2)])
+    return k.Sequential([k.Input((5, 3)), k.layers.RNN(cells, return_sequences=True)])
 
 
 @case

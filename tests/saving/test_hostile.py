@@ -230,6 +230,12 @@ def bomb(good, path):
         archive.writestr("config.json", b" " * (300 * 2**20), zipfile.ZIP_DEFLATED)
 
 
+def bomb_of_weights(good, path):
+    contents = members(good / "good.keras")
+    weights = contents["model.weights.h5"] + bytes(70 * 2**20 - len(contents["model.weights.h5"]))
+    pack(path, {**contents, "model.weights.h5": weights}, zipfile.ZIP_DEFLATED)
+
+
 def claim(field, value):
     """Change a 4-byte number of the weights' entry in the central directory."""
 
@@ -269,10 +275,7 @@ ARCHIVES = {
         "encrypted",
     ),
     "a bomb": (bomb, "which is refused"),
-    "packed weights": (
-        lambda g, p: pack(p, members(g / "good.keras"), zipfile.ZIP_DEFLATED),
-        "packed",
-    ),
+    "a bomb of weights": (bomb_of_weights, "model.weights.h5 claims 73400320 bytes, which is ref"),
     "another packing": (
         lambda g, p: pack(p, members(g / "good.keras"), zipfile.ZIP_BZIP2),
         "packed in a way that is refused",
@@ -434,6 +437,47 @@ def test_hostile_tensors(header, good, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(header)
     with pytest.raises(ValueError, match=r"x\.safetensors is no whole"):
         model.load_weights(tmp_path / "x.safetensors")
+
+
+def test_tensors_that_overlap_are_refused(good, tmp_path):
+    model = kerasish.models.load_model(good / "good.keras")
+    entry = {"dtype": "F32", "shape": [12], "data_offsets": [0, 48]}
+    header = json.dumps({f"layers/dense/vars/{i}": entry for i in range(2)}).encode()
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(48))
+    with pytest.raises(ValueError, match=r"x\.safetensors is no whole.*overlaps another"):
+        model.load_weights(path)
+
+
+def swap(h5):
+    """Let two arrays of one shape change their names, checksums and all."""
+    group = h5["layers/batch_normalization/vars"]
+    group.move("0", "x")
+    group.move("1", "0")
+    group.move("x", "1")
+
+
+def test_an_array_in_anothers_place_is_found(good, tmp_path):
+    path = tmp_path / "bad.weights.h5"
+    shutil.copy(good / "good.weights.h5", path)
+    with h5py.File(path, "r+") as h5:
+        swap(h5)
+    model = kerasish.models.load_model(good / "good.keras")
+    with pytest.raises(ValueError, match=r"vars/0 is damaged: its checksum does not fit"):
+        model.load_weights(path)
+
+
+def test_loaded_weights_outlive_the_file(tmp_path):
+    model = kerasish.Sequential([kerasish.Input((600,)), layers.Dense(600, use_bias=False)])
+    right = model.get_weights()[0]
+    for end in ("weights.h5", "safetensors", "keras"):
+        path = tmp_path / f"x.{end}"
+        (model.save if end == "keras" else model.save_weights)(path)
+        model.set_weights([np.zeros_like(right)])
+        model.load_weights(path)
+        path.write_bytes(bytes(path.stat().st_size))
+        path.unlink()
+        np.testing.assert_array_equal(model.get_weights()[0], right)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,214 @@
+"""What a step of a transformer moves between devices, for each way of splitting it.
+
+    python -m benchmarks.scaling                 # counted: 1 to 8 virtual devices
+    python -m benchmarks.scaling --estimate      # on paper: 8, 64 and 512 accelerators
+
+Virtual devices share this machine's cores, so their time says nothing of real ones. What is counted
+from the compiled program is what real devices would exchange too.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+import jax
+
+import kerasish as keras
+from examples.distributed_transformer import choose_split, load_data, make_model
+
+CHOICES = ("data", "weights", "work", "both")
+NAMES = {
+    "data": "data parallel",
+    "weights": "fully sharded",
+    "work": "tensor parallel",
+    "both": "both",
+}
+BATCH = 64
+_KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+_SIZES = {"f32": 4, "s32": 4, "u32": 4, "bf16": 2, "f16": 2, "pred": 1}
+
+
+def moved(kind, size, devices):
+    """Bytes that each of `devices` in a ring sends, for a collective whose result has `size`."""
+    rest = (devices - 1) / devices
+    return {"all-reduce": 2 * size * rest, "reduce-scatter": size * (devices - 1)}.get(
+        kind, size * rest
+    )
+
+
+def collectives(text):
+    """Kind, bytes of the result and devices in a group, of each collective of a compiled program.
+
+    On the CPU XLA sums gradients whole, and then takes of each what the device holds.
+    """
+    for shapes, kind, rest in re.findall(rf"= (.*?) ({_KINDS})(?:-start)?\((.*)", text):
+        size = sum(
+            _SIZES.get(dtype, 4) * math.prod(int(n) for n in dims.split(",") if n)
+            for dtype, dims in re.findall(r"(\w+)\[([\d,]*)\]", shapes)
+        )
+        yield kind, size, group_size(rest)
+
+
+def group_size(text):
+    """How many devices take part together, in each of the forms in which XLA says so."""
+    if found := re.search(r"replica_groups=\{\{([\d,]*)\}", text):
+        return len(found[1].split(","))
+    if found := re.search(r"replica_groups=\[\d+,(\d+)\]", text):
+        return int(found[1])
+    found = re.search(r"replica_groups=mesh\[(.*?)\].*?\{(.*?)\}", text)
+    sizes = dict(re.findall(r"'(\w+)'=(\d+)", found[1]))
+    return math.prod(int(sizes[axis]) for axis in re.findall(r"'(\w+)'", found[2]))
+
+
+def measure(devices, choice):
+    """The figures of one process with so many virtual devices."""
+    jax.config.update("jax_platforms", "cpu")
+    jax.config.update("jax_num_cpu_devices", devices)
+    keras.distribution.set_distribution(choose_split(choice))
+    keras.utils.set_random_seed(0)
+    model = make_model()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    (x, y), _ = load_data(BATCH)
+    model.train_on_batch(x, y)
+    step = next(iter(model._steps.values()))
+    program = step.trace(step.forms()[0], one=True).lower().compile()
+    found = list(collectives(program.as_text()))
+    held = [*model.variables, *model.optimizer.variables]
+    first = jax.devices()[0]
+    parts = [s for v in held for s in v.value.addressable_shards if s.device == first]
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        model.train_on_batch(x, y)
+        seconds.append(time.perf_counter() - start)
+    return {
+        "choice": choice,
+        "devices": devices,
+        "weights": model.count_params(),
+        "held": sum(s.data.nbytes for s in parts),
+        "collectives": {k: sum(kind == k for kind, *_ in found) for k, *_ in found},
+        "moved": sum(moved(*each) for each in found),
+        "seconds": statistics.median(seconds),
+    }
+
+
+def count():
+    """Run each case in a process of its own and print the table."""
+    print(f"A step of {BATCH} rows of 64 characters, the model of distributed_transformer.py.\n")
+    print("| split | devices | a device holds | it sends in a step | collectives | time (shared) |")
+    print("|---|---|---|---|---|---|")
+    for choice in CHOICES:
+        for devices in (1, 2, 4, 8):
+            if devices == 1 and choice != "data":
+                continue
+            command = [sys.executable, "-m", "benchmarks.scaling", "--case", str(devices), choice]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                sys.exit(done.stderr)
+            found = json.loads(done.stdout.splitlines()[-1])
+            kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(found["collectives"].items()))
+            name = NAMES[choice] if devices > 1 else "none"
+            print(
+                f"| {name} | {devices} | {found['held'] / 1e6:.2f} MB | "
+                f"{found['moved'] / 1e6:.2f} MB | {kinds or '-'} | "
+                f"{found['seconds'] * 1e3:.0f} ms |",
+                flush=True,
+            )
+
+
+# -- on paper
+
+# FLOP/s (bfloat16, dense) at the peak; bytes/s each way to neighbours; how many these are; bytes/s
+# of each device to all others.
+MACHINES = {
+    "H100 SXM": (989e12, 450e9, 8, 50e9),
+    "TPU v5p": (459e12, 600e9, 8960, 600e9),
+}
+REACHED = 0.4  # of the peak, by matrix products of a good size
+# Weights, layers, width.
+MODELS = {"1.3B": (1.3e9, 24, 2048), "7B": (6.7e9, 32, 4096)}
+TOKENS = 2**20  # of a global batch
+
+
+def compute_seconds(weights, devices, machine):
+    """A step's arithmetic: six operations for each weight and token."""
+    return 6 * weights * TOKENS / devices / (MACHINES[machine][0] * REACHED)
+
+
+def exchange(size, devices, machine):
+    """Seconds to gather or scatter `size` bytes: among neighbours, and a share between groups."""
+    _, near, neighbours, far = MACHINES[machine]
+    group = min(devices, neighbours)
+    groups = devices / group
+    return size * (group - 1) / group / near + size / group * (groups - 1) / groups / far
+
+
+def data_seconds(weights, devices, machine):
+    """Scatter and gather 4-byte gradients: their sum on every device."""
+    return exchange((4 + 4) * weights, devices, machine)
+
+
+def sharded_seconds(weights, devices, machine):
+    """Gather 2-byte weights twice (forward, backward), scatter 4-byte gradients."""
+    return exchange((2 + 2 + 4) * weights, devices, machine)
+
+
+def both_seconds(weights, layers, width, devices, machine, along=8):
+    """Weights sharded over groups; within each, four sums of activations in every layer."""
+    rows = devices // along
+    _, near, neighbours, far = MACHINES[machine]
+    sums = 4 * layers * (TOKENS / rows) * width * 2
+    gathers = (2 + 2 + 4) * weights / along * (rows - 1) / rows
+    between = near if devices <= neighbours else far
+    return exchange(2 * sums, along, machine) + gathers / between
+
+
+def estimate():
+    """Print seconds of arithmetic and of exchange, and the share of the time spent computing."""
+    print(f"Global batch {TOKENS:,} tokens; {REACHED:.0%} of the peak reached.\n")
+    print("| machine | model | devices | compute | data parallel | fully sharded | both |")
+    print("|---|---|---|---|---|---|---|")
+    for machine in MACHINES:
+        for name, (weights, layers, width) in MODELS.items():
+            for devices in (8, 64, 512):
+                seconds = compute_seconds(weights, devices, machine)
+                others = (
+                    data_seconds(weights, devices, machine),
+                    sharded_seconds(weights, devices, machine),
+                    both_seconds(weights, layers, width, devices, machine),
+                )
+                cells = [
+                    f"{_ms(t)} ({seconds / max(seconds, t):.0%} / {seconds / (seconds + t):.0%})"
+                    for t in others
+                ]
+                print(f"| {machine} | {name} | {devices} | {_ms(seconds)} | {' | '.join(cells)} |")
+
+
+def _ms(seconds):
+    return f"{seconds * 1e3:,.0f} ms"
+
+
+def main():
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling")
+    parser.add_argument("--estimate", action="store_true", help="on paper, for accelerators")
+    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ.setdefault("KERASISH_COMPILATION_CACHE", "0")
+    if options.case:
+        print(json.dumps(measure(int(options.case[0]), options.case[1])))
+    elif options.estimate:
+        estimate()
+    else:
+        count()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""This process among those that train together: who it is, and how they agree.
+
+They talk through JAX's coordination service, which process 0 holds: short texts, without a device
+computation, so nothing is compiled and the order of collectives is not touched. With one process
+every function answers at once.
+"""
+
+import collections
+import contextlib
+import itertools
+import os
+import pathlib
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax._src import distributed
+
+_service: Any = distributed.global_state  # the only way to JAX's coordination service
+PATIENCE = 300  # seconds for a process that is late; a dead one is noticed sooner
+_GRACE = 8  # seconds in which those that live say so after a failure
+
+_meetings = itertools.count()  # every process counts the same ones
+_reports: collections.Counter = collections.Counter()
+_names: dict[int, str] = {}
+_neighbours: dict[int, int] = {}  # processes of this machine to their ids there
+
+
+def count() -> int:
+    """How many processes train together; without touching any device."""
+    return _service.num_processes if _service.client is not None else 1
+
+
+def index() -> int:
+    """Which of them this is, from 0."""
+    return _service.process_id if _service.client is not None else 0
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes files and prints."""
+    return index() == 0
+
+
+def name_of(process: int) -> str:
+    """A process in words: its number, and where it runs as far as it has said."""
+    return f"process {process}{_names.get(process, '')}"
+
+
+def introduce() -> None:
+    """Tell the others where this process runs, and hear it from them."""
+    said = meet("initialize", f"{socket.gethostname()}\t{os.getpid()}\t{_machine()}")
+    for process, text in enumerate(said):
+        host, pid, machine = text.split("\t")
+        _names[process] = f" (host {host}, pid {pid})"
+        if machine == _machine() != "" and _runs(int(pid)):
+            _neighbours[process] = int(pid)
+
+
+def _machine():
+    """What processes have in common that see each other in `/proc`; empty where there is none."""
+    try:
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def gone() -> list[int]:
+    """Processes of this machine that have ended. (Of others JAX notices that, but later.)"""
+    return [process for process, pid in _neighbours.items() if not _runs(pid)]
+
+
+def _runs(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except OSError:  # too many open files, say: no reason to give a process up
+        return True
+
+
+def whole(array: Any) -> np.ndarray:
+    """An array as NumPy has it, gathered if parts of it lie with other processes.
+
+    Where parts do, every process must ask for the same arrays in the same order.
+    """
+    if not isinstance(array, jax.Array) or is_at_hand(array):
+        return np.asarray(array)
+    gather = jax.jit(_same, out_shardings=jax.sharding.NamedSharding(array.sharding.mesh, _NOWHERE))
+    return np.asarray(gather(array).addressable_data(0))
+
+
+def is_at_hand(array: jax.Array) -> bool:
+    """Whether this process has all of an array."""
+    return array.is_fully_addressable or array.is_fully_replicated
+
+
+_NOWHERE = jax.sharding.PartitionSpec()
+
+
+def _same(x):  # at the top level, so that JAX compiles it once for each shape
+    return x
+
+
+# -- agreeing
+
+
+def meet(what: str, said: str = "", patience: float = PATIENCE) -> list[str]:
+    """Wait until every process is here; returns what each of them said.
+
+    Args:
+        what: What they meet for, in words; the same on all.
+        said: What this process has to say.
+        patience: Seconds to wait.
+    """
+    if count() == 1:
+        return [said]
+    client, turn = _service.client, next(_meetings)
+    place = f"kerasish/meeting/{turn}/"
+    if turn > 1:  # all have read what was said there, or they would not have come to the last one
+        client.key_value_delete(f"kerasish/meeting/{turn - 2}/{index():06}")
+    client.key_value_set(f"{place}{index():06}", f"{what}\n{said}")
+    try:
+        client.wait_at_barrier(place, int(patience * 1000))
+    except jax.errors.JaxRuntimeError as error:
+        absent = _absent(place)
+        raise RuntimeError(
+            f"{what}: {absent} did not come to {name_of(index())} within {patience:.0f} s. Every "
+            "process must make the same calls in the same order."
+        ) from error
+    found = [text.split("\n", 1) for _, text in sorted(client.key_value_dir_get(place))]
+    _check(what, [{"call": theirs} for theirs, _ in found])
+    return [text for _, text in found]
+
+
+def compare(what: str, facts: Mapping[str, Any]) -> None:
+    """Raise on every process unless all of them have the same facts.
+
+    Args:
+        what: Who compares, in words for the error.
+        facts: Names to what is compared by its text.
+    """
+    if count() > 1:
+        lines = [f"{name}\t{value}".replace("\n", " ") for name, value in facts.items()]
+        said = meet(what, "\n".join(lines))
+        _check(what, [dict(line.split("\t", 1) for line in text.splitlines()) for text in said])
+
+
+def _check(what, facts):
+    for process, theirs in enumerate(facts):
+        for name in {**facts[0], **theirs}:
+            first, other = facts[0].get(name, "none"), theirs.get(name, "none")
+            if first != other:
+                raise ValueError(
+                    f"{what}: {name_of(process)} is not doing what process 0 does. Its {name}: "
+                    f"{other}; process 0's: {first}. Run the same program on the same data "
+                    "everywhere."
+                )
+
+
+def _absent(place):
+    """The processes that left no word at a place."""
+    came = {int(key.rpartition("/")[2]) for key, _ in _service.client.key_value_dir_get(place)}
+    return " and ".join(name_of(i) for i in range(count()) if i not in came) or "a process"
+
+
+# -- what process 0 does and the others wait for
+
+
+def report(what: str, error: BaseException | None = None) -> None:
+    """Tell the others, who are in `hear`, that process 0 did this, or failed."""
+    if count() > 1:
+        text = "" if error is None else f"{type(error).__name__}: {error}"
+        _service.client.key_value_set(_report_key(what), text)
+
+
+def hear(what: str, patience: float = 6 * PATIENCE) -> None:
+    """Wait until process 0 reports that it did this; raise if it failed."""
+    try:
+        text = _service.client.blocking_key_value_get(_report_key(what), int(patience * 1000))
+    except jax.errors.JaxRuntimeError as error:
+        raise RuntimeError(
+            f"{name_of(index())} waited {patience:.0f} s for process 0 to {what}. Every process "
+            "must make the same calls in the same order."
+        ) from error
+    if text:
+        raise RuntimeError(f"Process 0 could not {what}: {text}")
+
+
+def first_says(what: str, ask: Callable[[], Any]) -> str:
+    """What process 0 answers, as text, on all of them."""
+    if count() == 1:
+        return str(ask())
+    key = _report_key(what)
+    if is_first():
+        _service.client.key_value_set(key, str(ask()))
+    return _service.client.blocking_key_value_get(key, PATIENCE * 1000)
+
+
+def _report_key(what):
+    _reports[what] += 1
+    return f"kerasish/report/{what}/{_reports[what]}"
+
+
+# -- failures
+
+
+def say_failed(process: int, reason: str) -> None:
+    """Leave word for the others why a process ended."""
+    with contextlib.suppress(jax.errors.JaxRuntimeError):  # said before, or nobody is left
+        _service.client.key_value_set(f"kerasish/failed/{process:06}", reason)
+
+
+def failures() -> str:
+    """What processes that failed left word of; empty if none did."""
+    try:
+        words = _service.client.key_value_dir_get("kerasish/failed/")
+    except jax.errors.JaxRuntimeError:
+        return ""  # process 0 is gone, which JAX itself notices
+    return "; ".join(f"{name_of(int(key[-6:]))} {text}" for key, text in words)
+
+
+def who_failed() -> str:
+    """After a failed collective: which processes do not answer, or what they left word of."""
+    client, place = _service.client, "kerasish/alive/"
+    try:
+        client.key_value_set(f"{place}{index():06}", "", allow_overwrite=True)
+        end = time.monotonic() + _GRACE
+        while time.monotonic() < end:
+            if words := failures():
+                return words
+            time.sleep(0.2)
+        lost = _absent(place)
+    except jax.errors.JaxRuntimeError:  # process 0, who keeps the words, is the one
+        lost = name_of(0)
+    return f"{lost} does not answer any more: it was killed, or its machine is gone"
+
+
+@contextlib.contextmanager
+def failures_named(what: str) -> Iterator[None]:
+    """Inside, an error that comes of another process' end is raised as one that names it."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if count() == 1:
+            raise
+        raise RuntimeError(f"{what}: {who_failed()}. This is {name_of(index())}.") from error

@@ -1,0 +1,236 @@
+"""What is spread over the devices, and how: `Distribution`, `DataParallel`, `ModelParallel`."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding
+
+from kerasish.core import placement, processes
+from kerasish.core.errors import bad_argument
+from kerasish.distribution.layouts import DeviceMesh, LayoutMap, TensorLayout, named_sharding
+from kerasish.distribution.report import LayoutReport
+
+_BATCH = "batch"
+
+
+class Distribution:
+    """Says how weights and batches lie on a mesh. Subclass it, or use one of the ready-made ones.
+
+    Set by `set_distribution`, or for a while by `scope()`, it holds for Variables made from then
+    on, and for those made before as soon as a compiled function uses them.
+
+    Args:
+        device_mesh: The mesh.
+        batch_dim_name: The mesh axis that splits batches; `None` is the first.
+        auto_shard_dataset: With several processes: whether arrays and `PyDataset`s are the same
+            whole data in each, of which it takes its rows. `False`: each has its own share, as
+            generators and loaders always do.
+    """
+
+    def __init__(
+        self,
+        device_mesh: DeviceMesh,
+        batch_dim_name: str | None = None,
+        auto_shard_dataset: bool = True,
+    ):
+        if not isinstance(device_mesh, DeviceMesh):
+            raise bad_argument(self, "device_mesh", "a DeviceMesh", device_mesh)
+        batch_dim_name = batch_dim_name or device_mesh.axis_names[0]
+        if batch_dim_name not in device_mesh.axis_names:
+            wanted = f"an axis of {device_mesh}"
+            raise bad_argument(self, "batch_dim_name", wanted, batch_dim_name)
+        self.device_mesh = device_mesh
+        self.batch_dim_name = batch_dim_name
+        self.auto_shard_dataset = auto_shard_dataset
+
+    gathers = False  # whether weights are split only to be stored
+
+    # -- what a subclass may decide
+
+    def get_variable_layout(self, variable: Any) -> TensorLayout:
+        """The layout of a Variable; each device holds it whole unless a subclass says otherwise."""
+        return self.replicated(variable.shape)
+
+    def get_data_layout(self, data_shape: Sequence[int]) -> TensorLayout:
+        """The layout of a batch: split along its first axis."""
+        axes = [self.batch_dim_name, *[None] * len(data_shape)]
+        return TensorLayout(axes[: len(data_shape)], self.device_mesh)
+
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
+        """The layout of what a layer computes, if it is to be laid out.
+
+        Args:
+            path: The path of the layer's weights, and `/output`.
+
+        Returns:
+            A layout; it may leave out last axes, which are not split.
+        """
+        return None
+
+    def rule_for(self, variable: Any) -> str | None:
+        """What in the distribution decided about a Variable, in words for errors and reports."""
+        return None
+
+    # -- what follows
+
+    def replicated(self, shape: Sequence[int]) -> TensorLayout:
+        """The layout of an array that each device holds whole."""
+        return TensorLayout([None] * len(shape), self.device_mesh)
+
+    def sharding_of(self, variable: Any) -> NamedSharding:
+        """Where a Variable lies: JAX's sharding, or an error if the layout does not fit it."""
+        layout = self.get_variable_layout(variable)
+        return layout.sharding_of(variable, self.rule_for(variable))
+
+    def sharding_in_use(self, variable: Any) -> NamedSharding | None:
+        """How layers compute with a weight, where that is not as it lies; `None`: as it lies."""
+        return None
+
+    def batch_sharding(self, shape: Sequence[int], stacked: bool = False) -> NamedSharding:
+        """Where a batch lies, or a stack of batches; whole on each device if it does not divide."""
+        batch = tuple(shape[stacked:])
+        layout = self.get_data_layout(batch)
+        axes = () if layout.misfit(batch) else layout.axes
+        return named_sharding(self.device_mesh, (*(None,) * stacked, *axes))
+
+    def report(self, model: Any) -> LayoutReport:
+        """How a model's weights lie: a table of layouts, rules and bytes on each device.
+
+        Args:
+            model: A layer or a model that is built.
+
+        Example:
+            >>> layer = keras.layers.Dense(4)
+            >>> layer.build((None, 8))
+            >>> DataParallel(devices=["cpu:0"]).report(layer).bytes_per_device
+            144
+        """
+        return LayoutReport(self, model.weights)
+
+    def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
+        """Where what a layer computes lies, if that is said and fits."""
+        layout = self.get_tensor_layout(path)
+        if layout is None or layout.misfit(shape[: len(layout.axes)]):
+            return None
+        return layout.backend_layout
+
+    @property
+    def num_model_replicas(self) -> int:
+        """Into how many parts a batch is split."""
+        return self.device_mesh.size(self.batch_dim_name)
+
+    @property
+    def num_processes(self) -> int:
+        """How many processes train together."""
+        return processes.count()
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Make this the current distribution inside."""
+        before = distribution()
+        set_distribution(self)
+        try:
+            yield
+        finally:
+            set_distribution(before)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} on {self.device_mesh}>"
+
+
+def distribution() -> Distribution | None:
+    """The current distribution, if one is set."""
+    return placement.now.distribution
+
+
+def set_distribution(value: Distribution | None) -> None:
+    """Set the distribution of the whole process; `None` ends it.
+
+    Example:
+        >>> set_distribution(DataParallel(devices=["cpu:0"]))
+        >>> distribution()
+        <DataParallel on <DeviceMesh batch=1>>
+        >>> set_distribution(None)
+    """
+    if value is not None and not isinstance(value, Distribution):
+        raise bad_argument("set_distribution", "value", "a Distribution or None", value)
+    placement.now.distribution = value
+
+
+def mesh_of(devices: Sequence | None = None) -> DeviceMesh:
+    """A mesh of one axis, which splits batches."""
+    devices = jax.devices() if devices is None else list(devices)
+    return DeviceMesh((len(devices),), (_BATCH,), devices)
+
+
+class DataParallel(Distribution):
+    """Every device holds all weights and computes its part of each batch.
+
+    Gradients are those of the whole batch: JAX adds up the parts.
+
+    Args:
+        device_mesh: A mesh of one axis.
+        devices: Names or JAX devices to make one of; `None`: all there are.
+        auto_shard_dataset: As in `Distribution`.
+    """
+
+    def __init__(self, device_mesh=None, devices=None, auto_shard_dataset=True):
+        super().__init__(device_mesh or mesh_of(devices), None, auto_shard_dataset)
+        if len(self.device_mesh.shape) > 1:
+            warnings.warn(
+                f"DataParallel splits batches along {self.batch_dim_name!r} only, the first axis "
+                f"of {self.device_mesh}: the devices along the others do the same work.",
+                stacklevel=2,
+            )
+
+
+class ModelParallel(Distribution):
+    """Weights are split as a `LayoutMap` says, batches along one axis of its mesh.
+
+    Args:
+        layout_map: Layouts by regular expressions for the weights' paths.
+        batch_dim_name: The mesh axis that splits batches; `None` is the first.
+        auto_shard_dataset: As in `Distribution`.
+    """
+
+    def __init__(self, *, layout_map=None, batch_dim_name=None, auto_shard_dataset=True, **kwargs):
+        device_mesh = kwargs.pop("device_mesh", None)
+        if kwargs:
+            raise bad_argument(self, "kwargs", "none but those above", sorted(kwargs))
+        if not isinstance(layout_map, LayoutMap):
+            raise bad_argument(self, "layout_map", "a LayoutMap", layout_map)
+        mesh = layout_map.device_mesh or device_mesh
+        super().__init__(mesh, batch_dim_name, auto_shard_dataset)
+        self.layout_map = layout_map
+
+    def get_variable_layout(self, variable):
+        layout = self.layout_map[variable.path]
+        if layout is None and self.layout_map.strict and is_weight(variable):
+            raise ValueError(
+                f"Weight {variable.path!r} of shape {tuple(variable.shape)} matches none of the "
+                f"rules {list(self.layout_map)}, and the LayoutMap is strict. Add a rule for it."
+            )
+        return layout or self.replicated(variable.shape)
+
+    def get_tensor_layout(self, path):
+        return self.layout_map[path]
+
+    def rule_for(self, variable):
+        return self.layout_map.rule_for(variable.path)
+
+    def report(self, model):
+        """As `Distribution.report`; names the weights without a rule, and rules without a weight.
+
+        Args:
+            model: A layer or a model that is built.
+        """
+        return LayoutReport(self, model.weights, self.layout_map)
+
+
+def is_weight(variable: Any) -> bool:
+    """Whether a Variable is one that a layout is expected for: no counter, seed or metric."""
+    numbers = variable.shape and "float" in variable.dtype
+    return bool(numbers) and variable.synchronization != "on_read"

@@ -1,0 +1,137 @@
+"""The start of a process that trains together with others, and its end when one of them fails."""
+
+import atexit
+import os
+import random
+import sys
+import threading
+import time
+
+import jax
+
+from kerasish.core import processes, seeds
+
+# Long enough for a machine that is busy, short enough that nobody waits long for the dead.
+_HEARTBEAT_SECONDS = 30
+_SHUTDOWN_SECONDS = 60
+_LOOK_SECONDS = 1  # between two looks at whether another process failed
+_GRACE_SECONDS = 3  # in which it may end by its own error
+
+
+def initialize(
+    job_addresses: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    **options,
+) -> None:
+    """Join the other processes of this program. Call it first, before anything uses a device.
+
+    Under `python -m kerasish.launch`, SLURM, Open MPI, Kubernetes and on TPU pods no argument is
+    needed. Where there are no other processes it does nothing, so the same script runs alone.
+
+    Afterwards all have the same random seed (that of process 0), and devices of all are listed. A
+    process that fails leaves word, and then all of them end with an error that names it.
+
+    Args:
+        job_addresses: Address and port of process 0, `"10.0.0.1:1234"`, or those of all processes,
+            separated by commas. `None`: what `KERAS_DISTRIBUTION_JOB_ADDRESSES` says.
+        num_processes: How many there are. `None`: what `KERAS_DISTRIBUTION_NUM_PROCESSES` says.
+        process_id: Which this is, from 0. `None`: what `KERAS_DISTRIBUTION_PROCESS_ID` says.
+        **options: Others of `jax.distributed.initialize`, such as `local_device_ids`,
+            `cluster_detection_method`, `initialization_timeout` (300 seconds) and
+            `heartbeat_timeout_seconds` (30 here, after which one not heard of is taken for dead).
+
+    Example:
+        >>> keras.distribution.initialize()  # doctest: +SKIP
+    """
+    addresses = _setting(job_addresses, "JOB_ADDRESSES")
+    number = _setting(num_processes, "NUM_PROCESSES")
+    place = _setting(process_id, "PROCESS_ID")
+    _check(addresses, number)
+    given = {
+        "coordinator_address": addresses and addresses.split(",")[0].strip(),
+        "num_processes": number and int(number),
+        "process_id": place and int(place),
+        "heartbeat_timeout_seconds": _HEARTBEAT_SECONDS,
+        "shutdown_timeout_seconds": _SHUTDOWN_SECONDS,
+    }
+    if None not in (addresses, number, place):
+        # Or a node's scheduler would leave each process one device, which it may not have started.
+        given["cluster_detection_method"] = "deactivate"
+    try:
+        jax.distributed.initialize(**{**given, **options})
+    except ValueError as error:
+        alone = addresses is number is place is None
+        if alone and "coordinator_address should be defined" in str(error):
+            return
+        raise
+    processes.introduce()
+    _share_seed()
+    _watch()
+
+
+def _setting(value, name):
+    value = os.environ.get(f"KERAS_DISTRIBUTION_{name}") if value is None else value
+    return None if value is None else str(value)
+
+
+def _check(addresses, number):
+    listed = len(addresses.split(",")) if addresses else 1
+    if listed > 1 and number is not None and listed != int(number):
+        raise ValueError(
+            f"initialize: `job_addresses` lists {listed} processes; `num_processes` is {number}. "
+            "Give process 0's address alone, or one for each process."
+        )
+
+
+def _share_seed():
+    """Let all that were given no seed draw the same random numbers, as process 0 does."""
+    own = seeds.chosen_seed()
+    seed = random.SystemRandom().randrange(2**32) if own is None else own
+    said = processes.meet("initialize", str(seed))
+    if own is None:
+        seeds.set_random_seed(int(said[0]))
+
+
+# -- failures
+
+
+def _watch():
+    """Say to the others when this process fails; end it when another one does."""
+    if processes.count() == 1:
+        return
+    ended = threading.Event()
+    before = sys.excepthook
+
+    def fail(kind, error, trace):
+        before(kind, error, trace)
+        if isinstance(error, jax.errors.JaxRuntimeError):
+            print(f"{_self()}: {processes.who_failed()}.", file=sys.stderr)
+        ended.set()
+        processes.say_failed(processes.index(), f"failed: {kind.__name__}: {error}")
+        # Without JAX's own end, which waits for all processes; process 0 holds what they read.
+        time.sleep(2 * _LOOK_SECONDS if processes.is_first() else 0)
+        _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
+
+    def look():
+        while not ended.wait(_LOOK_SECONDS):
+            for lost in processes.gone():
+                processes.say_failed(lost, "is gone: it was killed, or crashed")
+            words = processes.failures()
+            if words and not ended.wait(_GRACE_SECONDS):
+                print(f"{_self()} ends: {words}", file=sys.stderr)
+                _end(1)
+
+    sys.excepthook = fail
+    threading.Thread(target=look, name="failures of other processes", daemon=True).start()
+    atexit.register(ended.set)
+
+
+def _self():
+    return processes.name_of(processes.index())
+
+
+def _end(status):
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)

@@ -1,0 +1,48 @@
+"""Files of layers' own in `.keras` files: what `save_assets` writes and `load_assets` reads."""
+
+import pathlib
+import tempfile
+import zipfile
+from typing import Any
+
+from kerasish.saving.tree import walk
+from kerasish.saving.zipped import copy_member, opened, safe_names
+
+FOLDER = "assets"
+
+
+def save_assets(model: Any, folder: pathlib.Path) -> None:
+    """Let each layer with `save_assets` write its files into a folder of its own in `folder`."""
+    for path, part in walk(model):
+        if hasattr(part, "save_assets"):
+            place = folder / path
+            place.mkdir(parents=True, exist_ok=True)
+            part.save_assets(str(place))
+
+
+def load_assets(model: Any, folder: pathlib.Path) -> None:
+    """Let each layer with `load_assets` read its files, where there are any."""
+    for path, part in walk(model):
+        if hasattr(part, "load_assets") and (folder / path).is_dir():
+            part.load_assets(str(folder / path))
+
+
+def add_assets(model: Any, archive: zipfile.ZipFile) -> None:
+    """Write all assets into an archive."""
+    with tempfile.TemporaryDirectory() as folder:
+        save_assets(model, pathlib.Path(folder))
+        for path in sorted(p for p in pathlib.Path(folder).rglob("*") if p.is_file()):
+            archive.write(path, f"{FOLDER}/{path.relative_to(folder).as_posix()}")
+
+
+def read_assets(model: Any, path: pathlib.Path) -> None:
+    """Read all assets from an archive, through a folder that is gone afterwards."""
+    if not any(hasattr(part, "load_assets") for _, part in walk(model)):
+        return
+    with opened(path) as archive, tempfile.TemporaryDirectory() as folder:
+        for name in safe_names(archive, path):
+            if name.startswith(f"{FOLDER}/") and not name.endswith("/"):
+                place = pathlib.Path(folder, name)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                copy_member(archive, name, path, place)
+        load_assets(model, pathlib.Path(folder, FOLDER))

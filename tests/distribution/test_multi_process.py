@@ -1,0 +1,191 @@
+"""Two processes with two devices each, against one device; and what happens when one dies."""
+
+import os
+import pathlib
+import pickle
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import runs
+import together
+
+from kerasish import launch
+
+HERE = pathlib.Path(__file__).parent
+ALL = [f"{model}/{choice}" for model in runs.MODELS for choice in together.CHOICES]
+# Each choice, and each model, in the fast tests; what is left of the pairs in the slow ones.
+SOME = [*ALL[:4], "cnn/data parallel", "transformer/both"]
+OURS = {
+    "PYTHONPATH": str(HERE.parent.parent),
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as the tests beside them have it
+}
+
+
+def start(folder, *cases):
+    """Run cases in two processes; gives what each of them found."""
+    launcher = [sys.executable, "-m", "kerasish.launch", "--quiet", "--devices-per-process", "2"]
+    command = [*launcher, str(HERE / "together.py"), str(folder), *cases]
+    done = subprocess.run(
+        command,
+        env={**os.environ, **OURS},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return results(folder), done.stdout
+
+
+def results(folder):
+    return [pickle.loads((folder / f"{i}.pickle").read_bytes()) for i in (0, 1)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return start(folder, *SOME, "rest", "go on")
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Results on one device, by model."""
+    known = {}
+
+    def train(name):
+        if name not in known:
+            known[name] = runs.train(runs.make(name), *runs.data(name))
+        return known[name]
+
+    return train
+
+
+@pytest.mark.parametrize("case", SOME)
+def test_training_equals_one_devices(found, alone, case):
+    for each in found[0]:
+        runs.assert_same(each[case], alone(case.split("/")[0]))
+
+
+@pytest.mark.slow
+def test_all_choices_equal_one_devices(tmp_path, alone):
+    rest = [case for case in ALL if case not in SOME]
+    found, _ = start(tmp_path, *rest)
+    for each in found:
+        for case in rest:
+            runs.assert_same(each[case], alone(case.split("/")[0]))
+
+
+def test_both_know_the_same(found):
+    first, second = found[0]
+    for case in SOME:
+        for name in ("weights", "predicted", "losses"):
+            for a, b in zip(first[case][name], second[case][name], strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def test_streams_that_end_differently(found):
+    x, model = together.whole_batches, runs.make("mlp")
+    expected = model.fit(x(), epochs=1, verbose=0).history["loss"] + model.evaluate(x(), verbose=0)
+    for each in found[0]:
+        np.testing.assert_allclose(each["stream"], expected, rtol=1e-5)
+
+
+def test_a_loop_of_ones_own(found):
+    expected = together.loop()
+    for each in found[0]:
+        np.testing.assert_allclose(each["loop"], expected, rtol=1e-5)
+
+
+# -- files
+
+
+def test_each_file_is_written_once_and_whole(found, folder):
+    files = [each["files"] for each in found[0]]
+    for mine in files:
+        for name in ("loaded", "loaded alone", "best"):
+            for a, b in zip(mine[name], mine["weights"], strict=True):
+                np.testing.assert_array_equal(a, b)
+        for a, b in zip(mine["loaded state"], mine["state"], strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert mine["parts"] == 4  # what is loaded is split again
+        assert "model.keras exists" in mine["refused"]
+        assert mine["history"] == files[0]["history"]
+    lines = (folder / "log.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch", "0", "1"]
+    assert not list(folder.glob(".partial*"))
+
+
+def test_the_first_process_alone_prints(found):
+    assert found[1].count("Epoch 1/2") == 1
+    assert "[1]" not in found[1]
+
+
+# -- mistakes
+
+
+REFUSED = {
+    "number of rows": "process 1 .* Its num samples: 31; process 0's: 32",
+    "rows": "process 1 .* Its arrays' values",
+    "weights": "fit: process 1 .* Its weights' values",
+    "layers": "process 1 .* Its (arrays|number of weights|weights' names and shapes)",
+    "epochs": "fit: process 1 .* Its epochs: 2; process 0's: 1",
+    "calls": "process 1 .* Its shuffle: True; process 0's: False",
+    "mesh": "`shape` must be a grid of the 4 devices",
+}
+
+
+@pytest.mark.parametrize("mistake", REFUSED)
+def test_every_process_says_what_differs(found, mistake):
+    for each in found[0]:
+        message = each["refused"].get(mistake, "nothing was raised")
+        assert re.search(REFUSED[mistake], message), message
+
+
+# -- a process dies
+
+
+def both(folder, case):
+    """Start two processes without the launcher; gives their exit statuses, errors and seconds."""
+    port, begun = launch.free_port(), time.monotonic()
+    running = []
+    options = launch.arguments(["--devices-per-process", "2", "a script"])
+    for i in (0, 1):
+        env = {**launch.environment(options, port, i), **OURS}
+        command = [sys.executable, str(HERE / "together.py"), str(folder), case]
+        running.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
+    errors = [process.communicate(timeout=120)[1] for process in running]
+    return [process.returncode for process in running], errors, time.monotonic() - begun
+
+
+def test_a_killed_process_is_named_and_the_run_goes_on_exactly(found, folder):
+    statuses, errors, seconds = both(folder, "killed")
+    assert statuses == [1, -9]
+    assert "process 1 (host" in errors[0]
+    assert "is gone: it was killed, or crashed" in errors[0]
+    assert seconds < 60
+    check_going_on(found, folder, "killed")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_process_ends_all_at_the_same_step(found, folder):
+    statuses, errors, _ = both(folder, "terminated")
+    assert statuses == [143, 143], errors
+    check_going_on(found, folder, "terminated")
+
+
+def check_going_on(found, folder, name):
+    statuses, errors, _ = both(folder, f"again {name}")
+    assert statuses == [0, 0], errors
+    for each, never_killed in zip(results(folder), found[0], strict=True):
+        history, values = each["go on"]
+        assert history == never_killed["go on"][0]
+        for a, b in zip(values, never_killed["go on"][1], strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -1,0 +1,106 @@
+"""What devices hold and what they tell each other, read from the shards and the programs."""
+
+import re
+from collections import Counter
+
+import jax
+import numpy as np
+import pytest
+import runs
+
+import kerasish as keras
+from kerasish import distribution as dist
+
+pytestmark = pytest.mark.exact  # XLA joins collectives only when it optimises
+
+_KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|collective-broadcast"
+
+
+def collectives(name, distribution):
+    """The collectives of a compiled step: kinds to lists of the shapes that each one carries."""
+    with distribution.scope():
+        model = runs.make(name)
+        x, y = runs.data(name, 16)
+        text = model._step("train").trace((x, y), one=True).lower().compile().as_text()
+    found = {}
+    for shapes, kind in re.findall(rf"= (.*?) ({_KINDS})(?:-start)?\(", text):
+        found.setdefault(kind, []).append(re.findall(r"\w+\[[\d,]*\]", shapes))
+    return found, model
+
+
+def numbers_in(shape):
+    return int(np.prod([int(n) for n in re.findall(r"\d+", shape.partition("[")[2])]))
+
+
+def gathered(found):
+    return Counter(numbers_in(shape) for (shape,) in found["all-gather"])
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_data_parallel_sums_all_gradients_in_one_group(name):
+    found, model = collectives(name, dist.DataParallel())
+    assert set(found) == {"all-reduce"}
+    assert_one_sum(found["all-reduce"], model)
+
+
+def assert_one_sum(groups, model):
+    """All gradients, and two numbers of loss and metrics, in one group."""
+    (group,) = groups
+    total = sum(map(numbers_in, group))
+    assert 0 < total - sum(v.size for v in model.trainable_variables) <= 4
+
+
+@pytest.mark.parametrize("name", ["mlp", "transformer"])
+def test_fully_sharded_gathers_each_weight_and_sums_each_gradient_once(name):
+    found, model = collectives(name, dist.FullySharded(min_size=16))
+    assert set(found) <= {"all-gather", "all-reduce", "reduce-scatter"}
+    split = [v for v in model.weights if not v.value.is_fully_replicated]
+    assert set(gathered(found)) <= {v.size for v in split}
+    assert gathered(found).total() <= len(split)
+    # On the CPU a reduce-scatter is an all-reduce of which each device keeps its part.
+    assert_one_sum(found["all-reduce"], model)
+
+
+@pytest.mark.parametrize("choice", ["tensor parallel", "both"])
+def test_tensor_parallel_exchanges_what_layers_compute(choice):
+    found, model = collectives("transformer", runs.CHOICES[choice]())
+    assert set(found) == {"all-reduce", "all-gather"}
+    # Forward: after the words, the attention, the narrow layer of the block, and the head. Back:
+    # into the attention and into the wide layer. And all gradients, in one group.
+    assert len(found["all-reduce"]) == 4 + 2 + 1
+    assert sum(len(group) > 3 for group in found["all-reduce"]) == 1
+    split = model.weights if choice == "both" else []
+    count = sum(runs.split_along(v, "batch") for v in split)
+    assert len(found["all-gather"]) == count + 1  # and what goes back into the head
+
+
+def test_fully_sharded_memory():
+    with dist.FullySharded(min_size=64).scope():
+        model = runs.make("transformer", keras.optimizers.Adam())
+        model.train_on_batch(*runs.data("transformer", 16))
+        state = [*model.weights, *model.optimizer.variables]
+        small = sum(v.value.nbytes for v in state if v.size < 64)
+        whole = sum(v.value.nbytes for v in state)
+        held = [runs.bytes_on(device, state) for device in jax.devices()]
+        assert max(held) == min(held) == small + (whole - small) // 8
+        large = [v for v in state if v.size >= 64]
+        assert all(v.value.addressable_shards[0].data.size * 8 == v.size for v in large)
+
+
+def test_nothing_changes_without_a_distribution():
+    model = runs.make("mlp")
+    program = model._step("train").trace(runs.data("mlp", 16), one=True)
+    assert "sharding_constraint" not in str(program.jaxpr)
+    assert "checkpoint" not in str(program.jaxpr)
+
+
+def test_programs_compile_once_and_donate():
+    with dist.FullySharded(min_size=16).scope():
+        model = runs.make("mlp")
+        x, y = runs.data("mlp")
+        model.fit(x, y, 16, epochs=4, verbose=0)
+        step = model._step("train")
+        assert [p.jitted()._cache_size() for p in step._programs.values()] == [1]
+        compiled = step.trace((x[:16], y[:16]), one=True).lower().compile()
+    written = sum(v.value.addressable_shards[0].data.nbytes for v in step.written)
+    assert compiled.memory_analysis().alias_size_in_bytes >= written
