@@ -5,7 +5,12 @@ import jax.numpy as jnp
 from kerasish import activations
 from kerasish.layers.arguments import make_weight
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.recurrent_cell import RecurrentCell, masked_matmul
+from kerasish.layers.recurrent_cell import (
+    RecurrentCell,
+    add_by_gate,
+    computed_again,
+    masked_matmul,
+)
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
 
 
@@ -112,19 +117,22 @@ class GRUCell(RecurrentCell):
     @staticmethod
     def advance(rules, weights, x, states, masks):
         (activation, gate, reset_after), (kernel, bias), (h,) = rules, weights, states
-        split = 2 * h.shape[-1]
+
+        def mix(z, x, inner, h):
+            z = gate(z)
+            return z * h + (1 - z) * activation(x + inner)
+
         if reset_after:
             inner = masked_matmul(h, kernel, masks)
-            inner = inner if bias is None else inner + bias
+            inner = jnp.split(inner if bias is None else inner + bias, 3, axis=-1)
+            z, r, inner = x[0] + inner[0], x[1] + inner[1], inner[2]
+            inner = gate(r) * inner
         else:
-            inner = masked_matmul(h, kernel[:, :split], None if masks is None else masks[:2])
-        z, r = jnp.split(gate(x[..., :split] + inner[..., :split]), 2, axis=-1)
-        if reset_after:
-            candidate = r * inner[..., split:]
-        else:
-            of_candidate = None if masks is None else masks[2:]
-            candidate = masked_matmul(r * h, kernel[:, split:], of_candidate)
-        h = z * h + (1 - z) * activation(x[..., split:] + candidate)
+            split = 2 * h.shape[-1]
+            of_gates, of_candidate = (None, None) if masks is None else (masks[:2], masks[2:])
+            z, r = add_by_gate(x[:2], masked_matmul(h, kernel[:, :split], of_gates))
+            inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
+        h = computed_again(mix, z, x[2], inner, h)
         return h, [h]
 
 

@@ -1,11 +1,15 @@
 """The long short-term memory layer and its cell."""
 
-import jax.numpy as jnp
 import numpy as np
 
 from kerasish import activations
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.recurrent_cell import RecurrentCell, masked_matmul
+from kerasish.layers.recurrent_cell import (
+    RecurrentCell,
+    add_by_gate,
+    computed_again,
+    masked_matmul,
+)
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
 
 
@@ -119,9 +123,13 @@ class LSTMCell(RecurrentCell):
     @staticmethod
     def advance(rules, weights, x, states, masks):
         (activation, gate), (recurrent_kernel,), (h, c) = rules, weights, states
-        i, f, g, o = jnp.split(x + masked_matmul(h, recurrent_kernel, masks), 4, axis=-1)
-        c = gate(f) * c + gate(i) * activation(g)
-        h = gate(o) * activation(c)
+
+        def pass_gates(i, f, g, o, c):
+            c = gate(f) * c + gate(i) * activation(g)
+            return gate(o) * activation(c), c
+
+        z = add_by_gate(x, masked_matmul(h, recurrent_kernel, masks))
+        h, c = computed_again(pass_gates, *z, c)
         return h, [h, c]
 
 

@@ -265,16 +265,14 @@ class LayerNormalization(Layer):
     def call(self, inputs):
         x = at_least_float32(inputs)
         axes = positive_axes(self.axis, x.ndim)
-        mean = jnp.mean(x, axes, keepdims=True)
-        variance = jnp.var(x, axes, keepdims=True)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-        factor = jax.lax.rsqrt(variance + self.epsilon)
+        x = x - jnp.mean(x, axes, keepdims=True)
+        x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + self.epsilon)
         if self.scale:
-            factor = factor * jnp.reshape(self.gamma.value, shape)
-        shift = -mean * factor
+            x = x * jnp.reshape(self.gamma.value, shape)
         if self.center:
-            shift = shift + jnp.reshape(self.beta.value, shape)
-        return (x * factor + shift).astype(self.compute_dtype)
+            x = x + jnp.reshape(self.beta.value, shape)
+        return x.astype(self.compute_dtype)
 
     def get_config(self):
         return {**super().get_config(), "rms_scaling": False}

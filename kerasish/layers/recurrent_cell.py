@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -107,13 +107,13 @@ class RecurrentCell(Layer):
 
     @staticmethod
     def advance(rules, weights, x, states, masks):
-        """One step from a projected input: `(output, new states)`."""
+        """One step from a projected input, split by gates: `(output, new states)`."""
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs, states, training=False):
         nested = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(*inputs.shape, training)
-        x = self.project(inputs, of_inputs)
+        x = jnp.split(self.project(inputs, of_inputs), self.gates, axis=-1)
         before = list(states) if nested else [states]
         weights = self.step_weights()
         output, after = self.advance(self.rules(), weights, x, before, of_states)
@@ -158,6 +158,16 @@ def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Ar
     kernels = jnp.split(kernel, len(masks), axis=1)
     parts = [jnp.matmul(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+def add_by_gate(x: list[jax.Array], of_states: jax.Array) -> list[jax.Array]:
+    """Projected inputs, split by gates, plus the projected state, which is not."""
+    return [a + b for a, b in zip(x, jnp.split(of_states, len(x), axis=-1), strict=True)]
+
+
+def computed_again(fn: Callable, *args) -> Any:
+    """`fn(*args)`, of which the gradient keeps `args` alone: gates are cheap, their traffic not."""
+    return jax.checkpoint(fn, prevent_cse=False)(*args)
 
 
 @contextlib.contextmanager

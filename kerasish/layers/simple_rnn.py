@@ -78,7 +78,7 @@ class SimpleRNNCell(RecurrentCell):
     @staticmethod
     def advance(rules, weights, x, states, masks):
         (activation,), (recurrent_kernel,) = rules, weights
-        h = activation(x + masked_matmul(states[0], recurrent_kernel, masks))
+        h = activation(x[0] + masked_matmul(states[0], recurrent_kernel, masks))
         return h, [h]
 
 
