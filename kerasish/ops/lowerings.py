@@ -147,7 +147,7 @@ def _rows_in_cache(rows, x, kernel, strides):
 
 
 # The patches under a kernel may take this much; larger ones no longer pay.
-_COPIED = 2**23
+_COPIED = 2**24
 
 
 def _is_worth_copying(convolution, x, kernel, padding):

@@ -25,10 +25,9 @@ from kerasish.core.tracking import nan_flags
 from kerasish.core.variable import Unlisted, capture
 from kerasish.distribution import batches as spread
 from kerasish.training.chunks import Chunk, Source, fetch, form_of, placed, sample_of, shapes_of
-from kerasish.training.timing import Times
+from kerasish.training.hostile import loop_hostile
+from kerasish.training.timing import CHUNK_SECONDS, Times
 
-# Long enough that the host's share vanishes, short enough for a lively bar and a quick Ctrl-C.
-CHUNK_SECONDS = 0.05
 # What the batches of one call, and the outputs kept of them, may take.
 STACK_BYTES = 4 * 2**20
 MAX_STACK = 1024
@@ -72,38 +71,6 @@ class Step:
         self._programs: dict = {}
         self._carried: dict = {}
         self._flag_names: list[str] = []
-
-    # -- explaining
-
-    def explain(self) -> dict[str, Any]:
-        """How its steps ran so far; see `FitReport`."""
-        how = "uncompiled" if self.eager else "fused on the device"
-        if self.hostile:
-            how = f"one by one: XLA on the CPU has no fast {self.hostile} inside a loop"
-        return {
-            "steps": how,
-            "chunk": self.times.largest,
-            "why_chunk": self._why_chunk(),
-            "steps_done": self.times.steps,
-            "calls": self.times.calls,
-            "seconds_per_step": self.seconds,
-            "compile_seconds": self.compile_seconds,
-            **self.times.shares(),
-            "traces": self.traces,
-            "why_traced": self.why_traced,
-        }
-
-    def _why_chunk(self):
-        largest = self.times.largest
-        if self.eager or self.hostile:
-            return "steps of this kind run one by one"
-        if self.most is not None and largest >= self.most:
-            return "`steps_per_execution`, or callbacks that watch batches, allow no more"
-        if self.room is not None and largest >= self.room:
-            return f"a stack holds no more: {STACK_BYTES / 2**20:g} MiB, or {MAX_STACK} batches"
-        if self.seconds is not None and largest >= int(CHUNK_SECONDS / self.seconds):
-            return f"as many as run in about {CHUNK_SECONDS * 1e3:g} ms"
-        return "a pass over the data had no more, or was over before the number had grown"
 
     # -- compiling
 
@@ -375,35 +342,3 @@ def _resized(nest, shapes):
     leaves, tree = jax.tree.flatten(nest)
     pairs = zip(leaves, shapes, strict=True)
     return jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(s, a.dtype) for a, s in pairs])
-
-
-def loop_hostile(jaxpr: Any) -> str | None:
-    """The operation for which XLA's CPU backend has only a naive path inside loops, if any.
-
-    Those are gradients of `lax` convolutions and of pooling windows.
-    """
-    for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        name = eqn.primitive.name
-        if name == "conv_general_dilated" and not _is_forward(eqn.params):
-            return "gradient of a convolution"
-        if name.startswith("select_and_"):
-            return "gradient of a pooling window"
-        inner = [
-            x for x in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr) if _is_jaxpr(x)
-        ]
-        found = [loop_hostile(x) for x in inner]
-        # Of the branches for several kinds of device, one that is good on the CPU is enough.
-        if any(found) and not (name == "cond" and None in found):
-            return next(filter(None, found))
-    return None
-
-
-def _is_jaxpr(x):
-    return hasattr(x, "eqns") or hasattr(x, "jaxpr")
-
-
-def _is_forward(params):
-    numbers = params["dimension_numbers"]
-    rank = len(numbers.lhs_spec)
-    forward_kernel = numbers.rhs_spec[:2] == (rank - 1, rank - 2)
-    return forward_kernel and numbers.lhs_spec[0] == 0 == numbers.out_spec[0]

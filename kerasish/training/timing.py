@@ -6,6 +6,10 @@ from typing import Any
 
 from kerasish.core.tables import as_html, as_text, readable_seconds
 
+# What steps in one call may take: long enough that the host's share vanishes, short enough for a
+# lively bar and a quick Ctrl-C.
+CHUNK_SECONDS = 0.05
+
 
 class Times:
     """Seconds of a step's runs, by what the host did in them.
@@ -122,3 +126,35 @@ def _cell(key: str, value: Any) -> str:
     if isinstance(value, list):
         return "\n".join(f"{i + 1}. {reason}" for i, reason in enumerate(value)) or "-"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def explain(step: Any) -> dict[str, Any]:
+    """How the steps of a kind ran so far: a row of `FitReport`."""
+    how = "uncompiled" if step.eager else "fused on the device"
+    if step.hostile:
+        how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
+    return {
+        "steps": how,
+        "chunk": step.times.largest,
+        "why_chunk": _why_chunk(step),
+        "steps_done": step.times.steps,
+        "calls": step.times.calls,
+        "seconds_per_step": step.seconds,
+        "compile_seconds": step.compile_seconds,
+        **step.times.shares(),
+        "traces": step.traces,
+        "why_traced": step.why_traced,
+    }
+
+
+def _why_chunk(step):
+    largest = step.times.largest
+    if step.eager or step.hostile:
+        return "steps of this kind run one by one"
+    if step.most is not None and largest >= step.most:
+        return "`steps_per_execution`, or callbacks that watch batches, allow no more"
+    if step.room is not None and largest >= step.room:
+        return "a stack holds no more"
+    if step.seconds is not None and largest >= int(CHUNK_SECONDS / step.seconds):
+        return f"as many as run in about {CHUNK_SECONDS * 1e3:g} ms"
+    return "a pass over the data had no more, or was over before the number had grown"

@@ -26,7 +26,7 @@ from kerasish.training.compile import CompiledLoss, CompiledMetrics
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.steps import Steps
-from kerasish.training.timing import FitReport
+from kerasish.training.timing import FitReport, explain
 from kerasish.training.together import compare_models
 
 
@@ -554,7 +554,7 @@ class Trainer(Steps):
             ('fused on the device', 2)
         """
         steps = self.__dict__.get("_steps", {})
-        return FitReport({kind: step.explain() for kind, step in steps.items()})
+        return FitReport({kind: explain(step) for kind, step in steps.items()})
 
 
 def _holds_objects(value):

@@ -210,7 +210,7 @@ def test_dropout_is_the_same_at_each_step(name):
     states = cell.get_initial_state(4)
     masks = cell.draw_masks(4, 3, True)
     for t in range(6):
-        projected = cell.project(X[:, t], masks[0])
+        projected = np.split(cell.project(X[:, t], masks[0]), cell.gates, axis=-1)
         _, states = cell.advance(cell.rules(), cell.step_weights(), projected, states, masks[1])
     np.testing.assert_allclose(states[0], once, rtol=1e-5, atol=1e-6)
 
