@@ -34,10 +34,11 @@ def test_a_slow_source_shows_as_waiting_for_data():
             time.sleep(0.02)
             yield X[:8], Y[:8]
 
-    fitted = model()
-    fitted.fit(slow(), verbose=0)
-    seen = fitted.explain_fit()["train"]
-    assert seen["input_seconds"] > 0.05 > seen["device_seconds"]
+    fitted, seen = model(), []
+    for _ in range(2):  # batches are read ahead while the first run compiles
+        fitted.fit(slow(), verbose=0)
+        seen.append(fitted.explain_fit()["train"]["input_seconds"])
+    assert seen[1] - seen[0] > 0.1
 
 
 class Watcher(Callback):
