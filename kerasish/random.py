@@ -9,6 +9,7 @@ from kerasish.core.config import publish
 from kerasish.core.errors import bad_argument
 from kerasish.core.seeds import SeedGenerator, draw_seed
 from kerasish.core.symbolic import symbolic
+from kerasish.core.threefry import bernoulli
 
 publish("keras.random", {"SeedGenerator": SeedGenerator})
 
@@ -196,7 +197,7 @@ def dropout(inputs, rate, noise_shape=None, seed=None) -> jax.Array:
     if noise_shape is not None:
         pairs = zip(noise_shape, inputs.shape, strict=True)
         shape = tuple(size if wanted is None else wanted for wanted, size in pairs)
-    stays = jax.random.bernoulli(draw_seed(seed), 1 - rate, shape)
+    stays = bernoulli(draw_seed(seed), 1 - rate, shape)
     return jnp.where(stays, inputs / (1 - rate), 0)
 
 
