@@ -68,7 +68,7 @@ def gradient(family, case):
 
 
 SMOOTH = [case for case in CASES if case.grad]
-CHUNK = 20  # cases compiled together: one program each would take minutes
+CHUNK = 10  # cases compiled together: one program each would take minutes
 
 
 @pytest.mark.parametrize("start", range(0, len(SMOOTH), CHUNK))
