@@ -124,10 +124,10 @@ class ArraySource(Source):
         if start == self.full:
             self.position = last
             return Chunk("batch", self.gather(start, self.rest), start, 1, self.rest)
-        size = 1 if self.full == 1 or step.eager else step.stack_size(self.form())
-        count = min(most, size, self.full - start)
+        size = 0 if self.full == 1 or step.eager else step.stack_size(self.form())
+        count = min(most, size or 1, self.full - start)
         self.position += count
-        if size == 1:
+        if not size:
             return Chunk("batch", self.gather(start, self.rows), start, 1, self.rows)
         data = self.stack(start, count, size)
         return Chunk("stack", data, 0, count, self.rows, size)
@@ -241,8 +241,8 @@ class StreamSource(Source):
         rows = len(jax.tree.leaves(first)[0])
         if not self.position - 1:
             spread.warn_if_uneven(rows)
-        size = 1 if step.eager else step.stack_size(shapes_of(first))
-        if size == 1:
+        size = 0 if step.eager else step.stack_size(shapes_of(first))
+        if not size:
             return Chunk("batch", first, 0, 1, rows)
         # Processes must not part over a clock.
         patience = PATIENCE_SECONDS if processes.count() == 1 else math.inf
@@ -301,13 +301,13 @@ class SharedSource(StreamSource):
             return self._uneven(found, rows)
         whole = _with_rows(self.last_form, sum(rows))
         if count == 1 and len(set(counts)) == 1:  # learn how many to read next time
-            self.sizes[form_of(self.last_form)] = 1 if step.eager else step.stack_size(whole)
+            self.sizes[form_of(self.last_form)] = 0 if step.eager else step.stack_size(whole)
         return self._even(found[:count], sum(rows))
 
     def _even(self, found, rows):
         """Batches to which every process brings as many rows."""
-        size = self.sizes.get(form_of(self.last_form), 1)
-        if size == 1:
+        size = self.sizes.get(form_of(self.last_form), 0)
+        if not size:
             return Chunk("batch", spread.join_batch(found[0]), 0, 1, rows)
         data = spread.join_batch(_stack(found, size), stacked=True)
         return Chunk("stack", data, 0, len(found), rows, size)

@@ -133,14 +133,18 @@ class Step:
             self.compile_seconds += time.perf_counter() - start
 
     def stack_size(self, batch: Any) -> int:
-        """How many batches of this form to run in one call at most; 1 for one by one."""
+        """How many batches of this form a stack has room for; 0 for one by one, without a stack.
+
+        Where a single step is all that is wanted it runs in a stack too: the same loop, so that the
+        number of steps in a call does not change a bit of the result.
+        """
         self.prepare(batch)
         if self.eager or self.hostile:
-            return 1
+            return 0
         nest = (batch, self._carried[form_of(batch)] if self.collect else None)
         size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(nest))
         self.room = max(1, min(MAX_STACK, STACK_BYTES // max(size, 1)))
-        return min(self.most or self.room, self.room)
+        return min(self.most or self.room, self.room) if self.room > 1 else 0
 
     def forget(self) -> None:
         """Compile anew at the next call, for a change that the compiled step does not see."""
@@ -169,9 +173,9 @@ class Step:
         """
         rows = jax.tree.leaves(batch)[0].shape[0]
         while True:
-            size = 1 if one else self.stack_size(batch)
+            size = 0 if one else self.stack_size(batch)
             chunk = Chunk("batch", batch, 0, 1, rows)
-            if size > 1:
+            if size:
                 stack = [(size, *s.shape) for s in jax.tree.leaves(batch)]
                 chunk = Chunk("stack", _resized(batch, stack), 0, size, rows, size)
             program, args = self._choose(chunk)

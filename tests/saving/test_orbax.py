@@ -23,6 +23,8 @@ import kerasish as keras
 from kerasish import layers
 from kerasish.callbacks import LambdaCallback, OrbaxCheckpoint
 
+pytestmark = pytest.mark.exact
+
 pytest.importorskip("orbax.checkpoint")
 pytestmark = pytest.mark.exact  # compared with another process
 X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
