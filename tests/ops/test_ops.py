@@ -49,10 +49,14 @@ def test_agrees_with_keras(case):
         assert type(real) is type(wanted)
 
 
+# Those of Keras' ops that fail, or warn, when they are traced.
+UNTRACED = {"image.elastic_transform", "normalize", "rearrange"}
+
+
 def of_keras(case):
     """Keras' results, by one program: its ops called one by one take five times as long."""
     op = find(keras.ops, case.name)
-    if not case.symbolic:
+    if not case.symbolic or case.name in UNTRACED:
         return op(*case.args, **case.kwargs)
     run, arrays = on_arrays(op, case, lambda x: True)
     return jax.jit(run)(arrays)
