@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.models import MODELS, Model, make_data
+from benchmarks.models import MODELS, Model, find_model, known, make_data
 
 EPOCHS_TO_WARM_UP = 2
 CALLS = 50
@@ -22,8 +22,9 @@ def arguments() -> argparse.Namespace:
     """What the command line of a runner says."""
     parser = argparse.ArgumentParser()
     parser.add_argument("framework")
-    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("model", type=known, help=f"one of {', '.join(MODELS)}, or mlp:64x3@32")
     parser.add_argument("--epochs", type=int, default=3, help="epochs measured once warm")
+    parser.add_argument("--first", action="store_true", help="measure the first epoch alone")
     return parser.parse_args()
 
 
@@ -55,11 +56,15 @@ def report(build: Callable) -> None:
             ticks the clock at each epoch's end, and `predict`, from a NumPy array to one.
     """
     options = arguments()
-    model = MODELS[options.model]
+    model = find_model(options.model)
     x, y = make_data(model)
     start = time.perf_counter()
     train, predict = build()
     clock = EpochClock()
+    if options.first:
+        train(x, y, clock, 1)
+        print(json.dumps({"first epoch": clock.first_epoch()}))
+        return
     train(x, y, clock, EPOCHS_TO_WARM_UP + options.epochs)
     many = x[: min(MANY, len(x))]
     figures = {

@@ -9,6 +9,7 @@ Convolutions are followed by ReLU. The last dense layer gives logits of ten clas
 cross-entropy, the optimizer Adam at 0.001, and there are no metrics: all frameworks do equal work.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,24 @@ MODELS = {
     "lstm": Model((50, 16), [("lstm", 64, True), ("lstm", 64, False), LOGITS], batch=32, steps=60),
     "transformer": Model((64, 64), [*[("block", 4, 256)] * 2, ("mean",), LOGITS], 32, steps=40),
 }
+
+
+def find_model(name: str) -> Model:
+    """A model of the registry, or `mlp:WIDTHxDEPTH@BATCH`: dense layers, steps to fill a second."""
+    if name in MODELS:
+        return MODELS[name]
+    found = re.fullmatch(r"mlp:(\d+)x(\d+)@(\d+)", name)
+    if not found:
+        raise ValueError(f"no model {name!r}: one of {', '.join(MODELS)}, or mlp:64x3@32")
+    width, depth, batch = map(int, found.groups())
+    work = 6 * batch * width * (64 + width * (depth - 1))  # additions and products of a step
+    return Model((64,), mlp(*[width] * depth, 10), batch, steps=int(min(2000, 2e10 / work)))
+
+
+def known(name: str) -> str:
+    """A name for which there is a model; an error otherwise."""
+    find_model(name)
+    return name
 
 
 def make_data(model: Model) -> tuple[np.ndarray, np.ndarray]:

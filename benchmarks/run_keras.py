@@ -3,7 +3,7 @@
 import importlib
 
 from benchmarks.measure import PREDICTED, arguments, report
-from benchmarks.models import MODELS
+from benchmarks.models import find_model
 
 options = arguments()
 keras = importlib.import_module(options.framework)
@@ -57,7 +57,7 @@ class Ticks(keras.callbacks.Callback):
 
 def build():
     """The model, compiled, as `fit` and `predict` with Keras' defaults."""
-    chosen = MODELS[options.model]
+    chosen = find_model(options.model)
     x = inputs = keras.Input(chosen.shape)
     for spec in chosen.layers:
         x = call(x, *spec)

@@ -8,9 +8,9 @@ import numpy as np
 import optax
 
 from benchmarks.measure import PREDICTED, arguments, report
-from benchmarks.models import MODELS
+from benchmarks.models import find_model
 
-chosen = MODELS[arguments().model]
+chosen = find_model(arguments().model)
 optimizer = optax.adam(1e-3)
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from benchmarks.measure import PREDICTED, arguments, report
-from benchmarks.models import MODELS
+from benchmarks.models import find_model
 
-chosen = MODELS[arguments().model]
+chosen = find_model(arguments().model)
 
 
 class LSTM(nn.LSTM):

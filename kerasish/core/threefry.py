@@ -23,8 +23,14 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
     def by_jax(key):
         return jax.random.bernoulli(key, p, shape)
 
-    def written_out(key):
+    def below(key):
         return ((_bits(key, shape) >> 9).astype("int32") * jnp.float32(2.0**-23)) < p
+
+    def written_out(key):
+        # In a branch, which XLA cannot tell is always taken: it would merge the hash into each
+        # kernel that asks which entries stay, and so compute it four or five times a step.
+        always = key[0].astype("float32") >= 0
+        return lax.cond(always, below, lambda key: jnp.zeros(shape, bool), key)
 
     if not _is_known(key, shape):
         return by_jax(key)

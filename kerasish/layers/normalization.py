@@ -1,5 +1,7 @@
 """Layers that bring values to a common mean and scale."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -131,24 +133,29 @@ class BatchNormalization(Layer):
         if mask is not None and mask.ndim != inputs.ndim - 1:
             raise bad_argument(self, "mask", f"of rank {inputs.ndim - 1}", mask.shape)
         x = at_least_float32(inputs)
-        mean, variance = self.moving_mean.value, self.moving_variance.value
         gamma = self.gamma.value if self.scale else 1.0
         beta = self.beta.value if self.center else 0.0
-        if training and self.trainable:
+        if not (training and self.trainable):
+            y = _scaled(x, self.moving_mean.value, self.moving_variance.value, gamma, beta, self)
+        elif mask is None and not self.renorm:
+            size = (x.shape[self.axis],)
+            gamma, beta = (jnp.broadcast_to(w, size).astype(x.dtype) for w in (gamma, beta))
+            y, mean, variance = _normalized(self.axis, self.epsilon, x, gamma, beta)
+            self._update(mean, variance)
+        else:
             mean, variance = _moments(x, self.axis, mask)
             if self.renorm:
                 r, d = self._correction(mean, variance)
                 gamma, beta = gamma * r, beta + gamma * d
                 self._update_renorm(mean, variance)
             else:
-                _move(self.moving_mean, mean, self.momentum)
-                _move(self.moving_variance, variance, self.momentum)
-        factor = gamma * jax.lax.rsqrt(variance.astype(x.dtype) + self.epsilon)
-        shift = beta - mean.astype(x.dtype) * factor
-        shape = [1] * x.ndim
-        shape[self.axis] = -1
-        y = x * jnp.reshape(factor, shape) + jnp.reshape(shift, shape)
+                self._update(mean, variance)
+            y = _scaled(x, mean, variance, gamma, beta, self)
         return y.astype(self.compute_dtype)
+
+    def _update(self, mean, variance):
+        _move(self.moving_mean, mean, self.momentum)
+        _move(self.moving_variance, variance, self.momentum)
 
     def _correction(self, mean, variance):
         """Factor and shift from the batch's mean and deviation to the moving ones."""
@@ -190,8 +197,54 @@ def _move(average, value, momentum):
     return average.assign(average.value * momentum + value * (1.0 - momentum))
 
 
+def _scaled(x, mean, variance, gamma, beta, layer):
+    """`x` with that mean and variance brought to `beta` and `gamma`."""
+    factor = gamma * jax.lax.rsqrt(variance.astype(x.dtype) + layer.epsilon)
+    shift = beta - mean.astype(x.dtype) * factor
+    return x * _along(factor, layer.axis, x) + _along(shift, layer.axis, x)
+
+
+def _along(values, axis, x):
+    """One value a channel, for arithmetic with `x`."""
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    return jnp.reshape(values, shape)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _normalized(axis, epsilon, x, gamma, beta):
+    """A batch brought to `beta` and `gamma`, and its own mean and variance."""
+    mean, variance = _moments(x, axis, None)
+    factor = gamma * jax.lax.rsqrt(variance + epsilon)
+    shift = beta - mean * factor
+    return x * _along(factor, axis, x) + _along(shift, axis, x), mean, variance
+
+
+@_normalized.defjvp
+def _change_of_normalized(axis, epsilon, primals, tangents):
+    """By hand, its gradient takes two sums over the batch; JAX's rules would take three."""
+    (x, gamma, _), (dx, dgamma, dbeta) = primals, tangents
+    result, mean, variance = _normalized(axis, epsilon, *primals)
+    centred = x - _along(mean, axis, x)
+    deviation = jax.lax.rsqrt(variance + epsilon)
+    factor = gamma * deviation
+    dmean = jnp.mean(dx, _others(axis, x))
+    half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
+    slope = dgamma * deviation - factor * half / (variance + epsilon)
+    change = dx * _along(factor, axis, x) + centred * _along(slope, axis, x)
+    return (result, mean, variance), (
+        change + _along(dbeta - factor * dmean, axis, x),
+        dmean,
+        2 * half,
+    )
+
+
+def _others(axis, x):
+    return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+
+
 def _moments(x, axis, mask):
-    axes = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+    axes = _others(axis, x)
     if mask is None:
         return jnp.mean(x, axes), jnp.var(x, axes)
     counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)

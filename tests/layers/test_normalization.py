@@ -1,11 +1,13 @@
 """Normalization: masks, frozen layers, learning from data, and what errors say."""
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
 
 from kerasish import layers
+from kerasish.layers import normalization
 
 X = np.random.default_rng(0).normal(2.0, 3.0, size=(6, 5, 3)).astype("float32")
 MASK = np.arange(5) < np.array([[1], [2], [3], [4], [5], [5]])
@@ -23,6 +25,33 @@ def test_batch_normalization_gives_mean_0_and_variance_1():
     y = np.asarray(layers.BatchNormalization(epsilon=0.0)(X, training=True))
     np.testing.assert_allclose(y.mean((0, 1)), 0, atol=1e-5)
     np.testing.assert_allclose(y.var((0, 1)), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_derivatives_of_batch_normalization_are_those_of_its_definition(axis):
+    others = tuple({0, 1, 2} - {axis % 3})
+    sizes = np.where(np.arange(3) == axis % 3, X.shape, 1)
+    weights = (np.linspace(0.5, 2, X.shape[axis]), np.linspace(-1, 1, X.shape[axis]))
+
+    def ours(x, gamma, beta):
+        return normalization._normalized(axis, 1e-3, x, gamma, beta)
+
+    def defined(x, gamma, beta):
+        mean, variance = jnp.mean(x, others), jnp.var(x, others)
+        gamma, beta, m, v = (jnp.reshape(a, sizes) for a in (gamma, beta, mean, variance))
+        return gamma * (x - m) / jnp.sqrt(v + 1e-3) + beta, mean, variance
+
+    def all_derivatives(fn):
+        def total(*args):
+            return sum(jnp.sum(jnp.sin(result)) for result in fn(*args))
+
+        first = jax.grad(total, (0, 1, 2))
+        ahead = jax.jvp(fn, (X, *weights), (X**2, *weights))[1]
+        curved = jax.jvp(first, (X, *weights), (X**2, *weights))[1]
+        return first(X, *weights), ahead, curved
+
+    found, wanted = (jax.jit(all_derivatives, static_argnums=0)(fn) for fn in (ours, defined))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), found, wanted)
 
 
 def test_frozen_batch_normalization_uses_and_keeps_its_averages():
