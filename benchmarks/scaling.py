@@ -8,6 +8,7 @@ from the compiled program is what real devices would exchange too.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import jax
 
@@ -125,70 +127,109 @@ def count():
 
 # -- on paper
 
-# FLOP/s (bfloat16, dense) at the peak; bytes/s each way to neighbours; how many these are; bytes/s
-# of each device to all others.
+
+class Machine(NamedTuple):
+    """Published figures of an accelerator.
+
+    Attributes:
+        peak: Operations a second, dense bfloat16 products.
+        near: Bytes a second that a device sends to its neighbours (half of what both ways are).
+        neighbours: How many devices these connect.
+        far: Bytes a second of each device to devices beyond.
+    """
+
+    peak: float
+    near: float
+    neighbours: int
+    far: float
+
+
 MACHINES = {
-    "H100 SXM": (989e12, 450e9, 8, 50e9),
-    "TPU v5p": (459e12, 600e9, 8960, 600e9),
+    "H100 SXM": Machine(989e12, 450e9, 8, 50e9),
+    "TPU v5p": Machine(459e12, 600e9, 6144, 3.125e9),
+    "TPU v5e": Machine(197e12, 200e9, 256, 3.125e9),
 }
 REACHED = 0.4  # of the peak, by matrix products of a good size
 # Weights, layers, width.
 MODELS = {"1.3B": (1.3e9, 24, 2048), "7B": (6.7e9, 32, 4096)}
 TOKENS = 2**20  # of a global batch
+DEVICES = (8, 64, 512)
+ALONG = 8  # devices that share the work of a layer, where layers are split
 
 
-def compute_seconds(weights, devices, machine):
-    """A step's arithmetic: six operations for each weight and token."""
-    return 6 * weights * TOKENS / devices / (MACHINES[machine][0] * REACHED)
+class Sent(NamedTuple):
+    """Bytes that each device sends in a step: to its neighbours, and beyond them."""
+
+    near: float
+    far: float
+
+    def seconds(self, machine: Machine) -> float:
+        """How long that takes, one after the other."""
+        return self.near / machine.near + self.far / machine.far
 
 
-def exchange(size, devices, machine):
-    """Seconds to gather or scatter `size` bytes: among neighbours, and a share between groups."""
-    _, near, neighbours, far = MACHINES[machine]
+def operations(weights, devices):
+    """A device's arithmetic in a step: six operations for each weight and token."""
+    return 6 * weights * TOKENS / devices
+
+
+def gathered(size, devices, neighbours):
+    """Sent to gather or scatter `size` bytes: among neighbours, and a share between groups."""
     group = min(devices, neighbours)
     groups = devices / group
-    return size * (group - 1) / group / near + size / group * (groups - 1) / groups / far
+    return Sent(size * (group - 1) / group, size / group * (groups - 1) / groups)
 
 
-def data_seconds(weights, devices, machine):
+def sent_by_data(weights, devices, machine):
     """Scatter and gather 4-byte gradients: their sum on every device."""
-    return exchange((4 + 4) * weights, devices, machine)
+    return gathered((4 + 4) * weights, devices, machine.neighbours)
 
 
-def sharded_seconds(weights, devices, machine):
+def sent_by_sharded(weights, devices, machine):
     """Gather 2-byte weights twice (forward, backward), scatter 4-byte gradients."""
-    return exchange((2 + 2 + 4) * weights, devices, machine)
+    return gathered((2 + 2 + 4) * weights, devices, machine.neighbours)
 
 
-def both_seconds(weights, layers, width, devices, machine, along=8):
+def sent_by_both(weights, layers, width, devices, machine):
     """Weights sharded over groups; within each, four sums of activations in every layer."""
-    rows = devices // along
-    _, near, neighbours, far = MACHINES[machine]
-    sums = 4 * layers * (TOKENS / rows) * width * 2
-    gathers = (2 + 2 + 4) * weights / along * (rows - 1) / rows
-    between = near if devices <= neighbours else far
-    return exchange(2 * sums, along, machine) + gathers / between
+    rows = devices // ALONG
+    activations = TOKENS / rows * width * 2
+    sums = 4 * layers * 2 * activations * (ALONG - 1) / ALONG
+    near, far = gathered((2 + 2 + 4) * weights / ALONG, rows, machine.neighbours // ALONG)
+    return Sent(sums + near, far)
+
+
+def break_even(devices, machine):
+    """Tokens a device from which on data-parallel exchange takes less time than arithmetic."""
+    return sent_by_data(1, devices, machine).seconds(machine) * machine.peak * REACHED / 6
 
 
 def estimate():
-    """Print seconds of arithmetic and of exchange, and the share of the time spent computing."""
+    """Print what a device computes and sends in a step, how long each takes, and break-evens."""
     print(f"Global batch {TOKENS:,} tokens; {REACHED:.0%} of the peak reached.\n")
-    print("| machine | model | devices | compute | data parallel | fully sharded | both |")
-    print("|---|---|---|---|---|---|---|")
-    for machine in MACHINES:
-        for name, (weights, layers, width) in MODELS.items():
-            for devices in (8, 64, 512):
-                seconds = compute_seconds(weights, devices, machine)
-                others = (
-                    data_seconds(weights, devices, machine),
-                    sharded_seconds(weights, devices, machine),
-                    both_seconds(weights, layers, width, devices, machine),
-                )
-                cells = [
-                    f"{_ms(t)} ({seconds / max(seconds, t):.0%} / {seconds / (seconds + t):.0%})"
-                    for t in others
-                ]
-                print(f"| {machine} | {name} | {devices} | {_ms(seconds)} | {' | '.join(cells)} |")
+    print("| machine | model | devices | computes | data parallel, fully sharded | both |")
+    print("|---|---|---|---|---|---|")
+    for (name, machine), (size, model) in itertools.product(MACHINES.items(), MODELS.items()):
+        for devices in DEVICES:
+            work = operations(model[0], devices)
+            seconds = work / (machine.peak * REACHED)
+            sent = sent_by_data(model[0], devices, machine), sent_by_both(*model, devices, machine)
+            cells = " | ".join(_cell(each, seconds, machine) for each in sent)
+            print(
+                f"| {name} | {size} | {devices} | {work / 1e15:,.2f} PFLOP, {_ms(seconds)} "
+                f"| {cells} |"
+            )
+    print("\n| machine | " + " | ".join(f"break-even on {n}" for n in DEVICES) + " |")
+    print("|---" * (len(DEVICES) + 1) + "|")
+    for name, machine in MACHINES.items():
+        tokens = " | ".join(f"{break_even(n, machine):,.0f} of {TOKENS // n:,}" for n in DEVICES)
+        print(f"| {name} | {tokens} |")
+
+
+def _cell(sent, seconds, machine):
+    takes = sent.seconds(machine)
+    beside, after = seconds / max(seconds, takes), seconds / (seconds + takes)
+    return f"{sum(sent) / 1e9:,.1f} GB, {_ms(takes)} ({beside:.0%} / {after:.0%})"
 
 
 def _ms(seconds):

@@ -219,8 +219,20 @@ def failures() -> str:
     try:
         words = _service.client.key_value_dir_get("kerasish/failed/")
     except jax.errors.JaxRuntimeError:
-        return ""  # process 0 is gone, which JAX itself notices
+        return ""  # process 0, who keeps the words, is gone
     return "; ".join(f"{name_of(int(key[-6:]))} {text}" for key, text in words)
+
+
+def first_listens() -> bool | None:
+    """Whether process 0 is there: nobody listens at its address if not; `None`: no telling."""
+    host, _, port = _service.coordinator_address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def who_failed() -> str:

@@ -40,11 +40,17 @@ def as_devices(devices) -> np.ndarray:
     """JAX's devices from names or devices, in an array of the same shape."""
     devices = np.asarray(devices, dtype=object)
     known = {f"{d.platform}:{d.id}": d for kind in _kinds(devices) for d in jax.devices(kind)}
-    found = [d if isinstance(d, jax.Device) else known.get(str(d)) for d in devices.flat]
+    found = [d if isinstance(d, jax.Device) else known.get(_full(d)) for d in devices.flat]
     for name, device in zip(devices.flat, found, strict=True):
         if device is None:
             raise bad_argument("DeviceMesh", "devices", f"among {sorted(known)}", name)
+    if len({*found}) < len(found):
+        raise bad_argument("DeviceMesh", "devices", "different ones", list(devices.flat))
     return np.array(found, dtype=object).reshape(devices.shape)
+
+
+def _full(name):
+    return str(name) if ":" in str(name) else f"{name}:0"
 
 
 def _kinds(devices):

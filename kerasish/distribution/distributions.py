@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import NamedSharding
 
 from kerasish.core import placement, processes
@@ -111,11 +112,19 @@ class Distribution:
         return LayoutReport(self, model.weights)
 
     def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
-        """Where what a layer computes lies, if that is said and fits."""
+        """Where what a layer computes lies, if that is said; whole along rows that do not divide."""
         layout = self.get_tensor_layout(path)
-        if layout is None or layout.misfit(shape[: len(layout.axes)]):
-            return None
-        return layout.backend_layout
+        if layout is None or not all(isinstance(size, int) for size in shape):
+            return None  # sizes are not known while a model is only described
+        rows_whole = TensorLayout([None, *layout.axes[1:]], layout.device_mesh)
+        fitting = rows_whole if layout.misfit(shape) else layout
+        why = fitting.misfit(shape)
+        if why is not None:
+            raise ValueError(
+                f"What is at {path!r}, of shape {tuple(shape)}, cannot be laid out as "
+                f"{layout.axes} on {layout.device_mesh}: {why}."
+            )
+        return fitting.backend_layout
 
     @property
     def num_model_replicas(self) -> int:
@@ -126,6 +135,11 @@ class Distribution:
     def num_processes(self) -> int:
         """How many processes train together."""
         return processes.count()
+
+    @property
+    def data_shard_id(self) -> int:
+        """Which share of a stream this process reads, from 0 to `num_processes - 1`."""
+        return processes.index()
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
@@ -162,8 +176,9 @@ def set_distribution(value: Distribution | None) -> None:
 
 def mesh_of(devices: Sequence | None = None) -> DeviceMesh:
     """A mesh of one axis, which splits batches."""
-    devices = jax.devices() if devices is None else list(devices)
-    return DeviceMesh((len(devices),), (_BATCH,), devices)
+    none = devices is None or not len(devices)
+    devices = np.asarray(jax.devices() if none else devices, dtype=object)
+    return DeviceMesh(devices.shape, (_BATCH,), devices)
 
 
 class DataParallel(Distribution):
@@ -173,7 +188,7 @@ class DataParallel(Distribution):
 
     Args:
         device_mesh: A mesh of one axis.
-        devices: Names or JAX devices to make one of; `None`: all there are.
+        devices: Names or JAX devices to make one of; `None` or none: all there are.
         auto_shard_dataset: As in `Distribution`.
     """
 

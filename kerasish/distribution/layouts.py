@@ -31,9 +31,10 @@ class DeviceMesh:
     def __init__(
         self, shape: Sequence[int], axis_names: Sequence[str], devices: Sequence | None = None
     ):
-        shape, axis_names = tuple(shape or ()), tuple(axis_names or ())
-        if not shape or len(shape) != len(axis_names):
-            wanted = f"the name of each axis of {shape}"
+        shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
+        axis_names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names or ())
+        if not shape or len(shape) != len(axis_names) or len({*axis_names}) < len(shape):
+            wanted = f"a name of its own for each axis of {shape}"
             raise bad_argument("DeviceMesh", "axis_names", wanted, axis_names)
         self.devices = np.asarray(list_devices() if devices is None else devices, dtype=object)
         if math.prod(shape) != self.devices.size:
@@ -60,12 +61,16 @@ class TensorLayout:
 
     Args:
         axes: For each axis of the array a mesh axis's name (or a tuple of several), or `None` for
-            one that is not split.
+            one that is not split. Last axes that are left out are not split.
         device_mesh: The mesh; a `LayoutMap` gives its own to layouts without one.
     """
 
     def __init__(self, axes: Sequence, device_mesh: DeviceMesh | None = None):
         self.axes = tuple(axes)
+        names = self._names()
+        if isinstance(axes, str) or len({*names}) < len(names):
+            wanted = "a tuple of mesh axes, each at most once, and None"
+            raise bad_argument(self, "axes", wanted, axes)
         self._device_mesh = None
         if device_mesh is not None:
             self.device_mesh = device_mesh
@@ -102,9 +107,9 @@ class TensorLayout:
         """Why an array of that shape cannot be laid out so; `None` if it can."""
         if self._device_mesh is None:
             return "it has no `device_mesh`"
-        if len(shape) != len(self.axes):
+        if len(shape) < len(self.axes):
             return f"it has {len(shape)} axes, the layout {len(self.axes)}"
-        for i, (size, axis) in enumerate(zip(shape, self.axes, strict=True)):
+        for i, (size, axis) in enumerate(zip(shape, self.axes, strict=False)):
             count = self._device_mesh.size(axis)
             if size % count:
                 return f"axis {i} of size {size} does not divide over {count} devices ({axis!r})"
@@ -201,6 +206,9 @@ class LayoutMap(MutableMapping):
 
     def __len__(self) -> int:
         return len(self._layouts)
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.rule_for(path) is not None
 
 
 def distribute_tensor(tensor: Any, layout: TensorLayout | jax.sharding.Sharding) -> Any:

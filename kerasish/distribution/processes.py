@@ -1,8 +1,11 @@
 """The start of a process that trains together with others, and its end when one of them fails."""
 
 import atexit
+import ctypes
+import faulthandler
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -16,6 +19,7 @@ _HEARTBEAT_SECONDS = 30
 _SHUTDOWN_SECONDS = 60
 _LOOK_SECONDS = 1  # between two looks at whether another process failed
 _GRACE_SECONDS = 3  # in which it may end by its own error
+_LATE_SECONDS = 2  # for process 0 to answer; that it does not may be the end of it
 
 
 def initialize(
@@ -67,7 +71,9 @@ def initialize(
         raise
     processes.introduce()
     _share_seed()
-    _watch()
+    if processes.count() > 1:
+        _slow_down_aborts()
+        _Watch({**given, **options}["heartbeat_timeout_seconds"]).start()
 
 
 def _setting(value, name):
@@ -96,35 +102,72 @@ def _share_seed():
 # -- failures
 
 
-def _watch():
-    """Say to the others when this process fails; end it when another one does."""
-    if processes.count() == 1:
-        return
-    ended = threading.Event()
-    before = sys.excepthook
+def _slow_down_aborts():
+    """Let an abort wait for some seconds, in which `_Watch` says what the matter is.
 
-    def fail(kind, error, trace):
-        before(kind, error, trace)
+    When process 0 is gone JAX aborts the others at once, from a thread of its own. C's `sleep` may
+    handle the signal, as it asks nothing of Python; the signal's number, 6, is its seconds.
+    """
+    if os.name == "posix" and not faulthandler.is_enabled():
+        c = ctypes.CDLL(None)
+        c.signal.argtypes = ctypes.c_int, ctypes.c_void_p
+        c.signal.restype = ctypes.c_void_p
+        c.signal(signal.SIGABRT, ctypes.cast(c.sleep, ctypes.c_void_p))
+
+
+class _Watch:
+    """Says to the others when this process fails; ends it when another one does.
+
+    Args:
+        heartbeat: Seconds after which JAX takes one not heard of for dead.
+    """
+
+    def __init__(self, heartbeat):
+        self.heartbeat = heartbeat
+        self.ended = threading.Event()
+        self.heard = time.monotonic()  # when process 0 answered last
+        self.words = ""  # of those that failed
+
+    def start(self):
+        """Watch until this process ends."""
+        self.show, sys.excepthook = sys.excepthook, self.fail
+        for look in (self.ask, self.guard):
+            threading.Thread(target=look, name="failures of other processes", daemon=True).start()
+        atexit.register(self.ended.set)
+
+    def fail(self, kind, error, trace):
+        """Leave word of an error of this process, and end it."""
+        self.show(kind, error, trace)
         if isinstance(error, jax.errors.JaxRuntimeError):
             print(f"{_self()}: {processes.who_failed()}.", file=sys.stderr)
-        ended.set()
+        self.ended.set()
         processes.say_failed(processes.index(), f"failed: {kind.__name__}: {error}")
         # Without JAX's own end, which waits for all processes; process 0 holds what they read.
         time.sleep(2 * _LOOK_SECONDS if processes.is_first() else 0)
         _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
-    def look():
-        while not ended.wait(_LOOK_SECONDS):
+    def ask(self):
+        """Ask process 0, who keeps the words, whether one has failed."""
+        while not self.ended.wait(_LOOK_SECONDS):
             for lost in processes.gone():
                 processes.say_failed(lost, "is gone: it was killed, or crashed")
-            words = processes.failures()
-            if words and not ended.wait(_GRACE_SECONDS):
-                print(f"{_self()} ends: {words}", file=sys.stderr)
-                _end(1)
+            self.words, self.heard = processes.failures(), time.monotonic()
+            if self.words and not self.ended.wait(_GRACE_SECONDS):
+                self.leave(self.words)
 
-    sys.excepthook = fail
-    threading.Thread(target=look, name="failures of other processes", daemon=True).start()
-    atexit.register(ended.set)
+    def guard(self):
+        """Look whether process 0 is there: JAX, about to abort, answers `ask` no more."""
+        while not self.ended.wait(_LOOK_SECONDS):
+            silent = time.monotonic() - self.heard
+            there = silent < _LATE_SECONDS or processes.first_listens()
+            lost = there is False or (there is None and silent > self.heartbeat)
+            if not self.words and (lost or 0 in processes.gone()):
+                self.leave(f"{processes.name_of(0)} is gone: it was killed, or crashed")
+
+    def leave(self, why):
+        """End this process because of another one."""
+        print(f"{_self()} ends: {why}", file=sys.stderr)
+        _end(1)
 
 
 def _self():
