@@ -146,7 +146,7 @@ class Machine(NamedTuple):
 
 MACHINES = {
     "H100 SXM": Machine(989e12, 450e9, 8, 50e9),
-    "TPU v5p": Machine(459e12, 600e9, 6144, 3.125e9),
+    "TPU v5p": Machine(459e12, 600e9, 6144, 6.25e9),
     "TPU v5e": Machine(197e12, 200e9, 256, 3.125e9),
 }
 REACHED = 0.4  # of the peak, by matrix products of a good size

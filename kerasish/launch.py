@@ -22,19 +22,24 @@ _LAST_LINES = 15  # of a process that failed, repeated at the end
 
 def arguments(args=None) -> argparse.Namespace:
     """What the command line says."""
+    first, *rest = (__doc__ or "").split("\n", 1)
     parser = argparse.ArgumentParser(
-        prog="python -m kerasish.launch", description=(__doc__ or "").splitlines()[0]
+        prog="python -m kerasish.launch",
+        description=first,
+        epilog="".join(rest),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--processes", type=_positive, default=2, help="how many to start")
-    parser.add_argument(
+
+    def number(name, **kwargs):
+        parser.add_argument(name, type=_positive, metavar="N", **kwargs)
+
+    number("--processes", default=2, help="how many to start (2)")
+    number(
         "--devices-per-process",
-        type=_positive,
         help="give each that many virtual CPU devices; without it, each has what JAX finds",
     )
-    parser.add_argument(
-        "--gpus-per-process", type=_positive, help="share the visible GPUs out, that many to each"
-    )
-    parser.add_argument("--port", type=_positive, help="where they meet; a free one if not given")
+    number("--gpus-per-process", help="share the visible GPUs out, that many to each")
+    number("--port", help="where they meet; a free one if not given")
     parser.add_argument(
         "--quiet", action="store_true", help="of others than process 0, show stderr alone"
     )
@@ -42,19 +47,22 @@ def arguments(args=None) -> argparse.Namespace:
         "--grace",
         type=float,
         default=10.0,
-        help="seconds for the others to end when one failed, before they are killed",
+        metavar="SECONDS",
+        help="for the others to end when one failed, before they are killed (10)",
     )
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("script", help="the script")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
-    return parser.parse_args(args)
+    options = parser.parse_args(args)
+    if options.devices_per_process and options.gpus_per_process:
+        parser.error("--devices-per-process is for CPUs, --gpus-per-process for GPUs: give one")
+    return options
 
 
 def _positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
+    return int(text)
 
 
 def environment(options: argparse.Namespace, port: int, index: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What is spread over the devices, and how: `Distribution`, `DataParallel`, `ModelParallel`."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -112,7 +113,7 @@ class Distribution:
         return LayoutReport(self, model.weights)
 
     def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
-        """Where what a layer computes lies, if that is said; whole along rows that do not divide."""
+        """Where what a layer computes lies, if that is said; rows that do not divide are whole."""
         layout = self.get_tensor_layout(path)
         if layout is None or not all(isinstance(size, int) for size in shape):
             return None  # sizes are not known while a model is only described
@@ -171,6 +172,12 @@ def set_distribution(value: Distribution | None) -> None:
     """
     if value is not None and not isinstance(value, Distribution):
         raise bad_argument("set_distribution", "value", "a Distribution or None", value)
+    started = os.environ.get("KERAS_DISTRIBUTION_NUM_PROCESSES", "1")
+    if value is not None and started != "1" and processes.count() == 1:
+        raise RuntimeError(
+            f"set_distribution: this is one of {started} processes, but has not joined the others, "
+            "so each would train a model of its own. Call `keras.distribution.initialize()` first."
+        )
     placement.now.distribution = value
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from kerasish import launch
+from kerasish import distribution, launch
 
 SAY = "import os; print('I am', os.environ['KERAS_DISTRIBUTION_PROCESS_ID'])"
 IF_SECOND = "import os, sys, time, signal; i = int(os.environ['KERAS_DISTRIBUTION_PROCESS_ID']); "
@@ -113,6 +113,22 @@ def test_signals_are_passed_on(script, number, status):
     assert f"{number.name}: passed on to process 0, process 1" in errors
 
 
-def test_the_number_of_processes_is_checked():
+MISTAKES = {
+    "--processes: must be a whole number, at least 1; got '0'": ["--processes", "0", "a.py"],
+    "--port: must be a whole number, at least 1; got 'x'": ["--port", "x", "a.py"],
+    "arguments are required: script": [],
+    "give one": ["--devices-per-process", "2", "--gpus-per-process", "1", "a.py"],
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_mistakes_in_the_command_line(text, capsys):
     with pytest.raises(SystemExit):
-        launch.arguments(["--processes", "0", "a.py"])
+        launch.arguments(MISTAKES[text])
+    assert text in capsys.readouterr().err
+
+
+def test_a_script_that_does_not_join_is_told(monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    with pytest.raises(RuntimeError, match=r"one of 2 processes, but has not joined the others"):
+        distribution.set_distribution(distribution.DataParallel())

@@ -39,11 +39,15 @@ def test_mesh(mesh):
     assert (mesh.size("model"), mesh.size(("batch", "model")), mesh.size(None)) == (2, 8, 1)
     named = dist.DeviceMesh((2,), ["batch"], devices=["cpu:3", jax.devices()[1]])
     assert [d.id for d in named.backend_mesh.devices] == [3, 1]
+    assert dist.DeviceMesh((1,), ["batch"], ["cpu"]).backend_mesh.devices[0].id == 0
 
 
 BAD_MESHES = {
     "a grid of the 8 devices; got (3, 2)": ((3, 2), ("a", "b")),
-    "the name of each axis of (8,); got ('a', 'b')": ((8,), ("a", "b")),
+    "a name of its own for each axis of (8,); got ('a', 'b')": ((8,), ("a", "b")),
+    "a name of its own for each axis of (4, 2); got ('a', 'a')": ((4, 2), ("a", "a")),
+    "a name of its own for each axis of (); got ()": ((), ()),
+    "different ones; got ['cpu:0', 'cpu:0']": ((2,), ("a",), ["cpu:0", "cpu:0"]),
     "among ['cpu:0', ": ((1,), ("a",), ["cpu:99"]),
 }
 
@@ -66,6 +70,9 @@ def test_layout(mesh):
         free.device_mesh = mesh
     with pytest.raises(ValueError, match=r"names of the axes of .* got .'modell'.*Did you mean"):
         dist.TensorLayout(("modell",), mesh)
+    for bad in ("batch", ("batch", None, "batch")):
+        with pytest.raises(ValueError, match="`axes` must be a tuple of mesh axes, each at most"):
+            dist.TensorLayout(bad, mesh)
 
 
 def test_layout_map(mesh):
@@ -75,6 +82,7 @@ def test_layout_map(mesh):
     assert layouts["dense_1/kernel"].axes == (None, "model")
     assert layouts["dense_1/bias"].device_mesh is mesh
     assert layouts["conv/kernel"] is None and layouts["my/dense/kernel"] is None
+    assert "dense_1/kernel" in layouts and "conv/kernel" not in layouts
     assert list(layouts) == ["dense.*/kernel", "dense_1/bias"] and len(layouts) == 2
     with pytest.raises(ValueError, match="must be new"):
         layouts["dense_1/bias"] = ("model",)
@@ -104,9 +112,23 @@ def test_a_rule_that_does_not_fit_names_weight_rule_and_mesh(mesh):
         "'.*kernel' on <DeviceMesh batch=4, model=2>: axis 1 of size 5 does not divide over 2 "
         "devices ('model')."
     )
-    why = pytest.raises(ValueError, match="it has 2 axes, the layout 1")
-    with model_parallel(mesh, kernel=("model",)).scope(), why:
+    why = pytest.raises(ValueError, match="it has 1 axes, the layout 2")
+    with model_parallel(mesh, bias=("model", None)).scope(), why:
         layers.Dense(4).build((None, 4))
+    with model_parallel(mesh, kernel=("model",)).scope():  # the other axis is whole, as for JAX
+        layer = layers.Dense(5)
+        layer.build((None, 4))
+    assert spec(layer.kernel) == PartitionSpec("model")
+
+
+def test_a_rule_for_what_a_layer_computes(mesh):
+    x = np.ones((4, 3), "float32")
+    with model_parallel(mesh, output=("batch", "model")).scope():
+        run = keras.jit(layers.Dense(4))
+        assert run(x).sharding.spec == PartitionSpec("batch", "model")
+        assert run(x[:3]).sharding.spec == PartitionSpec(None, "model")  # rows may be left over
+        with pytest.raises(ValueError, match=r"'odd/output', of shape \(4, 5\).*axis 1 of size 5"):
+            keras.jit(layers.Dense(5, name="odd"))(x)
 
 
 def test_weights_without_a_rule_are_said(mesh):
@@ -145,6 +167,8 @@ def test_replicas(mesh):
     assert dist.DataParallel().num_model_replicas == 8
     assert dist.TensorParallel(mesh).num_model_replicas == 4
     assert dist.DataParallel(devices=["cpu:0", "cpu:1"]).num_model_replicas == 2
+    assert dist.DataParallel(devices=[]).num_model_replicas == 8
+    assert (dist.DataParallel().num_processes, dist.DataParallel().data_shard_id) == (1, 0)
     assert dist.DataParallel().get_data_layout((8, 3)).axes == ("batch", None)
     assert dist.DataParallel().get_tensor_layout("any") is None
 
@@ -242,6 +266,7 @@ def test_distribute_tensor(mesh):
     assert jax.jit(lambda x: dist.distribute_tensor(x, layout))(x).sharding.spec[0] == "batch"
     symbolic = keras.Input((3,))
     assert dist.distribute_tensor(symbolic, layout) is symbolic
+    assert dist.distribute_tensor(x, dist.TensorLayout(("model",), mesh)).shape == (4, 2)
     with pytest.raises(ValueError, match=r"of shape \(3, 2\): axis 0 of size 3 does not divide"):
         dist.distribute_tensor(np.ones((3, 2)), layout)
 

@@ -174,6 +174,14 @@ def test_a_killed_process_is_named_and_the_run_goes_on_exactly(found, folder):
     check_going_on(found, folder, "killed")
 
 
+@pytest.mark.parametrize("where", ["here", pytest.param("elsewhere", marks=pytest.mark.slow)])
+def test_the_end_of_process_0_is_named(folder, where):
+    statuses, errors, seconds = both(folder, f"first killed {where}")
+    assert statuses == [-9, 1]
+    assert re.search("process 1 .* ends: process 0 .host .* is gone: it was killed", errors[1])
+    assert seconds < 60
+
+
 @pytest.mark.slow
 def test_a_signal_to_one_process_ends_all_at_the_same_step(found, folder):
     statuses, errors, _ = both(folder, "terminated")
