@@ -21,7 +21,9 @@ from jax._src import distributed
 
 _service: Any = distributed.global_state  # the only way to JAX's coordination service
 PATIENCE = 300  # seconds for a process that is late; a dead one is noticed sooner
+SAME_CALLS = "Every process must make the same calls in the same order."
 _GRACE = 8  # seconds in which those that live say so after a failure
+_ENDS = "kerasish/ends/"
 
 _meetings = itertools.count()  # every process counts the same ones
 _reports: collections.Counter = collections.Counter()
@@ -128,8 +130,8 @@ def meet(what: str, said: str = "", patience: float = PATIENCE) -> list[str]:
     except jax.errors.JaxRuntimeError as error:
         absent = _absent(place)
         raise RuntimeError(
-            f"{what}: {absent} did not come to {name_of(index())} within {patience:.0f} s. Every "
-            "process must make the same calls in the same order."
+            f"{what}: {absent} did not come to {name_of(index())} within {patience:.0f} s. "
+            f"{SAME_CALLS}"
         ) from error
     found = [text.split("\n", 1) for _, text in sorted(client.key_value_dir_get(place))]
     _check(what, [{"call": theirs} for theirs, _ in found])
@@ -183,8 +185,7 @@ def hear(what: str, patience: float = 6 * PATIENCE) -> None:
         text = _service.client.blocking_key_value_get(_report_key(what), int(patience * 1000))
     except jax.errors.JaxRuntimeError as error:
         raise RuntimeError(
-            f"{name_of(index())} waited {patience:.0f} s for process 0 to {what}. Every process "
-            "must make the same calls in the same order."
+            f"{name_of(index())} waited {patience:.0f} s for process 0 to {what}. {SAME_CALLS}"
         ) from error
     if text:
         raise RuntimeError(f"Process 0 could not {what}: {text}")
@@ -208,19 +209,24 @@ def _report_key(what):
 # -- failures
 
 
-def say_failed(process: int, reason: str) -> None:
-    """Leave word for the others why a process ended."""
+def say_end(process: int, failure: str = "") -> None:
+    """Leave word for the others that a process has come to its end, or why it failed."""
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # said before, or nobody is left
-        _service.client.key_value_set(f"kerasish/failed/{process:06}", reason)
+        _service.client.key_value_set(f"{_ENDS}{process:06}", failure)
+
+
+def ends() -> dict[int, str]:
+    """The processes that left word of their end, and why if they failed."""
+    try:
+        words = _service.client.key_value_dir_get(_ENDS)
+    except jax.errors.JaxRuntimeError:
+        return {}  # process 0, who keeps the words, is gone
+    return {int(key[-6:]): text for key, text in words}
 
 
 def failures() -> str:
     """What processes that failed left word of; empty if none did."""
-    try:
-        words = _service.client.key_value_dir_get("kerasish/failed/")
-    except jax.errors.JaxRuntimeError:
-        return ""  # process 0, who keeps the words, is gone
-    return "; ".join(f"{name_of(int(key[-6:]))} {text}" for key, text in words)
+    return "; ".join(f"{name_of(process)} {text}" for process, text in ends().items() if text)
 
 
 def first_listens() -> bool | None:

@@ -40,6 +40,7 @@ class Distribution:
     ):
         if not isinstance(device_mesh, DeviceMesh):
             raise bad_argument(self, "device_mesh", "a DeviceMesh", device_mesh)
+        _check_processes(self, device_mesh)
         batch_dim_name = batch_dim_name or device_mesh.axis_names[0]
         if batch_dim_name not in device_mesh.axis_names:
             wanted = f"an axis of {device_mesh}"
@@ -154,6 +155,15 @@ class Distribution:
 
     def __repr__(self):
         return f"<{type(self).__name__} on {self.device_mesh}>"
+
+
+def _check_processes(owner, device_mesh):
+    """Every process must have a part of the mesh, or it could neither give nor take anything."""
+    here = {device.process_index for device in device_mesh.backend_mesh.devices.flat}
+    idle = [i for i in range(processes.count()) if i not in here]
+    if idle:
+        wanted = f"one with devices of each of the {processes.count()} processes"
+        raise bad_argument(owner, "device_mesh", wanted, f"none of {idle}")
 
 
 def distribution() -> Distribution | None:

@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import faulthandler
 import os
+import pathlib
 import random
 import signal
 import sys
@@ -11,6 +12,7 @@ import threading
 import time
 
 import jax
+from jax._src import compiler
 
 from kerasish.core import processes, seeds
 
@@ -20,6 +22,11 @@ _SHUTDOWN_SECONDS = 60
 _LOOK_SECONDS = 1  # between two looks at whether another process failed
 _GRACE_SECONDS = 3  # in which it may end by its own error
 _LATE_SECONDS = 2  # for process 0 to answer; that it does not may be the end of it
+_GLANCE_SECONDS = 0.05  # between two looks at whether the others are done too
+_STILL_SECONDS = 30  # of standing still, when another process is done, that tell a wait for it
+# Where a process waits for others: in code of these, but not while it compiles.
+_LIBRARIES = str(pathlib.Path(jax.__file__).parent), str(pathlib.Path(__file__).parent.parent)
+_COMPILER = compiler.__file__
 
 
 def initialize(
@@ -127,13 +134,21 @@ class _Watch:
         self.ended = threading.Event()
         self.heard = time.monotonic()  # when process 0 answered last
         self.words = ""  # of those that failed
+        self.place, self.since = None, self.heard  # where the main thread is, and since when
 
     def start(self):
         """Watch until this process ends."""
         self.show, sys.excepthook = sys.excepthook, self.fail
         for look in (self.ask, self.guard):
             threading.Thread(target=look, name="failures of other processes", daemon=True).start()
-        atexit.register(self.ended.set)
+        atexit.register(self.stay)
+
+    def stay(self):
+        """Wait, at the end, for others: they may have work of their own, and JAX is impatient."""
+        processes.say_end(processes.index())
+        while not self.ended.wait(_GLANCE_SECONDS) and len(processes.ends()) < processes.count():
+            pass
+        self.ended.set()
 
     def fail(self, kind, error, trace):
         """Leave word of an error of this process, and end it."""
@@ -141,19 +156,39 @@ class _Watch:
         if isinstance(error, jax.errors.JaxRuntimeError):
             print(f"{_self()}: {processes.who_failed()}.", file=sys.stderr)
         self.ended.set()
-        processes.say_failed(processes.index(), f"failed: {kind.__name__}: {error}")
+        status = 130 if issubclass(kind, KeyboardInterrupt) else 1
+        self.tell(f"failed: {kind.__name__}: {error}", status)
+
+    def tell(self, why, status=1):
+        """Leave word of why this process ends, and end it."""
+        processes.say_end(processes.index(), why)
         # Without JAX's own end, which waits for all processes; process 0 holds what they read.
         time.sleep(2 * _LOOK_SECONDS if processes.is_first() else 0)
-        _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
+        _end(status)
 
     def ask(self):
-        """Ask process 0, who keeps the words, whether one has failed."""
+        """Ask process 0, who keeps the words, whether one has failed, or come to its end."""
         while not self.ended.wait(_LOOK_SECONDS):
             for lost in processes.gone():
-                processes.say_failed(lost, "is gone: it was killed, or crashed")
-            self.words, self.heard = processes.failures(), time.monotonic()
+                processes.say_end(lost, "is gone: it was killed, or crashed")
+            ends, self.heard = processes.ends(), time.monotonic()
+            self.words = processes.failures() if any(ends.values()) else ""
             if self.words and not self.ended.wait(_GRACE_SECONDS):
                 self.leave(self.words)
+            if ends and processes.index() not in ends and self.still() > _STILL_SECONDS:
+                first = processes.name_of(min(ends))
+                why = f"waits in a call that {first} does not make, which has come to its end"
+                print(f"{_self()} {why}. {processes.SAME_CALLS}", file=sys.stderr)
+                self.tell(why)
+
+    def still(self):
+        """For how many seconds the main thread has been at one place in JAX or kerasish."""
+        frame = sys._current_frames()[threading.main_thread().ident]
+        place, now = (id(frame), frame.f_lasti), time.monotonic()
+        if place != self.place:
+            self.place, self.since = place, now
+        path = frame.f_code.co_filename
+        return now - self.since if path.startswith(_LIBRARIES) and path != _COMPILER else 0
 
     def guard(self):
         """Look whether process 0 is there: JAX, about to abort, answers `ask` no more."""

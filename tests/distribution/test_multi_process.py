@@ -139,6 +139,7 @@ REFUSED = {
     "epochs": "fit: process 1 .* Its epochs: 2; process 0's: 1",
     "calls": "process 1 .* Its shuffle: True; process 0's: False",
     "mesh": "`shape` must be a grid of the 4 devices",
+    "one process' mesh": r"devices of each of the 2 processes; got 'none of \[1\]'",
 }
 
 

@@ -132,6 +132,7 @@ def refused(index):
             x, y, verbose=0
         ),
         "mesh": lambda: dist.DeviceMesh((3, 2), ("batch", "model")),
+        "one process' mesh": lambda: dist.DataParallel(devices=dist.list_devices()[:2]),
     }
     found = {}
     for name, attempt in tries.items():
