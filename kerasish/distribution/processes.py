@@ -146,9 +146,9 @@ class _Watch:
     def stay(self):
         """Wait, at the end, for others: they may have work of their own, and JAX is impatient."""
         processes.say_end(processes.index())
-        while not self.ended.wait(_GLANCE_SECONDS) and len(processes.ends()) < processes.count():
-            pass
-        self.ended.set()
+        while not self.ended.wait(_GLANCE_SECONDS):
+            if list(processes.ends().values()).count("") == processes.count():
+                self.ended.set()  # had one failed, `ask` would end this process
 
     def fail(self, kind, error, trace):
         """Leave word of an error of this process, and end it."""

@@ -43,6 +43,14 @@ def test_data_parallel_sums_all_gradients_in_one_group(name):
     assert_one_sum(found["all-reduce"], model)
 
 
+def test_batch_normalization_exchanges_its_statistics_besides():
+    found, model = collectives("cnn", dist.DataParallel())
+    channels = model.layers[2].gamma.size
+    assert set(found) == {"all-reduce"}
+    large = [g for g in found["all-reduce"] if any(numbers_in(s) > channels for s in g)]
+    assert len(large) == 1 and len(found["all-reduce"]) <= 1 + 4  # two forward, two back
+
+
 def assert_one_sum(groups, model):
     """All gradients, and two numbers of loss and metrics, in one group."""
     (group,) = groups
