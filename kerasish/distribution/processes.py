@@ -176,8 +176,7 @@ class _Watch:
             if self.words and not self.ended.wait(_GRACE_SECONDS):
                 self.leave(self.words)
             if ends and processes.index() not in ends and self.still() > _STILL_SECONDS:
-                first = processes.name_of(min(ends))
-                why = f"waits in a call that {first} does not make, which has come to its end"
+                why = f"waits for {processes.name_of(min(ends))}, which has come to its end"
                 print(f"{_self()} {why}. {processes.SAME_CALLS}", file=sys.stderr)
                 self.tell(why)
 

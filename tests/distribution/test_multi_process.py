@@ -153,14 +153,14 @@ def test_every_process_says_what_differs(found, mistake):
 # -- a process dies
 
 
-def both(folder, case):
+def both(folder, *case):
     """Start two processes without the launcher; gives their exit statuses, errors and seconds."""
     port, begun = launch.free_port(), time.monotonic()
     running = []
     options = launch.arguments(["--devices-per-process", "2", "a script"])
     for i in (0, 1):
         env = {**launch.environment(options, port, i), **OURS}
-        command = [sys.executable, str(HERE / "together.py"), str(folder), case]
+        command = [sys.executable, str(HERE / "together.py"), str(folder), *case]
         running.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
     errors = [process.communicate(timeout=120)[1] for process in running]
     return [process.returncode for process in running], errors, time.monotonic() - begun
@@ -175,11 +175,20 @@ def test_a_killed_process_is_named_and_the_run_goes_on_exactly(found, folder):
     check_going_on(found, folder, "killed")
 
 
-@pytest.mark.parametrize("where", ["here", pytest.param("elsewhere", marks=pytest.mark.slow)])
-def test_the_end_of_process_0_is_named(folder, where):
-    statuses, errors, seconds = both(folder, f"first killed {where}")
-    assert statuses == [-9, 1]
-    assert re.search("process 1 .* ends: process 0 .host .* is gone: it was killed", errors[1])
+ENDS = {
+    "here": ([-9, 1], "process 1 .* ends: process 0 .host .* is gone: it was killed"),
+    "elsewhere": ([-9, 1], "process 1 .* ends: process 0 .host .* is gone: it was killed"),
+    "early": ([1, 1], "process 0 .* waits for process 1 .host .* which has come to its end"),
+    "late": ([0, 0], ""),  # the first has work of its own to do, for longer than JAX would wait
+}
+SLOW = [pytest.param(how, marks=pytest.mark.slow) for how in ("elsewhere", "late")]
+
+
+@pytest.mark.parametrize("how", ["here", "early", *SLOW])
+def test_how_a_process_ends(folder, how):
+    statuses, errors, seconds = both(folder, "end", how)
+    assert statuses == ENDS[how][0], errors
+    assert re.search(ENDS[how][1], errors[1])
     assert seconds < 60
 
 

@@ -16,6 +16,7 @@ import runs
 import kerasish as keras
 from kerasish import distribution as dist
 from kerasish.core import processes
+from kerasish.distribution import processes as watching
 
 CHOICES = {
     **runs.CHOICES,
@@ -158,20 +159,24 @@ def go_on(folder, end_at=None, by=signal.SIGKILL):
         return history.history, [v.numpy() for v in [*model.weights, *model.optimizer.variables]]
 
 
-def lose_the_first():
-    """Process 0 ends, on which JAX aborts the others at once."""
-    if processes.is_first():
-        os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(60)
+def end(how):
+    """One of the processes ends, in a way of its own."""
+    if how == "elsewhere":
+        processes._machine = lambda: ""  # as if each ran on a machine of its own
+    watching._STILL_SECONDS = 1
+    dist.initialize(shutdown_timeout_seconds=1)
+    first = processes.is_first()
+    if how in ("here", "elsewhere"):
+        os.kill(os.getpid(), signal.SIGKILL) if first else time.sleep(60)
+    if how == "early" and first:
+        processes.meet("where the other one does not come")
+    if how == "late" and first:
+        time.sleep(4)
 
 
 def main(out, *cases):
     """Run all, or the cases named `model/choice`."""
-    if "first killed elsewhere" in cases:
-        processes._machine = lambda: ""  # as if each ran on a machine of its own
     dist.initialize()
-    if {"first killed here", "first killed elsewhere"} & {*cases}:
-        lose_the_first()
     index, folder = processes.index(), pathlib.Path(out)
     found = {case: train(*case.split("/")) for case in cases if "/" in case}
     if "rest" in cases:
@@ -193,4 +198,4 @@ def main(out, *cases):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    end(sys.argv[3]) if sys.argv[2:3] == ["end"] else main(*sys.argv[1:])
