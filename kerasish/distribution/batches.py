@@ -1,6 +1,5 @@
 """Batches on their way to the devices, and results on their way back."""
 
-import warnings
 from typing import Any
 
 import jax
@@ -99,22 +98,24 @@ def constrain_outputs(nest: Any, stacked: bool = False) -> Any:
     return constrain_whole(nest) if whole else constrain_batch(nest, stacked)
 
 
-def warn_if_uneven(rows: int) -> None:
-    """Say once when batches of so many rows cannot be split over the devices."""
+def divides(rows: int) -> bool:
+    """Whether batches of so many rows can be split over the devices."""
     current = distribution()
-    count = 1 if current is None else current.num_model_replicas
-    if rows % count and rows not in _warned:
-        _warned.add(rows)
-        below, above = rows - rows % count, rows + count - rows % count
-        fitting = f"{below} or {above}" if below else f"{above}"
-        warnings.warn(
-            f"A batch of {rows} rows does not divide over the {count} devices that split batches "
-            f"({current}), so each of them computes all of it. Give batches of {fitting} rows.",
-            stacklevel=2,
-        )
+    return current is None or rows % current.num_model_replicas == 0
 
 
-_warned: set[int] = set()
+def refuse_uneven(rows: int) -> None:
+    """Raise unless batches of so many rows can be split over the devices."""
+    if divides(rows):
+        return
+    current: Any = distribution()
+    count = current.num_model_replicas
+    below, above = rows - rows % count, rows + count - rows % count
+    fitting = f"{below} or {above}" if below else f"{above}"
+    raise ValueError(
+        f"A batch of {rows} rows does not divide over the {count} devices that split batches "
+        f"({current}), and is not the last one. Give batches of {fitting} rows."
+    )
 
 
 def _whole(current, array):

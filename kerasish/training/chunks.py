@@ -108,9 +108,10 @@ class ArraySource(Source):
         samples = self.batches.num_samples
         self.rows = min(self.batches.batch_size, samples)
         self.full, self.rest = divmod(samples, self.rows)
+        if self.full + bool(self.rest) > 1:
+            spread.refuse_uneven(self.rows)
         self.order = self.batches.order(self.passes)
         self.position = 0
-        spread.warn_if_uneven(self.rows)
 
     def seek(self, passes, position):
         self.passes = passes
@@ -195,7 +196,7 @@ class StreamSource(Source):
     def begin(self):
         self.close()
         self.iterator = prefetch(self.batches.epoch(self.passes))
-        self.seen = 0
+        self.seen = self.left_over = 0
 
     @property
     def position(self):
@@ -238,16 +239,22 @@ class StreamSource(Source):
         first = self._next()
         if first is None:
             return None
-        rows = len(jax.tree.leaves(first)[0])
-        if not self.position - 1:
-            spread.warn_if_uneven(rows)
+        rows = _rows_of(first)
         size = 0 if step.eager else step.stack_size(shapes_of(first))
-        if not size:
-            return Chunk("batch", first, 0, 1, rows)
         # Processes must not part over a clock.
         patience = PATIENCE_SECONDS if processes.count() == 1 else math.inf
         batches = [first, *self._alike(form_of(first), min(most, size) - 1, patience)]
+        self._note(rows, len(batches))
+        if not size:
+            return Chunk("batch", first, 0, 1, rows)
         return Chunk("stack", _stack(batches, size), 0, len(batches), rows, size)
+
+    def _note(self, rows, count):
+        """Note batches of so many rows: the devices may leave over the last of a pass alone."""
+        spread.refuse_uneven(self.left_over)
+        if count > 1:
+            spread.refuse_uneven(rows)
+        self.left_over = rows
 
     def _alike(self, form, most, patience):
         """The next batches while they are of a form, come soon, and are not more than `most`."""
@@ -296,6 +303,8 @@ class SharedSource(StreamSource):
         _check_columns(columns)
         even = len(set(rows)) == 1 and spread.shares_fit(sum(rows))
         count = min(counts) if even else 1
+        if len(set(rows)) == 1:
+            self._note(sum(rows), count)
         self.held[:0] = found[count:]
         if not even:
             return self._uneven(found, rows)

@@ -11,7 +11,6 @@ from jax.sharding import PartitionSpec
 import kerasish as keras
 from kerasish import distribution as dist
 from kerasish import layers
-from kerasish.distribution.batches import _warned
 
 
 @pytest.fixture
@@ -271,12 +270,24 @@ def test_distribute_tensor(mesh):
         dist.distribute_tensor(np.ones((3, 2)), layout)
 
 
-def test_an_uneven_batch_is_said_once():
-    model = keras.Sequential([layers.Dense(1)])
+def test_only_the_last_batch_may_be_left_over():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     model.compile("sgd", "mse")
-    x, y = np.ones((60, 3)), np.ones((60, 1))
-    _warned.clear()
+    x, y = np.ones((60, 3), "float32"), np.ones((60, 1), "float32")
+
+    def stream(*sizes):
+        yield from ((x[:n], y[:n]) for n in sizes)
+
+    refused = r"30 rows .* 8 devices .* and is not the last one. Give batches of 24 or 32 rows"
     with dist.DataParallel().scope():
-        with pytest.warns(UserWarning, match=r"30 rows .* 8 devices .* batches of 24 or 32 rows"):
-            model.fit(x, y, 30, verbose=0)
-        model.fit(x, y, 30, verbose=0)  # once only: warnings are errors here
+        for run in (
+            lambda: model.fit(x, y, 30, verbose=0),
+            lambda: model.fit(stream(30, 30), verbose=0),
+            lambda: model.evaluate(stream(30, 8), verbose=0),
+            lambda: model.predict(x, 30, verbose=0),
+        ):
+            with pytest.raises(ValueError, match=refused):
+                run()
+        model.fit(x, y, 32, verbose=0)
+        model.evaluate(stream(8, 30), verbose=0)
+        assert model.predict(x[:30], 30, verbose=0).shape == (30, 1)
