@@ -22,7 +22,7 @@ _SHUTDOWN_SECONDS = 60
 _LOOK_SECONDS = 1  # between two looks at whether another process failed
 _GRACE_SECONDS = 3  # in which it may end by its own error
 _LATE_SECONDS = 2  # for process 0 to answer; that it does not may be the end of it
-_GLANCE_SECONDS = 0.05  # between two looks at whether the others are done too
+_GLANCE_SECONDS = 0.02  # before the first look, at the end, at whether the others are done too
 _STILL_SECONDS = 30  # of standing still, when another process is done, that tell a wait for it
 # Where a process waits for others: in code of these, but not while it compiles.
 _LIBRARIES = str(pathlib.Path(jax.__file__).parent), str(pathlib.Path(__file__).parent.parent)
@@ -143,10 +143,17 @@ class _Watch:
             threading.Thread(target=look, name="failures of other processes", daemon=True).start()
         atexit.register(self.stay)
 
+    def goes_on(self, seconds):
+        """Whether, after some seconds, this process is still one of several."""
+        return not self.ended.wait(seconds) and processes.count() > 1
+
     def stay(self):
         """Wait, at the end, for others: they may have work of their own, and JAX is impatient."""
-        processes.say_end(processes.index())
-        while not self.ended.wait(_GLANCE_SECONDS):
+        if processes.count() > 1:
+            processes.say_end(processes.index())
+        pause = _GLANCE_SECONDS
+        while self.goes_on(pause):
+            pause = min(2 * pause, _LOOK_SECONDS)
             if list(processes.ends().values()).count("") == processes.count():
                 self.ended.set()  # had one failed, `ask` would end this process
 
@@ -168,7 +175,7 @@ class _Watch:
 
     def ask(self):
         """Ask process 0, who keeps the words, whether one has failed, or come to its end."""
-        while not self.ended.wait(_LOOK_SECONDS):
+        while self.goes_on(_LOOK_SECONDS):
             for lost in processes.gone():
                 processes.say_end(lost, "is gone: it was killed, or crashed")
             ends, self.heard = processes.ends(), time.monotonic()
@@ -191,7 +198,7 @@ class _Watch:
 
     def guard(self):
         """Look whether process 0 is there: JAX, about to abort, answers `ask` no more."""
-        while not self.ended.wait(_LOOK_SECONDS):
+        while self.goes_on(_LOOK_SECONDS):
             silent = time.monotonic() - self.heard
             there = silent < _LATE_SECONDS or processes.first_listens()
             lost = there is False or (there is None and silent > self.heartbeat)
