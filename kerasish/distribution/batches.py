@@ -98,23 +98,18 @@ def constrain_outputs(nest: Any, stacked: bool = False) -> Any:
     return constrain_whole(nest) if whole else constrain_batch(nest, stacked)
 
 
-def divides(rows: int) -> bool:
-    """Whether batches of so many rows can be split over the devices."""
-    current = distribution()
-    return current is None or rows % current.num_model_replicas == 0
-
-
 def refuse_uneven(rows: int) -> None:
-    """Raise unless batches of so many rows can be split over the devices."""
-    if divides(rows):
+    """Raise unless full batches of so many rows can be split over the devices."""
+    current = distribution()
+    if current is None or rows % current.num_model_replicas == 0:
         return
-    current: Any = distribution()
     count = current.num_model_replicas
     below, above = rows - rows % count, rows + count - rows % count
     fitting = f"{below} or {above}" if below else f"{above}"
     raise ValueError(
         f"A batch of {rows} rows does not divide over the {count} devices that split batches "
-        f"({current}), and is not the last one. Give batches of {fitting} rows."
+        f"({current}). Give batches of {fitting} rows; smaller ones, as at the end, may have any "
+        "number."
     )
 
 

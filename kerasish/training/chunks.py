@@ -196,7 +196,7 @@ class StreamSource(Source):
     def begin(self):
         self.close()
         self.iterator = prefetch(self.batches.epoch(self.passes))
-        self.seen = self.left_over = 0
+        self.seen = self.largest = 0
 
     @property
     def position(self):
@@ -250,11 +250,10 @@ class StreamSource(Source):
         return Chunk("stack", _stack(batches, size), 0, len(batches), rows, size)
 
     def _note(self, rows, count):
-        """Note batches of so many rows: the devices may leave over the last of a pass alone."""
-        spread.refuse_uneven(self.left_over)
-        if count > 1:
+        """Note batches of so many rows: full ones must divide over the devices, others need not."""
+        if rows == self.largest or (rows > self.largest and count > 1):
             spread.refuse_uneven(rows)
-        self.left_over = rows
+        self.largest = max(rows, self.largest)
 
     def _alike(self, form, most, patience):
         """The next batches while they are of a form, come soon, and are not more than `most`."""

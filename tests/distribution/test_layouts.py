@@ -270,7 +270,7 @@ def test_distribute_tensor(mesh):
         dist.distribute_tensor(np.ones((3, 2)), layout)
 
 
-def test_only_the_last_batch_may_be_left_over():
+def test_full_batches_must_divide():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
     model.compile("sgd", "mse")
     x, y = np.ones((60, 3), "float32"), np.ones((60, 1), "float32")
@@ -278,16 +278,15 @@ def test_only_the_last_batch_may_be_left_over():
     def stream(*sizes):
         yield from ((x[:n], y[:n]) for n in sizes)
 
-    refused = r"30 rows .* 8 devices .* and is not the last one. Give batches of 24 or 32 rows"
+    refused = r"30 rows does not divide over the 8 devices .* Give batches of 24 or 32 rows"
     with dist.DataParallel().scope():
         for run in (
             lambda: model.fit(x, y, 30, verbose=0),
-            lambda: model.fit(stream(30, 30), verbose=0),
-            lambda: model.evaluate(stream(30, 8), verbose=0),
+            lambda: model.fit(stream(8, 30, 30), verbose=0),
             lambda: model.predict(x, 30, verbose=0),
         ):
             with pytest.raises(ValueError, match=refused):
                 run()
         model.fit(x, y, 32, verbose=0)
-        model.evaluate(stream(8, 30), verbose=0)
+        model.evaluate(stream(3, 8, 3, 3, 30), verbose=0)
         assert model.predict(x[:30], 30, verbose=0).shape == (30, 1)
