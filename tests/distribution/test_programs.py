@@ -1,5 +1,6 @@
 """What devices hold and what they tell each other, read from the shards and the programs."""
 
+import pathlib
 import re
 from collections import Counter
 
@@ -9,6 +10,7 @@ import pytest
 import runs
 
 import kerasish as keras
+from benchmarks import scaling
 from kerasish import distribution as dist
 
 pytestmark = pytest.mark.exact  # XLA joins collectives only when it optimises
@@ -112,3 +114,11 @@ def test_programs_compile_once_and_donate():
         compiled = step.trace((x[:16], y[:16]), one=True).lower().compile()
     written = sum(v.value.addressable_shards[0].data.nbytes for v in step.written)
     assert compiled.memory_analysis().alias_size_in_bytes >= written
+
+
+def test_the_estimate_on_paper_is_in_the_docs(capsys):
+    scaling.estimate()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    text = pathlib.Path(scaling.__file__).parents[1].joinpath("docs", "scaling.md").read_text()
+    assert len(lines) == 18 + 3 + 2 * 2
+    assert [line for line in lines if line not in text] == []
