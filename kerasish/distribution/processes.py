@@ -73,9 +73,10 @@ def initialize(
         jax.distributed.initialize(**{**given, **options})
     except ValueError as error:
         alone = addresses is number is place is None
-        if alone and "coordinator_address should be defined" in str(error):
-            return
-        raise
+        if not alone or "coordinator_address should be defined" not in str(error):
+            raise
+        _check_mpi()
+        return
     processes.introduce()
     _share_seed()
     if processes.count() > 1:
@@ -95,6 +96,17 @@ def _check(addresses, number):
             f"initialize: `job_addresses` lists {listed} processes; `num_processes` is {number}. "
             "Give process 0's address alone, or one for each process."
         )
+
+
+def _check_mpi():
+    """Raise if MPI started several processes: JAX does not find the others under all of them."""
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"):
+        if os.environ.get(name, "1") != "1":
+            raise RuntimeError(
+                f"initialize: MPI started {os.environ[name]} processes ({name}), but does not tell "
+                "JAX where process 0 is. Call `initialize(cluster_detection_method='mpi4py')`, or "
+                "give `job_addresses`, `num_processes` and `process_id`."
+            )
 
 
 def _share_seed():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import pytest
 
 from kerasish import distribution, launch
@@ -126,6 +127,19 @@ def test_mistakes_in_the_command_line(text, capsys):
     with pytest.raises(SystemExit):
         launch.arguments(MISTAKES[text])
     assert text in capsys.readouterr().err
+
+
+def test_processes_that_jax_does_not_find(monkeypatch):
+    def find_nobody(**_):
+        raise ValueError("coordinator_address should be defined.")
+
+    monkeypatch.setattr(jax.distributed, "initialize", find_nobody)
+    assert distribution.initialize() is None
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    with pytest.raises(RuntimeError, match=r"MPI started 2 processes .* method='mpi4py'"):
+        distribution.initialize()
+    with pytest.raises(ValueError, match="should be defined"):
+        distribution.initialize(num_processes=2)
 
 
 def test_a_script_that_does_not_join_is_told(monkeypatch):
