@@ -19,12 +19,14 @@ from kerasish import (
     models,
     ops,
     optimizers,
+    preprocessing,
     random,
     regularizers,
     saving,
     testing,
     tree,
     utils,
+    visualization,
 )
 from kerasish.core.compiled import jit
 from kerasish.core.device import device
@@ -32,7 +34,7 @@ from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
 from kerasish.core.loops import scan
 from kerasish.core.names import name_scope
 from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.symbolic import KerasTensor, Operation
 from kerasish.core.transforms import custom_gradient, grad, remat, value_and_grad, vmap
 from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
 from kerasish.initializers import Initializer
@@ -64,6 +66,7 @@ __all__ = [
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "Regularizer",
     "RematScope",
@@ -96,6 +99,7 @@ __all__ = [
     "name_scope",
     "ops",
     "optimizers",
+    "preprocessing",
     "pure",
     "random",
     "regularizers",
@@ -107,6 +111,7 @@ __all__ = [
     "utils",
     "value_and_grad",
     "version",
+    "visualization",
     "vmap",
 ]
 

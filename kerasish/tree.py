@@ -1,4 +1,8 @@
-"""`keras.tree`: functions over nests of lists, tuples and dicts; `None` is a leaf."""
+"""`keras.tree`: functions over nests of lists, tuples and dicts; `None` is a leaf.
+
+Leaves of a dict come in the order of its sorted keys, as JAX has them. What is made from a dict
+keeps the dict's own order.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,16 +11,64 @@ import jax
 
 from kerasish.core.variable import is_variable
 
-__all__ = ["assert_same_structure", "flatten", "is_nested", "map_structure", "pack_sequence_as"]
+__all__ = [
+    "MAP_TO_NONE",
+    "assert_same_paths",
+    "assert_same_structure",
+    "flatten",
+    "flatten_with_path",
+    "is_nested",
+    "lists_to_tuples",
+    "map_shape_structure",
+    "map_structure",
+    "map_structure_up_to",
+    "pack_sequence_as",
+    "traverse",
+]
+
+
+class MAP_TO_NONE:  # noqa: N801  (Keras' name)
+    """What a function given to `traverse` returns to put `None` in a part's place."""
 
 
 def _is_leaf(x):
     return x is None or is_variable(x)
 
 
+def _is_shape(x):
+    return isinstance(x, list | tuple) and all(n is None or isinstance(n, int) for n in x)
+
+
+def _in_own_order(made, structure):
+    """JAX makes dicts with sorted keys: with those of `structure` in its order instead."""
+    if isinstance(structure, dict) and isinstance(made, dict):
+        items = {key: _in_own_order(made[key], value) for key, value in structure.items()}
+        made.clear()
+        made.update(items)
+    elif isinstance(structure, list | tuple) and isinstance(made, list | tuple):
+        for part, of in zip(made, structure, strict=False):
+            _in_own_order(part, of)
+    return made
+
+
 def flatten(structure: Any) -> list:
     """The leaves, in order."""
     return jax.tree.leaves(structure, is_leaf=_is_leaf)
+
+
+def flatten_with_path(structure: Any) -> list[tuple]:
+    """Pairs of a leaf's path (a tuple of keys and indices) and the leaf, in order.
+
+    Example:
+        >>> flatten_with_path({"b": [5], "a": 6})
+        [(('a',), 6), (('b', 0), 5)]
+    """
+    found, _ = jax.tree_util.tree_flatten_with_path(structure, is_leaf=_is_leaf)
+    return [(tuple(map(_key, path)), leaf) for path, leaf in found]
+
+
+def _key(entry):
+    return next(getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name))
 
 
 def is_nested(structure: Any) -> bool:
@@ -26,12 +78,75 @@ def is_nested(structure: Any) -> bool:
 
 def map_structure(func: Callable, *structures: Any) -> Any:
     """Apply a function to each leaf (or to leaves of the same place in several nests)."""
-    return jax.tree.map(func, *structures, is_leaf=_is_leaf)
+    if not callable(func) or not structures:
+        raise TypeError(f"map_structure: wants a function and at least one nest; got {func!r}.")
+    return _in_own_order(jax.tree.map(func, *structures, is_leaf=_is_leaf), structures[0])
+
+
+def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
+    """`map_structure` of nests that may be deeper than the first, whose leaves are the ends.
+
+    Example:
+        >>> map_structure_up_to([0, 0], len, [[7, 8], [9]])
+        [2, 1]
+    """
+    form = jax.tree.structure(shallow_structure, is_leaf=_is_leaf)
+    rows = zip(*map(form.flatten_up_to, structures), strict=True)
+    return _in_own_order(form.unflatten([func(*row) for row in rows]), shallow_structure)
+
+
+def map_shape_structure(func: Callable, structure: Any) -> Any:
+    """Apply a function to each shape, a list or tuple of integers and `None`s, in a nest."""
+    return _in_own_order(jax.tree.map(func, structure, is_leaf=_is_shape), structure)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
     """The nest of `structure` with new leaves."""
-    return jax.tree.unflatten(jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence))
+    form, leaves = jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence)
+    if form.num_leaves != len(leaves):
+        raise ValueError(
+            f"pack_sequence_as: `flat_sequence` must hold {form.num_leaves} leaves; got "
+            f"{len(leaves)}."
+        )
+    return _in_own_order(jax.tree.unflatten(form, leaves), structure)
+
+
+def lists_to_tuples(structure: Any) -> Any:
+    """The nest with tuples in place of its lists."""
+    return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
+
+
+def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
+    """The nest with each part (leaves and nests alike) that `func` answers for replaced.
+
+    Args:
+        func: Function of a part: returns what to put in its place, `None` to keep it, or
+            `MAP_TO_NONE` to put `None` there.
+        structure: The nest.
+        top_down: Whether `func` sees a nest before its parts, which it then never sees if it
+            answers for the nest; otherwise it sees the parts first.
+
+    Example:
+        >>> traverse(lambda x: x + 1 if isinstance(x, int) else None, [1, ("a", 2)])
+        [2, ('a', 3)]
+    """
+    if top_down:
+        answer = func(structure)
+        if answer is not None:
+            return None if answer is MAP_TO_NONE else answer
+    if isinstance(structure, dict):
+        twin = structure.copy()  # of its own type: ordered, or with a default
+        twin.update({key: traverse(func, part, top_down) for key, part in structure.items()})
+        structure = twin
+    elif isinstance(structure, list | tuple):
+        parts = [traverse(func, part, top_down) for part in structure]
+        named = hasattr(structure, "_fields")
+        structure = type(structure)(*parts) if named else type(structure)(parts)
+    if not top_down:
+        answer = func(structure)
+        if answer is not None:
+            return None if answer is MAP_TO_NONE else answer
+    return structure
 
 
 def assert_same_structure(a: Any, b: Any) -> None:
@@ -39,3 +154,11 @@ def assert_same_structure(a: Any, b: Any) -> None:
     forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")
+
+
+def assert_same_paths(a: Any, b: Any) -> None:
+    """Raise a `ValueError` if the paths to the leaves of two nests differ, whatever their types."""
+    paths = [{path for path, _ in flatten_with_path(x)} for x in (a, b)]
+    if paths[0] != paths[1]:
+        odd = sorted(paths[0] ^ paths[1], key=str)
+        raise ValueError(f"The structures differ: only one of them has leaves at {odd}.")

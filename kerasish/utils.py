@@ -26,19 +26,27 @@ from kerasish.core.settings import (
 from kerasish.core.symbolic import is_keras_tensor
 from kerasish.data import (
     PyDataset,
+    array_to_img,
     get_file,
+    img_to_array,
+    load_img,
     normalize,
     pack_x_y_sample_weight,
     pad_sequences,
+    save_img,
+    timeseries_dataset_from_array,
     to_categorical,
     unpack_x_y_sample_weight,
 )
+from kerasish.models.diagram import model_to_dot, plot_model
+from kerasish.models.graph import get_source_inputs
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -48,15 +56,22 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
+    "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
     "standardize_dtype",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]

@@ -99,9 +99,12 @@ class ModelCheckpoint(MonitorCallback):
     def _save(self, epoch, batch, logs):
         path = self._path(epoch, batch, logs)
         better, news = self._compare(logs) if self.save_best_only else (True, "")
+        self._say(epoch, f"{news}saving model to {path}" if better else news)
         if better:
             self._write(path)
-            news += f"saved {path}"
+            self._say(epoch, f"finished saving model to {path}")
+
+    def _say(self, epoch, news):
         if self.verbose > 0:
             announce(f"Epoch {epoch + 1}: {news}")
 
@@ -125,7 +128,7 @@ class ModelCheckpoint(MonitorCallback):
                 stacklevel=4,
             )
             return True, ""
-        before = "none" if self.best is None else f"{self.best:.5f}"
+        before = "None" if self.best is None else f"{self.best:.5f}"
         better = self.improves(value, self.best)
         if not better:
             return False, f"{self.monitor} did not improve from {before}"

@@ -37,7 +37,7 @@ class LearningRateScheduler(Callback):
             rate = self._next_rate(epoch, _rate(optimizer))
             optimizer.learning_rate = rate
             if self.verbose > 0:
-                _say(self, epoch, suffix, rate)
+                _say(self, epoch, "setting", suffix, rate)
 
     def _next_rate(self, epoch, rate):
         new = self.schedule(epoch, rate) if takes_two(self.schedule) else self.schedule(epoch)
@@ -136,10 +136,10 @@ class ReduceLROnPlateau(MonitorCallback):
             # Compared in 32 bits, as optimizers keep it: or it would be reduced to itself for ever.
             if rate <= np.float32(self.min_lr):
                 continue
-            optimizer.learning_rate = max(rate * self.factor, self.min_lr)
+            optimizer.learning_rate = rate = max(rate * self.factor, self.min_lr)
             reduced = True
             if self.verbose > 0:
-                _say(self, epoch, suffix, _rate(optimizer))
+                _say(self, epoch, "reducing", suffix, rate)
         return reduced
 
 
@@ -158,9 +158,9 @@ def _rate(optimizer):
     return float(np.asarray(optimizer.learning_rate))
 
 
-def _say(callback, epoch, suffix, rate):
+def _say(callback, epoch, act, suffix, rate):
     name = type(callback).__name__
-    announce(f"Epoch {epoch + 1}: {name} sets learning_rate{suffix} to {rate:.6g}.")
+    announce(f"Epoch {epoch + 1}: {name} {act} learning rate{suffix} to {rate}.")
 
 
 def note_rates(model, logs):

@@ -163,7 +163,8 @@ class EarlyStopping(MonitorCallback):
             announce(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose > 0:
-                announce(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+                best = self.best_epoch + 1
+                announce(f"Restoring model weights from the end of the best epoch: {best}.")
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs) -> Any:

@@ -22,7 +22,7 @@ class TerminateOnNaN(Callback):
     Example:
         >>> TerminateOnNaN(raise_error=True).on_batch_end(7, {"loss": float("nan")})
         Traceback (most recent call last):
-        RuntimeError: Batch 7: the loss is nan.
+        RuntimeError: Batch 7: Invalid loss, terminating training (the loss is nan)
     """
 
     every_batch = False
@@ -36,8 +36,8 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(np.mean(loss)):
             return
-        message = f"Batch {batch}: the loss is {loss}."
+        message = f"Batch {batch}: Invalid loss, terminating training"
         if self.raise_error:
-            raise RuntimeError(message)
-        announce(f"{message} Training stops.")
+            raise RuntimeError(f"{message} (the loss is {loss})")
+        announce(message)
         self.model.stop_training = True

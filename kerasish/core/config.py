@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core import dtypes
+from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument, did_you_mean, no_super
 from kerasish.core.names import snake_case
 
@@ -320,7 +320,8 @@ def deserialize_keras_object(
         safe_mode: Kept for Keras' sake; code is never read from data, whatever it says. With
             `False`, `custom_objects["<lambda>"]`, the caller's own, stands for lambdas.
     """
-    if not safe_mode and not _custom.lambdas:
+    unsafe = not safe_mode or settings.unsafe_deserialization_enabled()
+    if unsafe and not _custom.lambdas:
         _custom.lambdas = True
         try:
             return deserialize_keras_object(config, custom_objects)

@@ -27,7 +27,7 @@ def standardize_dtype(dtype: Any) -> str:
     if dtype is None:
         return settings.floatx()
     if isinstance(dtype, str):
-        name = dtype
+        name = "int32" if dtype == "int" else dtype
     elif dtype in _PYTHON_TYPES:
         name = _PYTHON_TYPES[dtype] or settings.floatx()
     else:
@@ -92,7 +92,7 @@ class DTypePolicy:
     def __init__(self, name: str | None = None):
         name = dtype_policy().name if name is None else name
         if not isinstance(name, str):
-            name = standardize_dtype(name)
+            raise TypeError(f"DTypePolicy: `name` must be a string; got {name!r}.")
         self.name = name
         if name in ("mixed_float16", "mixed_bfloat16"):
             self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
@@ -126,7 +126,7 @@ class DTypePolicy:
         return hash(self.name)
 
     def __repr__(self):
-        return f"<DTypePolicy {self.name!r}>"
+        return f'<DTypePolicy "{self.name}">'
 
 
 class FloatDTypePolicy(DTypePolicy):

@@ -17,9 +17,10 @@ class _Settings:
     image_data_format = "channels_last"
     nan_checks = False
     interactive_logging = True
-    traceback_filtering = True
-    max_epochs = None
-    max_steps_per_epoch = None
+    max_epochs: int | None = None
+    max_steps_per_epoch: int | None = None
+    unsafe_deserialization = False
+    flash_attention: bool | None = None
 
 
 _settings = _Settings()
@@ -101,9 +102,85 @@ def is_interactive_logging_enabled() -> bool:
     return _settings.interactive_logging
 
 
+def max_epochs() -> int | None:
+    """The most epochs that a `fit` runs, whatever it is asked for; `None` is no limit."""
+    return _settings.max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Let no `fit` run more epochs than this, to try a program quickly; `None` is no limit."""
+    _settings.max_epochs = _limit("set_max_epochs", "max_epochs", max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most batches that `fit`, `evaluate` and `predict` take; `None` is no limit."""
+    return _settings.max_steps_per_epoch
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Let an epoch, an `evaluate` or a `predict` take no more batches; `None` is no limit."""
+    limit = _limit("set_max_steps_per_epoch", "max_steps_per_epoch", max_steps_per_epoch)
+    _settings.max_steps_per_epoch = limit
+
+
+def _limit(owner, name, value):
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise bad_argument(owner, name, "a positive integer or None", value)
+    return value
+
+
+def enable_flash_attention() -> None:
+    """Use cuDNN's fused attention on NVIDIA devices, wherever numbers of 16 bits allow it."""
+    _settings.flash_attention = True
+
+
+def disable_flash_attention() -> None:
+    """Use cuDNN's fused attention only in layers that ask for it (the default)."""
+    _settings.flash_attention = False
+
+
+def is_flash_attention_enabled() -> bool | None:
+    """Whether `enable_flash_attention` is in force; `None` if nothing was said."""
+    return _settings.flash_attention
+
+
+def enable_unsafe_deserialization() -> None:
+    """Load as with `safe_mode=False`, wherever something is loaded.
+
+    No code in a file is run all the same: it is `custom_objects` that may then stand for lambdas.
+    """
+    _settings.unsafe_deserialization = True
+
+
+def unsafe_deserialization_enabled() -> bool:
+    """Whether `enable_unsafe_deserialization` is in force."""
+    return _settings.unsafe_deserialization
+
+
 def backend() -> str:
     """Always `"jax"`: kerasish has no other."""
     return "jax"
+
+
+def set_backend(backend: str) -> None:
+    """Accept `"jax"`, the only one there is, and raise on any other."""
+    if backend != "jax":
+        raise bad_argument("set_backend", "backend", "'jax': kerasish has no other", backend)
+
+
+def enable_traceback_filtering() -> None:
+    """Leave JAX's own frames out of tracebacks (JAX's default); kerasish's are always shown."""
+    jax.config.update("jax_traceback_filtering", "auto")
+
+
+def disable_traceback_filtering() -> None:
+    """Show JAX's own frames in tracebacks too."""
+    jax.config.update("jax_traceback_filtering", "off")
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """Whether JAX's own frames are left out of tracebacks."""
+    return jax.config.jax_traceback_filtering != "off"
 
 
 def use_compilation_cache() -> None:

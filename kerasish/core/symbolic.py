@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.export import SymbolicScope, symbolic_shape
 
 from kerasish.core import dtypes
+from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument, hints
 from kerasish.core.names import auto_name
 from kerasish.core.variable import Scope, is_variable
@@ -111,7 +112,8 @@ class KerasTensor:
     __int__ = __float__
 
     def __repr__(self):
-        shown = ", ".join(f"{k}={getattr(self, k)}" for k in ("shape", "dtype", "sparse", "name"))
+        fields = ("shape", "dtype", "sparse", "ragged", "name")
+        shown = ", ".join(f"{field}={getattr(self, field)}" for field in fields)
         return f"<KerasTensor {shown}>"
 
 
@@ -257,6 +259,74 @@ def record(operation: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:
     """Note that `operation(*args, **kwargs)` gave these symbolic tensors, and return them."""
     Node(operation, args, kwargs, outputs)
     return outputs
+
+
+class Operation(Configurable):
+    """A computation that takes symbolic tensors too, and then stands in a model's graph.
+
+    Subclass it with `call`. A layer is one that may hold weights.
+
+    Args:
+        name: Name; made from the class's name if not given.
+
+    Example:
+        >>> class Scale(Operation):
+        ...     def __init__(self, factor, name=None):
+        ...         super().__init__(name=name)
+        ...         self.factor = factor
+        ...
+        ...     def call(self, x):
+        ...         return x * self.factor
+        >>> Scale(3)(2), Scale(3)(KerasTensor((None, 5))).shape
+        (6, (None, 5))
+    """
+
+    def __init__(self, name: str | None = None):
+        self.name = auto_name(type(self).__name__) if name is None else name
+        if not isinstance(self.name, str) or "/" in self.name:
+            raise bad_argument(type(self), "name", "a string without '/'", name)
+
+    def __call__(self, *args, **kwargs):
+        if any_symbolic(args, kwargs):
+            return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        return self.call(*args, **kwargs)
+
+    def call(self, *args, **kwargs):
+        """Compute. Overridden by every operation."""
+        kind = type(self).__name__
+        raise NotImplementedError(
+            f"{kind} has no `call`: define `call(self, inputs)` with its computation."
+        )
+
+    def compute_output_spec(self, *args, **kwargs) -> Any:
+        """The output as symbolic tensors, for inputs that are."""
+        return infer(self.call, *args, **kwargs)
+
+    def symbolic_call(self, *args, **kwargs) -> Any:
+        """Same as `compute_output_spec`, the call being noted in the graph."""
+        return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+
+    @property
+    def input(self):
+        """The symbolic input of the first call, or the list of them."""
+        node = self._first_node("input")
+        args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
+        tensors = [a for a in args if any_symbolic(a)]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    @property
+    def output(self):
+        """The symbolic output of the first call, or the nest of them."""
+        return self._first_node("output").structure
+
+    def _first_node(self, what):
+        nodes = self.__dict__.get("_inbound_nodes")
+        if not nodes:
+            raise AttributeError(
+                f"{type(self).__name__} {self.name!r} has never been called on a symbolic tensor, "
+                f"so it has no `{what}`."
+            )
+        return nodes[0]
 
 
 class Op:

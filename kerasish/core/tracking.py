@@ -7,7 +7,9 @@ from typing import Any
 from kerasish.core.variable import Scope, current_scope
 
 # Attributes that point at other objects without owning them.
-_NOT_PARTS = frozenset({"_given", "_inbound_nodes", "_built_with", "_frozen", "_set_at"})
+_NOT_PARTS = frozenset(
+    {"_given", "_inbound_nodes", "_built_with", "_compile_arguments", "_frozen", "_set_at"}
+)
 _CONTAINERS = (list, tuple, set, dict)
 # What most attributes are; models are searched at each step of an unfused loop.
 _PLAIN = frozenset({NoneType, bool, int, float, str, FunctionType})

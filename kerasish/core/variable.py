@@ -27,6 +27,7 @@ class _Local(threading.local):
 
 
 _local = _Local()
+_AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 
 # Held by whoever finds out what a function touches, or donates the arrays of Variables. Reentrant,
 # since tracing one function may call another.
@@ -197,6 +198,8 @@ class Variable:
         self._serial = next_serial()
         self.autocast = bool(autocast)
         self.aggregation = aggregation or "none"
+        if self.aggregation not in _AGGREGATIONS:
+            raise bad_argument(self, "aggregation", f"one of {_AGGREGATIONS}", aggregation)
         self.synchronization = synchronization or "none"
         self.regularizer = None
         self.constraint = None

@@ -125,8 +125,8 @@ class HeadedAttention(Layer):
         if plain:
             mask = None if mask is None else _with_heads(mask, 4, axes)
             options = {"mask": mask, "scale": self._factor, "is_causal": is_causal}
-            flash = bool(self.flash_attention)
-            return network.dot_product_attention(*projected, **options, flash_attention=flash), None
+            options["flash_attention"] = self.flash_attention
+            return network.dot_product_attention(*projected, **options), None
         if is_causal:
             causal = causal_mask(query.shape[1], key.shape[1])[None]
             mask = causal if mask is None else mask.astype(bool) & causal

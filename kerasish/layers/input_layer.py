@@ -34,6 +34,8 @@ class InputLayer(Layer):
         name=None,
         **kwargs,
     ):
+        shape = kwargs.pop("input_shape", shape)  # older names
+        batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         super().__init__(name=name, **kwargs)
         if shape is not None and batch_shape is not None:
             raise ValueError(f"InputLayer {self.name!r}: give `shape` or `batch_shape`, not both.")

@@ -123,9 +123,9 @@ class Layer(WeightHolder):
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.built = False
-        self.supports_masking = False
+        self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec = None
-        self._trainable = bool(trainable)
+        self._trainable = _boolean(self, "trainable", trainable)
         self._weights = []
         self._frozen = []
         self._added_losses = TraceList()
@@ -457,7 +457,7 @@ class Layer(WeightHolder):
             `(outputs, new values of the non-trainable variables)`, then the losses if asked for.
         """
         self._check_initialized()
-        if not self.built:
+        if not self.built and not self._has_nothing_to_build():
             raise ValueError(f"Layer {self.name!r} must be built before `stateless_call`.")
         trained, others = self.trainable_variables, self.non_trainable_variables
         given = [
@@ -479,7 +479,18 @@ class Layer(WeightHolder):
         new = [scope.values[v] for v in others]
         return (outputs, new, losses) if return_losses else (outputs, new)
 
+    def _has_nothing_to_build(self):
+        return type(self).build is Layer.build and not self._sublayers()
+
     # -- losses
+
+    def add_metric(self, *args, **kwargs) -> None:
+        """What Keras no longer has: raises, saying what to do instead."""
+        raise NotImplementedError(
+            f"Layer {self.name!r} ({type(self).__name__}): there is no `add_metric`. Give metrics "
+            "to `compile(metrics=...)`, or hold a metric as an attribute of the layer and call its "
+            "`update_state`: `fit` finds it."
+        )
 
     def add_loss(self, loss) -> None:
         """Add scalars (or arrays, summed) that `fit` adds to the loss it minimises."""
@@ -500,30 +511,6 @@ class Layer(WeightHolder):
             v.regularizer(v.value) for v in self.trainable_variables if v.regularizer is not None
         ]
         return [*added, *penalties]
-
-    # -- places in a graph
-
-    @property
-    def input(self):
-        """The symbolic input of the layer's first call, or the list of them."""
-        node = self._first_node("input")
-        args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
-        tensors = [a for a in args if any_symbolic(a)]
-        return tensors[0] if len(tensors) == 1 else tensors
-
-    @property
-    def output(self):
-        """The symbolic output of the layer's first call, or the nest of them."""
-        return self._first_node("output").structure
-
-    def _first_node(self, what):
-        nodes = self.__dict__.get("_inbound_nodes")
-        if not nodes:
-            raise AttributeError(
-                f"Layer {self.name!r} has never been called on a symbolic tensor, so it has no "
-                f"`{what}`."
-            )
-        return nodes[0]
 
     # -- guards
 
@@ -566,6 +553,12 @@ class Layer(WeightHolder):
             f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
         )
         return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
+
+
+def _boolean(layer, name, value):
+    if not isinstance(value, bool | np.bool_ | int):
+        raise bad_argument(layer, name, "True or False", value)
+    return bool(value)
 
 
 def _bare(x):

@@ -6,15 +6,15 @@ import numpy as np
 
 from kerasish import constraints, initializers, regularizers
 from kerasish.core import dtypes, processes
-from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import name_scope
 from kerasish.core.seeds import SeedGenerator
+from kerasish.core.symbolic import Operation
 from kerasish.core.tracking import parts
 from kerasish.core.variable import Variable
 
 
-class WeightHolder(Configurable):
+class WeightHolder(Operation):
     """The half of `Layer` that makes, lists, freezes, counts, stores and restores weights."""
 
     def add_weight(

@@ -12,7 +12,7 @@ class Functional(Model):
         name: Name; made up if not given.
     """
 
-    def __init__(self, inputs, outputs, name=None, **kwargs):
+    def __init__(self, inputs=None, outputs=None, name=None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
 

@@ -75,6 +75,20 @@ def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     return starts, Function(inputs, outputs).run(jax.tree.leaves(starts))
 
 
+def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
+    """The inputs that a symbolic tensor depends on, in the order in which a walk meets them."""
+    found, seen, stack = {}, set(), [tensor]
+    while stack:
+        tensor = stack.pop()
+        node = node_of(tensor)
+        if not node.inputs:
+            found[id(tensor)] = tensor
+        if id(node) not in seen:
+            seen.add(id(node))
+            stack.extend(reversed(node.inputs))
+    return list(found.values())
+
+
 def _is_input(tensor):
     where = getattr(tensor, "_keras_history", None)
     return where is not None and isinstance(where.operation, InputLayer)

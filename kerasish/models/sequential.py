@@ -5,6 +5,7 @@ from typing import Any
 import jax
 
 from kerasish.core.config import deserialize_keras_object, serialize_keras_object
+from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.symbolic import KerasTensor, node_of
 from kerasish.layers.input_layer import Input, InputLayer
@@ -106,6 +107,7 @@ class Sequential(Model):
     def build(self, input_shape=None) -> None:
         """Build every layer for inputs of this shape (batch axis included)."""
         if self.built:
+            self._check_shape(input_shape)
             return
         if not self._stack:
             raise ValueError(
@@ -121,6 +123,16 @@ class Sequential(Model):
         for layer in self.layers:
             x = layer(x)
         self._set_function(tensor, x)
+
+    def _check_shape(self, shape):
+        if shape is None or not isinstance(self._stack[0], InputLayer):
+            return
+        own, shape = self.input_shape, tuple(shape)
+        fits = len(own) == len(shape) and all(
+            n is None or m is None or n == m for n, m in zip(own, shape, strict=True)
+        )
+        if not fits:
+            raise bad_argument(self, "input_shape", f"that of its Input, {own}", shape)
 
     def _set_function(self, inputs, outputs):
         # Named as Keras names the functional model inside, so that later ones get equal names.

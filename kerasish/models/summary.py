@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from kerasish.core.symbolic import Op
 from kerasish.core.tables import as_html, as_text, readable_bytes, readable_count
+from kerasish.layers.layer import Layer
 from kerasish.models.cost import ModelCost, model_cost
 from kerasish.models.op_nodes import class_of
 
@@ -58,8 +59,10 @@ def _rows(layers, model, expand_nested, depth, costs):
                     operation, index, output = tensor._keras_history
                     sources.append(f"{operation.name}[{index}][{output}]")
         sources = ", ".join(sources) or "-"
-        if isinstance(layer, Op):
-            _, kind = class_of(layer.function.__name__)
+        if not isinstance(layer, Layer):
+            kind = type(layer).__name__
+            if isinstance(layer, Op):
+                _, kind = class_of(layer.function.__name__)
             yield Row(f"{layer.name} ({kind})", _shape(layer), "0", sources, "-", depth)
             continue
         counted = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"

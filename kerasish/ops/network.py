@@ -251,7 +251,8 @@ def dot_product_attention(
         mask: Whether an entry counts, broadcast likewise.
         scale: Factor of the logits; `1 / sqrt(depth)` unless given.
         is_causal: Whether an entry sees only those before it and itself.
-        flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
+        flash_attention: `True` for cuDNN's fused kernel, an error where there is none; `None` for
+            it where it is, if `keras.config.enable_flash_attention()` was called.
         attn_logits_soft_cap: Must be `None`: JAX's attention has no cap.
 
     References:
@@ -266,6 +267,8 @@ def dot_product_attention(
         raise bad_argument("dot_product_attention", "query, key, value", "of 4 axes each", shapes)
     dtype = jnp.result_type(query, key, value)
     query, key, value = (x.astype(dtype) for x in (query, key, value))
+    if flash_attention is None:
+        flash_attention = bool(settings.is_flash_attention_enabled()) and _has_fused_kernel(dtype)
     bias = None if bias is None else as_array(bias).astype(dtype)
     mask = None if mask is None else as_array(mask).astype(bool)
     by_jax = functools.partial(
@@ -280,6 +283,10 @@ def dot_product_attention(
         return by_jax(query, key, value)
     on_cpu = functools.partial(_attend_by_heads, mask=mask, scale=scale, is_causal=is_causal)
     return jax.lax.platform_dependent(query, key, value, cpu=on_cpu, default=by_jax)
+
+
+def _has_fused_kernel(dtype):
+    return jax.default_backend() == "gpu" and dtype in (jnp.float16, jnp.bfloat16)
 
 
 def _heads_differ(query, key):

@@ -45,18 +45,13 @@ def align(spec: Any, names: list[str], what: str, spread: bool = False) -> list:
     if isinstance(spec, list | tuple):
         if len(spec) == len(names):
             return list(spec)
-        if len(names) == 1:
-            return [spec]
-        raise ValueError(
-            f"`{what}` must have one entry for each of the {len(names)} outputs {names}; "
-            f"got {len(spec)}."
-        )
-    if spread or len(names) == 1:
+        got = len(spec)
+    elif spread or len(names) == 1:
         return [spec] * len(names)
-    raise ValueError(
-        f"`{what}` must have one entry for each of the {len(names)} outputs {names}; "
-        f"got one {type(spec).__name__}."
-    )
+    else:
+        got = f"one {type(spec).__name__}"
+    count = "the output" if len(names) == 1 else f"each of the {len(names)} outputs"
+    raise ValueError(f"compile: `{what}` must have one entry for {count} {names}; got {got}.")
 
 
 class CompiledLoss:
@@ -79,6 +74,11 @@ class CompiledLoss:
         self._parts: list[tuple] = []
         self.metrics: list = []
         self.classes: list = []
+
+    @property
+    def made(self) -> bool:
+        """Whether the losses of all outputs are made."""
+        return bool(self._parts)
 
     def _build(self, names, truths, predictions):
         chosen = align(self.loss, names, "loss", spread=True)
@@ -168,6 +168,11 @@ class CompiledMetrics:
         self._entries: list | None = None
 
     @property
+    def made(self) -> bool:
+        """Whether all metrics there are to be are made."""
+        return self._entries is not None or not (self.spec or self.weighted_spec)
+
+    @property
     def metrics(self) -> list:
         """The metrics made so far."""
         return [metric for _, metric, _, _ in self._entries or []]
@@ -188,7 +193,7 @@ class CompiledMetrics:
     def expect(self, y_true: Any, y_pred: Any) -> None:
         """Make the metrics for targets and predictions of these shapes."""
         names, predictions = name_outputs(y_pred, self.output_names)
-        if self._entries is None and (self.spec or self.weighted_spec):
+        if not self.made:
             self._build(names, _align_data(y_true, names, "y"), predictions)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

@@ -30,7 +30,9 @@ class Steps:
     """
 
     optimizer: Any = None
+    loss: Any = None
     compiled = False
+    _compiled_loss: Any = None
     run_eagerly = False
 
     # -- metrics
@@ -38,20 +40,23 @@ class Steps:
     @property
     def metrics(self) -> list:
         """All metrics: the mean of the loss, those given to `compile`, and the model's own."""
-        found = [self._loss_tracker] if self.compiled else []
+        found = [self._loss_tracker, *self._compiled_metrics.metrics] if self.compiled else []
+        if self._compiled_loss is not None:
+            found += self._compiled_loss.metrics
         for layer in self._flatten_layers():
             found += [m for m in parts(layer, metrics_module.Metric) if m not in found]
-        if self.compiled:
-            compiled = [*self._compiled_metrics.metrics]
-            if self._compiled_loss is not None:
-                compiled = [*compiled, *self._compiled_loss.metrics]
-            found += [m for m in compiled if m not in found]
         return found
 
     @property
     def metrics_names(self) -> list[str]:
-        """Names of the metrics, as `evaluate` returns them."""
-        return [m.name for m in self.metrics]
+        """Names of the results in the order in which `evaluate` lists them."""
+        with Scope():
+            return self._in_order(self.get_metrics_result())
+
+    def _in_order(self, results):
+        """Names of results: those of metrics in their order, then, by alphabet, the others."""
+        names = dict.fromkeys(metric.name for metric in self.metrics if metric.name in results)
+        return [*names, *sorted(name for name in results if name not in names)]
 
     @property
     def metrics_variables(self) -> list[Variable]:
@@ -259,7 +264,11 @@ class Steps:
     def _build_for(self, data):
         """Make everything that a stateless step expects to find made."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
-        if not self.built or (self.compiled and self._compiled_metrics._entries is None):
+        lacking = not all(layer.built for layer in self._flatten_layers())
+        if self.compiled:
+            lacking = lacking or not self._compiled_metrics.made
+            lacking = lacking or (self._compiled_loss is not None and not self._compiled_loss.made)
+        if lacking:
             with Scope():
                 y_pred = self(x, training=False)
                 if self.compiled and y is not None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import jax
 import numpy as np
@@ -10,10 +10,9 @@ import numpy as np
 from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
-from kerasish.core import processes
+from kerasish.core import processes, settings
 from kerasish.core.config import deserialize_keras_object, is_serialized, serialize_keras_object
 from kerasish.core.errors import bad_argument
-from kerasish.core.variable import Scope
 from kerasish.data import (
     ArrayBatches,
     Batches,
@@ -108,10 +107,10 @@ class Trainer(Steps):
             "jit_compile": jit_compile,
         }
 
-    def get_compile_config(self) -> dict | None:
-        """The arguments of `compile` as plain data, for files."""
+    def get_compile_config(self) -> dict:
+        """The arguments of `compile` as plain data, for files; nothing before it was called."""
         if not self.compiled:
-            return None
+            return {}
         config = {k: serialize_keras_object(v) for k, v in self._compile_arguments.items()}
         if config["steps_per_execution"] == "auto":
             config["steps_per_execution"] = 1
@@ -184,6 +183,10 @@ class Trainer(Steps):
             A `History` with the results of each epoch; `history.plot()` draws them.
         """
         self._require_compiled("fit")
+        if not isinstance(validation_freq, int | Collection) or isinstance(validation_freq, str):
+            wanted = "a number of epochs, or a list of epochs"
+            raise bad_argument("fit", "validation_freq", wanted, validation_freq)
+        epochs = _at_most(epochs, settings.max_epochs())
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 (x, y, sample_weight), validation_split
@@ -197,6 +200,7 @@ class Trainer(Steps):
             class_weight=class_weight,
             steps=steps_per_epoch,
         )
+        steps_per_epoch = _limited(steps_per_epoch, batches)
         self.stop_training = False
         step = self._step("train")
         with contextlib.ExitStack() as cleanup:
@@ -208,9 +212,8 @@ class Trainer(Steps):
                 validation_data, validation_batch_size or batch_size, validation_steps, cleanup
             )
             self._check_labels(batches, source, step)
-            callbacks = self._callbacks(
-                callbacks, verbose, epochs, steps_per_epoch or batches.num_batches
-            )
+            steps = steps_per_epoch or batches.num_batches
+            callbacks = self._callbacks(callbacks, verbose, epochs, steps, add_history=True)
             cleanup.callback(callbacks.release)
             self._source = source
             cleanup.callback(self.__dict__.pop, "_source")
@@ -230,8 +233,13 @@ class Trainer(Steps):
                 batches.on_epoch_begin()
                 if steps_per_epoch is None and source.position and not done:
                     source.restart()
-                logs = self._run("train", step, source, steps_per_epoch, callbacks, done)
-                done = 0
+                ran, results = self._run("train", step, source, steps_per_epoch, callbacks, done)
+                if not ran and epoch > first:
+                    _warn_of_end(f"{epoch - first} of {epochs - first} epochs")
+                    break
+                if not ran:
+                    raise _no_batch("fit")
+                logs, done = results, 0
                 batches.on_epoch_end()
                 if validation is not None and _is_due(epoch, validation_freq):
                     results = self._evaluate(*validation, callbacks)
@@ -290,7 +298,7 @@ class Trainer(Steps):
     def _run(self, kind, step, source, limit, callbacks, before=0):
         """One epoch (or evaluation) of steps, the first of which may be done already.
 
-        Returns its logs with sorted names.
+        Returns the number of steps done, and its logs with sorted names.
         """
         wants = getattr(callbacks, f"wants_{kind}_batches")
         begin, end = (getattr(callbacks, f"on_{kind}_batch_{part}") for part in ("begin", "end"))
@@ -311,25 +319,16 @@ class Trainer(Steps):
             if done == last or (self.stop_training and kind == "train"):
                 break
         runs.close()
-        if done == 0:
-            raise ValueError(
-                f"{'fit' if kind == 'train' else 'evaluate'}: the data gave no batch at all. "
-                "Is the dataset empty, or a generator already used up?"
-            )
-        if limit is not None and done < limit and not self.stop_training:
-            warnings.warn(
-                f"The data ran out after {done} of {limit} batches: it must yield at least "
-                "`steps_per_epoch * epochs` batches, or be one that can start again.",
-                stacklevel=3,
-            )
-        return logs
+        if limit is not None and 0 < done < limit and not self.stop_training:
+            _warn_of_end(f"{done} of {limit} batches")
+        return done, logs
 
-    def _callbacks(self, callbacks, verbose, epochs, steps):
+    def _callbacks(self, callbacks, verbose, epochs, steps, add_history=False):
         if isinstance(callbacks, CallbackList):
             return callbacks
         return CallbackList(
             callbacks,
-            add_history=True,
+            add_history=add_history,
             add_progbar=verbose != 0,
             verbose=verbose,
             epochs=epochs,
@@ -360,13 +359,17 @@ class Trainer(Steps):
         cleanup.callback(batches.close)
         source = make_source(batches)
         cleanup.callback(source.close)
-        return source, steps
+        return source, _limited(steps, batches)
 
     def _evaluate(self, source: Source, steps, callbacks):
         self.reset_metrics()
         callbacks.on_test_begin()
+        source.batches.on_epoch_begin()
         source.begin()
-        logs = self._run("test", self._step("test"), source, steps, callbacks)
+        done, logs = self._run("test", self._step("test"), source, steps, callbacks)
+        if not done:
+            raise _no_batch("evaluate")
+        source.batches.on_epoch_end()
         callbacks.on_test_end(logs)
         return logs
 
@@ -397,22 +400,17 @@ class Trainer(Steps):
             source = make_source(batches)
             cleanup.callback(source.close)
             self._check_labels(batches, source, self._step("test"))
+            steps = _limited(steps, batches)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             logs = self._evaluate(source, steps, callbacks)
         return dict(logs) if return_dict else self._as_list(logs)
 
     def _as_list(self, logs):
         orders, given = self._orders, tuple(logs)
-        if given not in orders:  # finding the order computes every result
-            names = [name for name in self.get_result_names() if name in logs]
-            orders[given] = [*names, *(n for n in logs if n not in names)]
+        if given not in orders:
+            orders[given] = self._in_order(logs)
         values = [logs[name] for name in orders[given]]
         return values[0] if len(values) == 1 else values
-
-    def get_result_names(self) -> list[str]:
-        """Names of results in the order in which `evaluate` lists them: the loss first."""
-        with Scope():
-            return list(self.get_metrics_result())
 
     def predict(
         self,
@@ -457,16 +455,26 @@ class Trainer(Steps):
             cleanup.callback(batches.close)
             source = make_source(batches)
             cleanup.callback(source.close)
+            steps = _limited(steps, batches)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             callbacks.on_predict_begin()
-            callbacks.on_predict_batch_begin(0)
+            batches.on_epoch_begin()
             most = 1 if callbacks.wants_predict_batches or mc_keep else None
-            for done, _, outputs, chunk in step.run(source, steps, most):
+            done, last = 0, steps or batches.num_batches
+            runs = step.run(source, steps, most)
+            while done != last:
+                callbacks.on_predict_batch_begin(done)
+                ran = next(runs, None)
+                if ran is None:
+                    break
+                done, _, outputs, chunk = ran
                 found.append(_host_rows(outputs, chunk))
                 callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
+            runs.close()
+            batches.on_epoch_end()
             callbacks.on_predict_end()
         if not found:
-            raise ValueError("predict: the data gave no batch at all. Is the dataset empty?")
+            raise _no_batch("predict")
         whole = jax.tree.map(
             lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found
         )
@@ -561,6 +569,29 @@ def _holds_objects(value):
     if isinstance(value, dict):
         return is_serialized(value) or any(map(_holds_objects, value.values()))
     return isinstance(value, list | tuple) and any(map(_holds_objects, value))
+
+
+def _no_batch(who):
+    hint = "Is the dataset empty, or a generator already used up?"
+    return ValueError(f"{who}: the data gave no batch at all. {hint}")
+
+
+def _warn_of_end(done):
+    warnings.warn(
+        f"The data ran out after {done}: it must yield at least `steps_per_epoch * epochs` "
+        "batches, or be one that can start again.",
+        stacklevel=4,
+    )
+
+
+def _at_most(number, limit):
+    return number if limit is None else limit if number is None else min(number, limit)
+
+
+def _limited(steps, batches):
+    """Batches of a pass: as asked for, but no more than `keras.config.set_max_steps_per_epoch`."""
+    limit = settings.max_steps_per_epoch()
+    return steps if limit is None else _at_most(steps or batches.num_batches, limit)
 
 
 def _is_due(epoch, frequency):
