@@ -107,7 +107,7 @@ class KerasTensor:
         )
 
     def __float__(self):
-        raise TypeError(_no_values(self, "has no value"))
+        raise ValueError(_no_values(self, "has no value"))
 
     __int__ = __float__
 
@@ -389,6 +389,7 @@ OPERATORS = {
     "xor": symbolic(jnp.logical_xor, "logical_xor"),
     "neg": symbolic(jnp.negative, "negative"),
     "abs": symbolic(jnp.abs, "absolute"),
+    "round": symbolic(jnp.round, "round"),
     "invert": symbolic(jnp.logical_not, "logical_not"),
     "eq": symbolic(jnp.equal, "equal"),
     "ne": symbolic(jnp.not_equal, "not_equal"),

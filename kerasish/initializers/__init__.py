@@ -49,12 +49,12 @@ _CLASSES = {
     "IdentityInitializer": Identity,
     "OrthogonalInitializer": Orthogonal,
     "STFTInitializer": STFT,
+    "normal": RandomNormal,
+    "one": Ones,
+    "uniform": RandomUniform,
+    "zero": Zeros,
 }
-_KNOWN = (
-    _CLASSES
-    | {snake_case(name): cls for name, cls in _CLASSES.items()}
-    | {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
-)
+_KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
 publish("keras.initializers", _CLASSES)
 
 

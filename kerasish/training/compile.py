@@ -1,5 +1,6 @@
 """What `compile` is told about losses and metrics, matched to the model's outputs."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -22,6 +23,17 @@ def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
             names = [f"output_{i + 1}" for i in range(len(y_pred))]
         return list(names), list(y_pred)
     return list(names)[:1] if names else ["output"], [y_pred]
+
+
+def _are_named(y_pred, names):
+    """Whether several outputs have names of their own, for those of their results to begin with."""
+    return not isinstance(y_pred, list | tuple) or bool(names and len(names) == len(y_pred))
+
+
+def _distinct(name, taken):
+    """The name, with a number behind it if it is taken."""
+    numbered = (f"{name}_{i}" if i else name for i in itertools.count())
+    return next(one for one in numbered if one not in taken)
 
 
 def align(spec: Any, names: list[str], what: str, spread: bool = False) -> list:
@@ -80,14 +92,20 @@ class CompiledLoss:
         """Whether the losses of all outputs are made."""
         return bool(self._parts)
 
-    def _build(self, names, truths, predictions):
+    def _build(self, names, truths, predictions, are_named):
         chosen = align(self.loss, names, "loss", spread=True)
         found = [_make_loss(*row) for row in zip(chosen, truths, predictions, strict=True)]
         weights = align(self.loss_weights, names, "loss_weights", spread=self.loss_weights is None)
         self._parts = list(zip(names, found, weights, strict=True))
-        lossy = [name for name, fn, _ in self._parts if fn is not None]
-        if len(lossy) > 1:
-            self.metrics = [metrics_module.Mean(name=f"{name}_loss") for name in lossy]
+        lossy = [
+            name if are_named else one if isinstance(one, str) else fn.name
+            for one, (name, fn, _) in zip(chosen, self._parts, strict=True)
+            if fn is not None
+        ]
+        shown: list[str] = []
+        for name in lossy if len(lossy) > 1 else ():
+            shown.append(_distinct(f"{name}_loss", shown))
+        self.metrics = [metrics_module.Mean(name=name) for name in shown]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array | None:
         """The total, or `None` when no output has a loss."""
@@ -95,7 +113,7 @@ class CompiledLoss:
         truths = _align_data(y_true, names, "y")
         weights = _align_weights(sample_weight, names)
         if not self._parts:
-            self._build(names, truths, predictions)
+            self._build(names, truths, predictions, _are_named(y_pred, self.output_names))
         totals, trackers = [], iter(self.metrics)
         self.classes = [None] * len(names)
         rows = zip(self._parts, truths, predictions, weights, strict=True)
@@ -177,24 +195,27 @@ class CompiledMetrics:
         """The metrics made so far."""
         return [metric for _, metric, _, _ in self._entries or []]
 
-    def _build(self, names, truths, predictions):
+    def _build(self, names, truths, predictions, are_named):
         self._entries = []
+        prefixes = [f"{name}_" if are_named and len(names) > 1 else "" for name in names]
         for spec, weighted in ((self.spec, False), (self.weighted_spec, True)):
             if spec is None:
                 continue
             for i, chosen in enumerate(_metric_lists(spec, names)):
                 for one in chosen:
                     metric = _make_metric(one, truths[i], predictions[i])
-                    name = metric.name if len(names) == 1 else f"{names[i]}_{metric.name}"
-                    if weighted and any(name == other for other, *_ in self._entries):
+                    name = f"{prefixes[i]}{metric.name}"
+                    taken = {other for other, *_ in self._entries}
+                    if weighted and name in taken:
                         name = f"weighted_{name}"
-                    self._entries.append((name, metric, i, weighted))
+                    self._entries.append((_distinct(name, taken), metric, i, weighted))
 
     def expect(self, y_true: Any, y_pred: Any) -> None:
         """Make the metrics for targets and predictions of these shapes."""
         names, predictions = name_outputs(y_pred, self.output_names)
         if not self.made:
-            self._build(names, _align_data(y_true, names, "y"), predictions)
+            truths = _align_data(y_true, names, "y")
+            self._build(names, truths, predictions, _are_named(y_pred, self.output_names))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
@@ -205,7 +226,7 @@ class CompiledMetrics:
         truths = _align_data(y_true, names, "y")
         weights = _align_weights(sample_weight, names)
         if self._entries is None:
-            self._build(names, truths, predictions)
+            self._build(names, truths, predictions, _are_named(y_pred, self.output_names))
         for _, metric, i, weighted in self._entries or ():
             if truths[i] is None:
                 continue

@@ -448,7 +448,7 @@ MISTAKES = [
     (on_tensor(lambda x: 1 if x > 1 else 0), TypeError, "no truth value"),
     (on_tensor(list), TypeError, "cannot be iterated over"),
     (on_tensor(len), TypeError, r"has no length; use `.shape`"),
-    (on_tensor(float), TypeError, "has no value"),
+    (on_tensor(float), ValueError, "has no value"),
     (on_tensor(lambda x: layers.Dense(2)([x, x])), ValueError, r"expects 1 input\(s\); got 2"),
     (lambda: layers.Dense(2)(Input((None,))), ValueError, "must be known in its last axis"),
     (lambda: layers.Conv2D(2, 3)(Input((4,))), ValueError, "Conv2D.*ndim=4, found ndim=2"),
