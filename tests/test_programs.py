@@ -199,7 +199,7 @@ def test_metrics_names_are_those_of_the_list():
 
 def test_data_that_end_after_an_epoch_end_the_training():
     model = linear(keras)
-    with pytest.warns(UserWarning, match="ran out after 1 of 3 epochs"):
+    with pytest.warns(UserWarning, match="ran out of data"):
         history = model.fit(((X, Y) for _ in range(2)), epochs=3, verbose=0)
     assert history.epoch == [0]
 

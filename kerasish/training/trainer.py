@@ -235,8 +235,7 @@ class Trainer(Steps):
                     source.restart()
                 ran, results = self._run("train", step, source, steps_per_epoch, callbacks, done)
                 if not ran and epoch > first:
-                    _warn_of_end(f"{epoch - first} of {epochs - first} epochs")
-                    break
+                    break  # the data ran out, of which they have warned
                 if not ran:
                     raise _no_batch("fit")
                 logs, done = results, 0
@@ -320,7 +319,11 @@ class Trainer(Steps):
                 break
         runs.close()
         if limit is not None and 0 < done < limit and not self.stop_training:
-            _warn_of_end(f"{done} of {limit} batches")
+            warnings.warn(
+                f"The data ran out after {done} of {limit} batches: it must yield at least "
+                "`steps_per_epoch * epochs` batches, or be one that can start again.",
+                stacklevel=3,
+            )
         return done, logs
 
     def _callbacks(self, callbacks, verbose, epochs, steps, add_history=False):
@@ -574,14 +577,6 @@ def _holds_objects(value):
 def _no_batch(who):
     hint = "Is the dataset empty, or a generator already used up?"
     return ValueError(f"{who}: the data gave no batch at all. {hint}")
-
-
-def _warn_of_end(done):
-    warnings.warn(
-        f"The data ran out after {done}: it must yield at least `steps_per_epoch * epochs` "
-        "batches, or be one that can start again.",
-        stacklevel=4,
-    )
 
 
 def _at_most(number, limit):
