@@ -86,6 +86,25 @@ def gz(array, header):
     return gzip.compress(b"\0" * header + array.tobytes())
 
 
+def links(*members):
+    """A tar archive of links and, where no target is given, files of one byte."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, kind, target in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, target, int(not target)
+            archive.addfile(info, io.BytesIO(b"!"))
+    return file.getvalue()
+
+
+THROUGH_LINKS = [
+    [("a", tarfile.SYMTYPE, "b"), ("a/x", tarfile.REGTYPE, "")],
+    [("a", tarfile.SYMTYPE, "b"), ("A", tarfile.REGTYPE, "")],
+    [("a", tarfile.SYMTYPE, "b"), ("c/../a/d", tarfile.SYMTYPE, "e")],
+    [("a", tarfile.SYMTYPE, "b"), ("x", tarfile.LNKTYPE, "a/y")],
+]
+
+
 def tar(files):
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
@@ -357,6 +376,10 @@ def test_zip_and_strangers(url, cache):
         get_file("b", url + "b.bin", extract=True)
     with pytest.raises(tarfile.OutsideDestinationError):
         get_file("evil", url + "evil.tar", extract=True)
+    for i, members in enumerate(THROUGH_LINKS):
+        Server.files[f"evil{i}.tar"] = links(*members)
+        with pytest.raises(ValueError, match=r"writes '\w.*' through a link: refused"):
+            get_file(f"evil{i}", url + f"evil{i}.tar", extract=True)
     assert not (cache / "datasets" / "evil").exists() and not (cache / "evil").exists()
 
 

@@ -13,7 +13,7 @@ from kerasish.callbacks import run_state
 from kerasish.callbacks.keeper import Keeper
 from kerasish.core import processes
 from kerasish.core.errors import bad_argument
-from kerasish.core.files import replacing
+from kerasish.core.files import BESIDE, replacing
 
 _LATEST, _PREVIOUS = "latest.npz", "previous.npz"
 
@@ -67,6 +67,13 @@ class BackupAndRestore(Keeper):
         self.backup_dir = os.fspath(backup_dir)
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
+
+    def on_train_begin(self, logs=None):
+        """Look for a backup to go on with, and listen for SIGTERM."""
+        if processes.is_first():  # what a run left that was killed while it wrote
+            for path in pathlib.Path(self.backup_dir).glob(f"{BESIDE}*"):
+                path.unlink()
+        super().on_train_begin(logs)
 
     def on_train_end(self, logs=None):
         """Delete the backup: it is no longer needed."""

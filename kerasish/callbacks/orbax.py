@@ -1,21 +1,13 @@
 """Checkpoints of whole runs with orbax: written while training goes on, as the arrays lie."""
 
-import contextlib
-import json
-import math
 import os
 import warnings
-import zlib
-from collections.abc import Iterator
 from typing import Any
 
-import jax
-import numpy as np
-
 from kerasish.callbacks import run_state
-from kerasish.callbacks.checksums import checksums_of
 from kerasish.callbacks.keeper import Keeper
 from kerasish.callbacks.monitor import MonitorCallback
+from kerasish.callbacks.orbax_folder import OrbaxFolder
 from kerasish.callbacks.screens import announce
 from kerasish.core import processes
 from kerasish.core.errors import bad_argument
@@ -56,6 +48,7 @@ class OrbaxCheckpoint(Keeper):
 
     Example:
         >>> import tempfile
+        >>> import numpy as np
         >>> from kerasish import Input, Sequential, layers
         >>> model = Sequential([Input((2,)), layers.Dense(1)])
         >>> model.compile("sgd", "mse")
@@ -84,7 +77,6 @@ class OrbaxCheckpoint(Keeper):
         resume: bool = True,
     ):
         super().__init__(save_freq)
-        self._orbax = _import_orbax()
         if not directory:
             raise bad_argument(self, "directory", "a folder's path", directory)
         for name, value, least in (("max_to_keep", max_to_keep, 1), ("keep_best", keep_best, 0)):
@@ -102,7 +94,9 @@ class OrbaxCheckpoint(Keeper):
         self.resume = resume
         self._watch = MonitorCallback(monitor, mode, initial_value_threshold)
         self._step = 0
-        self._manager: Any = None
+        self._folder = OrbaxFolder(
+            self.directory, max_to_keep, self.keep_best, self._goodness, save_on_background
+        )
 
     @property
     def best(self) -> float | None:
@@ -112,8 +106,8 @@ class OrbaxCheckpoint(Keeper):
     @property
     def steps(self) -> list[int]:
         """The steps of which there are checkpoints."""
-        with self._open() as manager:
-            return sorted(manager.all_steps())
+        with self._folder.opened():
+            return self._folder.steps()
 
     def restore(self, model: Any, step: int | str | None = None) -> int:
         """Put a checkpoint into a model: weights, optimizer, metrics and random states.
@@ -126,21 +120,21 @@ class OrbaxCheckpoint(Keeper):
             The step.
         """
         self._watch.set_model(model)
-        with self._open() as manager:
-            known = sorted(manager.all_steps())
-            found = {None: manager.latest_step, "best": manager.best_step}.get(step, lambda: step)()
-            if found not in known or (step == "best" and not manager.metrics(found)):
+        with self._folder.opened():
+            known = self._folder.steps()
+            named = {None: self._folder.latest, "best": self._folder.best}
+            found = named[step]() if step in named else step
+            if found not in known:
                 raise bad_argument(self, "step", f"one of {known}, 'best' or None", step)
             where = f"OrbaxCheckpoint: step {found} in {self.directory}"
             run_state.build(model, where)
-            meta = self._read_meta(manager, found)
-            run_state.set_variables(model, self._read(manager, found, meta, model), where)
+            arrays = self._read(found, self._folder.read_meta(found), model)
+            run_state.set_variables(model, arrays, where)
         return found
 
     def wait_until_finished(self) -> None:
         """Wait until all that was saved is on the disk."""
-        if self._manager is not None:
-            self._manager.wait_until_finished()
+        self._folder.wait()
 
     # -- hooks
 
@@ -151,8 +145,8 @@ class OrbaxCheckpoint(Keeper):
 
     def on_train_begin(self, logs=None):
         """Look for checkpoints, and listen for SIGTERM."""
-        self._manager = self._make_manager()
-        self._step = self._manager.latest_step() or 0
+        self._folder.open()
+        self._step = self._folder.latest() or 0
         super().on_train_begin(logs)
         if processes.count() > 1:
             self._stop_listening()  # JAX does, and sees to it that all stop at the same step
@@ -167,9 +161,7 @@ class OrbaxCheckpoint(Keeper):
 
     def release(self):
         """Finish what is being written."""
-        manager, self._manager = self._manager, None
-        if manager is not None:
-            manager.close()
+        self._folder.close()
         super().release()
 
     def _count(self, batches):
@@ -178,44 +170,11 @@ class OrbaxCheckpoint(Keeper):
 
     def _must_end(self):
         several = processes.count() > 1
-        return self._terminated or (several and self._manager.reached_preemption(self._step))
+        return self._terminated or (several and self._folder.must_end(self._step))
 
     # -- the checkpoints
 
-    def _make_manager(self):
-        orbax = self._orbax
-        policies = orbax.checkpoint_managers
-        kept: list = [policies.LatestN(self.max_to_keep)]
-        if self.keep_best:
-            kept.append(policies.BestN(n=self.keep_best, get_metric_fn=self._goodness))
-        options = orbax.CheckpointManagerOptions(
-            best_fn=self._goodness,
-            best_mode="max",
-            preservation_policy=policies.AnyPreservationPolicy(kept),
-            enable_async_checkpointing=self.save_on_background,
-            cleanup_tmp_directories=True,
-        )
-        is_url = "://" in self.directory
-        path = self.directory if is_url else os.path.abspath(self.directory)
-        with self._naming("what is"):
-            return orbax.CheckpointManager(path, options=options)
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[Any]:
-        if self._manager is not None:
-            self._manager.wait_until_finished()
-            yield self._manager
-        else:
-            manager = self._make_manager()
-            try:
-                yield manager
-            finally:
-                manager.close()
-
-    def _goodness(self, metrics):
-        value = metrics.get("value", math.nan)
-        if math.isnan(value):
-            return -math.inf
+    def _goodness(self, value):
         return value if self._watch.improves(1.0, 0.0) else -value
 
     def _describe(self):
@@ -225,14 +184,14 @@ class OrbaxCheckpoint(Keeper):
         value = logs.get(self.monitor)
         if self.save_best_only and not self._is_better(value) and not self._must_end():
             return
-        if self._manager.latest_step() == self._step:
+        if self._folder.latest() == self._step:
             return  # nothing was trained since
-        self._manager.save(
-            self._step,
-            args=self._arguments(epoch, batch),
-            metrics={} if value is None else {"value": float(value)},
-            force=True,
-        )
+        if self.save_weights_only:
+            arrays = run_state.model_arrays(self.model)
+            meta, arrays = {}, {k: v for k, v in arrays.items() if k.startswith("model/")}
+        else:
+            meta, arrays = run_state.collect(self.model, self.companions, epoch, batch)
+        self._folder.write(self._step, meta, arrays, value)
         if self.verbose > 0:
             announce(f"Epoch {epoch if batch == 0 else epoch + 1}: saved step {self._step}")
 
@@ -249,89 +208,18 @@ class OrbaxCheckpoint(Keeper):
             self._watch.best = value
         return better
 
-    def _arguments(self, epoch, batch):
-        if self.save_weights_only:
-            meta, arrays = {}, run_state.model_arrays(self.model)
-            arrays = {name: value for name, value in arrays.items() if name.startswith("model/")}
-        else:
-            meta, arrays = run_state.collect(self.model, self.companions, epoch, batch)
-        sums = checksums_of(arrays)
-        meta["arrays"] = {
-            name: [list(value.shape), value.dtype.name, sums[name]]
-            for name, value in arrays.items()
-        }
-        tree = {_key(name): _copy(value) for name, value in arrays.items() if value.size}
-        save, text = self._orbax.args, json.dumps(meta)
-        run = {"meta": text, "checksum": zlib.crc32(text.encode())}
-        return save.Composite(pytree=save.StandardSave(tree), run=save.JsonSave(run))
-
     def _find(self):
-        step = self._manager.latest_step()
+        step = self._folder.latest()
         if step is None or not self.resume or self.save_weights_only:
             return None
-        meta = self._read_meta(self._manager, step)
+        meta = self._folder.read_meta(step)
         if "epoch" not in meta:
             raise ValueError(
                 f"OrbaxCheckpoint: {self.directory} holds weights alone, from which `fit` cannot "
                 "go on. `restore` them first, and say `resume=False`."
             )
-        return meta, lambda: self._read(self._manager, step, meta, self.model)
+        return meta, lambda: self._read(step, meta, self.model)
 
-    def _read_meta(self, manager, step):
-        args = self._orbax.args.Composite(run=self._orbax.args.JsonRestore())
-        with self._naming(f"step {step}"):
-            run = manager.restore(step, args=args)["run"]
-            if zlib.crc32(run["meta"].encode()) != run["checksum"]:
-                raise ValueError("its checksum does not fit")
-            return json.loads(run["meta"])
-
-    def _read(self, manager, step, meta, model):
+    def _read(self, step, meta, model):
         """The arrays of a checkpoint: those of Variables on the devices where these are now."""
-        now = run_state.model_arrays(model)
-        wanted, found = {}, {}
-        for name, (shape, dtype, _) in meta["arrays"].items():
-            dtype = jax.numpy.dtype(dtype)
-            found[name] = np.zeros(shape, dtype)
-            here = now.get(name)
-            if here is not None and here.committed and here.shape == tuple(shape):
-                found[name] = jax.ShapeDtypeStruct(shape, dtype, sharding=here.sharding)
-            if math.prod(shape):
-                wanted[_key(name)] = found[name]
-        args = self._orbax.args.Composite(pytree=self._orbax.args.StandardRestore(wanted))
-        with self._naming(f"step {step}"):
-            read = manager.restore(step, args=args)["pytree"]
-            found = {name: read.get(_key(name), value) for name, value in found.items()}
-            if checksums_of(found) != {name: sum for name, (*_, sum) in meta["arrays"].items()}:
-                raise ValueError("its checksums do not fit")
-        return found
-
-    @contextlib.contextmanager
-    def _naming(self, what):
-        try:
-            yield
-        except Exception as error:
-            raise ValueError(
-                f"OrbaxCheckpoint: {what} in {self.directory} cannot be read: {error}. If it is "
-                "damaged, delete that step's folder to go on from the one before."
-            ) from error
-
-
-def _import_orbax():
-    try:
-        import orbax.checkpoint
-    except ImportError as error:
-        raise ImportError(
-            "OrbaxCheckpoint needs orbax: `pip install kerasish[checkpoint]`."
-        ) from error
-    return orbax.checkpoint
-
-
-def _key(name):
-    return name.replace("/", ".")
-
-
-def _copy(value):
-    # On the CPU orbax would write from the very memory that the next step is to work in.
-    if isinstance(value, jax.Array) and next(iter(value.devices())).platform == "cpu":
-        return jax.device_put(value, value.sharding, may_alias=False)
-    return value
+        return self._folder.read_arrays(step, meta, run_state.model_arrays(model))

@@ -5,9 +5,13 @@ import os
 import pathlib
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 
 from kerasish.core import processes
+
+BESIDE = ".partial-"  # what names of files begin with that are being written
+_ABANDONED = 3600  # seconds since anything was written to a file that will not be moved any more
 
 
 @contextlib.contextmanager
@@ -42,7 +46,8 @@ def _replacing(path):
     if path.is_dir():
         raise ValueError(f"{path} is a directory; a file's path is needed.")
     # Kept by the name's end, by which writers tell formats apart.
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=f"-{path.name}", dir=path.parent)
+    _drop_old(path)
+    handle, name = tempfile.mkstemp(prefix=BESIDE, suffix=f"-{path.name}", dir=path.parent)
     os.close(handle)
     beside = pathlib.Path(name)
     try:
@@ -53,6 +58,16 @@ def _replacing(path):
         _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _drop_old(path):
+    """Delete what processes that were killed while they wrote have left beside a file."""
+    with os.scandir(path.parent) as entries:
+        for entry in entries:
+            if entry.name.startswith(BESIDE) and entry.name.endswith(f"-{path.name}"):
+                with contextlib.suppress(FileNotFoundError):  # its writer has just moved it
+                    if time.time() - entry.stat().st_mtime > _ABANDONED:
+                        os.unlink(entry.path)
 
 
 def _mode_of(path):

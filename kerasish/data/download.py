@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -151,6 +152,22 @@ def _download(origin, target, file_hash, algorithm):
 # -- archives
 
 
+def _check_links(archive, path):
+    """Raise on what would be written through a link in the archive, wherever that leads.
+
+    Python's own filter follows links to see where they lead, and can be misled by long ones.
+    """
+    links = set()
+    for member in archive:
+        names = [member.name, member.linkname] if member.islnk() else [member.name]
+        for name in names:
+            place = pathlib.PurePosixPath(posixpath.normpath(name.casefold()))
+            if links.intersection([place, *place.parents]):
+                raise ValueError(f"get_file: {path} writes {name!r} through a link: refused.")
+        if member.issym():
+            links.add(place)
+
+
 def _extract(path, folder, formats):
     formats = (
         list(_OPENERS) if formats == "auto" else [formats] if isinstance(formats, str) else formats
@@ -171,6 +188,7 @@ def _extract(path, folder, formats):
     try:
         with opener(path) as archive:
             if kind == "tar":
+                _check_links(archive, path)
                 archive.extractall(beside, filter="data")  # refuses paths that lead out of it
             else:
                 archive.extractall(beside)  # zipfile strips such paths

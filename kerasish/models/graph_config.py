@@ -90,6 +90,11 @@ def rebuild_graph(config: dict) -> tuple[Any, Any]:
             if (i and (name, i - 1) not in outputs) or any(n not in outputs for n in needed):
                 later.append((name, i, node))
                 continue
+            if not needed:
+                raise ValueError(
+                    f"The config's graph calls {name!r} on no tensor, so that making the model "
+                    "would compute: refused."
+                )
             args, kwargs = _fill((args, kwargs), outputs)
             _drop_default_training(made[name], kwargs)
             outputs[name, i] = jax.tree.leaves(made[name](*args, **kwargs))

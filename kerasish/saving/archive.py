@@ -6,20 +6,22 @@ import os
 import pathlib
 import warnings
 import zipfile
+import zlib
 from typing import Any
 
 from kerasish.core import processes
 from kerasish.core.config import serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.files import is_taken, replacing
-from kerasish.saving import legacy
+from kerasish.saving import legacy, texts
 from kerasish.saving.assets import FOLDER as ASSETS
 from kerasish.saving.assets import add_assets, load_assets, read_assets, save_assets
-from kerasish.saving.hdf5 import BadFile, reading
-from kerasish.saving.making import make_model, read_config
+from kerasish.saving.hdf5 import reading
+from kerasish.saving.making import make_model
+from kerasish.saving.raw import BadFile, file_window
 from kerasish.saving.tree import load
 from kerasish.saving.weights import WEIGHTS_MEMBER, write_weights
-from kerasish.saving.zipped import TEXT_LIMIT, add_in_place, found_member, read_text
+from kerasish.saving.zipped import add_in_place, found_member, opened, read_text
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 _CONFIG, _METADATA = "config.json", "metadata.json"
@@ -72,23 +74,17 @@ def save_model(
 
 
 def _write(model, path):
-    texts = _texts_of(model)
+    config = json.dumps(serialize_keras_object(model))
     with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
-        for name, text in texts.items():
-            archive.writestr(name, text)
-        add_in_place(
-            archive, WEIGHTS_MEMBER, lambda file: write_weights(model, file, checksums=False)
-        )
+        archive.writestr(_METADATA, json.dumps(_metadata()))
+        archive.writestr(_CONFIG, config)
+        add_in_place(archive, WEIGHTS_MEMBER, lambda file: write_weights(model, file))
         add_assets(model, archive)
 
 
-def _texts_of(model):
-    config = json.dumps(serialize_keras_object(model))
+def _metadata():
     now = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
-    return {
-        _METADATA: json.dumps({"keras_version": KERAS_VERSION, "date_saved": now}),
-        _CONFIG: config,
-    }
+    return {"keras_version": KERAS_VERSION, "date_saved": now}
 
 
 def _save_folder(model, path, overwrite):
@@ -97,15 +93,26 @@ def _save_folder(model, path, overwrite):
         raise bad_argument("save_model", "filepath", wanted, str(path))
     if not overwrite and is_taken(path):
         raise ValueError(f"save_model: {path} exists, and `overwrite` is False.")
-    texts = _texts_of(model)
+    config = json.dumps(serialize_keras_object(model))
     path.mkdir(parents=True, exist_ok=True)
     with replacing(path / WEIGHTS_MEMBER) as beside:
-        write_weights(model, beside, checksums=True)
-    for name, text in texts.items():
-        with replacing(path / name) as beside:
-            beside.write_text(text)
+        write_weights(model, beside)
+    with replacing(path / _CONFIG) as beside:
+        beside.write_text(config)
     if processes.is_first():
         save_assets(model, path / ASSETS)
+    with replacing(path / _METADATA) as beside:
+        beside.write_text(json.dumps({**_metadata(), "checksums": _sums_in(path)}))
+
+
+def _sums_in(folder):
+    """The CRC-32 of each file in a model's folder that has no checksums of its own."""
+    assets = sorted(path for path in (folder / ASSETS).rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): zlib.crc32(path.read_bytes())
+        for path in (folder / _CONFIG, *assets)
+        if path.is_file()
+    }
 
 
 def load_model(
@@ -126,21 +133,21 @@ def load_model(
     if not path.is_file():
         raise ValueError(f"load_model: there is no file {path}.")
     if path.suffix in (".h5", ".hdf5"):
-        with reading(path) as tree:
+        with file_window(path) as window, reading(window, path) as tree:
             return legacy.load_model(tree, custom_objects, compile, safe_mode)
-    with found_member(path, WEIGHTS_MEMBER) as place:
-        config = read_config(read_text(path, _CONFIG), path)
-        model = _load(config, place, custom_objects, compile, safe_mode)
-    read_assets(model, path)
+    with opened(path) as archive:
+        with found_member(archive, WEIGHTS_MEMBER) as (window, checksum):
+            config = texts.parse(read_text(archive, _CONFIG), path, "its config")
+            model = _load(config, path, window, checksum, custom_objects, compile, safe_mode)
+        read_assets(model, archive)
     return model
 
 
-def _load(config, place, custom_objects, compile, safe_mode):
-    path, _, size, *_ = place
+def _load(config, path, window, checksum, custom_objects, compile, safe_mode):
     if not compile:
         config.pop("compile_config", None)
-    model = make_model(config, path, size, custom_objects, safe_mode)
-    with reading(*place) as source:
+    model = make_model(config, path, window.size, custom_objects, safe_mode)
+    with reading(window, path, checksum) as source:
         load(model, source)
     return model
 
@@ -149,10 +156,18 @@ def _load_folder(path, custom_objects, compile, safe_mode):
     weights = path / WEIGHTS_MEMBER
     if not weights.is_file():
         raise BadFile(f"{path} has no {WEIGHTS_MEMBER}, so it is not a whole model's folder.")
-    if (path / _CONFIG).stat().st_size > TEXT_LIMIT:
+    if (path / _CONFIG).stat().st_size > texts.LIMIT:
         raise BadFile(f"{path / _CONFIG} is larger than a config can be, which is refused.")
-    config = read_config((path / _CONFIG).read_bytes(), path)
-    place = weights, 0, weights.stat().st_size
-    model = _load(config, place, custom_objects, compile, safe_mode)
+    if (path / _METADATA).is_file():  # Keras writes no checksums
+        metadata = texts.parse((path / _METADATA).read_bytes(), path, "its metadata")
+        wanted, found = metadata.get("checksums", {}), _sums_in(path)
+        if not isinstance(wanted, dict):
+            raise BadFile(f"{path} is damaged: its metadata have strange checksums.")
+        for name in wanted:
+            if found.get(name) != wanted[name]:
+                raise BadFile(f"{path} is damaged: the checksum of {name!r} does not fit.")
+    config = texts.parse((path / _CONFIG).read_bytes(), path, "its config")
+    with file_window(weights) as window:
+        model = _load(config, weights, window, None, custom_objects, compile, safe_mode)
     load_assets(model, path / ASSETS)
     return model

@@ -6,7 +6,7 @@ import zipfile
 from typing import Any
 
 from kerasish.saving.tree import walk
-from kerasish.saving.zipped import copy_member, opened, safe_names
+from kerasish.saving.zipped import copy_member
 
 FOLDER = "assets"
 
@@ -35,14 +35,14 @@ def add_assets(model: Any, archive: zipfile.ZipFile) -> None:
             archive.write(path, f"{FOLDER}/{path.relative_to(folder).as_posix()}")
 
 
-def read_assets(model: Any, path: pathlib.Path) -> None:
+def read_assets(model: Any, archive: zipfile.ZipFile) -> None:
     """Read all assets from an archive, through a folder that is gone afterwards."""
     if not any(hasattr(part, "load_assets") for _, part in walk(model)):
         return
-    with opened(path) as archive, tempfile.TemporaryDirectory() as folder:
-        for name in safe_names(archive, path):
+    with tempfile.TemporaryDirectory() as folder:
+        for name in archive.namelist():
             if name.startswith(f"{FOLDER}/") and not name.endswith("/"):
                 place = pathlib.Path(folder, name)
                 place.parent.mkdir(parents=True, exist_ok=True)
-                copy_member(archive, name, path, place)
+                copy_member(archive, name, place)
         load_assets(model, pathlib.Path(folder, FOLDER))

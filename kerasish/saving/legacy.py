@@ -2,16 +2,21 @@
 
 import json
 import warnings
+import zlib
 from typing import Any
 
 import h5py
 import numpy as np
 
 from kerasish.core.config import serialize_keras_object
-from kerasish.saving.hdf5 import BadFile, Tree
-from kerasish.saving.making import make_model, read_config
+from kerasish.saving import texts
+from kerasish.saving.datasets import write_array
+from kerasish.saving.hdf5 import Tree
+from kerasish.saving.making import make_model
+from kerasish.saving.raw import BadFile
 
 _COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics")
+_SUM = "sum"
 _OWN = "top_level_model_weights"
 _HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
 
@@ -34,6 +39,13 @@ def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> 
         if include_optimizer and model.compiled:
             h5.attrs["training_config"] = json.dumps(_training_config(model))
             _write_weights(h5.create_group("optimizer_weights"), model.optimizer.variables)
+        h5.attrs[_SUM] = _sum_of_texts(h5)
+
+
+def _sum_of_texts(h5):
+    """What Keras does not look at: a checksum of the configs, as arrays have theirs."""
+    texts = (h5.attrs.get(name, "") for name in ("model_config", "training_config"))
+    return np.uint32(zlib.crc32("".join(map(str, texts)).encode(errors="surrogateescape")))
 
 
 def _config_of(model):
@@ -57,7 +69,7 @@ def _write_names(group, attribute, names):
 def _write_weights(group, variables):
     _write_names(group, "weight_names", [v.path for v in variables])
     for variable in variables:
-        group.create_dataset(variable.path, data=variable.numpy())
+        write_array(group, variable.path, variable.numpy())
 
 
 # -- reading
@@ -65,6 +77,8 @@ def _write_weights(group, variables):
 
 def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
     """Read a whole model."""
+    if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_texts(tree.h5):
+        raise BadFile(f"{tree.where} is damaged: the checksum of its configs does not fit.")
     config = _json_attribute(tree, "model_config")
     if config is None:
         raise BadFile(
@@ -89,7 +103,7 @@ def _json_attribute(tree, name):
     text = tree.h5.attrs.get(name)
     if text is None:
         return None
-    return read_config(text, tree.where)
+    return texts.parse(text, tree.where, f"its {name!r}")
 
 
 def modernized(config: Any) -> Any:
@@ -112,17 +126,17 @@ def modernized(config: Any) -> Any:
 def _load_optimizer(model, tree):
     group = tree.group("optimizer_weights")
     if group is None:
+        warnings.warn(
+            f"{tree.where} holds no optimizer state; the optimizer starts anew.", stacklevel=4
+        )
         return
-    values = _arrays(tree, group)
-    state = model.optimizer.variables
-    shapes = [v.shape for v in state]
-    if shapes != [v.shape for v in values]:
+    arrays, state = _arrays(tree, group), model.optimizer.variables
+    if _mismatch(state, arrays):
         warnings.warn(
             f"{tree.where}: the optimizer's state does not fit; it starts anew.", stacklevel=4
         )
         return
-    for variable, value in zip(state, values, strict=True):
-        variable.assign(np.asarray(value))
+    _assign(tree, list(zip(state, arrays, strict=True)))
 
 
 def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> None:
@@ -137,16 +151,22 @@ def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> 
     if own is not None:
         pairs.append((model.name, _own_weights(model), _arrays(tree, own)))
     found = []
-    for name, variables, values in pairs:
-        problem = _mismatch(variables, values)
+    for name, variables, arrays in pairs:
+        problem = _mismatch(variables, arrays)
         if problem and not skip_mismatch:
             raise ValueError(f"{tree.where} does not fit layer {name!r}: {problem}")
         if problem:
             warnings.warn(f"Skipped layer {name!r}: {problem}", stacklevel=4)
             continue
-        found += zip(variables, values, strict=True)
-    for variable, value in found:
-        variable.assign(np.asarray(value))
+        found += zip(variables, arrays, strict=True)
+    _assign(tree, found)
+
+
+def _assign(tree, pairs):
+    begun = [(variable, tree.begin(array, array.shape)) for variable, array in pairs]
+    values = [(variable, wait()) for variable, wait in begun]  # all are whole, or none is taken
+    for variable, value in values:
+        variable.assign(value)
 
 
 def _by_name(model, tree, group):
@@ -161,24 +181,24 @@ def _by_name(model, tree, group):
 def _in_order(model, tree, group):
     layers = [layer for layer in model.layers if _weights_of(layer)]
     stored = [(n, _layer_arrays(tree, group, n)) for n in tree.names(group, "layer_names")]
-    stored = [(name, values) for name, values in stored if values]
+    stored = [(name, arrays) for name, arrays in stored if arrays]
     if len(layers) != len(stored):
         raise ValueError(
             f"{tree.where} has weights for {len(stored)} layers; the model has {len(layers)} "
             "layers with weights. `by_name=True` loads those that have the same name."
         )
     return [
-        (layer.name, _weights_of(layer), values)
-        for layer, (_, values) in zip(layers, stored, strict=True)
+        (layer.name, _weights_of(layer), arrays)
+        for layer, (_, arrays) in zip(layers, stored, strict=True)
     ]
 
 
-def _mismatch(variables, values):
-    if len(variables) != len(values):
-        return f"it has {len(variables)} weights; the file has {len(values)}."
-    for variable, value in zip(variables, values, strict=True):
-        if variable.shape != value.shape:
-            shapes = f"{variable.shape}; the file's has {value.shape}"
+def _mismatch(variables, arrays):
+    if len(variables) != len(arrays):
+        return f"it has {len(variables)} weights; the file has {len(arrays)}."
+    for variable, array in zip(variables, arrays, strict=True):
+        if variable.shape != array.shape:
+            shapes = f"{variable.shape}; the file's has {array.shape}"
             return f"weight {variable.name!r} has shape {shapes}."
     return ""
 
@@ -189,8 +209,8 @@ def _layer_arrays(tree, group, name):
 
 
 def _arrays(tree, group):
-    names = tree.names(group, "weight_names")
-    return [tree.read(tree.dataset(group, name)) for name in names]
+    """The places of a layer's arrays: only what fits is read."""
+    return [tree.dataset(group, name) for name in tree.names(group, "weight_names")]
 
 
 def _weights_of(layer):

@@ -1,26 +1,14 @@
 """Models made as files say, which may say anything: bounded, with errors that name the file."""
 
-import json
 from typing import Any
 
 from kerasish.core.config import deserialize_keras_object
 from kerasish.core.variable import limit_new_variables
-from kerasish.saving.hdf5 import BadFile
+from kerasish.saving.raw import BadFile
 
 # A model may hold more than its file does: a frozen copy, metrics, an optimizer left out. What
 # asks for much more than that is no model someone saved.
 _ALLOWANCE = 2**26, 16
-
-
-def read_config(text: str | bytes, path: Any) -> dict:
-    """A config from its JSON."""
-    try:
-        config = json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise BadFile(f"{path}: its config is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise BadFile(f"{path}: its config must be a JSON object; it is a {type(config).__name__}.")
-    return config
 
 
 def make_model(config: dict, path: Any, stored: int, custom_objects=None, safe_mode=True) -> Any:

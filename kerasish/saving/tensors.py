@@ -1,8 +1,8 @@
 """`.safetensors` files: a JSON header with each array's type, shape and place, then the bytes."""
 
+import contextlib
 import json
 import math
-import os
 import pathlib
 import struct
 from collections.abc import Mapping
@@ -11,8 +11,10 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from kerasish.saving.checksums import bytes_of
-from kerasish.saving.hdf5 import BadFile, Window, room_for
+from kerasish.saving import texts
+from kerasish.saving.checksums import sum_of
+from kerasish.saving.raw import BadFile, Window, file_window
+from kerasish.saving.reader import Place, Reader
 from kerasish.saving.tree import own_arrays, walk
 
 _TYPES = {
@@ -21,7 +23,7 @@ _TYPES = {
     "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64,
     "F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2,
 }  # fmt: skip
-_MISTAKES = (ValueError, TypeError, KeyError, AttributeError)
+_MISTAKES = (ValueError, TypeError, KeyError, AttributeError, struct.error, OSError)
 _NAMES = {np.dtype(dtype): name for name, dtype in _TYPES.items()}
 
 
@@ -32,7 +34,9 @@ def write_tensors(saveable: Any, path: pathlib.Path, skipped=()) -> None:
         for where, part in walk(saveable, seen={id(part) for part in skipped})
         for key, value in own_arrays(part).items()
     }
-    header: dict[str, Any] = {"__metadata__": {"format": "keras"}}
+    # Metadata are texts; readers look at no others than those they know.
+    sums = json.dumps({name: sum_of(name, value) for name, value in arrays.items()})
+    header: dict[str, Any] = {"__metadata__": {"format": "keras", "checksums": sums}}
     end = 0
     for name, value in arrays.items():
         start, end = end, end + value.nbytes
@@ -53,12 +57,18 @@ class Tensors:
         self.where = path
         self.parts: dict[str, dict[str, np.ndarray]] = {}
         try:
-            with open(path, "rb") as file:
-                for name, value in _read(file):
-                    where, inside, key = f"/{name}".rpartition("/vars/")
-                    if inside:
-                        self.parts.setdefault(where[1:], {})[key] = value
-        except (*_MISTAKES, struct.error, RecursionError, OSError) as error:
+            with file_window(path) as window:
+                header, body = _header(window, path)
+                with contextlib.closing(Reader(body, path)) as reader:
+                    places = _places(header, body.size, path)
+                    begun = [(name, reader.begin(place)) for name, place in places]
+                    for name, wait in begun:
+                        where, inside, key = f"/{name}".rpartition("/vars/")
+                        if inside:
+                            self.parts.setdefault(where[1:], {})[key] = wait()
+        except BadFile:
+            raise
+        except _MISTAKES as error:
             raise BadFile(f"{path} is no whole `.safetensors` file: {error}") from error
 
     def part(self, path: str) -> Mapping:
@@ -66,27 +76,34 @@ class Tensors:
         return self.parts.get(path, {})
 
     def verify(self) -> None:
-        """Nothing to do: the format has no checksums."""
+        """Nothing to do: each array was checked."""
 
 
-def _read(file):
-    """Each array's name and the array, read to where variables can take it over."""
-    size = os.fstat(file.fileno()).st_size
-    (length,) = struct.unpack("<Q", file.read(8))
-    body = Window(file.fileno(), 8 + length, size - 8 - length)
-    if body.size < 0:
-        raise ValueError(f"its header ends at byte {body.start} of {size}")
-    header = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    claimed = 0
+def _header(window, path):
+    """What the file says of its arrays, and the bytes of them."""
+    (length,) = struct.unpack("<Q", window.read(8))
+    if 8 + length > window.size:
+        raise ValueError(f"its header ends at byte {8 + length} of {window.size}")
+    if length > texts.LIMIT:
+        raise ValueError(f"its header claims {length} bytes")
+    header = texts.parse(window.read(length), path, "its header")
+    return header, Window(window.file, 8 + length, window.size - 8 - length)
+
+
+def _places(header, size, path):
+    """Each array's name and place, after all checks of what it claims."""
+    sums = header.pop("__metadata__", {}).get("checksums")
+    sums = dict.fromkeys(header) if sums is None else texts.parse(sums, path, "its checksums")
+    if set(sums) != set(header):
+        raise ValueError("its checksums are not those of its arrays")
+    claimed, places = 0, []
     for name, entry in header.items():
         dtype, shape = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"])
         start, end = entry["data_offsets"]
         claimed += end - start
-        if not 0 <= start <= end <= body.size or claimed > body.size:
-            raise ValueError(f"{name!r} ends at byte {end} of {body.size}, or overlaps another")
+        if not 0 <= start <= end <= size or claimed > size:
+            raise ValueError(f"{name!r} ends at byte {end} of {size}, or overlaps another")
         if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - start:
             raise ValueError(f"{name!r} claims shape {shape} for {end - start} bytes")
-        value = room_for(shape, dtype)
-        body.read_at(start, bytes_of(value))
-        yield name, value
+        places.append((name, Place(f"{path}: {name}", name, start, shape, dtype, sums[name])))
+    return places

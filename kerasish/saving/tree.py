@@ -1,5 +1,7 @@
 """A model's parts with state, and where files keep each of them."""
 
+import contextlib
+import functools
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
@@ -9,7 +11,8 @@ import numpy as np
 
 from kerasish.core import processes
 from kerasish.core.names import snake_case
-from kerasish.saving.hdf5 import BadFile
+from kerasish.layers.layer import Layer
+from kerasish.saving.raw import BadFile
 
 # Attributes that hold what the tree names otherwise, or that files do not keep.
 _SKIPPED = frozenset(
@@ -133,11 +136,16 @@ def load(
         skipped: Parts to leave as they are.
     """
     found = list(walk(saveable, seen={id(part) for part in skipped}))
-    variables = {id(v): v for _, part in found for v in getattr(part, "variables", [])}
+    variables = {id(v): v for _, part in found for v in _variables_of(part)}
     before = [(v, v.read()) for v in variables.values()]
+    naming = functools.partial(_naming, source, skip_mismatch)
     try:
-        for path, part in found:
-            _load_part(path, part, source, skip_mismatch)
+        # All are begun to be read before the first is waited for.
+        ready = [(path, part, _begin(path, part, source, naming)) for path, part in found]
+        for path, part, store in ready:
+            if store is not None:
+                with naming(path, part):
+                    part.load_own_variables(store)
         source.verify()
     except BaseException:
         for variable, value in before:
@@ -145,33 +153,54 @@ def load(
         raise
 
 
-def _load_part(path, part, source, skip_mismatch):
+def _variables_of(part):
+    # The layers in a layer are parts themselves.
+    return part._own_variables() if isinstance(part, Layer) else getattr(part, "variables", [])
+
+
+def _begin(path, part, source, naming):
+    """What to load a part from, if it is to be loaded; reading begins."""
     store = source.part(path)
     # A user's own loader knows what it wants, and there may be nothing to save before it ran.
     users = not type(part).load_own_variables.__module__.startswith("kerasish.")
     own = {} if users else _own_values(part)
     if not users and not store and not own:
-        return
+        return None
     if path == "optimizer" and not store:
         warnings.warn(
             f"{source.where} holds no optimizer state; the optimizer starts anew.", stacklevel=5
         )
-        return
+        return None
     if path == "optimizer" and len(own) > len(store) and set(store) <= {"0", "1"}:
         # It had not been used yet: there are only its iterations and learning rate.
         for key in store:
             part.variables[int(key)].assign(np.asarray(store[key]))
-        return
-    try:
+        return None
+    if path == "optimizer" and not users and set(store) != set(own):
+        warnings.warn(
+            f"{source.where} does not fit the optimizer, which has {len(own)} variables; the file "
+            f"has {len(store)} for it. The optimizer is left as it is.",
+            stacklevel=5,
+        )
+        return None
+    with naming(path, part):
         _compare(store, own)
-        part.load_own_variables(_Ready(store, own))
+        return _Ready(store, own)
+    return None  # what is wrong was warned of
+
+
+@contextlib.contextmanager
+def _naming(source, skip_mismatch, path, part):
+    """Say of which part an error is; or warn of it, if it is only that something does not fit."""
+    try:
+        yield
     except BadFile:
         raise
     except (ValueError, KeyError) as error:
         message = f"{source.where} does not fit {name_of(part)!r} (at {path or '/'!r}): {error}"
         if not skip_mismatch:
             raise ValueError(message) from error
-        warnings.warn(f"Skipped: {message}", stacklevel=5)
+        warnings.warn(f"Skipped: {message}", stacklevel=6)
 
 
 def _compare(store, own):

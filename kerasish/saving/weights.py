@@ -10,24 +10,25 @@ import h5py
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.files import is_taken, replacing
-from kerasish.saving import legacy
-from kerasish.saving.hdf5 import BadFile, reading, write_array
+from kerasish.saving import legacy, zipped
+from kerasish.saving.datasets import write_array
+from kerasish.saving.hdf5 import reading
+from kerasish.saving.raw import BadFile, file_window
 from kerasish.saving.sharded import Shards, write_shards
 from kerasish.saving.tensors import Tensors, write_tensors
 from kerasish.saving.tree import Source, load, name_of, own_arrays, walk
-from kerasish.saving.zipped import found_member
 
 WEIGHTS_MEMBER = "model.weights.h5"
 
 
-def write_weights(saveable: Any, file: Any, checksums: bool, skipped: Iterable = ()) -> None:
+def write_weights(saveable: Any, file: Any, skipped: Iterable = ()) -> None:
     """Write the tree of a model, layer or optimizer to a path or a file object as HDF5."""
     with h5py.File(file, "w") as h5:
         for path, part in walk(saveable, seen={id(part) for part in skipped}):
             group = h5.create_group(f"{path}/vars" if path else "vars")
             group.attrs["name"] = name_of(part)
             for key, value in own_arrays(part).items():
-                write_array(group, key, value, checksums)
+                write_array(group, key, value)
 
 
 def save_weights(
@@ -65,7 +66,7 @@ def save_weights(
         if path.suffix == ".safetensors":
             write_tensors(model, beside, skipped)
         else:
-            write_weights(model, beside, checksums=True, skipped=skipped)
+            write_weights(model, beside, skipped)
 
 
 def load_weights(
@@ -96,7 +97,7 @@ def load_weights(
         raise bad_argument("load_weights", "objects_to_skip", wanted, objects_to_skip)
     _check_built(model, "load_weights")
     if is_legacy:
-        with reading(path) as tree:
+        with file_window(path) as window, reading(window, path) as tree:
             legacy.load_weights(model, tree, by_name, skip_mismatch)  # it has no checksums
         return
     with opened(path) as source:
@@ -108,14 +109,16 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
     """The tree of weights in a file of any of the present formats."""
     with contextlib.ExitStack() as stack:
         if path.suffix == ".keras":
-            place = stack.enter_context(found_member(path, WEIGHTS_MEMBER))
-            yield stack.enter_context(reading(*place))
+            archive = stack.enter_context(zipped.opened(path))
+            window, crc = stack.enter_context(zipped.found_member(archive, WEIGHTS_MEMBER))
+            yield stack.enter_context(reading(window, path, crc))
         elif path.name.endswith(".weights.json"):
             yield Shards(path, stack)
         elif path.suffix == ".safetensors":
             yield Tensors(path)
         elif path.name.endswith(".weights.h5"):
-            yield stack.enter_context(reading(path))
+            window = stack.enter_context(file_window(path))
+            yield stack.enter_context(reading(window, path))
         else:
             raise BadFile(f"load_weights: {path} is in no format known here, by its name's end.")
 

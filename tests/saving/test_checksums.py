@@ -1,31 +1,81 @@
 """Checksums: zip's own number, and one that moves when anything does."""
 
-import tempfile
+import zipfile
 import zlib
 
 import numpy as np
 import pytest
 
-from kerasish.saving import checksums
+from kerasish.saving import checksums, raw, zipped
+from kerasish.saving.reader import Place, Reader
 
-FAR = 8 * 91639  # bytes that are left to zlib
-SIZES = [0, 1, 7, 1000, FAR, 2 * FAR, 2 * FAR + 1, 2 * FAR + 8, 3 * FAR + 13, 2**22 + 5]
+SIZES = [0, 1, 7, 2**16, 2**20 + 5]
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_part_of_a_file_has_the_crc_that_zlib_counts(size):
-    data = np.random.default_rng(size).bytes(size + 200)
-    with tempfile.TemporaryFile() as file:
-        file.write(data)
-        file.flush()
-        for start in (0, 97):
-            found = checksums.crc_of(file.fileno(), start, size)
-            assert found == zlib.crc32(data[start : start + size])
+def test_the_crc_of_two_pieces_follows_from_theirs(size):
+    data = np.random.default_rng(size).bytes(size + 100)
+    first, second = data[:100], data[100:]
+    assert checksums.joined(zlib.crc32(first), zlib.crc32(second), size) == zlib.crc32(data)
 
 
-def test_a_part_that_ends_after_the_file_is_an_error():
-    with tempfile.TemporaryFile() as file, pytest.raises(OSError, match="ends too early"):
-        checksums.crc_of(file.fileno(), 0, 10)
+def place(start, count):
+    return Place("x", "x", start, (count,), np.dtype("u1"), None)
+
+
+@pytest.mark.parametrize("read_at", [raw._read_at, raw._in_turns])
+def test_bytes_that_were_read_are_counted_once(read_at, monkeypatch, tmp_path):
+    monkeypatch.setattr(raw, "_read_at", read_at)
+    data = np.random.default_rng(0).bytes(2**22)
+    (tmp_path / "x").write_bytes(b"before" + data)
+    places = [place(2**20, 2**19), place(7, 2**18), place(2**20 + 5, 2**19), place(0, 9)]
+    with open(tmp_path / "x", "rb", buffering=0) as file:
+        for crc in (zlib.crc32(data), zlib.crc32(data) ^ 1):
+            reader = Reader(raw.Window(file, 6, 2**22), "the file", crc)
+            values = [wait() for wait in [reader.begin(place) for place in places]]
+            if crc == zlib.crc32(data):
+                reader.verify()
+            else:
+                with pytest.raises(raw.BadFile, match="the file is damaged: its checksum does not"):
+                    reader.verify()
+            reader.close()
+    assert [bytes(v) for v in values] == [data[p.start : p.start + p.shape[0]] for p in places]
+
+
+def test_an_array_that_ends_after_the_file_is_an_error(tmp_path):
+    (tmp_path / "x").write_bytes(bytes(2**16))
+    with raw.file_window(tmp_path / "x") as window:
+        reader = Reader(window, "x")
+        for count in (2**16, 9):
+            with pytest.raises(OSError, match="ends too early"):
+                reader.begin(place(2**16 - 5, count))()
+        reader.close()
+
+
+def test_what_is_written_in_place_is_counted(tmp_path):
+    rng, right = np.random.default_rng(0), bytearray(2**20)
+
+    def write(file):
+        for start, size in [
+            (0, 2**17),
+            (2**18, 2**17),
+            (2**17 + 9, 99),
+            (2**18 + 9, 8),
+            (0, 2**17),
+        ]:
+            data = rng.bytes(size)
+            file.seek(start)
+            file.write(data)
+            right[start : start + size] = data
+        file.seek(2**20)
+        file.truncate()
+
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("first", "")
+        zipped.add_in_place(archive, "x", write)
+        archive.writestr("last", "last")
+    with zipfile.ZipFile(tmp_path / "x") as archive:
+        assert archive.read("x") == right and archive.read("last") == b"last"
 
 
 CHANGES = {

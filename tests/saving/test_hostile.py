@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pathlib
 import random
 import re
 import resource
@@ -19,6 +21,7 @@ import kerasish
 from kerasish import layers
 
 HUGE = 10**15
+A_ROW = {"value": [[0.0] * 4], "dtype": "float32"}
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +189,74 @@ CONFIGS = {
         ),
         "",
     ),
+    "an op on no tensor": (
+        lambda c: c["config"]["layers"].append(
+            {
+                "module": "keras.src.ops.numpy",
+                "class_name": "Ones",
+                "config": {"name": "x"},
+                "name": "x",
+                "inbound_nodes": [{"args": [[10**5, 10**5]], "kwargs": {}}],
+            }
+        ),
+        "calls 'x' on no tensor, so that making the model would compute: refused",
+    ),
+    "a layer on an array": (
+        lambda c: c["config"]["layers"][1]["inbound_nodes"].append(
+            {
+                "args": [
+                    {
+                        "class_name": "__tensor__",
+                        "config": {"value": [[0.0] * 4], "dtype": "float32"},
+                    }
+                ],
+                "kwargs": {},
+            }
+        ),
+        "on no tensor",
+    ),
+    "millions of objects": (
+        lambda c: '{"a": [' + "[]," * 2**22 + "[]]}",
+        "larger than any that is",
+    ),
+    "a download (CVE-2025-8747)": (
+        first_layer(
+            lambda e: e.update(
+                class_name="Lambda",
+                config={
+                    "function": {
+                        "module": "keras.utils",
+                        "class_name": "function",
+                        "config": "get_file",
+                        "registered_name": "get_file",
+                    },
+                    "arguments": {"origin": "http://127.0.0.1:9/x", "fname": "x"},
+                },
+            )
+        ),
+        "Unknown function 'get_file'",
+    ),
+    "a setting of Keras (CVE-2025-9906)": (
+        lambda c: {
+            "module": "keras.src.saving.serialization_lib",
+            "class_name": "function",
+            "config": "enable_unsafe_deserialization",
+            "registered_name": "enable_unsafe_deserialization",
+        },
+        "Unknown function 'enable_unsafe_deserialization'",
+    ),
+    "a pickled module of PyTorch": (
+        first_layer(
+            lambda e: e.update(class_name="TorchModuleWrapper", config={"module": "gASVAAA="})
+        ),
+        "Unknown class 'TorchModuleWrapper'",
+    ),
+    "a file to read words from (CVE-2025-12058)": (
+        first_layer(
+            lambda e: e.update(class_name="StringLookup", config={"vocabulary": "/etc/passwd"})
+        ),
+        "",
+    ),
     "a string as large as memory": (
         first_layer(
             lambda e: e["config"].update(
@@ -236,11 +307,21 @@ def bomb_of_weights(good, path):
     pack(path, {**contents, "model.weights.h5": weights}, zipfile.ZIP_DEFLATED)
 
 
+def drop_sums(path):
+    """Let a file be as Keras writes it: with the archive's checksum alone."""
+    contents = members(path)
+    file = io.BytesIO(contents["model.weights.h5"])
+    with h5py.File(file, "r+") as h5:
+        h5.visititems(lambda name, node: node.attrs.pop("sum", None) and None)
+    pack(path, {**contents, "model.weights.h5": file.getvalue()})
+
+
 def claim(field, value):
     """Change a 4-byte number of the weights' entry in the central directory."""
 
     def act(good, path):
         shutil.copy(good / "good.keras", path)
+        drop_sums(path)
         data = bytearray(path.read_bytes())
         at = data.rindex(b"PK\x01\x02") + {"crc": 16, "packed": 20, "size": 24, "offset": 42}[field]
         data[at : at + 4] = value.to_bytes(4, "little")
@@ -435,7 +516,7 @@ def test_maps_of_shards_lead_nowhere_else(good, tmp_path):
 def test_hostile_tensors(header, good, tmp_path):
     model = kerasish.models.load_model(good / "good.keras")
     (tmp_path / "x.safetensors").write_bytes(header)
-    with pytest.raises(ValueError, match=r"x\.safetensors is no whole"):
+    with pytest.raises(ValueError, match=r"x\.safetensors(: its header must| is no whole)"):
         model.load_weights(tmp_path / "x.safetensors")
 
 
@@ -506,17 +587,21 @@ def test_hostile_older_files(config, pattern, tmp_path):
 # -- accidents
 
 
-def outcome(load, path):
-    """The weights that came, or `None` for a clear error that names the file."""
+def outcome(load, model, folder):
+    """The model that came, or `None` for a clear error that names the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            return load(path)
+            return load(model, folder) or model
     except (ValueError, TypeError) as error:
-        assert path.name in str(error), f"{type(error).__name__}: {error}"
+        assert str(folder) in str(error), f"{type(error).__name__}: {error}"
     except UserWarning as warning:
-        assert path.name in str(warning)
+        assert str(folder) in str(warning)
     return None
+
+
+def everything(model):
+    return [np.array(v) for v in (*model.weights, *model.optimizer.variables)]
 
 
 def damaged(data, rng, how):
@@ -528,31 +613,61 @@ def damaged(data, rng, how):
     return data
 
 
+def load_model(name):
+    return lambda model, folder: kerasish.models.load_model(folder / name)
+
+
+def load_weights(name):
+    return lambda model, folder: model.load_weights(folder / name)
+
+
+DAMAGED = {  # how to save and to load, and how often to try
+    ".keras": (lambda m, p: m.save(p / "x.keras"), load_model("x.keras"), 60),
+    ".h5": (lambda m, p: m.save(p / "x.h5"), load_model("x.h5"), 60),
+    ".keras as Keras writes it": (
+        lambda m, p: (m.save(p / "x.keras"), drop_sums(p / "x.keras")),
+        load_model("x.keras"),
+        60,
+    ),
+    "folder": (lambda m, p: m.save(p / "x", zipped=False), load_model("x"), 60),
+    ".weights.h5": (
+        lambda m, p: m.save_weights(p / "x.weights.h5"),
+        load_weights("x.weights.h5"),
+        200,
+    ),
+    "shards": (
+        lambda m, p: m.save_weights(p / "x.weights.json", max_shard_size=1e-7),
+        load_weights("x.weights.json"),
+        80,
+    ),
+    ".safetensors": (
+        lambda m, p: m.save_weights(p / "x.safetensors"),
+        load_weights("x.safetensors"),
+        200,
+    ),
+}
+
+
 @pytest.mark.parametrize("how", ["truncated", "flipped"])
-@pytest.mark.parametrize("name", ["good.keras", "good.weights.h5"])
+@pytest.mark.parametrize("name", DAMAGED)
+@pytest.mark.filterwarnings("ignore:.*older HDF5 format:UserWarning")
 def test_damaged_files_give_an_error_or_the_right_weights(name, how, good, tmp_path):
-    rng, data = random.Random(name + how), (good / name).read_bytes()
+    rng, (save, load, times) = random.Random(name + how), DAMAGED[name]
     model = kerasish.models.load_model(good / "good.keras")
-    right = [np.array(v) for v in (*model.weights, *model.optimizer.variables)]
-
-    def load(path):
-        loaded = model
-        if name.endswith(".keras"):
-            loaded = kerasish.models.load_model(path)
-        else:
-            loaded.load_weights(path)
-        return [np.asarray(v) for v in (*loaded.weights, *loaded.optimizer.variables)]
-
-    path, right_ones = tmp_path / f"bad{name[4:]}", 0
-    for _ in range(60 if name.endswith(".keras") else 300):
-        path.write_bytes(damaged(data, rng, how))
-        found = outcome(load, path)
-        if found is not None:
-            assert all(map(np.array_equal, found, right))
-            right_ones += 1
-        now = [np.asarray(v) for v in (*model.weights, *model.optimizer.variables)]
-        assert all(map(np.array_equal, now, right))
-    assert how == "flipped" or right_ones == 0
+    right, right_ones = everything(model), 0
+    save(model, tmp_path)
+    files = sorted(p for p in tmp_path.rglob("*") if p.is_file())
+    sizes = [path.stat().st_size for path in files]
+    for _ in range(times):
+        (path,) = rng.choices(files, sizes)
+        whole = path.read_bytes()
+        path.write_bytes(damaged(whole, rng, how))
+        found = outcome(load, model, tmp_path)
+        path.write_bytes(whole)
+        assert found is None or all(map(np.array_equal, everything(found), right))
+        assert all(map(np.array_equal, everything(model), right))
+        right_ones += found is not None
+    assert how == "flipped" or right_ones == 0 or path.name == "metadata.json"
 
 
 def mutate(node, rng, depth=0):
@@ -613,30 +728,78 @@ def test_ten_thousand_mutated_configs_load_or_say_why_not(good, tmp_path):
 
 
 FULL_DISK = """
-import resource, sys
-import numpy as np
+import pathlib, resource, signal, sys, warnings
 import kerasish
+sys.path.insert(0, sys.argv[2])
+from test_hostile import DAMAGED
+warnings.simplefilter("ignore")
 model = kerasish.models.load_model(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-for save in (model.save, lambda p: model.save_weights(p.replace(".keras", ".weights.h5"))):
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for save, *_ in DAMAGED.values():
     try:
-        save(sys.argv[1])
+        save(model, pathlib.Path("."))
     except (OSError, ValueError, RuntimeError) as error:
         print("failed:", type(error).__name__)
 """
 
 
+@pytest.mark.filterwarnings("ignore:.*older HDF5 format:UserWarning")
 def test_a_full_disk_leaves_the_old_file(good, tmp_path):
-    for name in ("good.keras", "good.weights.h5"):
-        shutil.copy(good / name, tmp_path / name)
+    model = kerasish.models.load_model(good / "good.keras")
+    for save, *_ in DAMAGED.values():
+        save(model, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    here = pathlib.Path(__file__).parent
     run = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, tmp_path / "good.keras"], capture_output=True, text=True
+        [sys.executable, "-c", FULL_DISK, good / "good.keras", here],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert run.stdout.count("failed:") == 2, run.stdout + run.stderr
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["good.keras", "good.weights.h5"]
-    for name in ("good.keras", "good.weights.h5"):
-        assert (tmp_path / name).read_bytes() == (good / name).read_bytes()
+    assert run.stdout.count("failed:") == len(DAMAGED), run.stdout + run.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("renamed", range(5))
+def test_shards_are_those_of_before_or_of_after(renamed, tmp_path, monkeypatch):
+    model = kerasish.Sequential([kerasish.Input((4,)), layers.Dense(3), layers.Dense(2)])
+    path, values, left = tmp_path / "x.weights.json", model.get_weights(), [renamed]
+
+    def replace(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return replace_now(*args)
+
+    replace_now = os.replace
+    for _ in range(2):  # names take turns
+        model.save_weights(path, max_shard_size=6e-8)
+        assert len(list(tmp_path.iterdir())) == 3
+    model.set_weights([value + 1 for value in values])
+    monkeypatch.setattr(os, "replace", replace)
+    try:
+        model.save_weights(path, max_shard_size=6e-8)
+    except KeyboardInterrupt:
+        assert renamed < 3
+    else:
+        assert renamed >= 3 and len(list(tmp_path.iterdir())) == 3
+    model.load_weights(path)
+    for now, value in zip(model.get_weights(), values, strict=True):
+        np.testing.assert_array_equal(now, value + (renamed >= 3))
+
+
+def test_what_killed_writers_left_is_deleted(tmp_path):
+    model = kerasish.Sequential([kerasish.Input((4,)), layers.Dense(3)])
+    old, new = tmp_path / ".partial-a-x.keras", tmp_path / ".partial-b-x.keras"
+    others = tmp_path / ".partial-a-y.keras"
+    for path in (old, new, others):
+        path.write_bytes(b"half")
+    for path in (old, others):
+        os.utime(path, (0, 0))
+    model.save(tmp_path / "x.keras")
+    assert sorted(tmp_path.iterdir()) == sorted([new, others, tmp_path / "x.keras"])
 
 
 def test_files_are_written_whole_in_any_folder(tmp_path, monkeypatch):
@@ -652,8 +815,6 @@ def test_files_are_written_whole_in_any_folder(tmp_path, monkeypatch):
 
 
 def _umask():
-    import os
-
     mask = os.umask(0)
     os.umask(mask)
     return mask
