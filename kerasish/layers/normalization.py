@@ -319,8 +319,7 @@ class LayerNormalization(Layer):
         x = at_least_float32(inputs)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-        x = x - jnp.mean(x, axes, keepdims=True)
-        x = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + self.epsilon)
+        x = _standardized(tuple(axes), self.epsilon, x)
         if self.scale:
             x = x * jnp.reshape(self.gamma.value, shape)
         if self.center:
@@ -329,3 +328,25 @@ class LayerNormalization(Layer):
 
     def get_config(self):
         return {**super().get_config(), "rms_scaling": False}
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _standardized(axes, epsilon, x):
+    """`x` with mean 0 and variance 1 over some axes."""
+    return _centred(axes, epsilon, x)[0]
+
+
+def _centred(axes, epsilon, x):
+    """That, and the factor that gave it that variance."""
+    x = x - jnp.mean(x, axes, keepdims=True)
+    factor = jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + epsilon)
+    return x * factor, factor
+
+
+@_standardized.defjvp
+def _change_of_standardized(axes, epsilon, primals, tangents):
+    """By hand, as fewer passes over arrays of the input's size than by JAX's rules."""
+    (x,), (dx,) = primals, tangents
+    y, factor = _centred(axes, epsilon, x)
+    along = y * jnp.mean(y * dx, axes, keepdims=True)
+    return y, factor * (dx - jnp.mean(dx, axes, keepdims=True) - along)

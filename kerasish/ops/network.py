@@ -305,5 +305,8 @@ def _attend_by_heads(query, key, value, mask, scale, is_causal):
         mask = causal if mask is None else mask & causal
     if mask is not None:
         logits = jnp.where(mask, logits, -0.7 * jnp.finfo(wide).max)
-    weights = jax.nn.softmax(logits, axis=-1).astype(key.dtype)
-    return jnp.swapaxes(jnp.matmul(weights, value), 1, 2)
+    top = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
+    weights = jnp.exp(logits - top)
+    # Divided by their sum once the values are added up, which are fewer.
+    total = jnp.sum(weights, axis=-1, keepdims=True).astype(key.dtype)
+    return jnp.swapaxes(jnp.matmul(weights.astype(key.dtype), value) / total, 1, 2)

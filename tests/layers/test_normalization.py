@@ -1,5 +1,7 @@
 """Normalization: masks, frozen layers, learning from data, and what errors say."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -27,30 +29,43 @@ def test_batch_normalization_gives_mean_0_and_variance_1():
     np.testing.assert_allclose(y.var((0, 1)), 1, rtol=1e-4)
 
 
+def all_derivatives(fn, *args):
+    """First ones both ways, and a second one."""
+
+    def total(*args):
+        return sum(jnp.sum(jnp.sin(result)) for result in jax.tree.leaves(fn(*args)))
+
+    places = tuple(range(len(args)))
+    first = jax.grad(total, places)
+    changes = tuple(x**2 for x in args)
+    return first(*args), jax.jvp(fn, args, changes)[1], jax.jvp(first, args, changes)[1]
+
+
 @pytest.mark.parametrize("axis", [-1, 1])
-def test_derivatives_of_batch_normalization_are_those_of_its_definition(axis):
+def test_derivatives_by_hand_are_those_of_the_definition(axis):
     others = tuple({0, 1, 2} - {axis % 3})
     sizes = np.where(np.arange(3) == axis % 3, X.shape, 1)
-    weights = (np.linspace(0.5, 2, X.shape[axis]), np.linspace(-1, 1, X.shape[axis]))
+    weights = np.linspace(0.5, 2, X.shape[axis]), np.linspace(-1, 1, X.shape[axis])
 
-    def ours(x, gamma, beta):
-        return normalization._normalized(axis, 1e-3, x, gamma, beta)
-
-    def defined(x, gamma, beta):
+    def of_batch(x, gamma, beta):
         mean, variance = jnp.mean(x, others), jnp.var(x, others)
         gamma, beta, m, v = (jnp.reshape(a, sizes) for a in (gamma, beta, mean, variance))
         return gamma * (x - m) / jnp.sqrt(v + 1e-3) + beta, mean, variance
 
-    def all_derivatives(fn):
-        def total(*args):
-            return sum(jnp.sum(jnp.sin(result)) for result in fn(*args))
+    def of_samples(x):
+        variance = jnp.var(x, others, keepdims=True)
+        return (x - jnp.mean(x, others, keepdims=True)) / jnp.sqrt(variance + 1e-3)
 
-        first = jax.grad(total, (0, 1, 2))
-        ahead = jax.jvp(fn, (X, *weights), (X**2, *weights))[1]
-        curved = jax.jvp(first, (X, *weights), (X**2, *weights))[1]
-        return first(X, *weights), ahead, curved
+    by_hand = functools.partial(normalization._normalized, axis, 1e-3)
+    by_hand_too = functools.partial(normalization._standardized, others, 1e-3)
 
-    found, wanted = (jax.jit(all_derivatives, static_argnums=0)(fn) for fn in (ours, defined))
+    @jax.jit
+    def all_of(x, *weights):
+        batch = [all_derivatives(fn, x, *weights) for fn in (by_hand, of_batch)]
+        samples = [all_derivatives(fn, x) for fn in (by_hand_too, of_samples)]
+        return list(zip(batch, samples, strict=True))
+
+    found, wanted = all_of(X, *weights)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3), found, wanted)
 
 
