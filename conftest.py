@@ -14,6 +14,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")  # so that sharding is tested everywhere
 os.environ.setdefault("MPLBACKEND", "agg")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start need not compile again
 # One cache for all test processes and runs; the user's own stays untouched.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(HERE / ".pytest_cache" / "xla")
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"

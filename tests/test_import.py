@@ -11,7 +11,7 @@ HEAVY += ["sklearn", "tensorboardX", "tensorflow", "torch"]
 def python(code, **environment):
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
         capture_output=True,
         text=True,
         check=False,

@@ -14,8 +14,9 @@ from kerasish.core.tables import as_html, as_text, readable_seconds
 from kerasish.data import make_batches, unpack_x_y_sample_weight
 from kerasish.models.calls import Call, alone, calls_of
 from kerasish.models.samples import trial_step
-from kerasish.training.chunks import fetch, make_source, placed
+from kerasish.training.chunks import fetch, placed
 from kerasish.training.rate_finder import kept_random_state, kept_values
+from kerasish.training.shared_source import make_source
 from kerasish.training.timing import Times
 
 _LEAST_SECONDS = 0.02  # to measure one program for

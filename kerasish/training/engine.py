@@ -24,8 +24,9 @@ from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.tracking import nan_flags
 from kerasish.core.variable import Unlisted, capture
 from kerasish.distribution import batches as spread
-from kerasish.training.chunks import Chunk, Source, fetch, form_of, placed, sample_of, shapes_of
+from kerasish.training.chunks import Chunk, fetch, form_of, placed, sample_of, shapes_of
 from kerasish.training.hostile import loop_hostile
+from kerasish.training.sources import Source
 from kerasish.training.timing import CHUNK_SECONDS, Times
 
 # What the batches of one call, and the outputs kept of them, may take.

@@ -20,10 +20,12 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from kerasish.training.chunks import ArraySource, Source, alone, make_source
+from kerasish.training.chunks import alone
 from kerasish.training.compile import CompiledLoss, CompiledMetrics
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
+from kerasish.training.shared_source import make_source
+from kerasish.training.sources import ArraySource, Source
 from kerasish.training.steps import Steps
 from kerasish.training.timing import FitReport, explain
 from kerasish.training.together import compare_models

@@ -6,7 +6,7 @@ import runs
 
 import kerasish as keras
 from kerasish import distribution as dist
-from kerasish.training import chunks
+from kerasish.training import shared_source
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_a_model_made_before_and_used_after(alone):
 
 
 def test_data_that_lies_on_the_devices(monkeypatch, alone):
-    monkeypatch.setattr(chunks, "_source_for", lambda batches: chunks.ResidentSource)
+    monkeypatch.setattr(shared_source, "_source_for", lambda batches: shared_source.ResidentSource)
     runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))
     with dist.FullySharded(min_size=16).scope():
         runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))
