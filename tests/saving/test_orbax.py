@@ -220,6 +220,7 @@ def test_what_is_watched_must_be_there_to_save_the_best(model, tmp_path):
 # -- in another process
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_stops(tests, tmp_path, uninterrupted):  # noqa: F811
     child = start(tests, tmp_path, 7, 10**6, 0.1, keeper="OrbaxCheckpoint")
     assert child.stdout.readline().strip() == "ready"

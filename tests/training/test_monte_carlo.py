@@ -174,6 +174,7 @@ def test_hundred_samples_cost_about_a_hundred_predictions():
     assert sampled < 1.3 * plain.compile().cost_analysis()["flops"]
 
 
+@pytest.mark.slow
 def test_ten_times_faster_than_a_loop():
     model, x = deep()
 

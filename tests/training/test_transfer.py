@@ -204,6 +204,7 @@ def test_rates_by_layer():
     assert changed(model.get_layer("head"), before[1])
 
 
+@pytest.mark.slow
 def test_pre_training_an_autoencoder_helps_with_few_labels():
     """Digits: 40 labels, 1,400 images without."""
     (x, y), (x_test, y_test) = keras.datasets.digits.load_data()
