@@ -278,7 +278,7 @@ def test_a_model_as_a_diagram(tmp_path):
     assert {kind.strip("{") for kind in named} == {"start", "inner", "side"}
     expanded = keras.utils.model_to_dot(model, expand_nested=True)
     assert [g.get_label() for g in expanded.get_subgraphs()] == ["inner"]
-    keras.utils.plot_model(model, tmp_path / "model.dot")
+    keras.utils.plot_model(model, tmp_path / "model.dot", show_layer_names=True)
     assert "inner (Sequential)" in (tmp_path / "model.dot").read_text()
 
 

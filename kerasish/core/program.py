@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasish.core import placement
+from kerasish.core import placement, platforms
 from kerasish.core.variable import Scope, Unlisted, current_scope, one_at_a_time, store
 
 
@@ -50,7 +50,8 @@ class Program:
         """The compiled form of `pure`, with these as the last arguments."""
         if self._settled is not placement.now.distribution and current_scope() is None:
             self._settle()
-        found = self._jitted.get(static)
+        form = static, platforms.traced.for_cpu
+        found = self._jitted.get(form)
         if found is None:
 
             def run(values, constants, *args):
@@ -58,7 +59,7 @@ class Program:
 
             found = jax.jit(run, donate_argnums=0 if self.donate else ())
             # JAX looks up static arguments by itself, but takes several times as long.
-            found = self._jitted.setdefault(static, found)
+            found = self._jitted.setdefault(form, found)
         return found
 
     def _settle(self):

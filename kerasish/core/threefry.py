@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kerasish.core.platforms import by_platform
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
@@ -34,7 +36,7 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
 
     if not _is_known(key, shape):
         return by_jax(key)
-    return lax.platform_dependent(key, cpu=written_out, default=by_jax)
+    return by_platform(key, cpu=written_out, default=by_jax)
 
 
 def _is_known(key, shape):

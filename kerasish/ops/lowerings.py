@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from kerasish.core.platforms import by_platform
+
 
 def convolve(
     x: jax.Array,
@@ -62,7 +64,7 @@ def convolve(
     mixed = 1 < groups < x.shape[channels]
     if mixed or (groups > 1 and math.prod(kernel.shape[:-2]) > _MOST_SHIFTS):
         return by_primitive(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=by_primitive)
+    return by_platform(x, kernel, cpu=on_cpu, default=by_primitive)
 
 
 def _with_fast_gradients(numbers, options):

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kerasish.core.platforms import by_platform
+
 # Wider windows are left to the primitive: reading the input once for each entry no longer pays.
 _WIDEST = 8
 # Windows of at most 2x2 entries are joined at once, larger ones axis by axis.
@@ -52,7 +54,7 @@ def join_windows(
     # Where no gradient is taken XLA joins the primitive with the convolutions around it.
     on_cpu = jax.custom_jvp(by_window)
     on_cpu.defjvp(lambda primals, tangents: jax.jvp(by_slices, primals, tangents))
-    return lax.platform_dependent(x, cpu=on_cpu, default=by_window)
+    return by_platform(x, cpu=on_cpu, default=by_window)
 
 
 def _slices(x, window, strides) -> Iterator[jax.Array]:

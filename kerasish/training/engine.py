@@ -19,6 +19,7 @@ import numpy as np
 from kerasish.core import processes, settings
 from kerasish.core.errors import hints
 from kerasish.core.loops import fori_loop
+from kerasish.core.platforms import where_it_runs
 from kerasish.core.program import Program
 from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.tracking import nan_flags
@@ -99,7 +100,7 @@ class Step:
         likely = [] if self._inner else self.likely(batch)
         if likely:
             self._inner = Program(self.body, likely, [], donate=False)
-        with hints():
+        with hints(), where_it_runs():
             seen = capture(whole, shapes_of(batch))
         written = dict.fromkeys([*self.written, *seen.written])
         reads = dict.fromkeys(v for v in (*self.reads, *seen.reads) if v not in written)
@@ -181,7 +182,8 @@ class Step:
                 chunk = Chunk("stack", _resized(batch, stack), 0, size, rows, size)
             program, args = self._choose(chunk)
             try:
-                return program.jitted().trace(*program.read(), *args)
+                with where_it_runs():
+                    return program.jitted().trace(*program.read(), *args)
             except Unlisted as miss:
                 if miss.maker is not program:
                     raise
@@ -249,7 +251,8 @@ class Step:
             program, args = self._choose(chunk)
             before, start = self.traces, time.perf_counter()
             try:
-                logs, bad, outputs = program(*args)
+                with where_it_runs():
+                    logs, bad, outputs = program(*args)
                 break
             except Unlisted as miss:
                 if miss.maker is not program:

@@ -1,0 +1,38 @@
+"""Code of its own for the CPU, chosen when a program is compiled, or as soon as it is traced."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+
+
+class _Traced(threading.local):
+    for_cpu = False  # whether what is being traced will run on the CPU and nowhere else
+
+
+traced = _Traced()
+
+
+def by_platform(*args, cpu: Callable, default: Callable) -> Any:
+    """`cpu(*args)` where the program runs on a CPU, and `default(*args)` elsewhere.
+
+    Usually that is known only once the program is traced, and it may even be compiled for several
+    platforms: both functions are traced, and differentiated. Inside `where_it_runs` on a machine
+    that has nothing but CPUs one is, which saves up to half of the time.
+    """
+    if traced.for_cpu:
+        return cpu(*args)
+    return jax.lax.platform_dependent(*args, cpu=cpu, default=default)
+
+
+@contextlib.contextmanager
+def where_it_runs() -> Iterator[None]:
+    """For traces of programs that run on this machine, not of those that may be exported."""
+    before = traced.for_cpu
+    traced.for_cpu = jax.default_backend() == "cpu" and jax.config.jax_platforms in (None, "cpu")
+    try:
+        yield
+    finally:
+        traced.for_cpu = before

@@ -1,0 +1,46 @@
+"""What is known of the platform while a program is traced."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import kerasish as keras
+from kerasish.core.platforms import by_platform, where_it_runs
+
+X = jnp.arange(3.0)
+
+
+def choose(x):
+    return by_platform(x, cpu=jnp.sin, default=jnp.cos)
+
+
+def is_open(fn):
+    """Whether the platform is still to be chosen when the program is compiled."""
+    return "platform_index" in str(jax.make_jaxpr(lambda x: fn(x))(X))
+
+
+def test_a_program_for_this_machine_is_traced_for_it_alone():
+    assert is_open(choose)
+    with where_it_runs():
+        assert not is_open(choose)
+    assert is_open(choose)
+    with pytest.raises(ZeroDivisionError), where_it_runs():
+        _ = 1 / 0
+    assert is_open(choose)
+
+
+def test_a_compiled_function_may_be_exported_after_it_ran_here():
+    compiled = keras.jit(choose)
+    with where_it_runs():
+        assert not is_open(compiled)
+    assert is_open(compiled)
+    program = jax.export.export(jax.jit(lambda x: compiled(x)), platforms=("cpu", "cuda"))(X)
+    assert "cosine" in program.mlir_module()
+    assert "sine" in program.mlir_module().replace("cosine", "")
+    assert jnp.array_equal(program.call(X), jnp.sin(X))
+
+
+def test_with_other_devices_at_hand_nothing_is_known(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    with where_it_runs():
+        assert is_open(choose)
