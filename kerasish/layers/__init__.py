@@ -20,6 +20,7 @@ from kerasish.layers.borders import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from kerasish.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from kerasish.layers.convolution import (
     Conv1D,
     Conv1DTranspose,
@@ -30,7 +31,7 @@ from kerasish.layers.convolution import (
 )
 from kerasish.layers.core import Identity, Lambda, Masking, Wrapper
 from kerasish.layers.dense import Dense, EinsumDense
-from kerasish.layers.embedding import Embedding
+from kerasish.layers.embedding import Embedding, ReversibleEmbedding
 from kerasish.layers.group_normalization import (
     GroupNormalization,
     RMSNormalization,
@@ -196,6 +197,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -262,6 +266,7 @@ __all__ = [
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

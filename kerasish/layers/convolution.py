@@ -18,26 +18,27 @@ from kerasish.layers.layer import Layer
 from kerasish.ops import windows
 
 
+def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
+    """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
+    layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
+    layer.strides = int_tuple(layer, "strides", strides, layer.rank)
+    layer.dilation_rate = int_tuple(layer, "dilation_rate", dilation_rate, layer.rank)
+    layer.padding = one_of(layer, "padding", padding, layer.paddings)
+    layer.data_format = standardize_data_format(data_format)
+    layer.input_spec = InputSpec(ndim=layer.rank + 2)
+    if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
+        wanted = f"1 where `strides` are more than 1 (here {layer.strides})"
+        raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
+
+
 class Windowed(Layer):
-    """Base of all convolutions: the window's arguments, the bias and the activation.
+    """Base of all convolutions: the channels, the bias and the activation.
 
     Subclasses set `rank`, the number of spatial axes.
     """
 
     rank = 0
     paddings = ("valid", "same")
-
-    def keep_window(self, kernel_size, strides, padding, data_format, dilation_rate):
-        """Check and store how the window moves."""
-        self.kernel_size = int_tuple(self, "kernel_size", kernel_size, self.rank)
-        self.strides = int_tuple(self, "strides", strides, self.rank)
-        self.dilation_rate = int_tuple(self, "dilation_rate", dilation_rate, self.rank)
-        self.padding = one_of(self, "padding", padding, self.paddings)
-        self.data_format = standardize_data_format(data_format)
-        self.input_spec = InputSpec(ndim=self.rank + 2)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            wanted = f"1 where `strides` are more than 1 (here {self.strides})"
-            raise bad_argument(self, "dilation_rate", wanted, self.dilation_rate)
 
     def keep_output(self, activation, use_bias, initializer, regularizer, constraint):
         """Store what is done to the result."""
@@ -94,7 +95,7 @@ class Conv(Windowed):
         self.groups = positive_int(self, "groups", groups)
         if filters % groups:
             raise bad_argument(self, "groups", f"a divisor of the {filters} filters", groups)
-        self.keep_window(kernel_size, strides, padding, data_format, dilation_rate)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
 
@@ -232,7 +233,7 @@ class ConvTranspose(Windowed):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
-        self.keep_window(kernel_size, strides, padding, data_format, dilation_rate)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         if output_padding is not None:
             output_padding = int_tuple(self, "output_padding", output_padding, self.rank, least=0)
             if any(extra >= s for extra, s in zip(output_padding, self.strides, strict=True)):

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from kerasish.core.masks import set_mask
 from kerasish.layers.arguments import keep_weight_rules, make_weight, positive_int
 from kerasish.layers.lora import Adaptable
 
@@ -59,11 +60,13 @@ class Embedding(Adaptable):
         self.keep_lora(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.autocast = False
+        self._start_from(weights)
+
+    def _start_from(self, weights):
         if weights is not None:
             self.build()
-            self.set_weights(
-                weights if isinstance(weights, list) and len(weights) == 1 else [weights]
-            )
+            own = isinstance(weights, list) and len(weights) == len(self.weights)
+            self.set_weights(weights if own else [weights])
 
     def build(self, input_shape=None):
         if self.built:
@@ -89,3 +92,82 @@ class Embedding(Adaptable):
         config = {"activity_regularizer": None, **super().get_config()}
         config.pop("weights", None)
         return config
+
+
+class ReversibleEmbedding(Embedding):
+    """`Embedding` that also goes back: from vectors to a score for each number.
+
+    Called with `reverse=True`, it multiplies by the transposed table, as language models do at
+    their end.
+
+    Args:
+        input_dim: Number of vectors.
+        output_dim: Size of a vector.
+        tie_weights: Whether the way back uses the same table; otherwise it has one of its own.
+        embeddings_initializer: Initializer of the tables, or its name.
+        embeddings_regularizer: Regularizer of the `(input_dim, output_dim)` table.
+        embeddings_constraint: Constraint on that table.
+        mask_zero: Whether 0 means "nothing here", and is masked out in the layers that follow.
+        reverse_dtype: Dtype that the way back computes in; `None`: that of what it is given.
+        logit_soft_cap: Bound on the scores' size, `cap * tanh(scores / cap)`; `None`: none.
+
+    Shapes:
+        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`; with `reverse`, floats
+        `(batch, ..., output_dim)` -> `(batch, ..., input_dim)`.
+
+    References:
+        Press and Wolf, 2017, "Using the Output Embedding to Improve Language Models".
+
+    Example:
+        >>> layer = ReversibleEmbedding(9, 4)
+        >>> vectors = layer(np.array([[2, 1, 5]]))
+        >>> layer(vectors, reverse=True).shape
+        (1, 3, 9)
+    """
+
+    def __init__(
+        self,
+        input_dim,
+        output_dim,
+        tie_weights=True,
+        embeddings_initializer="uniform",
+        embeddings_regularizer=None,
+        embeddings_constraint=None,
+        mask_zero=False,
+        reverse_dtype=None,
+        logit_soft_cap=None,
+        **kwargs,
+    ):
+        weights = kwargs.pop("weights", None)
+        rules = embeddings_initializer, embeddings_regularizer, embeddings_constraint
+        super().__init__(input_dim, output_dim, *rules, mask_zero=mask_zero, **kwargs)
+        self.tie_weights = tie_weights
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+        self._start_from(weights)
+
+    def build(self, input_shape=None):
+        if self.built:
+            return
+        super().build(input_shape)
+        if not self.tie_weights:
+            shape = self.output_dim, self.input_dim
+            rule = self.embeddings_initializer
+            self.reverse_embeddings = self.add_weight(shape, rule, "reverse_embeddings")
+
+    def call(self, inputs, reverse=False):
+        if not reverse:
+            vectors = super().call(inputs)
+            if self.mask_zero:
+                set_mask(vectors, super().compute_mask(inputs))
+            return vectors
+        tied = self.tie_weights
+        table = self.adapted_weight().T if tied else self.reverse_embeddings.value
+        table = table.astype(self.compute_dtype)
+        if self.reverse_dtype is not None:
+            inputs, table = inputs.astype(self.reverse_dtype), table.astype(self.reverse_dtype)
+        scores, cap = jnp.matmul(inputs, table), self.logit_soft_cap
+        return scores if cap is None else jnp.tanh(scores / cap) * cap
+
+    def compute_mask(self, inputs, previous_mask=None):
+        return None  # `call` sets it: only one of its two ways has one

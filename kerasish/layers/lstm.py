@@ -1,8 +1,10 @@
 """The long short-term memory layer and its cell."""
 
+import jax
 import numpy as np
 
 from kerasish import activations
+from kerasish.core.variable import Variable
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.recurrent_cell import (
     RecurrentCell,
@@ -11,6 +13,36 @@ from kerasish.layers.recurrent_cell import (
     masked_matmul,
 )
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
+
+
+def forgetful_bias(cell: RecurrentCell) -> Variable:
+    """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
+    initializer, units = cell.bias_initializer, cell.units
+
+    def forgetful(shape, dtype=None):
+        first, rest = ((n * units,) for n in (1, 2))
+        parts = [initializer(first, dtype=dtype), np.ones(first), initializer(rest, dtype=dtype)]
+        return np.concatenate([np.asarray(part) for part in parts])
+
+    return cell.add_weight(
+        shape=(4 * units,),
+        name="bias",
+        initializer=forgetful if cell.unit_forget_bias else initializer,
+        regularizer=cell.bias_regularizer,
+        constraint=cell.bias_constraint,
+    )
+
+
+def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> tuple:
+    """The new output, and the list of it and the new memory, from what the gates are made of."""
+    activation, gate = rules
+
+    def combine(i, f, g, o, c):
+        c = gate(f) * c + gate(i) * activation(g)
+        return gate(o) * activation(c), c
+
+    h, c = computed_again(combine, *gates, memory)
+    return h, [h, c]
 
 
 class LSTMCell(RecurrentCell):
@@ -98,39 +130,15 @@ class LSTMCell(RecurrentCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.units, self.units]
 
-    def make_bias(self):
-        initializer = self._forgetful_bias if self.unit_forget_bias else self.bias_initializer
-        return self.add_weight(
-            shape=(4 * self.units,),
-            name="bias",
-            initializer=initializer,
-            regularizer=self.bias_regularizer,
-            constraint=self.bias_constraint,
-        )
-
-    def _forgetful_bias(self, shape, dtype=None):
-        first, rest = ((n * self.units,) for n in (1, 2))
-        parts = [
-            self.bias_initializer(first, dtype=dtype),
-            np.ones(first),
-            self.bias_initializer(rest, dtype=dtype),
-        ]
-        return np.concatenate([np.asarray(part) for part in parts])
+    make_bias = forgetful_bias
 
     def rules(self):
         return self.activation, self.recurrent_activation
 
     @staticmethod
     def advance(rules, weights, x, states, masks):
-        (activation, gate), (recurrent_kernel,), (h, c) = rules, weights, states
-
-        def pass_gates(i, f, g, o, c):
-            c = gate(f) * c + gate(i) * activation(g)
-            return gate(o) * activation(c), c
-
-        z = add_by_gate(x, masked_matmul(h, recurrent_kernel, masks))
-        h, c = computed_again(pass_gates, *z, c)
-        return h, [h, c]
+        (recurrent_kernel,), (h, c) = weights, states
+        return pass_gates(rules, add_by_gate(x, masked_matmul(h, recurrent_kernel, masks)), c)
 
 
 class LSTM(CellLayer):

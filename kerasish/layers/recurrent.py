@@ -170,7 +170,7 @@ class RNN(Layer):
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
         states = self._first_states(initial_state, sequences.shape[0])
-        masks = self._dropout_masks(self.cell, sequences.shape, training)
+        masks = self._dropout_masks(self.cell, sequences.shape[0], training)
         xs = jnp.swapaxes(sequences, 0, 1)
         keep = None if mask is None else _time_first(mask)
         with holding(masks):
@@ -191,28 +191,28 @@ class RNN(Layer):
             output = jax.tree.map(lambda y: jnp.swapaxes(y, 0, 1), outputs)
         return (output, *states) if self.return_state else output
 
-    def _dropout_masks(self, cell, shape, training):
+    def _dropout_masks(self, cell, batch, training):
         """The masks of the cell, or of those stacked in it, drawn once for all steps."""
         if isinstance(cell, StackedRNNCells):
-            inner = [self._dropout_masks(c, shape, training) for c in cell.cells]
+            inner = [self._dropout_masks(c, batch, training) for c in cell.cells]
             return functools.reduce(operator.or_, inner, {})
         if not isinstance(cell, RecurrentCell):
             return {}
-        return {id(cell): cell.draw_masks(shape[0], cell.kernel.shape[0], training)}
+        return {id(cell): cell.draw_masks(batch, training)}
 
     def _run_gates(self, xs, states, keep, training):
         """All steps of a cell of ours, the inputs projected before."""
         cell = self.cell
-        batch, features = xs.shape[1:]
         with dtypes.autocast(cell.compute_dtype):
-            of_inputs, of_states = cell.dropout_masks(batch, features, training)
+            of_inputs, of_states = cell.dropout_masks(xs.shape[1], training)
             projected = cell.project(xs.astype(cell.compute_dtype), of_inputs)
             weights = cell.step_weights()
         # Eager calls share one compiled program; a new one each time would take far longer to make.
         eager = not isinstance(projected, jax.core.Tracer) and _stands_alone(cell.rules())
         run = compiled_steps if eager else run_steps
         order = self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
-        return run(cell.advance, cell.rules(), order, weights, projected, states, keep, of_states)
+        rules = cell.gate_axis, cell.rules()
+        return run(cell.advance, rules, order, weights, projected, states, keep, of_states)
 
     def _run_cell(self, xs, states, keep, training):
         """All steps of any cell."""
@@ -270,9 +270,9 @@ def _variables(states):
 
 
 def _time_first(mask):
-    """`(batch, steps)` or `(batch, steps, features)` as booleans `(steps, batch, 1)`."""
+    """`(batch, steps)`, or with more axes, as booleans `(steps, batch, 1)`: whether any counts."""
     mask = jnp.swapaxes(mask.astype(bool), 0, 1)
-    return mask[..., None] if mask.ndim == 2 else jnp.any(mask, axis=-1, keepdims=True)
+    return jnp.any(mask, axis=tuple(range(2, mask.ndim)))[..., None]
 
 
 def _like(kept, x):
@@ -285,18 +285,20 @@ def run_steps(advance, rules, order, weights, xs, states, keep, masks):
 
     The cell's output must be its first state. Axes stand time first.
     """
+    gate_axis, rules = rules
     go_backwards, unroll, all_outputs, zero_output = order
 
     def body(states, at):
         x, kept = at
         output, new = advance(rules, weights, x, states, masks)
         if kept is not None:
+            kept = _like(kept, output)
             new = [jnp.where(kept, a, b) for a, b in zip(new, states, strict=True)]
             output = jnp.where(kept, output, 0) if zero_output else new[0]
         return new, output if all_outputs else None
 
     # By gates: steps over parts of one slice are several times slower on XLA's CPU backend.
-    xs = jnp.split(xs, xs.shape[-1] // states[0].shape[-1], axis=-1)
+    xs = jnp.split(xs, xs.shape[gate_axis] // states[0].shape[gate_axis], axis=gate_axis)
     options = {"reverse": go_backwards, "unroll": True if unroll else 1}
     states, outputs = jax.lax.scan(body, states, (xs, keep), **options)
     if all_outputs:
@@ -304,7 +306,7 @@ def run_steps(advance, rules, order, weights, xs, states, keep, masks):
         return outputs[-1], outputs, states
     last = states[0]
     if keep is not None and zero_output:
-        last = jnp.where(keep[0 if go_backwards else -1], last, 0)
+        last = jnp.where(_like(keep[0 if go_backwards else -1], last), last, 0)
     return last, None, states
 
 

@@ -33,6 +33,7 @@ class RecurrentCell(Layer):
     """
 
     gates = 1
+    gate_axis = -1  # of the projected input: where gates, and in them units, stand
 
     def keep_rules(
         self,
@@ -112,8 +113,8 @@ class RecurrentCell(Layer):
 
     def call(self, inputs, states, training=False):
         nested = isinstance(states, list | tuple)
-        of_inputs, of_states = self.dropout_masks(*inputs.shape, training)
-        x = jnp.split(self.project(inputs, of_inputs), self.gates, axis=-1)
+        of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
+        x = jnp.split(self.project(inputs, of_inputs), self.gates, axis=self.gate_axis)
         before = list(states) if nested else [states]
         weights = self.step_weights()
         output, after = self.advance(self.rules(), weights, x, before, of_states)
@@ -126,20 +127,25 @@ class RecurrentCell(Layer):
 
     # -- dropout
 
-    def dropout_masks(self, batch, features, training) -> tuple:
+    def dropout_masks(self, batch, training) -> tuple:
         """Factors of the inputs and of the state, one for each gate or for all, if any.
 
         Within `holding`, those that are held for this cell.
         """
         held = _held.masks.get(id(self))
-        return self.draw_masks(batch, features, training) if held is None else held
+        return self.draw_masks(batch, training) if held is None else held
 
-    def draw_masks(self, batch, features, training) -> tuple:
+    def draw_masks(self, batch, training) -> tuple:
         """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
+        of_input, of_state = self.sizes()
         return (
-            self._draw(self.dropout, (batch, features), training),
-            self._draw(self.recurrent_dropout, (batch, self.units), training),
+            self._draw(self.dropout, (batch, *of_input), training),
+            self._draw(self.recurrent_dropout, (batch, *of_state), training),
         )
+
+    def sizes(self) -> tuple[tuple, tuple]:
+        """Shapes of an input and of a state, without the batch."""
+        return (self.kernel.shape[0],), (self.units,)
 
     def _draw(self, rate, shape, training):
         if rate == 0 or not dropping(training):
@@ -160,9 +166,9 @@ def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Ar
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
 
 
-def add_by_gate(x: list[jax.Array], of_states: jax.Array) -> list[jax.Array]:
+def add_by_gate(x: list[jax.Array], of_states: jax.Array, axis: int = -1) -> list[jax.Array]:
     """Projected inputs, split by gates, plus the projected state, which is not."""
-    return [a + b for a, b in zip(x, jnp.split(of_states, len(x), axis=-1), strict=True)]
+    return [a + b for a, b in zip(x, jnp.split(of_states, len(x), axis=axis), strict=True)]
 
 
 def computed_again(fn: Callable, *args) -> Any:

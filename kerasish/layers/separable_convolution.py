@@ -1,7 +1,7 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
 from kerasish.layers.arguments import keep_weight_rules, make_weight, positive_int
-from kerasish.layers.convolution import Windowed
+from kerasish.layers.convolution import Windowed, keep_window
 from kerasish.ops import windows
 
 
@@ -29,7 +29,7 @@ class DepthwiseConv(Windowed):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        self.keep_window(kernel_size, strides, padding, data_format, dilation_rate)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         keep_weight_rules(self, "depthwise", *rules)
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
@@ -129,7 +129,7 @@ class SeparableConv(Windowed):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        self.keep_window(kernel_size, strides, padding, data_format, dilation_rate)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         keep_weight_rules(self, "depthwise", *rules)
         rules = pointwise_initializer, pointwise_regularizer, pointwise_constraint

@@ -72,6 +72,7 @@ def case(name, shape, *args, ints=0, **kwargs):
 
 
 TEXT, IMAGE, VOLUME = (2, 7, 4), (2, 6, 7, 4), (2, 5, 4, 6, 4)
+FILM = (2, 3, 4, 5, 3)
 FIRST = {"data_format": "channels_first"}
 
 DROPPING_CELLS = [
@@ -97,6 +98,8 @@ CASES = [
     case("EinsumDense", (2, 5, 3), "ab...,bc->ac...", 4, bias_axes="c"),
     case("Embedding", (2, 5), 6, 3, ints=6),
     case("Embedding", (2, 5), 6, 3, mask_zero=True, ints=6),
+    case("ReversibleEmbedding", (2, 5), 6, 3, ints=6),
+    case("ReversibleEmbedding", (2, 5), 6, 3, tie_weights=True, logit_soft_cap=2.0, ints=6),
     case("Identity", (2, 3)),
     case("Masking", TEXT, mask_value=1.0),
     # reshaping
@@ -212,7 +215,14 @@ CASES = [
     case("GRU", TEXT, 3, use_bias=False, recurrent_activation="hard_sigmoid", unroll=True),
     case("GRU", TEXT, 3, dropout=0.4, return_state=True, seed=3),
     case("GRU", TEXT, 3, dropout=0.4, recurrent_dropout=0.3, reset_after=False, seed=3),
+    case("ConvLSTM1D", (2, 3, 6, 4), 2, 3),
+    case("ConvLSTM1D", (2, 3, 4, 6), 2, 3, strides=2, return_state=True, **FIRST),
+    case("ConvLSTM2D", FILM, 3, (3, 2), padding="same", dropout=0.4, seed=3),
+    case("ConvLSTM2D", FILM, 2, 2, go_backwards=True, return_sequences=True, dilation_rate=2),
+    case("ConvLSTM2D", FILM, 2, 2, dropout=0.4, recurrent_dropout=0.3, seed=3, **FIRST),
+    case("ConvLSTM3D", (2, 2, *VOLUME[1:]), 2, 2, unit_forget_bias=False, unroll=True),
     case("Bidirectional", TEXT, case("LSTM", (), 3)),
+    case("Bidirectional", FILM, case("ConvLSTM2D", (), 2, 2, kernel_regularizer="l2")),
     case(
         "Bidirectional", TEXT, case("GRU", (), 3, return_sequences=True, dropout=0.3, seed=2), "ave"
     ),

@@ -13,6 +13,7 @@ from kerasish.core.masks import get_mask
 from kerasish.core.symbolic import KerasTensor
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+BOTH = layers, keras.layers
 
 
 def test_dense_is_its_formula():
@@ -151,6 +152,34 @@ class TestEmbedding:
     def test_floats_count_as_the_integers_below(self):
         layer = layers.Embedding(3, 2)
         np.testing.assert_array_equal(layer(np.array([2.0])), layer(np.array([2])))
+
+
+class TestReversibleEmbedding:
+    @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+    @pytest.mark.parametrize(
+        "options",
+        [{"logit_soft_cap": 0.1}, {"tie_weights": False}, {"reverse_dtype": "float32"}],
+        ids=str,
+    )
+    def test_the_way_back_is_keras(self, options, dtype):
+        x = np.array([[1, 0, 4]])
+        ours, theirs = (m.ReversibleEmbedding(5, 3, dtype=dtype, **options) for m in BOTH)
+        ours(x), theirs(x)
+        ours.set_weights(theirs.get_weights())
+        got, wanted = (layer(layer(x), reverse=True) for layer in (ours, theirs))
+        assert got.dtype == wanted.dtype
+        np.testing.assert_allclose(*(np.asarray(y, "float32") for y in (got, wanted)), rtol=1e-2)
+
+    def test_only_the_way_there_has_a_mask(self):
+        layer = layers.ReversibleEmbedding(5, 3, mask_zero=True)
+        vectors = layer(np.array([[1, 0]]))
+        np.testing.assert_array_equal(get_mask(vectors), [[True, False]])
+        assert get_mask(layer(vectors, reverse=True)) is None
+
+    def test_weights_of_both_ways_can_be_given(self):
+        tables = [X, X.T]
+        layer = layers.ReversibleEmbedding(4, 3, tie_weights=False, weights=tables)
+        np.testing.assert_allclose(layer(X, reverse=True), X @ X.T, rtol=1e-5)
 
 
 def halve(x, by=2.0, training=None):

@@ -208,7 +208,7 @@ def test_dropout_is_the_same_at_each_step(name):
     cell = layer.cell
     cell.seed_generator.state.assign([1, 0])
     states = cell.get_initial_state(4)
-    masks = cell.draw_masks(4, 3, True)
+    masks = cell.draw_masks(4, True)
     for t in range(6):
         projected = np.split(cell.project(X[:, t], masks[0]), cell.gates, axis=-1)
         _, states = cell.advance(cell.rules(), cell.step_weights(), projected, states, masks[1])

@@ -206,6 +206,15 @@ def masked_embedding(k):
 
 
 @case
+def reversible_embeddings(k):
+    x = k.Input((6,), dtype="int32")
+    tied = k.layers.ReversibleEmbedding(7, 3)
+    apart = k.layers.ReversibleEmbedding(7, 3, tie_weights=False, logit_soft_cap=3.0)
+    h = k.layers.Dense(3)(tied(x) + apart(x))
+    return k.Model(x, tied(h, reverse=True) + apart(h, reverse=True))
+
+
+@case
 def dropout_between(k):
     # Not drawn from in evaluation; a rate of 0 in training, as no two libraries draw alike.
     return k.Sequential(
@@ -463,6 +472,17 @@ def cells_in_a_stack(k):
 def stacked_cells(k):
     cells = k.layers.StackedRNNCells([k.layers.SimpleRNNCell(3), k.layers.SimpleRNNCell(2)])
     return k.Sequential([k.Input((5, 3)), k.layers.RNN(cells, return_sequences=True)])
+
+
+@case
+def recurrent_convolutions(k):
+    return k.Sequential([k.Input((3, 4, 4, 2)), k.layers.ConvLSTM2D(3, (1, 2), padding="same")])
+
+
+@case
+def recurrent_convolutions_of_one_and_three_axes(k):
+    layers = [k.layers.ConvLSTM1D(2, 2), k.layers.Reshape((2, 2, 1, 1, 2))]
+    return k.Sequential([k.Input((3, 5, 2)), *layers, k.layers.ConvLSTM3D(2, 1, use_bias=False)])
 
 
 @case
