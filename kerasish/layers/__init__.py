@@ -20,6 +20,7 @@ from kerasish.layers.borders import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from kerasish.layers.categories import CategoryEncoding, Discretization
 from kerasish.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from kerasish.layers.convolution import (
     Conv1D,
@@ -39,6 +40,7 @@ from kerasish.layers.group_normalization import (
 )
 from kerasish.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from kerasish.layers.gru import GRU, GRUCell
+from kerasish.layers.image_sizes import CenterCrop, RandomCrop, Resizing
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
@@ -190,6 +192,8 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -212,6 +216,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "ELU",
@@ -262,10 +267,12 @@ __all__ = [
     "Permute",
     "RMSNormalization",
     "RNN",
+    "RandomCrop",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",

@@ -1,6 +1,7 @@
 """Layers that bring raw data to a common scale, by given numbers or by numbers learnt from data."""
 
 import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -127,7 +128,7 @@ class Normalization(Layer):
             raise ValueError(
                 f"{self.name}: `mean` and `variance` were given; `adapt` has nothing to do."
             )
-        batches = _as_batches(self, data)
+        batches = as_batches(self, data)
         mean = variance = total = 0.0
         for batch in batches:
             x = np.asarray(batch[0] if isinstance(batch, list | tuple) else batch)
@@ -160,7 +161,8 @@ class Normalization(Layer):
         return {**config, **plain}
 
 
-def _as_batches(layer, data):
+def as_batches(layer, data) -> Iterable:
+    """Batches of arrays, from an array, nested lists of numbers, or what gives batches."""
     if hasattr(data, "shape"):
         return [data]
     if isinstance(data, list) and data and not hasattr(jax.tree.leaves(data)[0], "shape"):

@@ -13,7 +13,7 @@ from kerasish.ops.table import as_array
 from kerasish.ops.windows import conv
 
 
-def _to_aspect(height, width, size):
+def to_aspect(height, width, size):
     """The box that has the shape of `size` and shares a side with an image."""
     return int(float(width * size[0]) / size[1]), int(float(height * size[1]) / size[0])
 
@@ -55,12 +55,12 @@ def resize(
     x = channels_last(x, channels)
     _, height, width, depth = x.shape
     if crop_to_aspect_ratio:
-        tall, wide = _to_aspect(height, width, size)
+        tall, wide = to_aspect(height, width, size)
         tall, wide = max(min(height, tall), 1), max(min(width, wide), 1)
         top, left = (height - tall) // 2, (width - wide) // 2
         x = x[:, top : top + tall, left : left + wide]
     elif pad_to_aspect_ratio:
-        tall, wide = _to_aspect(height, width, size)
+        tall, wide = to_aspect(height, width, size)
         top, left = max(tall - height, 0) // 2, max(wide - width, 0) // 2
         x = jnp.pad(x, [(0, 0), (top, top), (left, left), (0, 0)], constant_values=fill_value)
     shape = (x.shape[0], *size, depth)

@@ -181,6 +181,17 @@ CASES = [
     case("RMSNormalization", TEXT),
     case("SpectralNormalization", (2, 3), case("Dense", (2, 3), 4), power_iterations=2),
     case("UnitNormalization", TEXT, axis=1),
+    # preparing data
+    case("CategoryEncoding", TEXT[:2], 5, ints=5),
+    case("CategoryEncoding", TEXT[:2], 5, output_mode="one_hot", ints=5),
+    case("CategoryEncoding", TEXT[:2], 5, output_mode="count", ints=5),
+    case("Discretization", TEXT, [-0.5, 0.0, 1.0]),
+    case("Discretization", TEXT, [-0.5, 0.0, 1.0], output_mode="count"),
+    case("CenterCrop", IMAGE, 3, 4),
+    case("CenterCrop", IMAGE, 5, 9, **FIRST),
+    case("Resizing", IMAGE, 4, 9),
+    case("Resizing", IMAGE, 4, 9, "nearest", crop_to_aspect_ratio=True, **FIRST),
+    case("RandomCrop", IMAGE, 6, 7, seed=3),
     # regularization
     case("ActivityRegularization", (2, 3), l1=0.1, l2=0.2),
     case("AlphaDropout", (2, 30), 0.3, seed=3),
