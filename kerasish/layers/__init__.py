@@ -40,7 +40,31 @@ from kerasish.layers.group_normalization import (
 )
 from kerasish.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from kerasish.layers.gru import GRU, GRUCell
+from kerasish.layers.image_colours import (
+    RandomBrightness,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGrayscale,
+    RandomHue,
+    RandomSaturation,
+)
+from kerasish.layers.image_mixing import CutMix, MixUp, RandomErasing
+from kerasish.layers.image_moves import (
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
 from kerasish.layers.image_sizes import CenterCrop, RandomCrop, Resizing
+from kerasish.layers.image_tones import (
+    AutoContrast,
+    Equalization,
+    RandomInvert,
+    RandomPosterization,
+    RandomSharpness,
+    Solarization,
+)
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
@@ -65,6 +89,7 @@ from kerasish.layers.merging import (
 )
 from kerasish.layers.multi_head_attention import MultiHeadAttention
 from kerasish.layers.normalization import BatchNormalization, LayerNormalization
+from kerasish.layers.pipeline import Pipeline
 from kerasish.layers.pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -183,6 +208,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AutoContrast",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -213,6 +239,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -222,6 +249,7 @@ __all__ = [
     "ELU",
     "EinsumDense",
     "Embedding",
+    "Equalization",
     "Flatten",
     "GRU",
     "GRUCell",
@@ -260,14 +288,31 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
+    "Pipeline",
     "RMSNormalization",
     "RNN",
+    "RandomBrightness",
+    "RandomColorJitter",
+    "RandomContrast",
     "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -281,6 +326,7 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",

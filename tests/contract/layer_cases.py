@@ -72,7 +72,7 @@ def case(name, shape, *args, ints=0, **kwargs):
 
 
 TEXT, IMAGE, VOLUME = (2, 7, 4), (2, 6, 7, 4), (2, 5, 4, 6, 4)
-FILM = (2, 3, 4, 5, 3)
+FILM, PHOTO = (2, 3, 4, 5, 3), (4, 6, 7, 3)
 FIRST = {"data_format": "channels_first"}
 
 DROPPING_CELLS = [
@@ -192,6 +192,28 @@ CASES = [
     case("Resizing", IMAGE, 4, 9),
     case("Resizing", IMAGE, 4, 9, "nearest", crop_to_aspect_ratio=True, **FIRST),
     case("RandomCrop", IMAGE, 6, 7, seed=3),
+    # augmentation
+    case("RandomFlip", PHOTO, seed=3),
+    case("RandomRotation", PHOTO, 0.3, seed=3),
+    case("RandomShear", PHOTO, (0.1, 0.3), seed=3),
+    case("RandomTranslation", PHOTO, 0.3, (0.1, 0.2), "constant", seed=3),
+    case("RandomZoom", PHOTO, 0.3, (-0.2, 0.1), "wrap", "nearest", seed=3),
+    case("AutoContrast", PHOTO, value_range=[-4.0, 4.0]),
+    case("Equalization", PHOTO, value_range=[-4.0, 4.0], bins=32),
+    case("RandomBrightness", PHOTO, 0.3, value_range=[-4.0, 4.0], seed=3),
+    case("RandomColorJitter", PHOTO, (-4.0, 4.0), 0.2, 0.3, seed=3),
+    case("RandomContrast", PHOTO, 0.3, value_range=(-4.0, 4.0), seed=3),
+    case("RandomGrayscale", PHOTO, 0.5),
+    case("RandomHue", PHOTO, 0.3, value_range=(-4.0, 4.0), seed=3),
+    case("RandomInvert", PHOTO, seed=3),
+    case("RandomPosterization", PHOTO, (2, 5), value_range=[-4.0, 4.0], seed=3),
+    case("RandomSaturation", PHOTO, (0.2, 0.7), value_range=[-4.0, 4.0], seed=3),
+    case("RandomSharpness", PHOTO, 0.3, value_range=[-4.0, 4.0], seed=3),
+    case("Solarization", PHOTO, 0.2, (0.1, 0.4), [-4.0, 4.0], seed=3),
+    case("CutMix", PHOTO, seed=3),
+    case("MixUp", PHOTO, seed=3),
+    case("RandomErasing", PHOTO, value_range=(-4.0, 4.0), seed=3),
+    case("Pipeline", IMAGE, [case("CenterCrop", (), 3, 4), case("Rescaling", (), 0.5)]),
     # regularization
     case("ActivityRegularization", (2, 3), l1=0.1, l2=0.2),
     case("AlphaDropout", (2, 30), 0.3, seed=3),
