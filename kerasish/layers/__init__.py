@@ -40,6 +40,7 @@ from kerasish.layers.group_normalization import (
 )
 from kerasish.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from kerasish.layers.gru import GRU, GRUCell
+from kerasish.layers.hashing import HashedCrossing, Hashing
 from kerasish.layers.image_colours import (
     RandomBrightness,
     RandomColorJitter,
@@ -68,6 +69,7 @@ from kerasish.layers.image_tones import (
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
+from kerasish.layers.lookup import IntegerLookup, StringLookup
 from kerasish.layers.lstm import LSTM, LSTMCell
 from kerasish.layers.merging import (
     Add,
@@ -140,6 +142,7 @@ from kerasish.layers.separable_convolution import (
 )
 from kerasish.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from kerasish.layers.spectral_normalization import SpectralNormalization
+from kerasish.layers.text_vectorization import TextVectorization
 from kerasish.layers.time_distributed import TimeDistributed
 
 # Keras' other names for the same.
@@ -269,10 +272,13 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "LSTM",
     "LSTMCell",
     "Lambda",
@@ -332,7 +338,9 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "UpSampling1D",
