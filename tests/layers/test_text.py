@@ -191,7 +191,15 @@ def test_whole_numbers_go_back_and_are_learnt():
         ({"ngrams": 2}, [[], ["a", "dogs", "Éday", "a dogs", "dogs Éday"], [], None]),
         ({"standardize": np.char.upper, "split": lambda t: [x.split("T") for x in t]}, None),
     ],
-    ids=str,
+    ids=[
+        "plain",
+        "lower case",
+        "untouched",
+        "characters",
+        "pairs",
+        "words and pairs",
+        "own functions",
+    ],
 )
 def test_texts_are_cut_into_words(options, wanted):
     found = layers.TextVectorization(**options).tokens_of(TEXTS)
