@@ -136,7 +136,7 @@ class Arrays(Mapping):
     def expect(self, shapes: dict[str, tuple]) -> None:
         """Begin to read the arrays that have these shapes."""
         for key, shape in shapes.items():
-            if key in self.node and self.shape(key) == shape:
+            if key in self and self.shape(key) == shape:
                 self._begun[key] = self.tree.begin(self._dataset(key), shape)
 
     def shape(self, key: str) -> tuple:
@@ -144,13 +144,20 @@ class Arrays(Mapping):
         return self._dataset(key).shape
 
     def __getitem__(self, key):
-        if key not in self.node:
+        if key not in self:
             raise KeyError(key)
         begun = self._begun.pop(key, None)  # not held here any longer
         return (begun or self.tree.begin(self._dataset(key)))()
 
+    @functools.cached_property
+    def _names(self):
+        return dict.fromkeys(self.node)
+
+    def __contains__(self, key):  # a `Mapping` would read the array to see whether it is there
+        return key in self._names or key in self.node
+
     def __iter__(self):
-        return iter(self.node)
+        return iter(self._names)
 
     def __len__(self):
-        return len(self.node)
+        return len(self._names)

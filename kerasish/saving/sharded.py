@@ -158,6 +158,9 @@ class _Joined(Mapping):
     def __getitem__(self, key):
         return self._holding(key)[key]
 
+    def __contains__(self, key):
+        return any(key in part for part in self.parts)
+
     def __iter__(self):
         return iter(dict.fromkeys(key for part in self.parts for key in part))
 

@@ -233,6 +233,9 @@ class _Ready(Mapping):
             return value
         return jax.device_put(value)  # no copy on the CPU, as the array has its place for that
 
+    def __contains__(self, key):
+        return key in self.store
+
     def __iter__(self):
         return iter(self.store)
 

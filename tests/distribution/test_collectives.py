@@ -109,7 +109,8 @@ def test_programs_compile_once_and_donate():
         x, y = runs.data("mlp")
         model.fit(x, y, 16, epochs=4, verbose=0)
         step = model._step("train")
-        assert [p.jitted()._cache_size() for p in step._programs.values()] == [1]
+        jitted = [run for p in step._programs.values() for run in p._jitted.values()]
+        assert [run._cache_size() for run in jitted] == [1]
         compiled = step.trace((x[:16], y[:16]), one=True).lower().compile()
     written = sum(v.value.addressable_shards[0].data.nbytes for v in step.written)
     assert compiled.memory_analysis().alias_size_in_bytes >= written
