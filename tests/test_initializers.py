@@ -100,13 +100,24 @@ def test_config_is_keras(name, kwargs, shape):
         assert again.get_config() == ours.get_config() == ours.clone().get_config()
 
 
+def assert_alike(ours, theirs):
+    """The same numbers; in float16 to some roundings of the largest.
+
+    On processors without arithmetic of 16 bits XLA rounds float16 less often than on others.
+    """
+    ours, theirs = (np.asarray(x) for x in (ours, theirs))
+    assert ours.dtype == theirs.dtype
+    largest = float(np.max(np.abs(theirs)))
+    atol = 4 * np.finfo("float16").eps * largest if ours.dtype == "float16" else 0
+    wide = ours.astype("float32"), theirs.astype("float32")
+    np.testing.assert_allclose(*wide, rtol=0, atol=atol)
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["RandomNormal", "RandomUniform", "TruncatedNormal"])
 def test_16_bits_are_keras(name, dtype):
     ours, theirs = both(name, {"seed": 3})
-    ours, theirs = ours((500,), dtype), theirs((500,), dtype)
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_array_equal(ours, theirs)
+    assert_alike(ours((500,), dtype), theirs((500,), dtype))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int32", "bool"])
@@ -166,7 +177,7 @@ def test_generator_advances_as_in_keras():
 def test_host_numbers_are_jax(seed, dtype):
     shape = (70_000,)  # more than two blocks
     key = jnp.asarray(np.array([seed, 0], dtype="uint32"))
-    np.testing.assert_array_equal(
+    assert_alike(
         host.uniform(shape, -0.3, 0.5, dtype, seed),
         jax.random.uniform(key, shape, dtype, -0.3, 0.5),
     )
@@ -176,6 +187,9 @@ def test_host_numbers_are_jax(seed, dtype):
     ]
     for draw, expected in pairs:
         drawn = draw(shape, 0.0, 1.0, dtype, seed)
+        if dtype == "float16":
+            assert_alike(drawn, expected)
+            continue
         assert drawn.dtype == expected.dtype
         ulp = np.spacing(np.abs(np.asarray(expected)))
         difference = np.abs(drawn.astype("float64") - np.asarray(expected, "float64"))
