@@ -70,12 +70,21 @@ def quick_compilation(request):
         jax.clear_caches()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def rare_collection():
+    """Look for garbage seldom: what JAX and Keras keep is large, and was looked through for 1/6 of
+    the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 10, 10)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def room_for_the_next():
     """Let go of compiled programs when thousands of tests have filled the memory with them."""
     yield
     pages = pathlib.Path("/proc/self/statm")
-    if pages.exists() and int(pages.read_text().split()[1]) * 4096 > 2 * 2**30:
+    if pages.exists() and int(pages.read_text().split()[1]) * 4096 > 4 * 2**30:
         jax.clear_caches()
         gc.collect()
 

@@ -13,7 +13,7 @@ def both(program, *args):
     """Run `program(keras, *args)` with either, and fail with a list of all that differs."""
     results = []
     for module in (kerasish, keras):
-        module.utils.clear_session()
+        module.utils.clear_session(free_memory=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             results.append(plain(program(module, *args)))

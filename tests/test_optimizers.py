@@ -36,7 +36,7 @@ GRADS = {
 
 def ours_and_keras(make):
     clear_names()
-    oracle.backend.clear_session()
+    oracle.backend.clear_session(free_memory=False)
     return make(optimizers), make(oracle.optimizers)
 
 
