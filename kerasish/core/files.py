@@ -1,16 +1,19 @@
 """Writing files so that a crash leaves the old one whole."""
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
 import re
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 
 from kerasish.core import processes
 
 BESIDE = ".partial-"  # what names of files begin with that are being written
+_BETWEEN_SYNCS = 0.01  # seconds: what is written in less is written at its end
 _ABANDONED = 3600  # seconds since anything was written to a file that will not be moved any more
 
 
@@ -51,13 +54,32 @@ def _replacing(path):
     os.close(handle)
     beside = pathlib.Path(name)
     try:
-        yield beside
+        with _written_meanwhile(beside):
+            yield beside
         _sync(beside)
         beside.chmod(_mode_of(path))
         os.replace(beside, path)
         _sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _written_meanwhile(path):
+    """Let the system bring to the disk what a file holds, while more is being written to it."""
+    done = threading.Event()
+
+    def sync():
+        while not done.wait(_BETWEEN_SYNCS):
+            _sync(path)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        synced = thread.submit(sync)
+        try:
+            yield
+        finally:
+            done.set()
+        synced.result()  # a disk says but once that it is full or broken
 
 
 def _drop_old(path):

@@ -174,7 +174,7 @@ class Layer(WeightHolder):
         """The arguments that make this layer again, as plain data."""
         config = super().get_config()
         config.pop("autocast", None)
-        takes_it = "activity_regularizer" in inspect.signature(type(self).__init__).parameters
+        takes_it = "activity_regularizer" in signature_of(type(self), "__init__").parameters
         if config.get("activity_regularizer") is None and not takes_it:
             config.pop("activity_regularizer", None)
         return config

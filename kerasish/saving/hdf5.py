@@ -8,6 +8,7 @@ carries checksums they must hold.
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from typing import Any
 
 import h5py
@@ -19,7 +20,9 @@ from kerasish.saving.reader import Reader
 
 
 @contextlib.contextmanager
-def reading(window: Window, where: Any, crc: int | None = None) -> Iterator["Tree"]:
+def reading(
+    window: Window, where: Any, crc: int | None = None, threads: Executor | None = None
+) -> Iterator["Tree"]:
     """The tree in a file, or in a part of one.
 
     Raises a `BadFile` that names the file if it cannot be read as HDF5.
@@ -28,12 +31,13 @@ def reading(window: Window, where: Any, crc: int | None = None) -> Iterator["Tre
         window: The bytes.
         where: The file's path.
         crc: What the CRC-32 of the bytes must be, if known.
+        threads: What reads, if it is to be shared.
     """
     try:
         h5 = h5py.File(window, "r")
     except (OSError, ValueError, RuntimeError, OverflowError) as error:
         raise BadFile(f"{where} is not a whole HDF5 file: {error}") from error
-    with h5, contextlib.closing(Reader(window, where, crc)) as reader:
+    with h5, contextlib.closing(Reader(window, where, crc, threads)) as reader:
         try:
             yield Tree(h5, reader)
         except (OSError, KeyError, RuntimeError, OverflowError, UnicodeDecodeError) as error:
@@ -77,10 +81,12 @@ class Tree:
         return self.nodes[path]
 
     def _child(self, group, name):
-        link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
-        if link is None:
+        if not isinstance(group, h5py.Group):
             return None
-        if not isinstance(link, h5py.HardLink):
+        links, key = group.id.links, name.encode()  # what `group.get(name, getlink=True)` asks, too
+        if not links.exists(key):
+            return None
+        if links.get_info(key).type != h5py.h5l.TYPE_HARD:
             raise BadFile(
                 f"{self.where}: {group.name}/{name} is a link to elsewhere, which is refused."
             )

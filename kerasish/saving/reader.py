@@ -13,7 +13,6 @@ import numpy as np
 from kerasish.saving.checksums import joined, sum_of
 from kerasish.saving.raw import BadFile, Window, bytes_of, room_for
 
-_THREADS = min(4, os.cpu_count() or 1)
 _SMALL = 2**16  # bytes that are read sooner than a thread wakes up
 _PIECE = 2**20
 
@@ -68,42 +67,40 @@ def _count(window, start, end, state):
     return state
 
 
+def make_threads() -> concurrent.futures.Executor:
+    """As many threads as reading is faster with."""
+    return concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+
+
 class Reader:
-    """Reads arrays from a file's bytes by threads of its own.
+    """Reads arrays from a file's bytes, several at a time.
 
     Args:
         window: The bytes.
         where: The file's path, for errors.
         crc: What the CRC-32 of all bytes must be, if known.
+        threads: What reads, if it is to be shared; it must end before the file is closed.
     """
 
-    def __init__(self, window: Window, where: Any, crc: int | None = None):
+    def __init__(
+        self,
+        window: Window,
+        where: Any,
+        crc: int | None = None,
+        threads: concurrent.futures.Executor | None = None,
+    ):
         self.window, self.where, self.expected_crc = window, where, crc
         self._known: list[tuple[int, int, int]] = []  # start, size and CRC of what was read
         self._all_checked = True
-        self._waiting: list[list] = []
-        self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS)
+        self._owns_threads = threads is None
+        self._threads = threads or make_threads()
 
     def begin(self, place: Place) -> Callable[[], np.ndarray]:
-        """Begin to read an array; what is returned waits for it.
-
-        Threads set out when the first array is waited for: before that they would only be in the
-        way of who looks for the places.
-        """
+        """Begin to read an array; what is returned waits for it."""
         self._all_checked = self._all_checked and place.checksum is not None
-        entry: list = [place]
-        self._waiting.append(entry)
-        return functools.partial(self._wait, entry)
-
-    def _wait(self, entry):
-        waiting, self._waiting = self._waiting, []
-        for other in waiting:
-            place = other[0]
-            if math.prod(place.shape) * place.dtype.itemsize >= _SMALL:
-                other.append(self._threads.submit(self._read, place))
-        place, *begun = entry
-        entry.clear()  # that nobody else holds the array
-        return begun[0].result() if begun else self._read(place)
+        if math.prod(place.shape) * place.dtype.itemsize < _SMALL:
+            return functools.partial(self._read, place)
+        return self._threads.submit(self._read, place).result
 
     def _read(self, place):
         value = room_for(place.shape, place.dtype)
@@ -122,5 +119,6 @@ class Reader:
             raise BadFile(f"{self.where} is damaged: its checksum does not fit.")
 
     def close(self) -> None:
-        """Drop what was begun and not waited for."""
-        self._threads.shutdown(cancel_futures=True)
+        """Drop what was begun and not waited for, unless the threads are another's."""
+        if self._owns_threads:
+            self._threads.shutdown(cancel_futures=True)

@@ -16,6 +16,7 @@ from kerasish.saving import texts
 from kerasish.saving.datasets import write_array
 from kerasish.saving.hdf5 import Tree, reading
 from kerasish.saving.raw import BadFile, file_window
+from kerasish.saving.reader import make_threads
 from kerasish.saving.tree import name_of, own_arrays, walk
 
 _GIGABYTE = 1024**3
@@ -114,6 +115,7 @@ class Shards:
         self.where, self.open_files = path, open_files
         self.trees: dict[str, Tree] = {}
         self.map = _map_in(path)
+        self.threads = make_threads()
 
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path, from whichever files have them."""
@@ -125,6 +127,10 @@ class Shards:
         for tree in self.trees.values():
             tree.verify()
 
+    def close(self) -> None:
+        """Drop what was begun to be read and not waited for."""
+        self.threads.shutdown(cancel_futures=True)
+
     def _tree(self, name):
         if not isinstance(name, str) or os.path.basename(name) != name or name in ("", ".", ".."):
             raise BadFile(f"{self.where} names {name!r}, which is not a file beside it: refused.")
@@ -133,7 +139,9 @@ class Shards:
                 raise BadFile(f"{self.where} names {name!r}, which is not there.")
             file = self.where.parent / name
             window = self.open_files.enter_context(file_window(file))
-            self.trees[name] = self.open_files.enter_context(reading(window, file))
+            self.trees[name] = self.open_files.enter_context(
+                reading(window, file, threads=self.threads)
+            )
         return self.trees[name]
 
 

@@ -113,7 +113,8 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
             window, crc = stack.enter_context(zipped.found_member(archive, WEIGHTS_MEMBER))
             yield stack.enter_context(reading(window, path, crc))
         elif path.name.endswith(".weights.json"):
-            yield Shards(path, stack)
+            with contextlib.closing(Shards(path, stack)) as shards:
+                yield shards
         elif path.suffix == ".safetensors":
             yield Tensors(path)
         elif path.name.endswith(".weights.h5"):
