@@ -44,23 +44,19 @@ def check_claims(node: Any, who: str, limit: int) -> None:
     """
     if not isinstance(node, h5py.Dataset):
         raise BadFile(f"{who} is no array.")
-    if node.is_virtual or node.external:
+    plan = node.id.get_create_plist()
+    if plan.get_layout() == h5py.h5d.VIRTUAL or plan.get_external_count():
         raise BadFile(f"{who} is stored outside this file, which is refused.")
     shape, dtype = node.shape, node.dtype
     if shape is None or dtype.kind not in "biufV" or dtype.hasobject:
         raise BadFile(f"{who} holds no numbers ({dtype}).")
     stored, claimed = node.id.get_storage_size(), math.prod(shape) * dtype.itemsize
     packed = node.chunks is not None
-    if packed and not _filters(node) <= _FILTERS:
+    if packed and not {plan.get_filter(i)[0] for i in range(plan.get_nfilters())} <= _FILTERS:
         raise BadFile(f"{who} is packed with a filter that is not allowed.")
     honest = claimed <= _TIMES * stored if packed else claimed == stored
     if stored > limit or not honest:
         raise BadFile(f"{who} claims {claimed} bytes, but {stored} are stored: refused.")
-
-
-def _filters(node):
-    plan = node.id.get_create_plist()
-    return {plan.get_filter(i)[0] for i in range(plan.get_nfilters())}
 
 
 def begin_array(
