@@ -30,10 +30,11 @@ import kerasish
 from kerasish.core import config, dtypes, names, seeds, settings
 
 if jax.__version_info__ < (0, 11):
-    # XLA's older way of writing loops compiles in half the time; what it compiles runs a little
-    # slower. Newer ones end the process when they meet the flag. Read with the first computation.
-    older_loops = "--xla_cpu_use_fusion_emitters=false"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {older_loops}".strip()
+    # XLA's older way of writing loops compiles in half the time, and one thread a process is enough
+    # where there is a process for each core; what they compile runs a little slower. Newer ones end
+    # the process when they meet the first flag. They are read at the first computation.
+    flags = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
 
 
 @pytest.fixture(autouse=True)
