@@ -92,3 +92,25 @@ def test_an_array_s_sum_moves_with(change):
     value = np.linspace(1, 2, 300_002, dtype="f4")
     assert checksums.sum_of("a", value) == checksums.sum_of("a", value.copy())
     assert checksums.sum_of(*CHANGES[change]("a", value)) != checksums.sum_of("a", value)
+
+
+@pytest.mark.parametrize("read_at", [raw._read_at, raw._in_turns])
+def test_a_window_reads_and_writes_as_a_file_does(read_at, monkeypatch, tmp_path):
+    monkeypatch.setattr(raw, "_read_at", read_at)
+    rng = np.random.default_rng(0)
+    data = bytearray(rng.bytes(2**17))
+    (tmp_path / "x").write_bytes(b"before" + data + b"after")
+    with open(tmp_path / "x", "rb+", buffering=0) as file:
+        window = raw.Window(file, 6, len(data))
+        for _ in range(2000):
+            start = int(rng.choice([*rng.integers(0, len(data), 3), 0, len(data) - 9]))
+            size = int(2 ** rng.uniform(0, 15))
+            window.seek(start)
+            if rng.random() < 0.1:
+                new = rng.bytes(min(size, len(data) - start))
+                window.write(new)
+                data[start : start + len(new)] = new
+            else:
+                assert window.read(size) == data[start : start + size]
+                assert window.tell() == min(start + size, len(data))
+    assert (tmp_path / "x").read_bytes() == b"before" + data + b"after"
