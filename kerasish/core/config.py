@@ -137,7 +137,7 @@ class Configurable:
     def _arguments(self):
         args, kwargs = getattr(self, "_given", ((), {}))
         given = dict(kwargs)
-        first = parameters_of(type(self).__init__)
+        first = _parameters(type(self).__init__)
         places = [p.name for p in first if p.kind in _BY_POSITION]
         given.update(zip(places, args, strict=False))
         self._check_rest(args[len(places) :])
@@ -146,7 +146,7 @@ class Configurable:
         for base in type(self).__mro__:
             if "__init__" not in vars(base) or base is object:
                 continue
-            parameters = parameters_of(base.__init__)
+            parameters = _parameters(base.__init__)
             ours = base.__module__.startswith("kerasish.")
             for p in parameters:
                 if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL) or p.name in found:
@@ -165,9 +165,9 @@ class Configurable:
         """Raise on `*args` that no base takes: they are the class's own, and no config has them."""
         inits = [vars(c)["__init__"] for c in type(self).__mro__ if "__init__" in vars(c)]
         for init in inits[1:]:
-            if len(rest) <= sum(p.kind in _BY_POSITION for p in parameters_of(init)):
+            if len(rest) <= sum(p.kind in _BY_POSITION for p in _parameters(init)):
                 return
-            if not any(p.kind == p.VAR_POSITIONAL for p in parameters_of(init)):
+            if not any(p.kind == p.VAR_POSITIONAL for p in _parameters(init)):
                 break
         if rest and type(self).get_config.__module__.startswith("kerasish."):
             name = type(self).__name__
@@ -192,8 +192,7 @@ _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_
 
 
 @functools.lru_cache(4096)
-def parameters_of(init: Callable) -> tuple[inspect.Parameter, ...]:
-    """The parameters of an `__init__`, without `self`."""
+def _parameters(init):
     return tuple(inspect.signature(init).parameters.values())[1:]
 
 

@@ -70,8 +70,12 @@ def _written_meanwhile(path):
     done = threading.Event()
 
     def sync():
-        while not done.wait(_BETWEEN_SYNCS):
-            _sync(path)
+        size, pause = 0, _BETWEEN_SYNCS
+        while not done.wait(pause):
+            before, size = size, path.stat().st_size
+            if size != before:
+                _sync(path)
+            pause = _BETWEEN_SYNCS if size != before else 2 * pause  # others may be waited for
 
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         synced = thread.submit(sync)

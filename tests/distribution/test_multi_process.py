@@ -17,8 +17,6 @@ from kerasish import launch
 
 HERE = pathlib.Path(__file__).parent
 ALL = [f"{model}/{choice}" for model in runs.MODELS for choice in together.CHOICES]
-# Each choice, and each model, in the fast tests; what is left of the pairs in the slow ones.
-SOME = [*ALL[:4], "cnn/data parallel", "transformer/both"]
 OURS = {
     "PYTHONPATH": str(HERE.parent.parent),
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as the tests beside them have it
@@ -52,7 +50,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def found(folder):
-    return start(folder, *SOME, "rest", "go on")
+    return start(folder, *ALL, "rest", "go on")
 
 
 @pytest.fixture(scope="module")
@@ -68,24 +66,15 @@ def alone():
     return train
 
 
-@pytest.mark.parametrize("case", SOME)
+@pytest.mark.parametrize("case", ALL)
 def test_training_equals_one_devices(found, alone, case):
     for each in found[0]:
         runs.assert_same(each[case], alone(case.split("/")[0]))
 
 
-@pytest.mark.slow
-def test_all_choices_equal_one_devices(tmp_path, alone):
-    rest = [case for case in ALL if case not in SOME]
-    found, _ = start(tmp_path, *rest)
-    for each in found:
-        for case in rest:
-            runs.assert_same(each[case], alone(case.split("/")[0]))
-
-
 def test_both_know_the_same(found):
     first, second = found[0]
-    for case in SOME:
+    for case in ALL:
         for name in ("weights", "predicted", "losses"):
             for a, b in zip(first[case][name], second[case][name], strict=True):
                 np.testing.assert_array_equal(a, b)

@@ -13,22 +13,6 @@ CASES = model_cases.CASES
 LOOSE = {"bfloat16_weights", "mixed_bfloat16", "float16_layer"}
 
 
-# What another model stands for in the fast tests.
-RELATED = {
-    "cells_in_a_stack",  # stacked_cells
-    "convolutions_1d",  # convolutions
-    "grouped_attention",  # attention_with_heads
-    "masked_recurrence",  # simple_recurrence, masked_embedding
-    "recurrent_convolutions_of_one_and_three_axes",  # recurrent_convolutions
-    "separable_convolutions_1d",  # separable_convolution
-    "twice_nested",  # nested_functional
-}
-
-
-def fast_and_slow(names):
-    return [pytest.param(n, marks=[pytest.mark.slow] * (n in RELATED)) for n in names]
-
-
 def predict(model, x):
     out = model(x, training=False)
     out = list(out.values()) if isinstance(out, dict) else out
@@ -89,12 +73,12 @@ def check(path, model, readers, name, x, y):
         ours, theirs = (plain(getattr(m, configs)()) for m in (loaded[0], (model, *loaded)[-1]))
         found = differences(ours, theirs)
         assert not found, "\n".join(found)
-    losses = [next_loss(m, x, y) for m in (model, loaded[-1])]
+    losses = [next_loss(m, x, y) for m in (model, *loaded)]
     np.testing.assert_allclose(losses, losses[0], **(tolerance or {"rtol": 1e-4}))
     return loaded[-1]
 
 
-@pytest.mark.parametrize("name", fast_and_slow(CASES))
+@pytest.mark.parametrize("name", CASES)
 def test_a_model_goes_there_and_back(name, tmp_path):
     model = CASES[name](kerasish)
     x, y = model_cases.data_for(model)
