@@ -1,11 +1,11 @@
 """Whole models as `.keras` files: a zip of the config, metadata and weights, as Keras 3 has it."""
 
 import datetime
+import functools
 import json
 import os
 import pathlib
 import warnings
-import zipfile
 import zlib
 from typing import Any
 
@@ -21,7 +21,7 @@ from kerasish.saving.making import make_model
 from kerasish.saving.raw import BadFile, file_window
 from kerasish.saving.tree import load
 from kerasish.saving.weights import WEIGHTS_MEMBER, write_weights
-from kerasish.saving.zipped import add_in_place, found_member, opened, read_text
+from kerasish.saving.zipped import begun_with, found_member, opened, read_text
 
 KERAS_VERSION = "3.15.1"  # whose layout is written
 _CONFIG, _METADATA = "config.json", "metadata.json"
@@ -75,10 +75,10 @@ def save_model(
 
 def _write(model, path):
     config = json.dumps(serialize_keras_object(model))
-    with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
+    write = functools.partial(write_weights, model)
+    with replacing(path) as beside, begun_with(beside, WEIGHTS_MEMBER, write) as archive:
         archive.writestr(_METADATA, json.dumps(_metadata()))
         archive.writestr(_CONFIG, config)
-        add_in_place(archive, WEIGHTS_MEMBER, lambda file: write_weights(model, file))
         add_assets(model, archive)
 
 

@@ -7,6 +7,7 @@ carries checksums they must hold.
 
 import contextlib
 import functools
+import io
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kerasish.saving.datasets import begin_array, check_claims
+from kerasish.saving.datasets import Stored, begin_array, find_array
 from kerasish.saving.raw import BadFile, Window
 from kerasish.saving.reader import Reader
+
+_PAGE = 2**14  # bytes read at once: HDF5 asks for its tables bit by bit
 
 
 @contextlib.contextmanager
@@ -34,7 +37,7 @@ def reading(
         threads: What reads, if it is to be shared.
     """
     try:
-        h5 = h5py.File(window, "r")
+        h5 = h5py.File(io.BufferedReader(window, _PAGE), "r")
     except (OSError, ValueError, RuntimeError, OverflowError) as error:
         raise BadFile(f"{where} is not a whole HDF5 file: {error}") from error
     with h5, contextlib.closing(Reader(window, where, crc, threads)) as reader:
@@ -50,6 +53,8 @@ _H5PY_ERRORS = (OSError, KeyError, ValueError, TypeError, RuntimeError, Overflow
 class Tree:
     """The groups and arrays of an open HDF5 file.
 
+    Groups are h5py's lower floor's: asking its upper one takes several times longer.
+
     Args:
         h5: The open file.
         reader: What reads its bytes.
@@ -58,66 +63,65 @@ class Tree:
     def __init__(self, h5: h5py.File, reader: Reader):
         self.h5, self.reader, self.where = h5, reader, reader.where
         self.size, self.verify = reader.window.size, reader.verify
-        self.nodes: dict[str, Any] = {}
+        with self._naming():
+            self.nodes: dict[str, Any] = {"": h5py.h5g.open(h5.id, b"/")}
 
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path: a mapping that reads an array when it is asked for."""
         group = self.group(f"{path}/vars" if path else "vars")
         return Arrays(self, group) if group is not None else {}
 
-    def group(self, path: str, start: Any = None) -> Any:
+    def group(self, path: str, start: Any = None) -> h5py.h5g.GroupID | None:
         """The group at a path, `None` if there is none; links that lead elsewhere are refused."""
         node = self._at(path) if start is None else self._child(start, path)
-        if node is None:
-            return None
-        if not isinstance(node, h5py.Group):
-            raise BadFile(f"{self.where}: {path!r} is no group of arrays.")
-        return node
+        if node is None or isinstance(node, h5py.h5g.GroupID):
+            return node
+        raise BadFile(f"{self.where}: {path!r} is no group of arrays.")
 
     def _at(self, path):
-        parent, _, name = path.rpartition("/")
         if path not in self.nodes:
-            self.nodes[path] = self._child(self._at(parent) if parent else self.h5, name)
+            parent, _, name = path.rpartition("/")
+            self.nodes[path] = self._child(self._at(parent), name)
         return self.nodes[path]
 
     def _child(self, group, name):
-        if not isinstance(group, h5py.Group):
+        if not isinstance(group, h5py.h5g.GroupID):
             return None
-        links, key = group.id.links, name.encode()  # what `group.get(name, getlink=True)` asks, too
-        if not links.exists(key):
-            return None
-        if links.get_info(key).type != h5py.h5l.TYPE_HARD:
-            raise BadFile(
-                f"{self.where}: {group.name}/{name} is a link to elsewhere, which is refused."
-            )
-        return group[name]
-
-    def dataset(self, group: Any, key: str) -> h5py.Dataset:
-        """The array's place in the file, after all checks of what it claims."""
         with self._naming():
-            node = group
-            for name in key.split("/"):
-                node = self._child(node, name)
-            check_claims(node, f"{self.where}: {group.name}/{key}", self.size)
-            return node
+            key = name.encode()
+            if not group.links.exists(key):
+                return None
+            if group.links.get_info(key).type == h5py.h5l.TYPE_HARD:
+                return h5py.h5o.open(group, key)
+            who = f"{self.where}: {_name_of(group)}/{name}"
+            raise BadFile(f"{who} is a link to elsewhere, which is refused.")
 
-    def begin(self, node: h5py.Dataset, expected: tuple | None = None) -> Callable:
-        """Begin to read an array at a place which `dataset` found; the result waits for it.
+    def dataset(self, group: h5py.h5g.GroupID, key: str) -> Stored:
+        """The array's place in the file, after all checks of what it claims."""
+        node = group
+        for name in key.split("/"):
+            node = self._child(node, name)
+        with self._naming():
+            return find_array(node, f"{self.where}: {_name_of(group)}/{key}", self.size)
+
+    def begin(self, array: Stored, expected: tuple | None = None) -> Callable:
+        """Begin to read an array that `dataset` found; the result waits for it.
 
         Args:
-            node: The place.
+            array: The array.
             expected: The shape it is for, if known.
         """
         with self._naming():
-            return begin_array(node, f"{self.where}: {node.name}", self.reader, expected)
+            return begin_array(array, self.reader, expected)
 
-    def names(self, group: Any, attribute: str) -> list[str]:
+    def names(self, group: h5py.h5g.GroupID, attribute: str) -> list[str]:
         """A list of names in an attribute, or in numbered ones where it was too long for one."""
         with self._naming():
-            found = [attribute] if attribute in group.attrs else []
-            while f"{attribute}{len(found)}" in group.attrs:
+            attributes = h5py.Group(group).attrs
+            found = [attribute] if attribute in attributes else []
+            while f"{attribute}{len(found)}" in attributes:
                 found.append(f"{attribute}{len(found)}")
-            items = [item for name in found for item in np.ravel(group.attrs[name])]
+            items = [item for name in found for item in np.ravel(attributes[name])]
             return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
 
     @contextlib.contextmanager
@@ -131,10 +135,14 @@ class Tree:
             raise BadFile(f"{self.where} is damaged, or not a file of weights: {error}") from error
 
 
+def _name_of(group):
+    return h5py.h5i.get_name(group).decode()
+
+
 class Arrays(Mapping):
     """The arrays of one part by name, read when asked for, or from when they are expected."""
 
-    def __init__(self, tree: Tree, group: h5py.Group):
+    def __init__(self, tree: Tree, group: h5py.h5g.GroupID):
         self.tree, self.node = tree, group
         self._begun: dict[str, Callable] = {}
         self._dataset = functools.cache(functools.partial(tree.dataset, group))
@@ -157,10 +165,10 @@ class Arrays(Mapping):
 
     @functools.cached_property
     def _names(self):
-        return dict.fromkeys(self.node)
+        return {name.decode(errors="surrogateescape"): None for name in self.node}
 
     def __contains__(self, key):  # a `Mapping` would read the array to see whether it is there
-        return key in self._names or key in self.node
+        return key in self._names or key.encode(errors="surrogateescape") in self.node
 
     def __iter__(self):
         return iter(self._names)

@@ -141,9 +141,8 @@ def _load_optimizer(model, tree):
 
 def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> None:
     """Load weights layer by layer: in order, or by the layers' names; all of them or none."""
-    group = tree.h5
-    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
-        group = tree.group("model_weights")
+    whole = {"layer_names", "layer_names0"} & set(tree.h5.attrs)
+    group = tree.group("" if whole else "model_weights")
     if group is None:
         raise BadFile(f"{tree.where} holds no weights of layers.")
     pairs = _by_name(model, tree, group) if by_name else _in_order(model, tree, group)

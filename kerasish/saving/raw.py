@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 _ALIGNMENT = 64  # of arrays that JAX takes over without a copy
-_PAGE = 2**14  # bytes read at once where few are wanted: HDF5 asks for its tables bit by bit
 
 
 class BadFile(ValueError):
@@ -19,18 +18,17 @@ class BadFile(ValueError):
 
 
 class Window(io.RawIOBase):
-    """Part of an open file as a file of its own, to read and write in place.
+    """Part of an open file as a file of its own, to read in place.
 
     Args:
-        file: The file, unbuffered if it is to be read.
+        file: The file, unbuffered.
         start: Where the part begins, in bytes.
         size: Its length, in bytes.
     """
 
-    def __init__(self, file: Any, start: int, size: int = 0):
+    def __init__(self, file: Any, start: int, size: int):
         super().__init__()
         self.file, self.start, self.size, self.position = file, start, size, 0
-        self._page, self._page_start = b"", 0
 
     def seek(self, offset, whence=os.SEEK_SET):
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
@@ -42,23 +40,10 @@ class Window(io.RawIOBase):
 
     def readinto(self, buffer):
         wanted = max(0, min(len(buffer), self.size - self.position))
-        if wanted < _PAGE // 4:
-            read = self._read_from_page(buffer, wanted)
-        else:
-            with memoryview(buffer)[:wanted] as target:
-                read = _read_at(self.file, target, self.start + self.position)
+        with memoryview(buffer)[:wanted] as target:
+            read = _read_at(self.file, target, self.start + self.position)
         self.position += read
         return read
-
-    def _read_from_page(self, buffer, wanted):
-        at = self.position - self._page_start
-        if not 0 <= at <= len(self._page) - wanted:
-            page = bytearray(min(_PAGE, self.size - self.position))
-            read = _read_at(self.file, page, self.start + self.position)
-            self._page, self._page_start, at = bytes(page[:read]), self.position, 0
-        found = self._page[at : at + wanted]
-        buffer[: len(found)] = found
-        return len(found)
 
     def read_at(self, start: int, data: np.ndarray) -> None:
         """Fill an array of bytes from `start` on; several threads may at a time."""
@@ -69,24 +54,10 @@ class Window(io.RawIOBase):
                 raise OSError("it ends too early")
             done += count
 
-    def write(self, data):
-        written, self._page = 0, b""
-        self.file.seek(self.start + self.position)
-        with memoryview(data) as view:
-            while written < len(view):
-                written += self.file.write(view[written:])
-        self.position += written
-        self.size = max(self.size, self.position)
-        return written
-
-    def truncate(self, size=None):
-        self.size = self.position if size is None else size
-        return self.size
-
     def readable(self):
         return True
 
-    writable = seekable = readable
+    seekable = readable
 
 
 def _by_position(file, target, start):

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import h5py
+import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.files import is_taken, replacing
@@ -21,14 +22,30 @@ from kerasish.saving.tree import Source, load, name_of, own_arrays, walk
 WEIGHTS_MEMBER = "model.weights.h5"
 
 
-def write_weights(saveable: Any, file: Any, skipped: Iterable = ()) -> None:
-    """Write the tree of a model, layer or optimizer to a path or a file object as HDF5."""
-    with h5py.File(file, "w") as h5:
-        for path, part in walk(saveable, seen={id(part) for part in skipped}):
-            group = h5.create_group(f"{path}/vars" if path else "vars")
+def write_weights(
+    saveable: Any,
+    path: pathlib.Path,
+    free: int = 0,
+    wrote: Callable[[int, np.ndarray], None] | None = None,
+    skipped: Iterable = (),
+) -> None:
+    """Write the tree of a model, layer or optimizer as HDF5.
+
+    Args:
+        saveable: The whole.
+        path: The file's path.
+        free: Bytes to leave free at its beginning: 0, 512 or a power of two above.
+        wrote: Called with each array and where it lies in the file.
+        skipped: Parts to leave out.
+    """
+    with h5py.File(path, "w", userblock_size=free) as h5:
+        for place, part in walk(saveable, seen={id(part) for part in skipped}):
+            group = h5.create_group(f"{place}/vars" if place else "vars")
             group.attrs["name"] = name_of(part)
             for key, value in own_arrays(part).items():
-                write_array(group, key, value)
+                start = write_array(group, key, value)
+                if wrote is not None and start is not None:
+                    wrote(start, value)
 
 
 def save_weights(
@@ -66,7 +83,7 @@ def save_weights(
         if path.suffix == ".safetensors":
             write_tensors(model, beside, skipped)
         else:
-            write_weights(model, beside, skipped)
+            write_weights(model, beside, skipped=skipped)
 
 
 def load_weights(

@@ -1,6 +1,5 @@
 """Zip archives: members are stored unpacked, written and read in place."""
 
-import bisect
 import concurrent.futures
 import contextlib
 import os
@@ -11,66 +10,55 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from kerasish.saving import texts
-from kerasish.saving.raw import BadFile, Window
+from kerasish.saving.raw import BadFile, Window, bytes_of
 from kerasish.saving.reader import crc_of
 
 _LARGE = 2**16  # bytes that are worth another thread
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_FREE = 512  # bytes before the first member, for its header: the least that HDF5 can leave free
+_EXTRA, _ALIGNMENT = struct.Struct("<HH"), 0xD935  # a field of zeros, known from Android's tools
 # What unpacks to more than this must not be more than so many times what is stored.
 _UNPACKED, _TIMES = 2**26, 100
 
 
-def add_in_place(archive: zipfile.ZipFile, name: str, write: Callable[[Any], None]) -> None:
-    """Let `write(file)` write a member straight into the archive, which is open for writing.
-
-    It may write back and forth. At least one other member must have been added before.
-    """
-    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    file: Any = archive.fp
-    info.header_offset, info.CRC = archive.start_dir, 0
-    header = info.FileHeader(zip64=True)
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        window = _Counted(file, archive.start_dir + len(header), thread)
-        write(window)
-    file.truncate(window.start + window.size)  # HDF5 may end with unwritten space
-    info.file_size = info.compress_size = window.size
-    info.CRC = crc_of(window, window.known)
-    file.seek(info.header_offset)
-    file.write(info.FileHeader(zip64=True))
-    archive.filelist.append(info)
-    archive.NameToInfo[name] = info
-    archive.start_dir = window.start + window.size
-
-
-class _Counted(Window):
-    """A window that counts the CRC-32 of large pieces while they are written.
+@contextlib.contextmanager
+def begun_with(
+    path: pathlib.Path, name: str, write: Callable[[pathlib.Path, int, Callable], None]
+) -> Iterator[zipfile.ZipFile]:
+    """A new archive, open to add to, whose first member is a file that was written where it lies.
 
     Args:
-        file: The file.
-        start: Where the window begins, in bytes.
-        thread: What counts.
+        path: Where the archive is to be.
+        name: The member's name.
+        write: Called with the path, how many bytes at its beginning it must leave free, and a
+            function to call with the start and the array of what has been written, whose CRC-32
+            is then counted meanwhile.
     """
+    known = []
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
 
-    def __init__(self, file: Any, start: int, thread: concurrent.futures.Executor):
-        super().__init__(file, start)
-        self.thread = thread
-        self.known: list[tuple[int, int, int]] = []  # start, size and CRC-32 in order
+        def count(start, value):
+            if value.nbytes >= _LARGE:
+                data = bytes_of(value)
+                known.append((start - _FREE, data.size, thread.submit(zlib.crc32, data)))
 
-    def write(self, data):
-        start, size = self.position, len(data)
-        after = bisect.bisect_left(self.known, (start + size,))
-        while after and sum(self.known[after - 1][:2]) > start:
-            after -= 1
-            del self.known[after]  # written again
-        if size < _LARGE:
-            return super().write(data)
-        crc = self.thread.submit(zlib.crc32, data)
-        written = super().write(data)
-        self.known.insert(after, (start, size, crc.result()))
-        return written
+        write(path, _FREE, count)
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.header_offset = 0
+    with open(path, "rb+", buffering=0) as file:
+        window = Window(file, _FREE, os.fstat(file.fileno()).st_size - _FREE)
+        info.file_size = info.compress_size = window.size
+        info.CRC = crc_of(window, [(start, size, crc.result()) for start, size, crc in known])
+        padding = _FREE - len(info.FileHeader(zip64=True)) - _EXTRA.size
+        info.extra = _EXTRA.pack(_ALIGNMENT, padding) + bytes(padding)
+        file.seek(0)
+        file.write(info.FileHeader(zip64=True))
+    info.extra = b""  # not in the directory
+    with zipfile.ZipFile(path, "a") as archive:
+        yield archive
+        archive.filelist.append(info)  # the last of the directory, as Keras has it
 
 
 @contextlib.contextmanager
