@@ -1,5 +1,7 @@
 """Long short-term memory whose states are images, over series of images."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -9,8 +11,9 @@ from kerasish.layers.arguments import known_size, make_weight, positive_int
 from kerasish.layers.convolution import keep_window
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.lstm import forgetful_bias, pass_gates
-from kerasish.layers.recurrent_cell import RecurrentCell, add_by_gate
+from kerasish.layers.recurrent_cell import RecurrentCell
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
+from kerasish.layers.recurrent_steps import computed_again
 from kerasish.ops import windows
 
 
@@ -123,8 +126,10 @@ class ConvLSTMCell(RecurrentCell):
     def rules(self):
         return self.activation, self.recurrent_activation, self.data_format
 
-    @staticmethod
-    def advance(rules, weights, x, states, masks):
+    finish = None
+
+    @classmethod
+    def advance(cls, rules, weights, x, states, masks):
         *rules, data_format = rules
         (kernel,), (h, c) = weights, states
         axis = -1 if data_format == "channels_last" else 1
@@ -133,8 +138,9 @@ class ConvLSTMCell(RecurrentCell):
             windows.conv(h if mask is None else h * mask, part, 1, "same", data_format)
             for part, mask in zip(kernels, masks or [None], strict=True)
         ]
-        of_states = parts[0] if masks is None else jnp.concatenate(parts, axis=axis)
-        return pass_gates(rules, add_by_gate(x, of_states, axis), c)
+        parts = jnp.split(parts[0], 4, axis=axis) if masks is None else parts
+        finish = computed_again(functools.partial(pass_gates, rules))
+        return finish([*map(jnp.add, x, parts)], c)
 
 
 class ConvLSTM(CellLayer):

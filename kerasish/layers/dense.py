@@ -1,6 +1,5 @@
 """Fully connected layers."""
 
-import math
 import re
 
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.lora import Adaptable
+from kerasish.ops.lowerings import one_product
 
 
 class Dense(Adaptable):
@@ -76,7 +76,7 @@ class Dense(Adaptable):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def call(self, inputs):
-        y = _as_one_product(inputs, self.adapted_weight(), 1)
+        y = one_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
             y = y + self.bias.value
         return self.activation(y)
@@ -208,7 +208,7 @@ class EinsumDense(Adaptable):
         ins, kernel, outs, dots = _split_equation(self)
         free = sum(letter in outs for letter in ins)
         if not dots and kernel == ins[free:] + outs[free:] and ins[:free] == outs[:free]:
-            y = _as_one_product(inputs, self.adapted_weight(), len(ins) - free)
+            y = one_product(inputs, self.adapted_weight(), len(ins) - free)
         else:
             y = jnp.einsum(self.equation, inputs, self.adapted_weight())
         if self.bias is not None:
@@ -217,19 +217,6 @@ class EinsumDense(Adaptable):
 
     def get_config(self):
         return {"activity_regularizer": None, **super().get_config()}
-
-
-def _as_one_product(x, kernel, axes):
-    """The last `axes` of `x` times the first of `kernel`, as a product of two matrices.
-
-    XLA's CPU backend then has less to transpose, above all for the gradient of the kernel.
-    """
-    if x.ndim == kernel.ndim == 2:
-        return jnp.matmul(x, kernel)
-    rows, columns = x.shape[: x.ndim - axes], kernel.shape[axes:]
-    size = math.prod(kernel.shape[:axes])
-    y = jnp.matmul(x.reshape(math.prod(rows), size), kernel.reshape(size, math.prod(columns)))
-    return y.reshape(*rows, *columns)
 
 
 def _split_equation(layer):

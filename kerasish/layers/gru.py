@@ -1,17 +1,15 @@
 """The gated recurrent unit and its cell."""
 
+import functools
+
 import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.layers.arguments import make_weight
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.recurrent_cell import (
-    RecurrentCell,
-    add_by_gate,
-    computed_again,
-    masked_matmul,
-)
+from kerasish.layers.recurrent_cell import RecurrentCell, masked_matmul
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
+from kerasish.layers.recurrent_steps import computed_again, meet
 
 
 class GRUCell(RecurrentCell):
@@ -54,6 +52,7 @@ class GRUCell(RecurrentCell):
     """
 
     gates = 3
+    apart = 1
 
     def __init__(
         self,
@@ -114,26 +113,35 @@ class GRUCell(RecurrentCell):
         has_own = self.use_bias and self.reset_after
         return self.recurrent_kernel.value, self.bias.value[1] if has_own else None
 
-    @staticmethod
-    def advance(rules, weights, x, states, masks):
-        (activation, gate, reset_after), (kernel, bias), (h,) = rules, weights, states
+    def steps(self):
+        steps = super().steps()
+        return steps if self.reset_after else steps._replace(finish=None)
 
-        def mix(z, x, inner, h):
-            z = gate(z)
-            return z * h + (1 - z) * activation(x + inner)
-
+    @classmethod
+    def advance(cls, rules, weights, x, states, masks):
+        (activation, gate, reset_after), (kernel, _), (h,) = rules, weights, states
         if reset_after:
-            inner = masked_matmul(h, kernel, masks)
-            inner = jnp.split(inner if bias is None else inner + bias, 3, axis=-1)
-            z, r, inner = x[0] + inner[0], x[1] + inner[1], inner[2]
-            inner = gate(r) * inner
-        else:
-            split = 2 * h.shape[-1]
-            of_gates, of_candidate = (None, None) if masks is None else (masks[:2], masks[2:])
-            z, r = add_by_gate(x[:2], masked_matmul(h, kernel[:, :split], of_gates))
-            inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
-        h = computed_again(mix, z, x[2], inner, h)
+            return super().advance(rules, weights, x, states, masks)
+        of_gates, of_candidate = (None, None) if masks is None else (masks[:2], masks[2:])
+        split = 2 * h.shape[-1]
+        z, r = meet(x[:2], masked_matmul(h, kernel[:, :split], of_gates), 0)
+        inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
+        h = computed_again(functools.partial(_mix, activation, gate))(z, x[2], inner, h)
         return h, [h]
+
+    @staticmethod
+    def finish(rules, weights, gates, states):
+        (activation, gate, _), (bias,), (h,) = rules, weights, states
+        z, r, x, inner = gates
+        if bias is not None:
+            z, r, inner = map(jnp.add, (z, r, inner), jnp.split(bias, 3))
+        h = _mix(activation, gate, z, x, gate(r) * inner, h)
+        return h, [h]
+
+
+def _mix(activation, gate, z, x, inner, h):
+    z = gate(z)
+    return z * h + (1 - z) * activation(x + inner)
 
 
 class GRU(CellLayer):

@@ -6,12 +6,7 @@ import numpy as np
 from kerasish import activations
 from kerasish.core.variable import Variable
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.recurrent_cell import (
-    RecurrentCell,
-    add_by_gate,
-    computed_again,
-    masked_matmul,
-)
+from kerasish.layers.recurrent_cell import RecurrentCell
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
 
 
@@ -35,13 +30,9 @@ def forgetful_bias(cell: RecurrentCell) -> Variable:
 
 def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> tuple:
     """The new output, and the list of it and the new memory, from what the gates are made of."""
-    activation, gate = rules
-
-    def combine(i, f, g, o, c):
-        c = gate(f) * c + gate(i) * activation(g)
-        return gate(o) * activation(c), c
-
-    h, c = computed_again(combine, *gates, memory)
+    (activation, gate), (i, f, g, o) = rules, gates
+    c = gate(f) * memory + gate(i) * activation(g)
+    h = gate(o) * activation(c)
     return h, [h, c]
 
 
@@ -136,9 +127,8 @@ class LSTMCell(RecurrentCell):
         return self.activation, self.recurrent_activation
 
     @staticmethod
-    def advance(rules, weights, x, states, masks):
-        (recurrent_kernel,), (h, c) = weights, states
-        return pass_gates(rules, add_by_gate(x, masked_matmul(h, recurrent_kernel, masks)), c)
+    def finish(rules, weights, gates, states):
+        return pass_gates(rules, gates, states[1])
 
 
 class LSTM(CellLayer):

@@ -21,6 +21,7 @@ from kerasish.layers.recurrent_cell import (
     holding,
     zero_states,
 )
+from kerasish.layers.recurrent_steps import Order, compiled_steps, like, run_steps
 
 
 class RNN(Layer):
@@ -210,9 +211,10 @@ class RNN(Layer):
         # Eager calls share one compiled program; a new one each time would take far longer to make.
         eager = not isinstance(projected, jax.core.Tracer) and _stands_alone(cell.rules())
         run = compiled_steps if eager else run_steps
-        order = self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
-        rules = cell.gate_axis, cell.rules()
-        return run(cell.advance, rules, order, weights, projected, states, keep, of_states)
+        order = Order(
+            self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
+        )
+        return run(cell.steps(), order, weights, projected, states, keep, of_states)
 
     def _run_cell(self, xs, states, keep, training):
         """All steps of any cell."""
@@ -228,8 +230,8 @@ class RNN(Layer):
             output, new = step(states, x)
             if kept is None:
                 return (new, None), output
-            new = jax.tree.map(lambda a, b: jnp.where(_like(kept, a), a, b), new, states)
-            output = jax.tree.map(lambda a, b: jnp.where(_like(kept, a), a, b), output, before)
+            new = jax.tree.map(lambda a, b: jnp.where(like(kept, a), a, b), new, states)
+            output = jax.tree.map(lambda a, b: jnp.where(like(kept, a), a, b), output, before)
             return (new, before if self.zero_output_for_mask else output), output
 
         before = None if keep is None else self._output_before(step, xs, states)
@@ -273,44 +275,6 @@ def _time_first(mask):
     """`(batch, steps)`, or with more axes, as booleans `(steps, batch, 1)`: whether any counts."""
     mask = jnp.swapaxes(mask.astype(bool), 0, 1)
     return jnp.any(mask, axis=tuple(range(2, mask.ndim)))[..., None]
-
-
-def _like(kept, x):
-    """`(batch, 1)` with as many axes as `x`."""
-    return jnp.reshape(kept, (x.shape[0], *(1,) * (x.ndim - 1)))
-
-
-def run_steps(advance, rules, order, weights, xs, states, keep, masks):
-    """A cell's step over projected inputs: `(last output, all outputs if asked for, last states)`.
-
-    The cell's output must be its first state. Axes stand time first.
-    """
-    gate_axis, rules = rules
-    go_backwards, unroll, all_outputs, zero_output = order
-
-    def body(states, at):
-        x, kept = at
-        output, new = advance(rules, weights, x, states, masks)
-        if kept is not None:
-            kept = _like(kept, output)
-            new = [jnp.where(kept, a, b) for a, b in zip(new, states, strict=True)]
-            output = jnp.where(kept, output, 0) if zero_output else new[0]
-        return new, output if all_outputs else None
-
-    # By gates: steps over parts of one slice are several times slower on XLA's CPU backend.
-    xs = jnp.split(xs, xs.shape[gate_axis] // states[0].shape[gate_axis], axis=gate_axis)
-    options = {"reverse": go_backwards, "unroll": True if unroll else 1}
-    states, outputs = jax.lax.scan(body, states, (xs, keep), **options)
-    if all_outputs:
-        outputs = jnp.flip(outputs, 0) if go_backwards else outputs
-        return outputs[-1], outputs, states
-    last = states[0]
-    if keep is not None and zero_output:
-        last = jnp.where(_like(keep[0 if go_backwards else -1], last), last, 0)
-    return last, None, states
-
-
-compiled_steps = jax.jit(run_steps, static_argnums=(0, 1, 2))
 
 
 def _stands_alone(rules):

@@ -1,9 +1,10 @@
 """What the cells of recurrent layers share: gates in one kernel, dropout held over a sequence."""
 
 import contextlib
+import functools
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +16,9 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.seeds import SeedGenerator
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.layer import Layer
+from kerasish.layers.recurrent_steps import Steps, computed_again, meet
 from kerasish.layers.regularization import dropping, shared_pattern
+from kerasish.ops.lowerings import one_product
 
 
 class _Held(threading.local):
@@ -29,10 +32,12 @@ class RecurrentCell(Layer):
     """Base of the cells: projects its input, then combines it with its state, gate by gate.
 
     The projection does not depend on the state, so a recurrent layer makes it for all steps at
-    once. A subclass says what happens in a step, in the static method `advance`.
+    once. A subclass says what happens in a step once the state is projected too, in the static
+    method `finish`; or in `advance`, where a step is made in another way.
     """
 
     gates = 1
+    apart = 0  # of the gates, how many at the end see the input and the state as two
     gate_axis = -1  # of the projected input: where gates, and in them units, stand
 
     def keep_rules(
@@ -106,9 +111,20 @@ class RecurrentCell(Layer):
         """The arrays `advance` needs."""
         return (self.recurrent_kernel.value,)
 
-    @staticmethod
-    def advance(rules, weights, x, states, masks):
+    def steps(self) -> Steps:
+        """What happens in a step, for a loop."""
+        return Steps(self.advance, self.finish, self.apart, self.rules(), self.gate_axis)
+
+    @classmethod
+    def advance(cls, rules, weights, x, states, masks):
         """One step from a projected input, split by gates: `(output, new states)`."""
+        kernel, *rest = weights
+        gates = meet(x, masked_matmul(states[0], kernel, masks), cls.apart)
+        return computed_again(functools.partial(cls.finish, rules))(rest, gates, states)
+
+    @staticmethod
+    def finish(rules, weights, gates, states):
+        """The same, the state being projected too; `gates` are the two projections' sums."""
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs, states, training=False):
@@ -160,20 +176,10 @@ class RecurrentCell(Layer):
 def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
     """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
     if masks is None:
-        return jnp.matmul(x, kernel)
+        return one_product(x, kernel, 1)
     kernels = jnp.split(kernel, len(masks), axis=1)
     parts = [jnp.matmul(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
-
-
-def add_by_gate(x: list[jax.Array], of_states: jax.Array, axis: int = -1) -> list[jax.Array]:
-    """Projected inputs, split by gates, plus the projected state, which is not."""
-    return [a + b for a, b in zip(x, jnp.split(of_states, len(x), axis=axis), strict=True)]
-
-
-def computed_again(fn: Callable, *args) -> Any:
-    """`fn(*args)`, of which the gradient keeps `args` alone: gates are cheap, their traffic not."""
-    return jax.checkpoint(fn, prevent_cse=False)(*args)
 
 
 @contextlib.contextmanager

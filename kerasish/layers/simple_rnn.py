@@ -1,7 +1,7 @@
 """The simple recurrent layer and its cell."""
 
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.recurrent_cell import RecurrentCell, masked_matmul
+from kerasish.layers.recurrent_cell import RecurrentCell
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
 
 
@@ -76,9 +76,9 @@ class SimpleRNNCell(RecurrentCell):
         )
 
     @staticmethod
-    def advance(rules, weights, x, states, masks):
-        (activation,), (recurrent_kernel,) = rules, weights
-        h = activation(x[0] + masked_matmul(states[0], recurrent_kernel, masks))
+    def finish(rules, weights, gates, states):
+        (activation,) = rules
+        h = activation(gates[0])
         return h, [h]
 
 

@@ -368,3 +368,40 @@ def test_a_stateful_layer_says_which_batch_size_it_takes():
     layer(X)
     with pytest.raises(ValueError, match=r"takes batches of one size, 4 here.*; got 3 samples"):
         layer(X[:3])
+
+
+LOOPS = {
+    "last, softplus": {"activation": "softplus", "use_bias": False},
+    "all, backwards, zeros": {
+        "return_sequences": True,
+        "return_state": True,
+        "go_backwards": True,
+        "zero_output_for_mask": True,
+    },
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
+def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
+    """Forward, backward and the second; unrolled, steps are derived one by one."""
+    rng = np.random.default_rng(0)
+    mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
+    results, at = [], None
+    for unroll in (False, True):
+        layer = cls(4, unroll=unroll, **LOOPS[loop])
+        layer.build((3, 5, 2))
+        shapes = [(3, 5, 2), *(v.shape for v in layer.trainable_variables)]
+        at = at or [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
+        seeds = [v.value for v in layer.non_trainable_variables]
+
+        def loss(at, layer=layer, seeds=seeds):
+            y, _ = layer.stateless_call(at[1:], seeds, at[0], mask=mask)
+            return sum(jnp.sum(jnp.sin(part) * i) for i, part in enumerate(jax.tree.leaves(y), 1))
+
+        def derivatives(at, way, loss=loss):
+            slope, change = (jax.jvp(f, (at,), (way,))[1] for f in (loss, jax.grad(loss)))
+            return slope, jax.grad(loss)(at), change
+
+        results.append(jax.jit(derivatives)(at, jax.tree.map(jnp.cos, at)))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-4), *results)
