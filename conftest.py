@@ -7,6 +7,7 @@ import gc
 import os
 import pathlib
 import signal
+import threading
 
 HERE = pathlib.Path(__file__).parent
 
@@ -25,6 +26,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from jax._src.interpreters import mlir
 
 import kerasish
 from kerasish.core import config, dtypes, names, seeds, settings
@@ -62,16 +64,40 @@ def interrupts():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+QUICK = pytest.StashKey[bool]()
+
+
+def pytest_collection_modifyitems(items):
+    """Leave modules marked `exact` to the end, as the others are compiled in another way."""
+    items.sort(key=lambda item: item.get_closest_marker("exact") is not None)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def quick_compilation(request):
     """Halve the time XLA compiles, but for modules marked `exact`: it costs floats' last bits."""
-    exact = request.node.get_closest_marker("exact") is not None
-    jax.config.update("jax_disable_most_optimizations", not exact)
-    if exact:
+    quick = request.node.get_closest_marker("exact") is None
+    if quick != request.config.stash.get(QUICK, None):
+        jax.config.update("jax_disable_most_optimizations", quick)
         jax.clear_caches()
+        request.config.stash[QUICK] = quick
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_context():
+    """Lower all programs of a module in one MLIR context for each thread.
+
+    JAX makes a new one each time, which takes longer than the rest of lowering a small program.
+    """
+    known = threading.local()
+
+    def make():
+        if not hasattr(known, "context"):
+            known.context = make_context()
+        return known.context
+
+    make_context, mlir.make_ir_context = mlir.make_ir_context, make
     yield
-    if exact:
-        jax.clear_caches()
+    mlir.make_ir_context = make_context
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,6 @@
 """Checks of layers."""
 
+import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
+from kerasish.core.compiled import jit
 from kerasish.core.symbolic import KerasTensor
 from kerasish.layers import Input, Layer
 from kerasish.models import Model
@@ -100,9 +102,9 @@ class _Case:
         ):
             return twin(self.layer, self.names, change)
 
-    def call(self, layer, *args, **kwargs):
+    def call(self, layer, *args):
         with attempt(layer, f"calling it on shapes {_shapes(self.args)}", "See the error above."):
-            return layer(*args, **kwargs)
+            return layer(*args)
 
     def symbols(self, make):
         return jax.tree.map(lambda x: make((None, *x.shape[1:]), x.dtype.name), self.args)
@@ -137,22 +139,24 @@ class _Case:
         others = [v.read() for v in layer.non_trainable_variables]
 
         def run(trained):
-            total, seen = jnp.zeros(()), []
-            for mode in modes:
-                y, state, losses = layer.stateless_call(
-                    trained, others, *self.args, return_losses=True, **mode
-                )
-                total += sum(map(_weighted_sum, jax.tree.leaves(y))) + sum(map(jnp.sum, losses))
-                seen.append((y, state, losses))
-            return total, seen
+            return [
+                layer.stateless_call(trained, others, *self.args, return_losses=True, **mode)
+                for mode in modes
+            ]
 
-        _, eager = run(trained)
+        def total(trained):
+            sums, seen = [jnp.zeros(())], run(trained)
+            for y, _, losses in seen:
+                sums += [*map(_weighted_sum, jax.tree.leaves(y)), *map(jnp.sum, losses)]
+            return sum(sums), seen
+
+        eager = run(trained)
         with attempt(
             layer,
             "compiling it",
             f"{ONLY_JAX} Keep whatever changes in weights.",
         ):
-            grads, compiled = jax.jit(jax.grad(run, has_aux=True))(trained)
+            grads, compiled = jax.jit(jax.grad(total, has_aux=True))(trained)
         self.ran = layer, eager, compiled, grads
         return self.ran
 
@@ -204,8 +208,9 @@ class _Case:
         dtypes.set_dtype_policy("mixed_bfloat16")
         try:
             layer = self.fresh(_in_16_bits)
-            mode = {"training": True} if _takes_training(layer) else {}
-            outputs = self.call(layer, *self.args, **mode)
+            call = functools.partial(layer, training=True) if _takes_training(layer) else layer
+            with attempt(layer, "calling it under the policy 'mixed_bfloat16'", ONLY_JAX):
+                outputs = jit(call)(*self.args)
         finally:
             dtypes.set_dtype_policy(before)
         wide = {

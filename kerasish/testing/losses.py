@@ -260,6 +260,8 @@ class _MetricCase:
         self.given, self.tolerance = metric, tolerance
         self.names = own_names(metric, custom_objects)
         self.y_true, self.y_pred = (jnp.asarray(np.asarray(y)) for y in batch)
+        cut = max(1, len(self.y_true) // 3)
+        self.some = self.y_true[:cut], self.y_pred[:cut]
 
     def fresh(self):
         if not isinstance(self.given, Metric):
@@ -289,9 +291,8 @@ class _MetricCase:
         require_finite(self.given, value, f"its result is {value}", AT_ZERO)
 
     def check_batches(self):
-        cut = max(1, len(self.y_true) // 3)
-        parts = [(y[:cut], p[:cut]) for y, p in [(self.y_true, self.y_pred)]]
-        parts.append((self.y_true[cut:], self.y_pred[cut:]))
+        cut = len(self.some[0])
+        parts = [self.some, (self.y_true[cut:], self.y_pred[cut:])]
         require_close(
             self.given,
             self.after(*parts),
@@ -304,7 +305,7 @@ class _MetricCase:
 
     def check_reset(self):
         metric, batch = self.fresh(), (self.y_true, self.y_pred)
-        metric.update_state(self.y_true[:1], self.y_pred[:1])
+        metric.update_state(*self.some)
         metric.reset_state()
         metric.update_state(*batch)
         require_close(

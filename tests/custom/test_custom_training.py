@@ -201,7 +201,7 @@ def test_three_ways_give_the_same_weights(make):
     trained = []
     for way in (in_fit, in_a_loop, in_optax):
         keras.utils.set_random_seed(7)
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         recipe = make()
         model = way(recipe)
         recipe.check(model)

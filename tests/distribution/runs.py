@@ -58,7 +58,7 @@ def data(name, rows=ROWS):
 
 def make(name, optimizer=None, seed=3):
     keras.utils.set_random_seed(seed)
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     model = MODELS[name]()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     optimizer = optimizer or keras.optimizers.SGD(0.05, momentum=0.9)
