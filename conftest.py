@@ -87,10 +87,13 @@ def one_context():
     """Lower all programs of a module in one MLIR context for each thread.
 
     JAX makes a new one each time, which takes longer than the rest of lowering a small program.
+    Within the lowering of another program it still does.
     """
     known = threading.local()
 
     def make():
+        if mlir.ir.Context.current is not None:
+            return make_context()
         if not hasattr(known, "context"):
             known.context = make_context()
         return known.context
