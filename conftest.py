@@ -31,7 +31,9 @@ from jax._src.interpreters import mlir
 import kerasish
 from kerasish.core import config, dtypes, names, seeds, settings
 
-if jax.__version_info__ < (0, 11):
+OLD_JAX = jax.__version_info__ < (0, 11)
+
+if OLD_JAX:
     # XLA's older way of writing loops compiles in half the time, and one thread a process is enough
     # where there is a process for each core; what they compile runs a little slower. Newer ones end
     # the process when they meet the first flag. They are read at the first computation.
@@ -84,11 +86,14 @@ def quick_compilation(request):
 
 @pytest.fixture(autouse=True, scope="module")
 def one_context():
-    """Lower all programs of a module in one MLIR context for each thread.
+    """Lower all programs of a module in one MLIR context for each thread, as newer JAX does.
 
-    JAX makes a new one each time, which takes longer than the rest of lowering a small program.
-    Within the lowering of another program it still does.
+    Older JAX makes a new one each time, which takes longer than the rest of lowering a small
+    program. Within the lowering of another program it still does here.
     """
+    if not OLD_JAX:
+        yield
+        return
     known = threading.local()
 
     def make():
