@@ -57,6 +57,8 @@ def result_type(*dtypes: Any) -> str:
 
 def to_array(x: Any, dtype: Any = None) -> jax.Array:
     """A JAX array of `x`; 64-bit types become what JAX's `x64` switch allows, without a warning."""
+    if isinstance(x, jax.Array) and dtype is not None and x.dtype == dtype and not x.weak_type:
+        return x
     if isinstance(x, jax.Array) or hasattr(x, "__jax_array__"):
         x = jnp.asarray(x)
         return x if dtype is None else x.astype(jax.dtypes.canonicalize_dtype(dtype))
