@@ -12,6 +12,7 @@ from kerasish.core.config import serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.loops import scan
 from kerasish.core.variable import Variable, capture, is_variable
+from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
 from kerasish.layers.recurrent_cell import (
     RecurrentCell,
@@ -96,6 +97,9 @@ class RNN(Layer):
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
+        if isinstance(self.cell, RecurrentCell):  # else nobody knows what it makes of its input
+            axes = {self.cell.gate_axis: sequences_shape[self.cell.gate_axis]}
+            self.input_spec = InputSpec(ndim=len(sequences_shape), axes=axes)
         if self.unroll and sequences_shape[1] is None:
             hint = "Give the number of steps in `Input(shape=...)`."
             wanted = "False where the number of steps is unknown"

@@ -370,6 +370,14 @@ def test_a_stateful_layer_says_which_batch_size_it_takes():
         layer(X[:3])
 
 
+@pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
+def test_another_number_of_features_is_named(cls):
+    layer = cls(4, name="steps")
+    layer(X)
+    with pytest.raises(ValueError, match=r"'steps'.*expected axis -1 of size 3, found 5"):
+        layer(np.ones((4, 6, 5), "float32"))
+
+
 LOOPS = {
     "last, softplus": {"activation": "softplus", "use_bias": False},
     "all, backwards, zeros": {
