@@ -17,6 +17,7 @@ from kerasish.core.config import (
 )
 from kerasish.core.dtypes import standardize_dtype
 from kerasish.core.names import clear_names
+from kerasish.core.pages import release_pages
 from kerasish.core.seeds import set_random_seed
 from kerasish.core.settings import (
     disable_interactive_logging,
@@ -85,3 +86,4 @@ def clear_session(free_memory: bool = True) -> None:
     if free_memory:
         jax.clear_caches()
         gc.collect()
+        release_pages()

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core import placement, platforms
+from kerasish.core.pages import keep_pages
 from kerasish.core.variable import Scope, Unlisted, current_scope, one_at_a_time, store
 
 
@@ -57,6 +58,7 @@ class Program:
             def run(values, constants, *args):
                 return self.pure(values, constants, *args, *static)
 
+            keep_pages()
             found = jax.jit(run, donate_argnums=0 if self.donate else ())
             # JAX looks up static arguments by itself, but takes several times as long.
             found = self._jitted.setdefault(form, found)

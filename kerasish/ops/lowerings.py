@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from kerasish.core.fences import in_memory
 from kerasish.core.platforms import by_platform
 
 
@@ -92,9 +93,13 @@ def _with_fast_gradients(numbers, options):
     swapped_kernel = (last - 1, last, *kernel_spec[2:])
     apply = lax.conv_general_dilated
 
+    def by_itself(x, kernel):
+        return apply(x, kernel, dimension_numbers=numbers, **options)
+
     @jax.custom_jvp
     def convolution(x, kernel):
-        return apply(x, kernel, dimension_numbers=numbers, **options)
+        way = _as_product(by_itself, x, kernel, options, alone=True)
+        return way(options, x, kernel) if way else by_itself(x, kernel)
 
     def of_images(dx, kernel):
         turned = lax.ConvDimensionNumbers(images, swapped_kernel, images)
@@ -127,8 +132,8 @@ def _with_fast_gradients(numbers, options):
     def derivative(primals, tangents):
         (x, kernel), (dx, dkernel) = primals, tangents
         product, by_images, by_kernel = convolution, of_images, of_kernel
-        if _is_worth_copying(convolution, x, kernel, options["padding"]):
-            product = by_images = by_kernel = functools.partial(_product_of_patches, options)
+        if way := _as_product(by_itself, x, kernel, options):
+            product = by_images = by_kernel = functools.partial(way, options)
         parts = []
         if not isinstance(dx, SymbolicZero):
             parts.append(by_images(dx, kernel))
@@ -161,25 +166,64 @@ def _rows_in_cache(rows, x, kernel, strides):
     return max(-(-rows // _MOST_PARTS), _CACHED // max(row, 1), 1)
 
 
-# The patches under a kernel may take this much; larger ones no longer pay.
-_COPIED = 2**24
+# What is copied may take this much, as patches under the kernel, or as lines under it: larger
+# copies no longer pay.
+_PATCHES = 2**24
+_LINES = 3 * 2**23
+# XLA's own code for images is good from so many channels on; where no gradient is taken, between
+# so few and so many, too, and at fewer places than these.
+_MANY = 128
+_FEW, _SOME, _PLACES = 4, 32, 2000
 
 
-def _is_worth_copying(convolution, x, kernel, padding):
-    """Whether patches under the kernel are small, and not what XLA's code for images is good at."""
-    sizes = (*jax.eval_shape(convolution, x, kernel).shape[:-1], *kernel.shape[:-1])
-    if not all(isinstance(n, int) for n in sizes) or (x.ndim == 4 and padding == "SAME"):
-        return False
-    return math.prod(sizes) * kernel.dtype.itemsize <= _COPIED
+def _as_product(by_itself, x, kernel, options, alone=False):
+    """The way to compute a convolution as one product of matrices, if that pays.
+
+    Args:
+        by_itself: The convolution as XLA computes it.
+        x, kernel: Its arguments.
+        options: As `lax.conv_general_dilated` takes them.
+        alone: Whether no gradient is taken.
+    """
+    *sizes, filters = jax.eval_shape(by_itself, x, kernel).shape
+    *window, channels = kernel.shape[:-1]
+    if not all(isinstance(n, int) for n in (*sizes, filters, *window, channels)):
+        return None
+    places, images = math.prod(sizes), x.ndim == 4
+    if images and channels >= _MANY:
+        return None
+    if alone and not (images and places > _PLACES and (1 < channels <= _FEW or channels >= _SOME)):
+        return None
+    copies = places * math.prod(window) * channels
+    if copies * kernel.dtype.itemsize <= _PATCHES:
+        return _product_of_patches
+    copies = places * math.prod(window[:-1]) * max(channels, filters)
+    steps = options["window_strides"][-1]
+    if images and steps == 1 and copies * kernel.dtype.itemsize <= _LINES:
+        return _product_of_lines
+    return None
 
 
-def _entries(options, x, kernel):
-    """What lies under the first, second, ... entry of the kernel, at all its places."""
+def _entries(options, x, kernel, axes=None):
+    """What lies under the first, second, ... entry of the kernel, at all its places.
+
+    Args:
+        options: As `lax.conv_general_dilated` takes them.
+        x: Images, channels last.
+        kernel: The kernel.
+        axes: How many axes of the kernel count, if not all: along the others all of the padded
+            images is given.
+    """
     window, strides = kernel.shape[:-2], options["window_strides"]
     reach, pads = _reach_and_pads(x, window, options)
     if any(map(any, pads)):
-        # A padding fused into the copies would be done again for each of them.
-        x = lax.optimization_barrier(jnp.pad(x, ((0, 0), *pads, (0, 0))))
+        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    if math.prod(window) > 1:
+        # What is fused into the copies would be done again for each of them.
+        x = in_memory(x)
+    if axes is not None:
+        cut = lambda sizes: [*sizes[:axes], *[1] * (len(sizes) - axes)]  # noqa: E731
+        window, reach, strides = cut(window), cut(reach), cut(strides)
     each = zip(x.shape[1:-1], reach, strides, strict=True)
     spans = [(n - r) // s * s + 1 for n, r, s in each]
     for place in itertools.product(*map(range, window)):
@@ -195,6 +239,45 @@ def _product_of_patches(options, x, kernel):
     patches = jnp.concatenate(entries, axis=-1) if entries[1:] else entries[0]
     flat = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
     return flat.reshape(*patches.shape[:-1], kernel.shape[-1])
+
+
+def _product_of_lines(options, x, kernel):
+    """A convolution as one product of matrices, and a sum along the last axis of the window.
+
+    The patches do not reach along that axis, so that they take a third of what those of a window of
+    3x3 take: first comes what each of its entries contributes, then they are added up.
+    """
+    width, filters = kernel.shape[-3], kernel.shape[-1]
+    axes = len(kernel.shape) - 3
+    lines = jnp.concatenate(list(_entries(options, x, kernel, axes)), axis=-1)
+    weights = jnp.moveaxis(kernel, axes, -2).reshape(-1, width * filters)
+    parts = lines.reshape(-1, lines.shape[-1]) @ weights
+    parts = in_memory(parts).reshape(*lines.shape[:-1], width * filters)
+    return _shifted_sum(parts, width, options["rhs_dilation"][-1])
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _shifted_sum(x, width, step):
+    """The sum of the parts of the channels, each a step further along the axis before."""
+    size = x.shape[-2] - (width - 1) * step
+    parts = jnp.split(x, width, axis=-1)
+    shifted = [lax.slice_in_dim(p, i * step, i * step + size, axis=-2) for i, p in enumerate(parts)]
+    return in_memory(sum(shifted[1:], shifted[0]))
+
+
+@_shifted_sum.defjvp
+def _(width, step, primals, tangents):
+    (x,), (dx,) = primals, tangents
+    # Transposed, this is one padded array and slices of it put together: no zeros to add.
+    far = (width - 1) * step
+    none = [(0, 0, 0)] * (x.ndim - 2)
+    pads = [(far - i * step, i * step, 0) for i in range(width)]
+    parts = zip(jnp.split(dx, width, axis=-1), pads, strict=True)
+    zero = jnp.zeros((), x.dtype)
+    total = sum(lax.pad(part, zero, [*none, around, (0, 0, 0)]) for part, around in parts)
+    size = x.shape[-2] - far
+    dy = lax.slice_in_dim(in_memory(total), far, far + size, axis=-2)
+    return _shifted_sum(x, width, step), dy
 
 
 # Each makes the program larger.

@@ -11,7 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
 from kerasish.ops.lowerings import convolve
 from kerasish.ops.table import as_array
-from kerasish.ops.window_joins import join_windows
+from kerasish.ops.window_joins import lowest, window_max, window_sum
 
 # -- the layout of images
 
@@ -151,25 +151,6 @@ def conv_transpose(
 # -- pooling
 
 
-def _first_larger(a, b):
-    """The larger of two, NaN above all: the gradient goes to the first of equals, as in `lax`."""
-    return jnp.where((b > a) | jnp.isnan(b), b, a)
-
-
-def _lowest(dtype):
-    return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
-
-
-def _window_max(x, window, strides, padding):
-    lowest = np.asarray(_lowest(x.dtype), x.dtype)[()]
-    return join_windows(x, window, strides, padding, lowest, lax.max, _first_larger)
-
-
-def _window_sum(x, window, strides, padding):
-    zero = np.zeros((), x.dtype)[()]
-    return join_windows(x, window, strides, padding, zero, lax.add, jnp.add)
-
-
 def _windows(op, x, pool_size, strides, padding, data_format):
     axes = x.ndim - 2
     around = (lambda n: (1, *n, 1)) if _channel_axis(data_format) == -1 else (lambda n: (1, 1, *n))
@@ -190,7 +171,7 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
         data_format: Where the channels are.
     """
     x = as_array(inputs)
-    return _window_max(x, *_windows("max_pool", x, pool_size, strides, padding, data_format))
+    return window_max(x, *_windows("max_pool", x, pool_size, strides, padding, data_format))
 
 
 @symbolic
@@ -201,11 +182,11 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
     """
     x = as_array(inputs)
     window, strides, pads = _windows("average_pool", x, pool_size, strides, padding, data_format)
-    total = _window_sum(x, window, strides, pads)
+    total = window_sum(x, window, strides, pads)
     if padding.lower() == "valid":
         return total / math.prod(window)
     sizes = [n if w > 1 else 1 for n, w in zip(x.shape, window, strict=True)]
-    return total / _window_sum(jnp.ones(sizes, x.dtype), window, strides, pads)
+    return total / window_sum(jnp.ones(sizes, x.dtype), window, strides, pads)
 
 
 def _adaptive_windows(size, count):
@@ -233,7 +214,7 @@ def adaptive_max_pool(inputs, output_size, data_format=None):
     """The largest entry in each of `output_size` nearly equal parts of each axis."""
 
     def reduce(x, real, axis):
-        return jnp.max(x, axis, where=real, initial=_lowest(x.dtype))
+        return jnp.max(x, axis, where=real, initial=lowest(x.dtype))
 
     return _adaptive("adaptive_max_pool", inputs, output_size, data_format, reduce)
 

@@ -8,7 +8,9 @@ from jax import lax
 
 import kerasish as keras
 from kerasish import layers, ops
+from kerasish.core.fences import in_memory
 from kerasish.ops import lowerings
+from kerasish.ops.window_joins import window_max, window_sum
 from kerasish.training.hostile import loop_hostile
 
 # shape of the images, shape of the kernel, strides, padding, dilation
@@ -46,13 +48,20 @@ def primitive(x, kernel, strides, padding, dilation):
     )
 
 
-@pytest.mark.parametrize("most", [0, 2**24], ids=["by itself", "by patches"])
+WAYS = {"by itself": (0, 0), "by patches": (2**24, 0), "by lines": (0, 2**24)}
+
+
+@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def way(request, monkeypatch):
+    """Convolutions computed this way, where they can be."""
+    patches, lines = request.param
+    monkeypatch.setattr(lowerings, "_PATCHES", patches)
+    monkeypatch.setattr(lowerings, "_LINES", lines)
+
+
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
-def test_convolutions_and_their_derivatives_are_the_primitives(
-    case, data_format, most, monkeypatch
-):
-    monkeypatch.setattr(lowerings, "_COPIED", most)
+def test_convolutions_and_their_derivatives_are_the_primitives(case, data_format, way):
     shape, kernel_shape, *options = case
     strides, padding, dilation = options
     x, kernel, dx, dkernel = rows(shape, kernel_shape, shape, kernel_shape)
@@ -87,7 +96,8 @@ def test_convolutions_and_their_derivatives_are_the_primitives(
 @pytest.mark.parametrize("case", [CONVOLUTIONS[0], CONVOLUTIONS[3], CONVOLUTIONS[-2]], ids=str)
 def test_gradients_of_kernels_in_parts(case, monkeypatch):
     monkeypatch.setattr(lowerings, "_CACHED", 100)
-    monkeypatch.setattr(lowerings, "_COPIED", 0)
+    monkeypatch.setattr(lowerings, "_PATCHES", 0)
+    monkeypatch.setattr(lowerings, "_LINES", 0)
     shape, kernel_shape, *options = case
     strides, padding, dilation = options
     x, kernel = rows(shape, kernel_shape)
@@ -113,10 +123,8 @@ def test_gradients_of_each_sample():
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@pytest.mark.parametrize("most", [0, 2**24], ids=["by itself", "by patches"])
-def test_steps_of_convolutional_models_run_in_loops(data_format, most, monkeypatch):
+def test_steps_of_convolutional_models_run_in_loops(data_format, way):
     x, kernel, each = rows((2, 8, 8, 8), (3, 3, 8, 8), (3, 3, 8, 1))
-    monkeypatch.setattr(lowerings, "_COPIED", most)
 
     def loss(x, kernel):
         for pool in (ops.max_pool, ops.average_pool):
@@ -127,6 +135,64 @@ def test_steps_of_convolutional_models_run_in_loops(data_format, most, monkeypat
         return x.sum()
 
     assert loop_hostile(jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, kernel)) is None
+
+
+# shape, window, strides, padding
+POOLS = [
+    ((2, 7, 6, 3), (1, 2, 2, 1), (1, 2, 2, 1), "SAME"),
+    ((2, 7, 6, 3), (1, 2, 3, 1), (1, 2, 3, 1), "VALID"),
+    ((2, 9, 8, 3), (1, 3, 3, 1), (1, 3, 3, 1), "SAME"),
+    ((2, 9, 8, 3), (1, 3, 3, 1), (1, 2, 2, 1), "SAME"),
+    ((2, 3, 7, 6), (1, 1, 2, 2), (1, 1, 1, 2), "VALID"),
+    ((2, 9, 2), (1, 3, 1), (1, 4, 1), "VALID"),
+    ((1, 5, 4, 6, 2), (1, 2, 2, 3, 1), (1, 2, 2, 3, 1), "SAME"),
+]
+
+
+@pytest.mark.parametrize("case", POOLS, ids=str)
+def test_derivatives_of_pools_are_the_primitives(case):
+    shape, *windows = case
+    x, dx = rows(shape, shape)
+    x = jnp.round(x * 2)  # many are equal
+    pads = lax.padtype_to_pads(shape, *windows)
+
+    @jax.jit
+    def derivatives(x):
+        def of(pool):
+            f = lambda x: jnp.sin(pool(x) + 1)  # noqa: E731
+            gradient = jax.grad(lambda x: f(x).sum())
+            return jax.jvp(f, (x,), (dx,))[0], gradient(x), jax.jvp(gradient, (x,), (dx,))[1]
+
+        largest = lambda x: lax.reduce_window(x, -jnp.inf, lax.max, *windows)  # noqa: E731
+        total = lambda x: lax.reduce_window(x, 0.0, lax.add, *windows)  # noqa: E731
+        ours = lambda join: of(lambda x: join(x, *windows[:2], pads))  # noqa: E731
+        return [ours(window_max), ours(window_sum)], [of(largest), of(total)]
+
+    compare = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)  # noqa: E731
+    jax.tree.map(compare, *derivatives(x))
+    tangents = jax.jvp(lambda x: window_max(x, *windows[:2], pads), (x,), (dx,))[1]
+    backward = jax.vjp(lambda x: window_max(x, *windows[:2], pads), x)[1]
+    np.testing.assert_allclose((backward(tangents)[0] * dx).sum(), (tangents**2).sum(), rtol=1e-4)
+
+
+def test_pools_of_integers_beside_a_gradient():
+    counts = jnp.arange(16).reshape(1, 4, 4, 1)
+    loss = lambda x, n: (x * ops.max_pool(n, 2).sum()).sum()  # noqa: E731
+    assert float(jax.jit(jax.grad(loss))(1.0, counts)) == 5 + 7 + 13 + 15
+
+
+def test_what_lies_in_memory_is_computed_once():
+    def program(fence):
+        def f(x):
+            x = fence(jnp.maximum(x, 0) * 2)
+            return jnp.concatenate([x[:, i : i + 30] for i in range(3)], axis=-1)
+
+        text = jax.jit(jax.value_and_grad(lambda x: jnp.sum(jnp.sin(f(x))))).lower(
+            *rows((8, 32, 16))
+        )
+        return text.compile().as_text().count(" maximum(")
+
+    assert program(in_memory) < program(lambda x: x)
 
 
 def test_other_devices_keep_the_primitives():
@@ -143,15 +209,16 @@ def test_other_devices_keep_the_primitives():
 
 def test_gradients_take_little_memory():
     """Copies with other orders of axes, but never one for each entry of the kernel."""
-    x, kernel = rows((16, 32, 32, 16), (5, 5, 16, 16))
-    assert 25 * x.nbytes > lowerings._COPIED
+    x, kernel = rows((128, 32, 32, 16), (5, 5, 16, 16))
+    assert 5 * x.nbytes > max(lowerings._PATCHES, lowerings._LINES)
     loss = lambda x, k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 8 * x.nbytes
 
 
 def test_the_first_layer_needs_no_gradient_of_its_inputs(monkeypatch):
-    monkeypatch.setattr(lowerings, "_COPIED", 0)
+    monkeypatch.setattr(lowerings, "_PATCHES", 0)
+    monkeypatch.setattr(lowerings, "_LINES", 0)
     x, kernel = rows((2, 8, 8, 3), (3, 3, 3, 4))
     loss = lambda k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     program = jax.jit(jax.grad(loss)).lower(kernel).as_text()

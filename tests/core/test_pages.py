@@ -1,0 +1,43 @@
+"""Memory kept between calls: fresh pages are what a step's temporaries cost most."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+import jax.numpy as jnp
+import numpy as np
+import kerasish as keras
+
+@keras.jit
+def program(x, kernel):
+    return (x @ kernel).max(axis=0)  # the product is a temporary of 48 MB
+
+x, kernel = np.ones((12 * 2**14, 64), "float32"), np.ones((64, 64), "float32")
+x, kernel = jnp.asarray(x), jnp.asarray(kernel)
+for _ in range(3):
+    program(x, kernel).block_until_ready()
+start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    program(x, kernel).block_until_ready()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start) // 3)
+"""
+
+
+def fresh_pages(**settings):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MALLOC_")}
+    command = [sys.executable, "-c", PROGRAM]
+    run = subprocess.run(
+        command, env=environment | settings, capture_output=True, text=True, check=True
+    )
+    return int(run.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's way of allocating")
+def test_temporaries_keep_their_pages_unless_the_environment_decides():
+    pages = 48 * 2**20 // 4096
+    assert fresh_pages() < pages / 10
+    assert fresh_pages(MALLOC_MMAP_MAX_="65536") > pages / 2
