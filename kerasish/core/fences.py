@@ -1,7 +1,10 @@
 """A fence against XLA's fusing: what stands before it is computed once, and lies in memory."""
 
 import jax
+import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
+
+from kerasish.core.platforms import traced
 
 
 @jax.custom_jvp
@@ -19,3 +22,33 @@ def in_memory(x: jax.Array) -> jax.Array:
 
 in_memory.defjvp(lambda primals, tangents: (in_memory(*primals), in_memory(*tangents)))
 _as_it_is = jax.jit(lambda x: x)
+
+
+def in_memory_on_cpu(x: jax.Array) -> jax.Array:
+    """`in_memory` where the program is known to run on a CPU, and `x` elsewhere.
+
+    Above all for what is summed over its first axes: XLA's CPU backend has fast code for a sum of
+    what lies in memory, but not for what it fuses into the sum.
+    """
+    return in_memory(x) if traced.for_cpu else x
+
+
+@jax.custom_jvp
+def _gradient_in_memory(x):
+    return x
+
+
+_gradient_in_memory.defjvp(lambda primals, tangents: (*primals, in_memory(*tangents)))
+
+
+def plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """`x + bias`, of which the gradient, that is summed for the bias, lies in memory on a CPU."""
+    y = x + bias
+    return _gradient_in_memory(y) if traced.for_cpu else y
+
+
+def times_scale(x: jax.Array, scale: jax.Array) -> jax.Array:
+    """`x * scale`; what is summed for the gradient of the scale lies in memory on a CPU."""
+    if not traced.for_cpu:
+        return x * scale
+    return x * _gradient_in_memory(jnp.broadcast_to(scale, x.shape))

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.core.errors import bad_argument
+from kerasish.core.fences import plus_bias
 from kerasish.core.settings import standardize_data_format
 from kerasish.layers.arguments import (
     int_tuple,
@@ -63,7 +64,7 @@ class Windowed(Layer):
             bias = self.bias.value
             if self.data_format == "channels_first":
                 bias = jnp.reshape(bias, (-1, *[1] * self.rank))
-            y = y + bias
+            y = plus_bias(y, bias)
         return self.activation(y)
 
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from kerasish import activations, initializers
 from kerasish.core.errors import bad_argument
+from kerasish.core.fences import plus_bias
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.lora import Adaptable
@@ -78,7 +79,7 @@ class Dense(Adaptable):
     def call(self, inputs):
         y = one_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
-            y = y + self.bias.value
+            y = plus_bias(y, self.bias.value)
         return self.activation(y)
 
     def get_config(self):
@@ -212,7 +213,7 @@ class EinsumDense(Adaptable):
         else:
             y = jnp.einsum(self.equation, inputs, self.adapted_weight())
         if self.bias is not None:
-            y = y + self.bias.value
+            y = plus_bias(y, self.bias.value)
         return self.activation(y)
 
     def get_config(self):

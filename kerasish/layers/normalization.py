@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
+from kerasish.core.fences import in_memory_on_cpu, plus_bias, times_scale
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
@@ -214,6 +215,7 @@ def _along(values, axis, x):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _normalized(axis, epsilon, x, gamma, beta):
     """A batch brought to `beta` and `gamma`, and its own mean and variance."""
+    x = in_memory_on_cpu(x)
     mean, variance = _moments(x, axis, None)
     factor = gamma * jax.lax.rsqrt(variance + epsilon)
     shift = beta - mean * factor
@@ -231,9 +233,9 @@ def _change_of_normalized(axis, epsilon, primals, tangents):
     dmean = jnp.mean(dx, _others(axis, x))
     half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
     slope = dgamma * deviation - factor * half / (variance + epsilon)
-    change = dx * _along(factor, axis, x) + centred * _along(slope, axis, x)
+    change = dx * _along(factor, axis, x) + times_scale(centred, _along(slope, axis, x))
     return (result, mean, variance), (
-        change + _along(dbeta - factor * dmean, axis, x),
+        in_memory_on_cpu(change + _along(dbeta - factor * dmean, axis, x)),
         dmean,
         2 * half,
     )
@@ -246,7 +248,9 @@ def _others(axis, x):
 def _moments(x, axis, mask):
     axes = _others(axis, x)
     if mask is None:
-        return jnp.mean(x, axes), jnp.var(x, axes)
+        mean = jnp.mean(x, axes, keepdims=True)
+        variance = jnp.mean(in_memory_on_cpu(jnp.square(x - mean)), axes)
+        return jnp.ravel(mean), variance
     counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)
     total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + settings.epsilon()
     mean = jnp.sum(jnp.where(counts, x, 0), axes, keepdims=True) / total
@@ -321,9 +325,9 @@ class LayerNormalization(Layer):
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
         x = _standardized(tuple(axes), self.epsilon, x)
         if self.scale:
-            x = x * jnp.reshape(self.gamma.value, shape)
+            x = times_scale(x, jnp.reshape(self.gamma.value, shape))
         if self.center:
-            x = x + jnp.reshape(self.beta.value, shape)
+            x = plus_bias(x, jnp.reshape(self.beta.value, shape))
         return x.astype(self.compute_dtype)
 
     def get_config(self):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from kerasish import activations, random
 from kerasish.core.config import serialize_keras_object
 from kerasish.core.errors import bad_argument
+from kerasish.core.fences import plus_bias
 from kerasish.core.seeds import SeedGenerator
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.layer import Layer
@@ -97,7 +98,7 @@ class RecurrentCell(Layer):
         """`inputs @ kernel + bias`, of one step or (time first) of many."""
         projected = masked_matmul(inputs, self.kernel.value, masks)
         bias = self.input_bias()
-        return projected if bias is None else projected + bias
+        return projected if bias is None else plus_bias(projected, bias)
 
     def input_bias(self) -> jax.Array | None:
         """The bias of the projected input."""

@@ -16,7 +16,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from kerasish.core.fences import in_memory
-from kerasish.core.platforms import by_platform
+from kerasish.core.platforms import by_platform, traced
 
 
 def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
@@ -25,11 +25,46 @@ def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
     XLA's CPU backend then has less to transpose, above all for the gradient of the kernel.
     """
     if x.ndim == kernel.ndim == 2:
-        return jnp.matmul(x, kernel)
+        return _matmul(x, kernel)
     rows, columns = x.shape[: x.ndim - axes], kernel.shape[axes:]
     size = math.prod(kernel.shape[:axes])
-    y = jnp.matmul(x.reshape(math.prod(rows), size), kernel.reshape(size, math.prod(columns)))
+    y = _matmul(x.reshape(math.prod(rows), size), kernel.reshape(size, math.prod(columns)))
     return y.reshape(*rows, *columns)
+
+
+def _matmul(x, kernel):
+    return (_turning_matmul if _is_worth_turning(x, kernel) else jnp.matmul)(x, kernel)
+
+
+def _is_worth_turning(x, kernel):
+    """Whether the gradient of the kernel is computed sooner from a turned copy of `x`.
+
+    Without one the CPU's kernel reads columns, and its start takes longer than small products do.
+    """
+    sizes = (*x.shape, kernel.shape[1])
+    if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
+        return False
+    rows, inner, outer = sizes
+    narrow = 32 <= inner <= 512 or outer <= 16 <= inner
+    return rows * inner <= 2**12 or (narrow and rows <= 2**14)
+
+
+@jax.custom_jvp
+def _turning_matmul(x, kernel):
+    """`x @ kernel`, in whose derivative the kernel's part has `x` turned."""
+    return jnp.matmul(x, kernel)
+
+
+@functools.partial(_turning_matmul.defjvp, symbolic_zeros=True)
+def _(primals, tangents):
+    (x, kernel), (dx, dkernel) = primals, tangents
+    x, parts = in_memory(x), []  # turning what it would compute on the way is slow
+    if not isinstance(dx, SymbolicZero):
+        parts.append(_turning_matmul(dx, kernel))
+    if not isinstance(dkernel, SymbolicZero):
+        turned = in_memory(x.T)
+        parts.append(lax.dot_general(turned, dkernel, (((0,), (0,)), ((), ()))))
+    return _turning_matmul(x, kernel), sum(parts[1:], parts[0])
 
 
 def convolve(
@@ -237,7 +272,7 @@ def _product_of_patches(options, x, kernel):
     """A convolution as one product of matrices: the patches under the kernel, and the kernel."""
     entries = list(_entries(options, x, kernel))
     patches = jnp.concatenate(entries, axis=-1) if entries[1:] else entries[0]
-    flat = patches.reshape(-1, patches.shape[-1]) @ kernel.reshape(-1, kernel.shape[-1])
+    flat = _matmul(patches.reshape(-1, patches.shape[-1]), kernel.reshape(-1, kernel.shape[-1]))
     return flat.reshape(*patches.shape[:-1], kernel.shape[-1])
 
 
@@ -251,7 +286,7 @@ def _product_of_lines(options, x, kernel):
     axes = len(kernel.shape) - 3
     lines = jnp.concatenate(list(_entries(options, x, kernel, axes)), axis=-1)
     weights = jnp.moveaxis(kernel, axes, -2).reshape(-1, width * filters)
-    parts = lines.reshape(-1, lines.shape[-1]) @ weights
+    parts = _matmul(lines.reshape(-1, lines.shape[-1]), weights)
     parts = in_memory(parts).reshape(*lines.shape[:-1], width * filters)
     return _shifted_sum(parts, width, options["rhs_dilation"][-1])
 

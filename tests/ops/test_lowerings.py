@@ -8,8 +8,10 @@ from jax import lax
 
 import kerasish as keras
 from kerasish import layers, ops
-from kerasish.core.fences import in_memory
+from kerasish.core.fences import in_memory, plus_bias, times_scale
+from kerasish.core.platforms import where_it_runs
 from kerasish.ops import lowerings
+from kerasish.ops.lowerings import one_product
 from kerasish.ops.window_joins import window_max, window_sum
 from kerasish.training.hostile import loop_hostile
 
@@ -193,6 +195,35 @@ def test_what_lies_in_memory_is_computed_once():
         return text.compile().as_text().count(" maximum(")
 
     assert program(in_memory) < program(lambda x: x)
+
+
+@pytest.mark.parametrize("sizes", [(6, 8, 5), (70, 64, 3), (600, 40, 7), (20000, 40, 2)], ids=str)
+def test_derivatives_of_products_with_a_turned_copy_are_those_of_matmul(sizes):
+    rows_, inner, outer = sizes
+    arguments = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
+    tangents = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
+
+    def ours(x, kernel, bias, scale):
+        return times_scale(plus_bias(one_product(x, kernel, 1), bias), scale)
+
+    def theirs(x, kernel, bias, scale):
+        return (x @ kernel + bias) * scale
+
+    def derivatives(f):
+        loss = lambda *arguments: jnp.sum(jnp.sin(f(*arguments)))  # noqa: E731
+        gradient = jax.grad(loss, (0, 1, 2, 3))
+        second = jax.jvp(gradient, arguments, tangents)
+        return *second, jax.jvp(f, arguments, tangents), jax.grad(loss, 1)(*arguments)
+
+    with where_it_runs():
+        assert one_product_turns(*arguments[:2]) == (rows_ < 20000)
+        found = jax.jit(lambda: (derivatives(ours), derivatives(theirs)))()
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3), *found)
+
+
+def one_product_turns(x, kernel):
+    gradient = jax.grad(lambda kernel: one_product(x, kernel, 1).sum())
+    return "transpose" in str(jax.make_jaxpr(gradient)(kernel)).split("dot_general")[0]
 
 
 def test_other_devices_keep_the_primitives():
