@@ -45,6 +45,7 @@ def run(framework, model, cache, *options):
     command = [sys.executable, "-m", f"benchmarks.{RUNNERS[framework]}", framework, model, *options]
     command += ["--began", str(time.time())]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "KERASISH_COMPILATION_CACHE": cache}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have theirs
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{framework} failed on {model}:\n{done.stderr}")
