@@ -33,5 +33,6 @@ def keep_pages() -> None:
 
 def release_pages() -> None:
     """Give the memory that nothing uses back to the system."""
-    with contextlib.suppress(AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).malloc_trim(0)

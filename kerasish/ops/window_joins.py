@@ -38,7 +38,7 @@ def window_max(
 
     def derivative(x, dx, window, strides):
         first, *others = _slices(x, window, strides)
-        y, place = first, jnp.zeros(first.shape, "int16" if len(others) > 127 else "int8")
+        y, place = first, jnp.zeros(first.shape, "int8")
         for i, other in enumerate(others, 1):
             larger = (other > y) | jnp.isnan(other)
             y, place = jnp.where(larger, other, y), jnp.where(larger, i, place).astype(place.dtype)
