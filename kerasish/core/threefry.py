@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kerasish.core.fences import in_memory
 from kerasish.core.platforms import by_platform
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -29,10 +30,8 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
         return ((_bits(key, shape) >> 9).astype("int32") * jnp.float32(2.0**-23)) < p
 
     def written_out(key):
-        # In a branch, which XLA cannot tell is always taken: it would merge the hash into each
-        # kernel that asks which entries stay, and so compute it four or five times a step.
-        always = key[0].astype("float32") >= 0
-        return lax.cond(always, below, lambda key: jnp.zeros(shape, bool), key)
+        # XLA would merge the hash into each kernel that asks which entries stay.
+        return in_memory(below(key))
 
     if not _is_known(key, shape):
         return by_jax(key)
