@@ -1,50 +1,53 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
-from kerasish import (
-    activations,
-    backend,
-    callbacks,
-    config,
-    constraints,
-    datasets,
-    diagnostics,
-    distribution,
-    dtype_policies,
-    export,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    mixed_precision,
-    models,
-    ops,
-    optimizers,
-    preprocessing,
-    random,
-    regularizers,
-    saving,
-    testing,
-    tree,
-    utils,
-    visualization,
-)
-from kerasish.core.compiled import jit
-from kerasish.core.device import device
-from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
-from kerasish.core.loops import scan
-from kerasish.core.names import name_scope
-from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
-from kerasish.core.symbolic import KerasTensor, Operation
-from kerasish.core.transforms import custom_gradient, grad, remat, value_and_grad, vmap
-from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
-from kerasish.initializers import Initializer
-from kerasish.layers import Input, InputSpec, Layer
-from kerasish.layers.remat import RematScope
-from kerasish.losses import Loss
-from kerasish.metrics import Metric
-from kerasish.models import Function, Model, Sequential, functionalize
-from kerasish.optimizers import Optimizer
-from kerasish.regularizers import Regularizer
+from kerasish.core.garbage import undisturbed
+
+with undisturbed():
+    from kerasish import (
+        activations,
+        backend,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        diagnostics,
+        distribution,
+        dtype_policies,
+        export,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        mixed_precision,
+        models,
+        ops,
+        optimizers,
+        preprocessing,
+        random,
+        regularizers,
+        saving,
+        testing,
+        tree,
+        utils,
+        visualization,
+    )
+    from kerasish.core.compiled import jit
+    from kerasish.core.device import device
+    from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
+    from kerasish.core.loops import scan
+    from kerasish.core.names import name_scope
+    from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
+    from kerasish.core.symbolic import KerasTensor, Operation
+    from kerasish.core.transforms import custom_gradient, grad, remat, value_and_grad, vmap
+    from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
+    from kerasish.initializers import Initializer
+    from kerasish.layers import Input, InputSpec, Layer
+    from kerasish.layers.remat import RematScope
+    from kerasish.losses import Loss
+    from kerasish.metrics import Metric
+    from kerasish.models import Function, Model, Sequential, functionalize
+    from kerasish.optimizers import Optimizer
+    from kerasish.regularizers import Regularizer
 
 __version__ = "0.1.0.dev0"
 

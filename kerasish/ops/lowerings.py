@@ -33,38 +33,45 @@ def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
 
 
 def _matmul(x, kernel):
-    return (_turning_matmul if _is_worth_turning(x, kernel) else jnp.matmul)(x, kernel)
+    turned = _worth_turning(x, kernel)
+    return _turning_matmul(turned, x, kernel) if turned else jnp.matmul(x, kernel)
 
 
-def _is_worth_turning(x, kernel):
-    """Whether the gradient of the kernel is computed sooner from a turned copy of `x`.
+def _worth_turning(x, kernel):
+    """Which factor of the kernel's gradient is to be turned before it is computed, if any.
 
-    Without one the CPU's kernel reads columns, and its start takes longer than small products do.
+    Without that the CPU's product reads columns, with one thread where its result is small. Turned
+    is `"x"` or the `"gradient"` of the product, and then the result once more.
     """
     sizes = (*x.shape, kernel.shape[1])
     if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
-        return False
+        return None
     rows, inner, outer = sizes
-    narrow = 32 <= inner <= 512 or outer <= 16 <= inner
-    return rows * inner <= 2**12 or (narrow and rows <= 2**14)
+    if outer <= 16 <= inner:
+        return "gradient"
+    some = 512 <= rows <= 2**12 and 32 <= inner <= 256
+    return "x" if some or rows * inner <= 2**12 else None
 
 
-@jax.custom_jvp
-def _turning_matmul(x, kernel):
-    """`x @ kernel`, in whose derivative the kernel's part has `x` turned."""
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _turning_matmul(turned, x, kernel):
+    """`x @ kernel`, in whose derivative the kernel's part has one factor turned."""
     return jnp.matmul(x, kernel)
 
 
 @functools.partial(_turning_matmul.defjvp, symbolic_zeros=True)
-def _(primals, tangents):
+def _(turned, primals, tangents):
     (x, kernel), (dx, dkernel) = primals, tangents
     x, parts = in_memory(x), []  # turning what it would compute on the way is slow
     if not isinstance(dx, SymbolicZero):
-        parts.append(_turning_matmul(dx, kernel))
+        parts.append(_turning_matmul(turned, dx, kernel))
     if not isinstance(dkernel, SymbolicZero):
-        turned = in_memory(x.T)
-        parts.append(lax.dot_general(turned, dkernel, (((0,), (0,)), ((), ()))))
-    return _turning_matmul(x, kernel), sum(parts[1:], parts[0])
+        if turned == "x":
+            parts.append(lax.dot_general(in_memory(x.T), dkernel, (((0,), (0,)), ((), ()))))
+        else:  # transposed: the gradient, turned, times x
+            across = in_memory(dkernel.T)  # else XLA would turn the result before it is computed
+            parts.append(in_memory(lax.dot_general(across, x, (((1,), (1,)), ((), ())))).T)
+    return _turning_matmul(turned, x, kernel), sum(parts[1:], parts[0])
 
 
 def convolve(
