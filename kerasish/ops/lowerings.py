@@ -62,11 +62,12 @@ def _turning_matmul(turned, x, kernel):
 @functools.partial(_turning_matmul.defjvp, symbolic_zeros=True)
 def _(turned, primals, tangents):
     (x, kernel), (dx, dkernel) = primals, tangents
-    x, parts = in_memory(x), []  # turning what it would compute on the way is slow
+    parts = []
     if not isinstance(dx, SymbolicZero):
         parts.append(_turning_matmul(turned, dx, kernel))
     if not isinstance(dkernel, SymbolicZero):
         if turned == "x":
+            x = in_memory(x)  # turning what it would compute on the way is slow
             parts.append(lax.dot_general(in_memory(x.T), dkernel, (((0,), (0,)), ((), ()))))
         else:  # transposed: the gradient, turned, times x
             across = in_memory(dkernel.T)  # else XLA would turn the result before it is computed

@@ -197,8 +197,8 @@ def test_what_lies_in_memory_is_computed_once():
     assert program(in_memory) < program(lambda x: x)
 
 
-@pytest.mark.parametrize("sizes", [(6, 8, 5), (70, 64, 3), (600, 40, 7), (20000, 40, 2)], ids=str)
-def test_derivatives_of_products_with_a_turned_copy_are_those_of_matmul(sizes):
+@pytest.mark.parametrize("sizes", [(6, 8, 5), (70, 64, 3), (600, 40, 70), (20000, 40, 20)], ids=str)
+def test_derivatives_of_products_with_a_turned_factor_are_those_of_matmul(sizes):
     rows_, inner, outer = sizes
     arguments = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
     tangents = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
@@ -223,7 +223,7 @@ def test_derivatives_of_products_with_a_turned_copy_are_those_of_matmul(sizes):
 
 def one_product_turns(x, kernel):
     gradient = jax.grad(lambda kernel: one_product(x, kernel, 1).sum())
-    return "transpose" in str(jax.make_jaxpr(gradient)(kernel)).split("dot_general")[0]
+    return str(jax.make_jaxpr(gradient)(kernel)).count("transpose[") == 2  # of matmul: 1
 
 
 def test_other_devices_keep_the_primitives():
