@@ -47,6 +47,8 @@ def _worth_turning(x, kernel):
     if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
         return None
     rows, inner, outer = sizes
+    if outer == 1:
+        return None
     if outer <= 16 <= inner:
         return "gradient"
     some = 512 <= rows <= 2**12 and 32 <= inner <= 256

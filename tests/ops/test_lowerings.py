@@ -197,7 +197,9 @@ def test_what_lies_in_memory_is_computed_once():
     assert program(in_memory) < program(lambda x: x)
 
 
-@pytest.mark.parametrize("sizes", [(6, 8, 5), (70, 64, 3), (600, 40, 70), (20000, 40, 20)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(6, 8, 5), (70, 64, 3), (600, 40, 70), (20000, 40, 20), (9, 40, 1)], ids=str
+)
 def test_derivatives_of_products_with_a_turned_factor_are_those_of_matmul(sizes):
     rows_, inner, outer = sizes
     arguments = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
@@ -216,7 +218,7 @@ def test_derivatives_of_products_with_a_turned_factor_are_those_of_matmul(sizes)
         return *second, jax.jvp(f, arguments, tangents), jax.grad(loss, 1)(*arguments)
 
     with where_it_runs():
-        assert one_product_turns(*arguments[:2]) == (rows_ < 20000)
+        assert one_product_turns(*arguments[:2]) == (rows_ < 20000 and outer > 1)
         found = jax.jit(lambda: (derivatives(ours), derivatives(theirs)))()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3), *found)
 
