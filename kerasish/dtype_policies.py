@@ -20,9 +20,9 @@ publish("keras", {"DTypePolicy": DTypePolicy, "FloatDTypePolicy": FloatDTypePoli
 publish("keras.dtype_policies", {"DTypePolicyMap": DTypePolicyMap})
 
 
-def serialize(policy: DTypePolicy) -> dict:
+def serialize(dtype_policy: DTypePolicy) -> dict:
     """A policy as plain data."""
-    return serialize_keras_object(policy)
+    return serialize_keras_object(dtype_policy)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> DTypePolicy:

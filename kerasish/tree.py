@@ -76,11 +76,15 @@ def is_nested(structure: Any) -> bool:
     return isinstance(structure, list | tuple | dict)
 
 
-def map_structure(func: Callable, *structures: Any) -> Any:
-    """Apply a function to each leaf (or to leaves of the same place in several nests)."""
+def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
+    """Apply a function to each leaf (or to leaves of the same place in several nests).
+
+    With `none_is_leaf=False` each `None` stays as it is, and the function does not see it.
+    """
     if not callable(func) or not structures:
         raise TypeError(f"map_structure: wants a function and at least one nest; got {func!r}.")
-    return _in_own_order(jax.tree.map(func, *structures, is_leaf=_is_leaf), structures[0])
+    is_leaf = _is_leaf if none_is_leaf else is_variable
+    return _in_own_order(jax.tree.map(func, *structures, is_leaf=is_leaf), structures[0])
 
 
 def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
@@ -149,8 +153,8 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
     return structure
 
 
-def assert_same_structure(a: Any, b: Any) -> None:
-    """Raise a `ValueError` if two nests differ in form."""
+def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
+    """Raise a `ValueError` if two nests differ in form. `check_types` does nothing."""
     forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")

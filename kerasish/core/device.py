@@ -25,7 +25,7 @@ def find_device(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def device(name: str):
+def device(device_name: str):
     """Make arrays and Variables on this device inside the `with` block.
 
     Example:
@@ -34,5 +34,5 @@ def device(name: str):
         >>> x.devices() == {jax.devices("cpu")[0]}
         True
     """
-    with jax.default_device(find_device(name)):
+    with jax.default_device(find_device(device_name)):
         yield

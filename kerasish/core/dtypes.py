@@ -152,16 +152,16 @@ def set_dtype_policy(policy: str | DTypePolicy) -> None:
     _global.policy = get_policy(policy)
 
 
-def get_policy(policy: Any) -> DTypePolicy:
+def get_policy(identifier: Any) -> DTypePolicy:
     """A policy from a policy, a name, a dtype, its config form, or `None` (the global one)."""
-    if policy is None:
+    if identifier is None:
         return dtype_policy()
-    if isinstance(policy, DTypePolicy):
-        return policy
-    if isinstance(policy, dict):
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, dict):
         kinds = {cls.__name__: cls for cls in (DTypePolicy, *DTypePolicy.__subclasses__())}
-        return kinds[policy.get("class_name", "DTypePolicy")].from_config(policy["config"])
-    return DTypePolicy(policy if isinstance(policy, str) else standardize_dtype(policy))
+        return kinds[identifier.get("class_name", "DTypePolicy")].from_config(identifier["config"])
+    return DTypePolicy(identifier if isinstance(identifier, str) else standardize_dtype(identifier))
 
 
 class _Autocast(threading.local):

@@ -137,8 +137,8 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callab
     return run
 
 
-def remat(fn: Callable, policy: Callable | None = None, prevent_cse: bool = True) -> Callable:
-    """Forget what `fn` computes on the way forward and compute it again for the gradient.
+def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True) -> Callable:
+    """Forget what `f` computes on the way forward and compute it again for the gradient.
 
     Trades time for memory. `policy` says which values to keep: one of `jax.checkpoint_policies`.
     Arguments that are not arrays stay as they are.
@@ -151,7 +151,7 @@ def remat(fn: Callable, policy: Callable | None = None, prevent_cse: bool = True
         def of_arrays(*arrays):
             filled = dict(enumerate(leaves)) | dict(zip(places, arrays, strict=True))
             args, kwargs = jax.tree.unflatten(tree, list(filled.values()))
-            return fn(*args, **kwargs)
+            return f(*args, **kwargs)
 
         isolated, replay = isolate(of_arrays)
         light = jax.checkpoint(isolated, policy=policy, prevent_cse=prevent_cse)
@@ -159,17 +159,17 @@ def remat(fn: Callable, policy: Callable | None = None, prevent_cse: bool = True
         replay(effects)
         return result
 
-    return functools.wraps(fn)(run) if hasattr(fn, "__name__") else run
+    return functools.wraps(f)(run) if hasattr(f, "__name__") else run
 
 
-def custom_gradient(fn: Callable) -> Callable:
+def custom_gradient(f: Callable) -> Callable:
     """Give a function a gradient of your own.
 
     Args:
-        fn: Function of arrays that returns `(result, grad_fn)`. `grad_fn(upstream)` takes the
+        f: Function of arrays that returns `(result, grad_fn)`. `grad_fn(upstream)` takes the
             gradient with respect to the result, nested as the result is (or `grad_fn(*upstream)`,
             or `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
-            positional argument. Variables that `fn` reads count as constants.
+            positional argument. Variables that `f` reads count as constants.
 
     Example:
         >>> @custom_gradient
@@ -180,15 +180,15 @@ def custom_gradient(fn: Callable) -> Callable:
         1.0
     """
 
-    @functools.wraps(fn)
+    @functools.wraps(f)
     def run(*args, **kwargs):
-        seen = capture(lambda *args: fn(*args, **kwargs)[0], *args)
+        seen = capture(lambda *args: f(*args, **kwargs)[0], *args)
         touched = [*seen.reads, *seen.written]
 
         @jax.custom_gradient
         def inner(values, *args):
             with Scope(zip(touched, values, strict=True)) as scope:
-                result, grad_fn = fn(*args, **kwargs)
+                result, grad_fn = f(*args, **kwargs)
 
             def backward(upstream):
                 grads = _call_grad(grad_fn, upstream[0])

@@ -16,6 +16,7 @@ from kerasish.layers.arguments import (
 )
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
+from kerasish.layers.lora import Adaptable
 from kerasish.ops import windows
 
 
@@ -68,7 +69,7 @@ class Windowed(Layer):
         return self.activation(y)
 
 
-class Conv(Windowed):
+class Conv(Adaptable, Windowed):
     """Base of `Conv1D`, `Conv2D` and `Conv3D`."""
 
     def __init__(
@@ -89,6 +90,9 @@ class Conv(Windowed):
         activity_regularizer=None,
         kernel_constraint=None,
         bias_constraint=None,
+        *,
+        lora_rank=None,
+        lora_alpha=None,
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
@@ -99,6 +103,7 @@ class Conv(Windowed):
         keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        self.keep_lora(lora_rank, lora_alpha)
 
     def build(self, input_shape):
         channels = self.know_channels(input_shape)
@@ -107,6 +112,9 @@ class Conv(Windowed):
         shape = (*self.kernel_size, channels // self.groups, self.filters)
         self.kernel = make_weight(self, "kernel", shape)
         self.make_bias(self.filters)
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def call(self, inputs):
         padding = self.padding
@@ -117,7 +125,7 @@ class Conv(Windowed):
             padding = "valid"
         y = windows.conv(
             inputs,
-            self.kernel.value,
+            self.adapted_weight(),
             strides=self.strides,
             padding=padding,
             data_format=self.data_format,
@@ -147,6 +155,8 @@ class Conv1D(Conv):
         activity_regularizer: Regularizer of the output.
         kernel_constraint: Constraint on the kernel.
         bias_constraint: Constraint on the bias.
+        lora_rank: Train a correction of this rank instead of the kernel: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
 
     Shapes:
         `(batch, steps, channels)` -> `(batch, new_steps, filters)`; the kernel is
@@ -182,6 +192,8 @@ class Conv2D(Conv):
         activity_regularizer: Regularizer of the output.
         kernel_constraint: Constraint on the kernel.
         bias_constraint: Constraint on the bias.
+        lora_rank: Train a correction of this rank instead of the kernel: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`; the kernel

@@ -98,6 +98,8 @@ class TestLora:
             ("Dense", (2,), X),
             ("EinsumDense", ("ab,bcd->acd", (2, 3)), X),
             ("Embedding", (5, 4), np.array([[1, 4]])),
+            ("Conv1D", (4, 2), np.ones((2, 5, 3), "float32")),
+            ("Conv2D", (4, 3), np.ones((2, 5, 5, 3), "float32")),
         ],
     )
     def test_adapts_as_keras(self, name, args, x):
