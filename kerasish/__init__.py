@@ -1,8 +1,8 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
-from kerasish.core.garbage import undisturbed
+from kerasish.core.garbage import undisturbed as _undisturbed
 
-with undisturbed():
+with _undisturbed():
     from kerasish import (
         activations,
         backend,
