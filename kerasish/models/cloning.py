@@ -60,7 +60,8 @@ def clone_model(
 
 
 def _clone_sequential(model, input_tensors, clone):
-    layers = [clone(layer) for layer in model.layers]
+    copies = {layer: clone(layer) for layer in dict.fromkeys(model.layers)}
+    layers = [copies[layer] for layer in model.layers]
     start = jax.tree.leaves(input_tensors)
     if start:
         first = [start[0]]

@@ -81,7 +81,7 @@ class Sequential(Model):
             raise ValueError(
                 f"Sequential {self.name!r} already has layers: an Input must come first."
             )
-        if any(layer.name == other.name for other in self._stack):
+        if any(layer.name == other.name and layer is not other for other in self._stack):
             raise ValueError(
                 f"Sequential {self.name!r}: all layers need different names; {layer.name!r} is "
                 "there already."
@@ -190,8 +190,10 @@ class Sequential(Model):
     def from_config(cls, config: dict, custom_objects=None) -> Any:
         """Make the model again, with new weights."""
         made = cls(name=config.get("name"), dtype=config.get("dtype"))
+        known: dict[str, Layer] = {}  # a layer may stand in several places
         for entry in config["layers"]:
-            made.add(deserialize_keras_object(entry, custom_objects=custom_objects), rebuild=False)
+            layer = deserialize_keras_object(entry, custom_objects=custom_objects)
+            made.add(known.setdefault(layer.name, layer), rebuild=False)
         made._try_to_build()
         shape = config.get("build_input_shape")
         if not made.built and shape and made._stack:

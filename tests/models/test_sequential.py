@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kerasish import Input, Model, Sequential, layers
+from kerasish.models import clone_model
 from tests.both import X, both, fill, graph, weights
 
 TOKENS = np.array([[1, 2, 0], [3, 0, 0]])
@@ -37,6 +38,13 @@ def built_by_data(k):
     model = k.Sequential([k.layers.Dense(3), k.layers.Dense(2)])
     model(X)
     return weights(fill(model)), model(X[:2]), model.output_shape[1:]
+
+
+def layers_in_several_places(k):
+    dense, relu = k.layers.Dense(4), k.layers.ReLU()
+    model = fill(k.Sequential([k.Input((4,)), dense, relu, dense, relu, k.layers.Dense(1)]))
+    kinds = [type(layer).__name__ for layer in model.layers]
+    return model(X), weights(model), kinds, model.layers[0] is model.layers[2]
 
 
 def other_sizes_than_the_first_seen(k):
@@ -127,6 +135,7 @@ PROGRAMS = [
     built_at_once,
     built_later,
     built_by_data,
+    layers_in_several_places,
     other_sizes_than_the_first_seen,
     added_and_popped,
     layers_made_before_and_added_out_of_order,
@@ -184,6 +193,15 @@ def add(*items):
             model.add(item)
 
     return run
+
+
+def test_layers_in_several_places_stay_one():
+    dense, relu = layers.Dense(4), layers.ReLU()
+    model = fill(Sequential([Input((4,)), dense, relu, dense, relu]))
+    for copy in (Sequential.from_config(model.get_config()), clone_model(model)):
+        assert copy.layers[0] is copy.layers[2] is not dense and len(copy.weights) == 2
+        copy.set_weights(model.get_weights())
+        np.testing.assert_allclose(copy(X), model(X))
 
 
 def wrong_size():
