@@ -13,7 +13,7 @@ import numpy as np
 
 from kerasish import regularizers
 from kerasish.core import dtypes, placement, settings
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.masks import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
 from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
@@ -88,6 +88,8 @@ class Layer(WeightHolder):
         ((2, 3), 3)
     """
 
+    _set_by_init = "_initialized"
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
@@ -113,7 +115,6 @@ class Layer(WeightHolder):
                 "`name`, `dtype`, `trainable`, `autocast` and `activity_regularizer`."
             )
         object.__setattr__(self, "_initialized", True)
-        object.__setattr__(self, "_set_at", {})
         self._serial = next_serial()
         self.name = auto_name(type(self).__name__) if name is None else name
         if not isinstance(self.name, str) or "/" in self.name:
@@ -516,21 +517,17 @@ class Layer(WeightHolder):
 
     def _check_initialized(self):
         if "_initialized" not in self.__dict__:
-            raise RuntimeError(
-                f"{type(self).__name__}: `super().__init__()` was not called. Make it the first "
-                "line of `__init__`, before setting any attribute."
-            )
+            raise no_super(self)
 
     def __setattr__(self, name, value):
-        if "_initialized" not in self.__dict__:
-            self._check_initialized()
         if isinstance(value, Variable | Layer) and self._locked_for(name, value):
             raise AttributeError(
                 f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state "
                 "to it. Set layers and weights in `__init__` or `build`."
             )
         if self.__dict__.get(name) is not value:
-            self._set_at[name] = next_serial()
+            # Attributes may be set before `super().__init__()` is called.
+            self.__dict__.setdefault("_set_at", {})[name] = next_serial()
         try:
             object.__setattr__(self, name, value)
         except AttributeError:

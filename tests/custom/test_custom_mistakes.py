@@ -117,8 +117,14 @@ class NoDict(keras.Sequential):
 NO_SUPER = r"`super\(\).__init__\(\)` was not called. Make it the first line of `__init__`"
 WEIGHTS = {"sample_weight": np.ones(8)}
 CASES = {
-    "layer, no super": (LayerWithoutSuper, RuntimeError, f"LayerWithoutSuper: {NO_SUPER}"),
-    "model, no super": (ModelWithoutSuper, RuntimeError, NO_SUPER),
+    "layer, no super": (
+        lambda: LayerWithoutSuper()(X),
+        RuntimeError,
+        f"LayerWithoutSuper: {NO_SUPER}",
+    ),
+    "layer, no super, inside": (lambda: fit(layer=LayerWithoutSuper()), RuntimeError, NO_SUPER),
+    "model, no super": (lambda: ModelWithoutSuper().compile(), RuntimeError, NO_SUPER),
+    "model, no super, call": (lambda: ModelWithoutSuper()(X), RuntimeError, NO_SUPER),
     "loss, no super": (lambda: LossWithoutSuper()(Y, Y), RuntimeError, NO_SUPER),
     "loss, no super, fit": (lambda: fit(LossWithoutSuper()), RuntimeError, NO_SUPER),
     "metric, no super": (MetricWithoutSuper, RuntimeError, NO_SUPER),

@@ -93,6 +93,22 @@ def layers_made_in_build(k):
     return paths(layer), model(X), layer.get_build_config()
 
 
+def attributes_set_before_super(k):
+    class Own(k.layers.Layer):
+        def __init__(self, units, **kwargs):
+            self.units, self.head = units, k.layers.Dense(units)
+            self.more = [k.layers.Dense(2)]
+            super().__init__(**kwargs)
+            self.last = k.layers.Dense(1)
+
+        def call(self, x):
+            return self.last(self.more[0](self.head(x)))
+
+    layer = Own(3, name="own")
+    layer(X)
+    return paths(fill(layer)), layer(X), layer.units
+
+
 def several_arguments(k):
     class Bilinear(k.layers.Layer):
         def build(self, a_shape, b_shape):
@@ -301,6 +317,7 @@ PROGRAMS = [
     frozen_from_the_start,
     setting_weights,
     layers_made_in_build,
+    attributes_set_before_super,
     several_arguments,
     one_list_of_inputs,
     one_dict_of_inputs,
@@ -458,12 +475,6 @@ class NoSuper(Layer):
         return x
 
 
-class EarlyAttribute(Layer):
-    def __init__(self):
-        self.dense = layers.Dense(2)
-        super().__init__()
-
-
 class NoCall(Layer):
     pass
 
@@ -488,7 +499,6 @@ def twice():
 
 MISTAKES = [
     (lambda: NoSuper()(X), RuntimeError, r"NoSuper: `super\(\).__init__\(\)` was not called"),
-    (EarlyAttribute, RuntimeError, "first line of `__init__`, before setting any attribute"),
     (lambda: NoCall()(X), NotImplementedError, "NoCall has no `call`: define `call"),
     (lambda: built()(), TypeError, r"'head' \(Dense\): missing .*'inputs'; its call is `call\("),
     (lambda: built()(X, X), TypeError, r"'head' \(Dense\): too many positional arguments"),

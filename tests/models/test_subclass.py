@@ -329,7 +329,7 @@ def branch_in_call():
 
 MISTAKES = [
     (lambda: NoCall()(X), NotImplementedError, "NoCall has no `call`: define `call"),
-    (NoSuper, RuntimeError, r"NoSuper: `super\(\).__init__\(\)` was not called"),
+    (lambda: NoSuper()(X), RuntimeError, r"NoSuper: `super\(\).__init__\(\)` was not called"),
     (OwnLayers, AttributeError, "`layers` is a property that every model has"),
     (lambda: Model(foo=1), ValueError, r"Model: unknown argument\(s\) \['foo'\]"),
     (lambda: Stack(foo=1), ValueError, r"Stack: unknown argument\(s\) \['foo'\]"),
