@@ -75,6 +75,9 @@ class WeightHolder(Operation):
 
     add_variable = add_weight
 
+    # `Metric`, set where that is defined.
+    _metric_class: type | tuple = ()
+
     def _own_variables(self) -> list[Variable]:
         return _in_order(parts(self, Variable))
 
@@ -152,6 +155,17 @@ class WeightHolder(Operation):
         """As `non_trainable_variables`, without random states."""
         trained = _Identities(self.trainable_variables)
         return [v for v in self.weights if v not in trained]
+
+    @property
+    def metrics(self) -> list:
+        """Metrics that the layer and those inside it hold."""
+        held = (parts(layer, self._metric_class) for layer in self._flatten_layers())
+        return list(dict.fromkeys(metric for metrics in held for metric in metrics))
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """Variables of all metrics."""
+        return [v for metric in self.metrics for v in metric.variables]
 
     @property
     def trainable(self) -> bool:

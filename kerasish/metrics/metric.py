@@ -12,6 +12,7 @@ from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.variable import Scope, Variable, pure
+from kerasish.layers.weights import WeightHolder
 
 
 class Metric(Configurable):
@@ -163,3 +164,6 @@ def _held(value: Any) -> Iterator:
             yield from _held(item)
     else:
         yield value
+
+
+WeightHolder._metric_class = Metric

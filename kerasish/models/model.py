@@ -19,6 +19,7 @@ from kerasish.models.graph_config import graph_config, rebuild_graph
 from kerasish.models.inputs import arrange_inputs
 from kerasish.models.memory import MemoryEstimate, estimate_memory
 from kerasish.models.profile import Profile, profile
+from kerasish.models.state_tree import set_state_tree, state_tree
 from kerasish.models.summary import summarize
 from kerasish.training.trainer import Trainer
 
@@ -194,6 +195,33 @@ class Model(Trainer, Layer):
         if self._function is None:
             return None
         return [t._keras_history.operation.name for t in self.outputs]
+
+    # -- state
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict:
+        """Values of all Variables: weights, the optimizer's and the metrics', by path.
+
+        Args:
+            value_format: `"backend_tensor"` for JAX's arrays, `"numpy_array"` for NumPy's.
+
+        Returns:
+            Nested dicts under `trainable_variables`, `non_trainable_variables`,
+            `optimizer_variables` and `metrics_variables`.
+
+        Example:
+            >>> from kerasish.layers import Dense, Input
+            >>> model = keras.Sequential([Input((8,)), Dense(4, name="head")], name="model")
+            >>> list(model.get_state_tree()["trainable_variables"]["model"]["head"])
+            ['kernel', 'bias']
+        """
+        return state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: dict) -> None:
+        """Assign what `get_state_tree` gave, or a part of it. The optimizer is built for its part.
+
+        A warning names paths that the model does not have.
+        """
+        set_state_tree(self, state_tree)
 
     # -- looks
 

@@ -223,6 +223,28 @@ class Steps:
         new = ([scope.values[v] for v in others], [scope.values[v] for v in metrics])
         return scaled, (loss, y_pred, *new)
 
+    def stateless_compute_loss(
+        self,
+        trainable_variables,
+        non_trainable_variables,
+        metrics_variables,
+        x=None,
+        y=None,
+        y_pred=None,
+        sample_weight=None,
+        training=True,
+    ):
+        """`compute_loss` with values given from outside, changing nothing.
+
+        Returns:
+            `(loss, (trainable values, non-trainable values, metrics values))`.
+        """
+        state = (trainable_variables, non_trainable_variables, [], metrics_variables)
+        loss, (trained, others, _, metrics) = self._stateless(
+            lambda data: self._loss(*data, sample_weight, training), state, (x, y, y_pred)
+        )
+        return loss, (trained, others, metrics)
+
     def _state_variables(self):
         optimizer = self.optimizer.variables if self.optimizer is not None else []
         return (

@@ -109,6 +109,24 @@ def attributes_set_before_super(k):
     return paths(fill(layer)), layer(X), layer.units
 
 
+def metrics_inside(k):
+    class Own(k.layers.Layer):
+        def __init__(self, inner=None):
+            super().__init__(name=f"own{inner is None}")
+            self.inner = inner
+            self.seen = [k.metrics.Mean(name="outer" if inner else "inner")]
+
+        def call(self, x):
+            self.seen[0].update_state(x)
+            return x if self.inner is None else self.inner(x)
+
+    layer = Own(Own())
+    layer(X)
+    dense = k.layers.Dense(2)
+    told = [m.name for m in layer.metrics], [v.path for v in layer.metrics_variables]
+    return told, layer.metrics_variables, dense.metrics, dense.metrics_variables
+
+
 def several_arguments(k):
     class Bilinear(k.layers.Layer):
         def build(self, a_shape, b_shape):
@@ -318,6 +336,7 @@ PROGRAMS = [
     setting_weights,
     layers_made_in_build,
     attributes_set_before_super,
+    metrics_inside,
     several_arguments,
     one_list_of_inputs,
     one_dict_of_inputs,

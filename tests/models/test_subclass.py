@@ -5,6 +5,7 @@ import pytest
 
 import kerasish
 from kerasish import Input, Model, Sequential, layers
+from kerasish.models import clone_model
 from tests.both import X, both, fill, weights
 
 
@@ -177,7 +178,41 @@ def freezing_a_part(k):
     return seen, weights(model)
 
 
+def trained(k, name="own"):
+    dropout = k.layers.Dropout(0.5, seed=0, name="dropout")
+    dense = k.layers.Dense(2, kernel_regularizer="l2", name="head")
+    model = k.Sequential([k.Input((4,)), dropout, k.layers.BatchNormalization(), dense], name=name)
+    model.compile("adam", "mse", metrics=["mae"])
+    fill(model).fit(X, X[:, :2], verbose=0)
+    return fill(model)
+
+
+def state_trees(k):
+    model = trained(k)
+    tree = model.get_state_tree(value_format="numpy_array")
+    shapes = k.tree.map_structure(lambda value: [list(value.shape), str(value.dtype)], tree)
+    for variable in model.trainable_variables:
+        variable.assign(variable * 2)
+    model.set_state_tree(tree)
+    values = weights(model)
+    model.set_state_tree({"trainable_variables": {"own": {"head": {"bias": np.ones(2)}}}})
+    return shapes, values, weights(model), sorted(model.get_state_tree())
+
+
+def stateless_losses(k):
+    model = trained(k)
+    lists = model.trainable_variables, model.non_trainable_variables, model.metrics_variables
+    values = [[v.value for v in variables] for variables in lists]
+    doubled = [v * 2 for v in values[0]]
+    loss, state = model.stateless_compute_loss(
+        doubled, *values[1:], x=X, y=X[:, :2], y_pred=model(X), training=True
+    )
+    return loss, state[0], [len(part) for part in state], weights(model)
+
+
 PROGRAMS = [
+    state_trees,
+    stateless_losses,
     lists_and_dicts_of_layers,
     lists_filled_in_a_loop,
     layers_passed_in,
@@ -193,6 +228,25 @@ PROGRAMS = [
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_as_keras(program):
     both(program)
+
+
+def test_a_state_tree_brings_the_optimizer_along():
+    kerasish.utils.clear_session(free_memory=False)
+    model = trained(kerasish)
+    tree = model.get_state_tree("numpy_array")
+    kerasish.utils.clear_session(free_memory=False)  # names are given anew, as in a new process
+    fresh = clone_model(model)
+    fresh.compile("adam", "mse")
+    fresh.set_state_tree(tree)
+    again = fresh.get_state_tree("numpy_array")["optimizer_variables"]["adam"]
+    assert again.keys() == tree["optimizer_variables"]["adam"].keys()
+    np.testing.assert_array_equal(again["iteration"], 1)
+
+
+def test_a_state_tree_of_another_model_is_told():
+    tree = {"trainable_variables": {"other": {"head": {"bias": np.ones(2)}}}}
+    with pytest.warns(UserWarning, match=r"'own' has no \['trainable_variables/other/head/bias'\]"):
+        trained(kerasish).set_state_tree(tree)
 
 
 class Stack(Model):
@@ -335,6 +389,11 @@ MISTAKES = [
     (lambda: Stack(foo=1), ValueError, r"Stack: unknown argument\(s\) \['foo'\]"),
     (lambda: Stack()(X, X), TypeError, r"'stack' \(Stack\): too many.*`call\(x\)`"),
     (lambda: Stack().output_shape, AttributeError, "'stack' has no `output_shape`"),
+    (
+        lambda: trained(kerasish).get_state_tree("flat"),
+        ValueError,
+        r"own: `value_format` must be one of \('backend_tensor', 'numpy_array'\); got 'flat'",
+    ),
     (lambda: Stack().inputs, AttributeError, "not made from symbolic inputs"),
     (lambda: Stack().input, AttributeError, "never been called on a symbolic tensor"),
 ]
