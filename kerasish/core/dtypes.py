@@ -51,7 +51,9 @@ def is_inexact(dtype: Any) -> bool:
 
 def result_type(*dtypes: Any) -> str:
     """The type that mixing these gives, by JAX's promotion rules; Python's types are weak."""
-    samples = [t(0) if t in (int, float, bool) else jnp.dtype(t) for t in dtypes]
+    # NumPy's dtypes equal Python's types, but are none.
+    weak = [isinstance(t, type) and t in (int, float, bool) for t in dtypes]
+    samples = [t(0) if w else jnp.dtype(t) for t, w in zip(dtypes, weak, strict=True)]
     return standardize_dtype(jnp.result_type(*samples))
 
 

@@ -80,7 +80,7 @@ def arange(start, stop=None, step=None, dtype=None):
 
 def _number_type(n):
     if hasattr(n, "dtype"):
-        return n.dtype
+        return jax.dtypes.canonicalize_dtype(n.dtype)
     return float if isinstance(n, float) else int  # a symbolic size counts as an integer
 
 

@@ -214,6 +214,8 @@ CASES = [
     eager("identity", 3),
     eager("tri", 3, 4, k=-1),
     eager("arange", 4),
+    eager("arange", np.int64(4)),
+    eager("arange", 1, np.float64(4)),
     eager("arange", 1.0, 3.0, 0.5),
     eager("arange", 1, 9, 3, dtype="float32"),
     eager("linspace", 0, 1, num=7),
