@@ -21,7 +21,6 @@ from kerasish.core.errors import bad_argument, did_you_mean, no_super
 from kerasish.core.names import snake_case
 
 _builtins: dict[str, dict[str, Any]] = {}  # public module -> name -> class or function
-_registered: dict[str, Any] = {}  # "package>Name" -> class or function
 _registered_names: dict[Any, str] = {}
 
 
@@ -31,7 +30,7 @@ class _Custom(threading.local):
 
 
 _custom = _Custom()
-_global_custom: dict[str, Any] = {}
+_global_custom: dict[str, Any] = {}  # "package>Name", or any name -> class or function
 
 
 def publish(module: str, objects: Mapping[str, Any]) -> None:
@@ -62,7 +61,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
                 f"register_keras_serializable: {obj.__name__} has no `get_config`, so it cannot "
                 "be written to a file."
             )
-        _registered[key] = obj
+        _global_custom[key] = obj
         _registered_names[obj] = key
         return obj
 
@@ -76,7 +75,7 @@ def get_registered_name(obj: Any) -> str:
 
 def get_registered_object(name: str, custom_objects=None, module_objects=None) -> Any:
     """The class or function of that name, given, in scope or registered; or `None`."""
-    tables = (custom_objects or {}, _custom.objects, _global_custom, _registered)
+    tables = (custom_objects or {}, _custom.objects, _global_custom)
     for table in (*tables, module_objects or {}):
         if name in table:
             return table[name]
@@ -84,7 +83,7 @@ def get_registered_object(name: str, custom_objects=None, module_objects=None) -
 
 
 def get_custom_objects() -> dict:
-    """The process-wide table of custom objects, to add to or to clear."""
+    """The process-wide table of custom and registered objects, to add to or to clear."""
     return _global_custom
 
 

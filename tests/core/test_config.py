@@ -208,6 +208,17 @@ def test_scopes_nest_and_belong_to_their_thread():
     assert (look(), elsewhere) == (None, [None])
 
 
+def test_registered_objects_are_in_the_table_of_custom_ones():
+    def program(k):
+        @k.saving.register_keras_serializable("table")
+        def fn(x):
+            return x
+
+        return k.saving.get_custom_objects()["table>fn"] is fn
+
+    assert program(keras) and program(oracle)
+
+
 def test_custom_objects_win_over_kerasish_own():
     data = config.serialize_keras_object(keras.layers.Dense(3))
     again = config.deserialize_keras_object(data, custom_objects={"Dense": Through})
