@@ -50,6 +50,7 @@ class KerasTensor:
         self.name = name or auto_name("keras_tensor")
         self._keras_history: History | None = None
         self._keras_mask = None
+        self._truth: bool | None = None
 
     @property
     def ndim(self) -> int:
@@ -97,6 +98,8 @@ class KerasTensor:
         return (self[i] for i in range(self.shape[0]))
 
     def __bool__(self):
+        if self._truth is not None:
+            return self._truth
         raise TypeError(
             _no_values(self, "has no truth value; use `keras.ops.where` or `keras.ops.cond`")
         )
@@ -405,4 +408,22 @@ for _name in _SIDED:
     setattr(
         KerasTensor, f"__r{_name}__", lambda self, other, _op=OPERATORS[_name]: _op(other, self)
     )
+
+
+def _comparison(name, same):
+    """`==` or `!=`: as a truth value, which `in` and `list.index` ask for, of identity."""
+
+    def compare(self, other):
+        try:
+            result = OPERATORS[name](self, other)
+        except (TypeError, ValueError):  # shapes or types that do not mix
+            return NotImplemented
+        if isinstance(other, KerasTensor):
+            result._truth = (self is other) == same
+        return result
+
+    return compare
+
+
+KerasTensor.__eq__, KerasTensor.__ne__ = _comparison("eq", True), _comparison("ne", False)
 KerasTensor.__hash__ = object.__hash__

@@ -90,6 +90,13 @@ def test_unknown_axes_at_one_place_are_one_size_and_at_others_may_differ():
     assert (KerasTensor((None, None)) @ KerasTensor((None, 5))).shape == (None, 5)
 
 
+def test_tensors_are_found_in_lists_by_identity():
+    a, b, c = KerasTensor((None, 3)), KerasTensor((None, 3)), KerasTensor((None, 4))
+    assert a in [c, b, a] and a not in [b, c, None, "a"] and [c, b, a].index(a) == 2
+    assert a != b and a == a
+    assert (a == b).dtype == (a != b).dtype == "bool"
+
+
 T = KerasTensor((None, 3))
 BAD = {
     "shapes": (lambda: T + KerasTensor((None, 4)), r"(None, 3), (None, 4)"),
