@@ -65,7 +65,8 @@ def _map_tensors(fn, nest):
     if isinstance(nest, dict):
         return {key: _map_tensors(fn, item) for key, item in nest.items()}
     if isinstance(nest, list | tuple):
-        return [_map_tensors(fn, item) for item in nest]
+        items = [_map_tensors(fn, item) for item in nest]
+        return tuple(items) if isinstance(nest, tuple) else items
     return fn(nest)
 
 
@@ -165,4 +166,5 @@ def _map_places(fn, places):
         return {key: _map_places(fn, item) for key, item in places.items()}
     if len(places) == 3 and isinstance(places[0], str) and not isinstance(places[1], str | list):
         return fn(places)
-    return [_map_places(fn, item) for item in places]
+    items = [_map_places(fn, item) for item in places]
+    return tuple(items) if isinstance(places, tuple) else items

@@ -52,6 +52,16 @@ def nests(k):
     return graph(model), model([A, {"b": B, "c": C}])
 
 
+def tuples(k):
+    a, b = inputs_of(k)
+    model = k.Model((a, {"b": (b,)}), {"sum": (a * 2, a + 1), "both": [b, (b * 2,)]})
+    again = k.Model.from_config(model.get_config())
+    made = [m((A, {"b": (B,)})) for m in (model, again)]
+    kinds = [(type(out["sum"]).__name__, type(out["both"][1]).__name__) for out in made]
+    pair = k.Model.from_config(k.Model(a, (a, a + 1)).get_config())
+    return kinds, made, type(pair(A)).__name__
+
+
 def lists_of_one(k):
     a = k.Input((4,), name="a")
     model = fill(k.Model([a], [k.layers.Dense(2)(a)]))
@@ -267,6 +277,7 @@ PROGRAMS = [
     two_in_two_out,
     dicts,
     nests,
+    tuples,
     lists_of_one,
     shared_layer,
     shared_at_two_depths,
