@@ -30,9 +30,9 @@ class SharedSource(StreamSource):
     of all the rows there are; a process without any takes part with none until all are done.
     """
 
-    def __init__(self, batches: Batches, epoch: int = 0):
+    def __init__(self, batches: Batches, epoch: int = 0, needed: int | None = None):
         self.sizes: dict = {}  # forms of batches to how many of them run in a call
-        super().__init__(batches, epoch)
+        super().__init__(batches, epoch, needed)
 
     def take(self, most, step):
         first = self._next()
@@ -108,12 +108,12 @@ def _check_columns(columns):
             )
 
 
-def make_source(batches: Batches, epoch: int = 0) -> Source:
+def make_source(batches: Batches, epoch: int = 0, needed: int | None = None) -> Source:
     """Arrays from where they are: on the host for the CPU, on other devices if they fit there."""
     kind = _source_for(batches)
     if processes.count() > 1:
         _compare_data(batches, kind)
-    return kind(batches, epoch)
+    return kind(batches, epoch, needed)
 
 
 def _source_for(batches) -> Any:

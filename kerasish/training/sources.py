@@ -1,5 +1,6 @@
 """Where chunks of batches come from: arrays on the host or the device, or a stream."""
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -23,13 +24,16 @@ class Source:
     Args:
         batches: The data.
         epoch: Number of the first pass over it, on which its order depends.
+        needed: Most batches that will be taken in a pass, `None` if not known: a generator is read
+            no further, as what is left in it is still its owner's.
     """
 
     position = 0  # of the next batch in the pass
 
-    def __init__(self, batches: Batches, epoch: int = 0):
+    def __init__(self, batches: Batches, epoch: int = 0, needed: int | None = None):
         self.batches = batches
         self.passes = epoch
+        self.needed = needed
         self.begin()
 
     def begin(self) -> None:
@@ -66,9 +70,9 @@ class ArraySource(Source):
 
     batches: ArrayBatches
 
-    def __init__(self, batches: ArrayBatches, epoch: int = 0):
+    def __init__(self, batches: ArrayBatches, epoch: int = 0, needed: int | None = None):
         self.on_host = jax.tree.map(np.asarray, batches.arrays)
-        super().__init__(batches, epoch)
+        super().__init__(batches, epoch, needed)
 
     def begin(self):
         samples = self.batches.num_samples
@@ -131,9 +135,9 @@ class ArraySource(Source):
 class ResidentSource(ArraySource):
     """Arrays put on the device once (on each, if there are many), and gathered there."""
 
-    def __init__(self, batches: ArrayBatches, epoch: int = 0):
+    def __init__(self, batches: ArrayBatches, epoch: int = 0, needed: int | None = None):
         self.arrays = spread.replicate(batches.arrays)
-        super().__init__(batches, epoch)
+        super().__init__(batches, epoch, needed)
 
     def begin(self):
         super().begin()
@@ -153,15 +157,18 @@ class ResidentSource(ArraySource):
 class StreamSource(Source):
     """Batches from an iterable, read ahead by a thread and stacked."""
 
-    def __init__(self, batches: Batches, epoch: int = 0):
+    def __init__(self, batches: Batches, epoch: int = 0, needed: int | None = None):
         self.iterator: Iterator | None = None
         self.held: list = []  # batches read already
         self.last_form: Any = None
-        super().__init__(batches, epoch)
+        super().__init__(batches, epoch, needed)
 
     def begin(self):
         self.close()
-        self.iterator = prefetch(self.batches.epoch(self.passes))
+        read = self.batches.epoch(self.passes)
+        if getattr(self.batches, "one_shot", False):
+            read = itertools.islice(read, self.needed)
+        self.iterator = prefetch(read)
         self.seen = self.largest = 0
 
     @property

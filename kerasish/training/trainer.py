@@ -208,7 +208,8 @@ class Trainer(Steps):
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(processes.failures_named("fit"))
             cleanup.callback(batches.close)
-            source = make_source(batches, initial_epoch)
+            needed = steps_per_epoch and steps_per_epoch * max(0, epochs - initial_epoch)
+            source = make_source(batches, initial_epoch, needed)
             cleanup.callback(source.close)
             validation = self._validation(
                 validation_data, validation_batch_size or batch_size, validation_steps, cleanup
@@ -362,9 +363,10 @@ class Trainer(Steps):
         else:
             batches = make_batches(data, batch_size=batch_size, steps=steps)
         cleanup.callback(batches.close)
-        source = make_source(batches)
+        steps = _limited(steps, batches)
+        source = make_source(batches, needed=steps)
         cleanup.callback(source.close)
-        return source, _limited(steps, batches)
+        return source, steps
 
     def _evaluate(self, source: Source, steps, callbacks):
         self.reset_metrics()
@@ -402,10 +404,10 @@ class Trainer(Steps):
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(processes.failures_named("evaluate"))
             cleanup.callback(batches.close)
-            source = make_source(batches)
+            steps = _limited(steps, batches)
+            source = make_source(batches, needed=steps)
             cleanup.callback(source.close)
             self._check_labels(batches, source, self._step("test"))
-            steps = _limited(steps, batches)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             logs = self._evaluate(source, steps, callbacks)
         return dict(logs) if return_dict else self._as_list(logs)
@@ -458,9 +460,9 @@ class Trainer(Steps):
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(processes.failures_named("predict"))
             cleanup.callback(batches.close)
-            source = make_source(batches)
-            cleanup.callback(source.close)
             steps = _limited(steps, batches)
+            source = make_source(batches, needed=steps)
+            cleanup.callback(source.close)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             callbacks.on_predict_begin()
             batches.on_epoch_begin()

@@ -1,6 +1,7 @@
 """What `fit` takes, what it says when something is wrong, and what it leaves behind."""
 
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -83,6 +84,19 @@ def test_every_source_trains_alike(name):
     assert len(history.history["loss"]) == 3
     for a, b in zip(expected.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-6)
+
+
+def test_what_is_left_in_a_generator_is_not_read():
+    def endless():
+        for i in itertools.count():
+            yield X[:2], np.full((2, 1), i, "float32")
+
+    model, source, validation = regressor(), endless(), endless()
+    model.fit(source, epochs=2, steps_per_epoch=3, verbose=0)
+    model.fit(X, Y, epochs=2, validation_data=validation, validation_steps=3, verbose=0)
+    model.evaluate(source, steps=1, verbose=0)
+    model.predict(source, steps=2, verbose=0)
+    assert (next(source)[1][0], next(validation)[1][0]) == (9, 6)
 
 
 @pytest.mark.parametrize("options", [{"run_eagerly": True}, {"jit_compile": False}])
