@@ -25,7 +25,7 @@ from metric_cases import (
     feeder,
 )
 
-from kerasish import losses, metrics
+from kerasish import layers, losses, metrics, models
 from kerasish.core.config import custom_object_scope
 from kerasish.core.variable import Variable
 
@@ -142,6 +142,31 @@ def test_making_and_resetting_compile_nothing(caplog):
         metrics.AUC()
         assert not compiled()
     assert not np.any(metric.true_positives.numpy())
+
+
+class Seen(metrics.Metric):
+    """Counts samples, and returns its Variable as it is."""
+
+    def __init__(self, name="seen"):
+        super().__init__(name=name)
+        self.total = self.add_variable(name="total")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.total.assign_add(y_true.shape[0])
+
+    def result(self):
+        return self.total
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_result_may_be_a_variable(eager):
+    x = np.ones((6, 2), "float32")
+    model = models.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[Seen()], run_eagerly=eager)
+    validation = (x[:4], x[:4, :1])
+    history = model.fit(x, x[:, :1], 2, epochs=2, validation_data=validation, verbose=0).history
+    assert (history["seen"], history["val_seen"]) == ([6, 6], [4, 4])
+    assert model.evaluate(x, x[:, :1], verbose=0)[1] == 6
 
 
 def test_copies_share_nothing():

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.variable import Scope, Unlisted, capture
+from kerasish.core.variable import Scope, Unlisted, capture, values_of
 
 
 def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unroll=1):
@@ -80,7 +80,7 @@ def carrying(fn: Callable, variables: list) -> Callable:
 
     def run(values, *args):
         with Scope(zip(variables, values, strict=True)) as scope:
-            result = fn(*args)
+            result = values_of(fn(*args))
         listed = set(variables)
         for v in scope.written:
             if v not in listed:

@@ -11,7 +11,14 @@ import jax.numpy as jnp
 
 from kerasish.core import placement, platforms
 from kerasish.core.pages import keep_pages
-from kerasish.core.variable import Scope, Unlisted, current_scope, one_at_a_time, store
+from kerasish.core.variable import (
+    Scope,
+    Unlisted,
+    current_scope,
+    one_at_a_time,
+    store,
+    values_of,
+)
 
 
 class Program:
@@ -34,7 +41,7 @@ class Program:
         def pure(values, constants, *args):
             inside = [*zip(written, values, strict=True), *zip(reads, constants, strict=True)]
             with Scope(inside, sealed=self) as scope:
-                result = fn(*args)
+                result = values_of(fn(*args))
             for v in scope.written:
                 if v not in listed:
                     raise Unlisted(self, v)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, placement
-from kerasish.core.variable import Scope, capture, is_variable, store
+from kerasish.core.variable import Scope, capture, is_variable, store, values_of
 
 
 def isolate(fn: Callable) -> tuple[Callable, Callable]:
@@ -24,7 +24,7 @@ def isolate(fn: Callable) -> tuple[Callable, Callable]:
 
     def run(*args, **kwargs):
         with Scope() as scope:
-            result = fn(*args, **kwargs)
+            result = values_of(fn(*args, **kwargs))
         notes, seen[1] = jax.tree.flatten(list(scope.notes.values()))
         seen[0] = [list(scope.written), list(scope.notes)]
         return result, ([scope.values[v] for v in scope.written], notes)
@@ -189,6 +189,7 @@ def custom_gradient(f: Callable) -> Callable:
         def inner(values, *args):
             with Scope(zip(touched, values, strict=True)) as scope:
                 result, grad_fn = f(*args, **kwargs)
+                result = values_of(result)
 
             def backward(upstream):
                 grads = _call_grad(grad_fn, upstream[0])

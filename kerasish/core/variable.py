@@ -477,6 +477,17 @@ def is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
+def values_of(nest: Any) -> Any:
+    """A nest with the values that its Variables have here and now in their places.
+
+    What a function returns goes through it before its scope is left: outside, a Variable reads as
+    what it was before.
+    """
+    if not any(map(is_variable, jax.tree.leaves(nest, is_leaf=is_variable))):
+        return nest  # as it is, with dicts in their order
+    return jax.tree.map(lambda x: x.value if is_variable(x) else x, nest, is_leaf=is_variable)
+
+
 def _is_complex(value):
     dtype = getattr(value, "dtype", None)
     return isinstance(value, complex) or getattr(dtype, "kind", "") == "c"
@@ -549,7 +560,7 @@ def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
 
     def run(values, *args, **kwargs):
         with Scope(zip(variables, values, strict=True)) as scope:
-            result = fn(*args, **kwargs)
+            result = values_of(fn(*args, **kwargs))
         strays = [v.path for v in scope.written if v not in variables_set]
         if strays:
             raise RuntimeError(f"`pure`: the function wrote {strays}, which `variables` must list.")

@@ -18,7 +18,7 @@ from kerasish.core.masks import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
 from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
-from kerasish.core.variable import Scope, Variable, current_scope, is_variable
+from kerasish.core.variable import Scope, Variable, current_scope, is_variable, values_of
 from kerasish.layers.input_spec import check_inputs
 from kerasish.layers.remat import current_remat
 from kerasish.layers.signatures import (
@@ -475,7 +475,7 @@ class Layer(WeightHolder):
                 )
             pairs += [(v, _bare(x)) for v, x in zip(variables, values, strict=True)]
         with Scope(pairs) as scope:
-            outputs = self(*args, **kwargs)
+            outputs = values_of(self(*args, **kwargs))
             losses = self.losses if return_losses else None
         new = [scope.values[v] for v in others]
         return (outputs, new, losses) if return_losses else (outputs, new)

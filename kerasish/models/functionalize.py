@@ -6,7 +6,7 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.tracking import parts
-from kerasish.core.variable import Scope, Variable
+from kerasish.core.variable import Scope, Variable, values_of
 from kerasish.layers import Layer
 from kerasish.metrics import Metric
 
@@ -60,7 +60,7 @@ class PureCall:
         pairs = [*_pairs(self, "trainable", self._trainable, trainable)]
         pairs += _pairs(self, "state", self._state, state)
         with Scope(pairs) as scope:
-            outputs = self.layer(*args, training=training, **kwargs)
+            outputs = values_of(self.layer(*args, training=training, **kwargs))
             losses = self.layer.losses if return_losses else None
         strays = [v.path for v in scope.written if v not in self._known]
         if strays:

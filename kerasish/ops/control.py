@@ -27,8 +27,8 @@ def _carrying(fn: Callable, variables: Sequence[Variable]) -> Callable:
 
     def run(values, *args):
         with Scope(zip(variables, values, strict=True)) as scope:
-            result = fn(*args)
-        return _arrays(result), [scope.values[v] for v in variables]
+            result = _arrays(fn(*args))
+        return result, [scope.values[v] for v in variables]
 
     return run
 

@@ -23,7 +23,7 @@ from kerasish.core.platforms import where_it_runs
 from kerasish.core.program import Program
 from kerasish.core.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.tracking import nan_flags
-from kerasish.core.variable import Unlisted, capture
+from kerasish.core.variable import Unlisted, capture, values_of
 from kerasish.distribution import batches as spread
 from kerasish.training.chunks import Chunk, fetch, form_of, placed, sample_of, shapes_of
 from kerasish.training.hostile import loop_hostile
@@ -246,7 +246,7 @@ class Step:
         """Run a chunk; returns the logs and, when collecting, the outputs of its steps."""
         if self.eager:
             carried = jax.tree.map(jnp.asarray, self.body(placed(chunk, eager=True)))
-            return (None, carried) if self.collect else (self.finish(carried), None)
+            return (None, carried) if self.collect else (values_of(self.finish(carried)), None)
         for _ in range(4):
             program, args = self._choose(chunk)
             before, start = self.traces, time.perf_counter()

@@ -13,7 +13,7 @@ from kerasish.core import settings
 from kerasish.core.symbolic import KerasTensor
 from kerasish.core.tracking import parts
 from kerasish.core.transforms import value_and_grad
-from kerasish.core.variable import Scope, Variable
+from kerasish.core.variable import Scope, Variable, values_of
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.training.engine import Step
 
@@ -261,7 +261,7 @@ class Steps:
         ]
         pairs = [p for vs, xs in zip(lists, state, strict=True) for p in zip(vs, xs, strict=True)]
         with Scope(pairs) as scope:
-            result = step(data)
+            result = values_of(step(data))
         return result, tuple([scope.values[v] for v in vs] for vs in lists)
 
     def _stateful(self, step: Callable, kinds: tuple) -> Callable:

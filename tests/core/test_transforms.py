@@ -642,3 +642,27 @@ def test_an_error_in_a_gradient_function_is_raised_as_it_is():
 
     with pytest.raises(TypeError, match="my own argument"):
         keras.grad(f)(1.0)
+
+
+RETURNED = {
+    "jit": lambda fn: keras.jit(fn),
+    "value_and_grad": lambda fn: lambda x: keras.grad(lambda x: (x, fn(x)), has_aux=True)(x)[1],
+    "remat": lambda fn: keras.remat(fn),
+    "scan": lambda fn: (
+        lambda x: jax.tree.map(lambda a: a[0], keras.scan(lambda c, x: (c, fn(x)), 0.0, x[None])[1])
+    ),
+    "cond": lambda fn: lambda x: keras.ops.cond(x > 0, lambda: fn(x), lambda: fn(x)),
+}
+
+
+@pytest.mark.parametrize("how", RETURNED)
+def test_a_variable_that_is_returned_is_its_value_inside(how):
+    total = keras.Variable(0.0)
+
+    def add(x):
+        total.assign_add(x)
+        return {"total": total, "list": [total]}
+
+    run = RETURNED[how](add)
+    seen = [run(jnp.float32(2)), run(jnp.float32(3))]
+    assert [(float(s["total"]), float(s["list"][0])) for s in seen] == [(2, 2), (5, 5)]
