@@ -11,6 +11,7 @@ from kerasish import metrics as metrics_module
 from kerasish.core import dtypes
 from kerasish.core.errors import did_you_mean
 from kerasish.core.masks import get_mask
+from kerasish.core.names import snake_case
 
 
 def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
@@ -72,7 +73,7 @@ class CompiledLoss:
     Args:
         loss: A loss, a name or a function; or a list of them, or a dict by output name. `None`
             entries leave an output without a loss.
-        loss_weights: Numbers in the same form.
+        loss_weights: Numbers in the same form, or one for all.
         output_names: Names of the model's outputs, when it has any.
     """
 
@@ -95,7 +96,7 @@ class CompiledLoss:
     def _build(self, names, truths, predictions, are_named):
         chosen = align(self.loss, names, "loss", spread=True)
         found = [_make_loss(*row) for row in zip(chosen, truths, predictions, strict=True)]
-        weights = align(self.loss_weights, names, "loss_weights", spread=self.loss_weights is None)
+        weights = align(self.loss_weights, names, "loss_weights", spread=True)
         self._parts = list(zip(names, found, weights, strict=True))
         lossy = [
             name if are_named else one if isinstance(one, str) else fn.name
@@ -181,7 +182,7 @@ class CompiledMetrics:
         self.weighted_spec = weighted_metrics
         self.output_names = output_names
         for one in _flat(metrics) + _flat(weighted_metrics):
-            if isinstance(one, str) and one not in _CHOSEN_BY_SHAPE:
+            if isinstance(one, str) and _choice_by_shape(one) is None:
                 metrics_module.get(one)
         self._entries: list | None = None
 
@@ -244,21 +245,35 @@ class CompiledMetrics:
         return results
 
 
-_CHOSEN_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+_CHOSEN_BY_SHAPE = {
+    "accuracy": metrics_module.accuracy_for,
+    "acc": metrics_module.accuracy_for,
+    "crossentropy": metrics_module.crossentropy_for,
+    "ce": metrics_module.crossentropy_for,
+}
+
+
+def _choice_by_shape(one):
+    """What chooses a metric by its outputs' shape, if that is what is named, in any case."""
+    return _CHOSEN_BY_SHAPE.get(one.lower()) if isinstance(one, str) else None
 
 
 def _make_metric(one, truth, prediction):
-    if one in ("accuracy", "acc"):
-        return metrics_module.accuracy_for(truth.shape, prediction.shape, name=one)
-    if one in ("crossentropy", "ce"):
-        return metrics_module.crossentropy_for(truth.shape, prediction.shape, name=one)
+    choose = _choice_by_shape(one)
+    if choose is not None:
+        return choose(truth.shape, prediction.shape, name=one)
     metric = metrics_module.get(one)
     if not isinstance(metric, metrics_module.Metric):
-        name = one if isinstance(one, str) else getattr(metric, "__name__", None)
-        metric = metrics_module.MeanMetricWrapper(metric, name=name)
+        metric = metrics_module.MeanMetricWrapper(metric, name=_name_of(metric))
     if isinstance(one, str):
         metric.name = one
     return metric
+
+
+def _name_of(function):
+    """Its own name, or that of its definition or class as Keras writes them."""
+    defined = getattr(function, "__name__", None) or type(function).__name__
+    return getattr(function, "name", None) or snake_case(defined)
 
 
 def _metric_lists(spec, names):

@@ -63,7 +63,7 @@ class Trainer(Steps):
             optimizer: An optimizer, its name, or any optax transformation.
             loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
                 a dict by output name.
-            loss_weights: Numbers that weigh the outputs' losses, in the same form.
+            loss_weights: Numbers that weigh the outputs' losses, in the same form, or one for all.
             metrics: List of metrics, names or functions; for several outputs a list of lists or a
                 dict by output name.
             weighted_metrics: The same, for metrics that see the sample weights.

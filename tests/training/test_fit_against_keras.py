@@ -53,7 +53,17 @@ TWO_Y = [ONE_HOT, X[:, :1]]
 TWO = {"optimizer": "sgd", "loss": ["categorical_crossentropy", "mse"]}
 BY_NAME = {"first": "categorical_crossentropy", "second": "mae"}
 
+
 # name: model, compile options, fit's data, fit options
+def firstClass(y_true, y_pred):  # noqa: N802
+    return y_pred[:, 0]
+
+
+class SecondClass:
+    def __call__(self, y_true, y_pred):
+        return y_pred[:, 1]
+
+
 CASES = {
     "accuracy": (classifier, {**SPARSE, "metrics": ["accuracy"]}, (X, Y), {}),
     "short accuracy name": (classifier, {**SPARSE, "metrics": ["acc"]}, (X, Y), {}),
@@ -92,6 +102,18 @@ CASES = {
     "initial epoch": (classifier, SPARSE, (X, Y), {"initial_epoch": 1}),
     "two outputs": (two_headed, TWO, (TWO_X, TWO_Y), {}),
     "loss weights": (two_headed, {**TWO, "loss_weights": [1.0, 0.1]}, (TWO_X, TWO_Y), {}),
+    "one weight for all losses": (
+        two_headed,
+        {**TWO, "loss": "mse", "loss_weights": 0.3},
+        (TWO_X, TWO_Y),
+        {},
+    ),
+    "names of metrics": (
+        classifier,
+        {**SPARSE, "metrics": ["Accuracy", firstClass, lambda y, p: p[:, 1], SecondClass()]},
+        (X, Y),
+        {},
+    ),
     "by name": (
         two_headed,
         {**TWO, "loss": BY_NAME, "metrics": {"first": ["accuracy"], "second": "mse"}},
