@@ -294,7 +294,7 @@ class Step:
         Args:
             source: Where batches come from.
             limit: Number of steps after which to stop, `None` for one pass over the data.
-            most: Most steps in one call, `None` to choose by time.
+            most: Steps in one call, as far as a stack and the data go; `None` to choose by time.
         """
         self.most = most
         done, measured, waiting = 0, 0, deque()
@@ -302,7 +302,7 @@ class Step:
         mark, times = time.perf_counter(), self.times
         times.start()
         while limit is None or done < limit:
-            wanted = min(size, most or size)
+            wanted = most or size
             before = self.compile_seconds
             chunk = source.take(wanted if limit is None else min(wanted, limit - done), self)
             times.lap("input" if self.compile_seconds == before else "compiling")

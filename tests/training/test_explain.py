@@ -42,8 +42,17 @@ def test_a_slow_source_shows_as_waiting_for_data():
 
 
 class Watcher(Callback):
+    def on_train_begin(self, logs=None):
+        self.seen = []
+
     def on_train_batch_end(self, batch, logs=None):
-        pass
+        self.seen.append(batch)
+
+
+def test_a_number_of_steps_in_a_call_is_kept_from_the_first_call_on():
+    watcher = Watcher()
+    model(steps_per_execution=3).fit(X[:256], Y[:256], batch_size=32, verbose=0, callbacks=watcher)
+    assert watcher.seen == [2, 5, 7]
 
 
 def test_why_so_many_steps_in_a_call():
