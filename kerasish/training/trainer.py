@@ -305,7 +305,7 @@ class Trainer(Steps):
         wants = getattr(callbacks, f"wants_{kind}_batches")
         begin, end = (getattr(callbacks, f"on_{kind}_batch_{part}") for part in ("begin", "end"))
         most = None if self.steps_per_execution == "auto" else self.steps_per_execution
-        if wants:
+        if wants or (kind == "train" and self.stop_training):  # it was told to before the first
             most = most or 1
         last = limit or source.batches.num_batches
         logs, done = Logs(self.get_metrics_result() if before else {}), before

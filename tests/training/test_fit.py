@@ -86,6 +86,16 @@ def test_every_source_trains_alike(name):
         np.testing.assert_allclose(b, a, rtol=1e-6)
 
 
+def test_told_to_stop_as_an_epoch_begins_it_runs_one_step():
+    def stop(epoch, logs=None):
+        model.stop_training = epoch == 1
+
+    model = regressor()
+    callback = keras.callbacks.LambdaCallback(on_epoch_begin=stop)
+    model.fit(X, Y, batch_size=4, epochs=3, verbose=0, callbacks=[callback])
+    assert int(model.optimizer.iterations) == 24 + 1
+
+
 def test_what_is_left_in_a_generator_is_not_read():
     def endless():
         for i in itertools.count():
