@@ -39,11 +39,16 @@ class Steps:
 
     @property
     def metrics(self) -> list:
-        """All metrics: the mean of the loss, those given to `compile`, and the model's own."""
+        """All metrics: the mean of the loss, those given to `compile`, its own and its layers'.
+
+        A model within it may be compiled for itself; its metrics are those of its own training.
+        """
         found = [self._loss_tracker, *self._compiled_metrics.metrics] if self.compiled else []
         if self._compiled_loss is not None:
             found += self._compiled_loss.metrics
         for layer in self._flatten_layers():
+            if isinstance(layer, Steps) and layer is not self:
+                continue
             found += [m for m in parts(layer, metrics_module.Metric) if m not in found]
         return found
 

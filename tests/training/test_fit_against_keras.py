@@ -46,12 +46,25 @@ def two_headed(keras, **options):
     return model
 
 
+def on_top(keras, **options):
+    """A model on one that was compiled for itself."""
+    model = keras.Sequential(
+        [classifier(keras, **{**options, "loss": "mae"}), keras.layers.Dense(3)]
+    )
+    model.compile(**options)
+    return model
+
+
 SPARSE = {"optimizer": "adam", "loss": "sparse_categorical_crossentropy"}
 DENSE = {"optimizer": "sgd", "loss": "mse"}
 TWO_X = [X[:, :4], X[:, 4:]]
 TWO_Y = [ONE_HOT, X[:, :1]]
 TWO = {"optimizer": "sgd", "loss": ["categorical_crossentropy", "mse"]}
 BY_NAME = {"first": "categorical_crossentropy", "second": "mae"}
+
+
+def OwnGap(y_true, y_pred):  # noqa: N802
+    return abs(y_true - y_pred)
 
 
 # name: model, compile options, fit's data, fit options
@@ -85,6 +98,18 @@ CASES = {
         {**DENSE, "metrics": ["mae", "mse"]},
         (X, ONE_HOT),
         {"validation_data": (X, ONE_HOT), "validation_freq": 2},
+    ),
+    "functions as metrics": (
+        classifier,
+        {**DENSE, "metrics": [OwnGap, lambda a, b: abs(a + b)]},
+        (X, ONE_HOT),
+        {},
+    ),
+    "a compiled model within": (
+        on_top,
+        {**DENSE, "metrics": ["mae"]},
+        (X, ONE_HOT),
+        {"validation_data": (X, ONE_HOT)},
     ),
     "weighted validation": (
         classifier,
