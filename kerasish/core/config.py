@@ -140,11 +140,10 @@ class Configurable:
         places = [p.name for p in first if p.kind in _BY_POSITION]
         given.update(zip(places, args, strict=False))
         self._check_rest(args[len(places) :])
-        own = type(self).__module__.startswith("kerasish.")
+        bases = [c for c in type(self).__mro__ if "__init__" in vars(c) and c is not object]
+        own = bool(bases) and bases[0].__module__.startswith("kerasish.")
         found, passes_on = {}, False
-        for base in type(self).__mro__:
-            if "__init__" not in vars(base) or base is object:
-                continue
+        for base in bases:
             parameters = _parameters(base.__init__)
             ours = base.__module__.startswith("kerasish.")
             for p in parameters:

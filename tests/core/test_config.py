@@ -123,6 +123,13 @@ class Through(keras.layers.Dense):
         super().__init__(*args, **kwargs)
 
 
+class Always(keras.layers.Dropout):
+    """Has no `__init__` of its own."""
+
+    def call(self, inputs):
+        return super().call(inputs, training=True)
+
+
 class Hidden(keras.layers.Layer):
     """Keeps an argument under another name, and others that are objects."""
 
@@ -138,6 +145,7 @@ CHAINS = {
     "a base argument fixed": (lambda: Wide(3, scale=4.0), {"units", "scale"}),
     "a base argument passed": (lambda: Wide(3, use_bias=False), {"units", "scale", "use_bias"}),
     "all fixed": (lambda: Fixed(name="f"), set()),
+    "those of its base": (lambda: Always(0.5), {"rate", "noise_shape", "seed"}),
     "two links": (lambda: Deeper(units=2, extra="q"), {"units", "scale", "extra"}),
     "objects": (
         lambda: Hidden(5, keras.layers.Dense(2), keras.initializers.Ones(), halve),
