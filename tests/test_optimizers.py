@@ -235,13 +235,14 @@ def test_eager_accumulation_equals_compiled():
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7)
 
 
-def test_stateless_apply_changes_nothing_but_what_it_returns():
+@pytest.mark.parametrize("values_of", [lambda v: v.value, lambda v: v], ids=["arrays", "variables"])
+def test_stateless_apply_changes_nothing_but_what_it_returns(values_of):
     optimizer, variables = optimizers.Adam(0.1), variables_of(Variable)
     optimizer.build(variables)
     before = [v.numpy() for v in (*variables, *optimizer.variables)]
     grads = [GRADS[name][0] for name in SHAPES]
-    weights, state = jax.jit(optimizer.stateless_apply)(
-        [v.value for v in optimizer.variables], grads, [v.value for v in variables]
+    weights, state = optimizer.stateless_apply(
+        list(map(values_of, optimizer.variables)), grads, list(map(values_of, variables))
     )
     for v, old in zip((*variables, *optimizer.variables), before, strict=True):
         np.testing.assert_array_equal(v.numpy(), old)

@@ -559,7 +559,7 @@ def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
     variables = list(variables)
 
     def run(values, *args, **kwargs):
-        with Scope(zip(variables, values, strict=True)) as scope:
+        with Scope(zip(variables, values_of(list(values)), strict=True)) as scope:
             result = values_of(fn(*args, **kwargs))
         strays = [v.path for v in scope.written if v not in variables_set]
         if strays:

@@ -473,7 +473,7 @@ class Layer(WeightHolder):
                     f"Layer {self.name!r}: `{kind}_variables` must hold {len(variables)} "
                     f"values; got {len(values)}."
                 )
-            pairs += [(v, _bare(x)) for v, x in zip(variables, values, strict=True)]
+            pairs += zip(variables, values_of(list(values)), strict=True)
         with Scope(pairs) as scope:
             outputs = values_of(self(*args, **kwargs))
             losses = self.losses if return_losses else None
@@ -556,10 +556,6 @@ def _boolean(layer, name, value):
     if not isinstance(value, bool | np.bool_ | int):
         raise bad_argument(layer, name, "True or False", value)
     return bool(value)
-
-
-def _bare(x):
-    return x.value if isinstance(x, Variable) else x
 
 
 def _watch_for_nan(path, outputs):
