@@ -80,6 +80,7 @@ class LeakyReLU(Layer):
 
     Args:
         negative_slope: Slope below 0, at least 0.
+        **kwargs: The slope by its older name, `alpha`, and what every layer takes.
 
     Shapes:
         Any -> the same.
@@ -94,6 +95,7 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, negative_slope=0.3, **kwargs):
+        negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
         _check_not_negative(self, "negative_slope", negative_slope)
         self.supports_masking = True

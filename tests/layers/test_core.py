@@ -76,6 +76,10 @@ def test_bad_arguments_are_told(make, text):
         make()
 
 
+def test_leaky_relu_knows_its_older_argument():
+    assert layers.LeakyReLU(alpha=0.2).negative_slope == 0.2
+
+
 def test_another_size_than_built_for_is_told():
     layer = layers.Dense(2)
     layer(X)
