@@ -109,6 +109,10 @@ class Trainer(Steps):
             "jit_compile": jit_compile,
         }
 
+    def __getstate__(self):
+        """What copies and pickles hold: compiled steps stay with the model they were made for."""
+        return {**self.__dict__, "_steps": {}}
+
     def get_compile_config(self) -> dict:
         """The arguments of `compile` as plain data, for files; nothing before it was called."""
         if not self.compiled:

@@ -1,5 +1,8 @@
 """Copies of models: each program runs with Keras 3 too, and gives the same."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -133,3 +136,18 @@ def test_a_subclass_keeps_its_layers():
 def test_a_stack_keeps_its_name_and_what_is_frozen():
     copy = clone_model(Sequential([Input((4,)), layers.Dense(2)], name="mine", trainable=False))
     assert (copy.name, copy.trainable, copy.trainable_weights) == ("mine", False, [])
+
+
+@pytest.mark.parametrize("twin_of", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_trained_model_is_copied_and_trains_apart(twin_of):
+    model = Sequential([Input((4,)), layers.Dense(3, "tanh"), layers.Dense(1)])
+    model.compile("adam", "mse")
+    fit = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    model.fit(X, X[:, :1], **fit)
+    twin, before = twin_of(model), [np.array(w) for w in model.get_weights()]
+    twin.fit(X, X[:, :1], **fit)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.fit(X, X[:, :1], **fit)
+    for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6)
