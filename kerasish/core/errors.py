@@ -25,7 +25,7 @@ def no_super(owner: Any) -> RuntimeError:
     """The error for a class whose `__init__` does not call its base's."""
     return RuntimeError(
         f"{type(owner).__name__}: `super().__init__()` was not called. Make it the first line of "
-        "`__init__`, before setting any attribute."
+        "`__init__`."
     )
 
 
