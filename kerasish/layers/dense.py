@@ -10,7 +10,7 @@ from kerasish.core.fences import plus_bias
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.lora import Adaptable
-from kerasish.ops.lowerings import one_product
+from kerasish.ops.products import one_product
 
 
 class Dense(Adaptable):

@@ -19,7 +19,7 @@ from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight
 from kerasish.layers.layer import Layer
 from kerasish.layers.recurrent_steps import Steps, computed_again, meet
 from kerasish.layers.regularization import dropping, shared_pattern
-from kerasish.ops.lowerings import one_product
+from kerasish.ops.products import one_product
 
 
 class _Held(threading.local):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from kerasish.ops.lowerings import one_product
+from kerasish.ops.products import one_product
 
 
 class Order(NamedTuple):

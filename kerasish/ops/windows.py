@@ -9,7 +9,7 @@ from jax import lax
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
-from kerasish.ops.lowerings import convolve
+from kerasish.ops.convolutions import convolve
 from kerasish.ops.table import as_array
 from kerasish.ops.window_joins import lowest, window_max, window_sum
 

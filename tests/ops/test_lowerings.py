@@ -10,8 +10,8 @@ import kerasish as keras
 from kerasish import layers, ops
 from kerasish.core.fences import in_memory, plus_bias, times_scale
 from kerasish.core.platforms import where_it_runs
-from kerasish.ops import lowerings
-from kerasish.ops.lowerings import one_product
+from kerasish.ops import convolution_products, convolutions
+from kerasish.ops.products import one_product
 from kerasish.ops.window_joins import window_max, window_sum
 from kerasish.training.hostile import loop_hostile
 
@@ -27,6 +27,8 @@ CONVOLUTIONS = [
     ((2, 7, 6, 3), (3, 3, 1, 3), (1, 1), "valid", (2, 1)),
     ((3, 9, 2), (4, 2, 3), (2,), "same", (1,)),
     ((2, 4, 5, 4, 2), (2, 3, 2, 2, 3), (1, 1, 1), "same", (1, 1, 1)),
+    ((2, 7, 9, 3), (2, 3, 3, 4), (2, 1), "valid", (1, 1)),
+    ((2, 5, 4, 6, 2), (2, 3, 3, 2, 3), (1, 2, 1), "same", (1, 1, 1)),
 ]
 
 
@@ -50,15 +52,24 @@ def primitive(x, kernel, strides, padding, dilation):
     )
 
 
-WAYS = {"by itself": (0, 0), "by patches": (2**24, 0), "by lines": (0, 2**24)}
+# How many bytes may be copied for each way.
+WAYS = {
+    "by itself": {"_TILES": 0, "_PATCHES": 0, "_LINES": 0},
+    "by patches": {"_TILES": 0, "_LINES": 0},
+    "by lines": {"_TILES": 0, "_PATCHES": 0},
+    "by tiles": {"_DEEP": 0, "_WIDE": 0, "_WORK": 0, "_FILLED": 0},
+}
 
 
-@pytest.fixture(params=WAYS.values(), ids=WAYS)
+def allow(way, monkeypatch):
+    for name, value in WAYS[way].items():
+        monkeypatch.setattr(convolution_products, name, value)
+
+
+@pytest.fixture(params=WAYS)
 def way(request, monkeypatch):
     """Convolutions computed this way, where they can be."""
-    patches, lines = request.param
-    monkeypatch.setattr(lowerings, "_PATCHES", patches)
-    monkeypatch.setattr(lowerings, "_LINES", lines)
+    allow(request.param, monkeypatch)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
@@ -97,9 +108,8 @@ def test_convolutions_and_their_derivatives_are_the_primitives(case, data_format
 
 @pytest.mark.parametrize("case", [CONVOLUTIONS[0], CONVOLUTIONS[3], CONVOLUTIONS[-2]], ids=str)
 def test_gradients_of_kernels_in_parts(case, monkeypatch):
-    monkeypatch.setattr(lowerings, "_CACHED", 100)
-    monkeypatch.setattr(lowerings, "_PATCHES", 0)
-    monkeypatch.setattr(lowerings, "_LINES", 0)
+    monkeypatch.setattr(convolutions, "_CACHED", 100)
+    allow("by itself", monkeypatch)
     shape, kernel_shape, *options = case
     strides, padding, dilation = options
     x, kernel = rows(shape, kernel_shape)
@@ -243,15 +253,58 @@ def test_other_devices_keep_the_primitives():
 def test_gradients_take_little_memory():
     """Copies with other orders of axes, but never one for each entry of the kernel."""
     x, kernel = rows((128, 32, 32, 16), (5, 5, 16, 16))
-    assert 5 * x.nbytes > max(lowerings._PATCHES, lowerings._LINES)
+    assert 5 * x.nbytes > max(convolution_products._PATCHES, convolution_products._LINES)
     loss = lambda x, k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 8 * x.nbytes
 
 
+@pytest.mark.parametrize(
+    ("shape", "kernel_shape", "found"),
+    [
+        ((32, 16, 16, 32), (3, 3, 32, 64), "product_of_tiles"),
+        ((32, 7, 7, 128), (5, 3, 128, 128), "product_of_tiles"),
+        ((2, 8, 16, 16, 16), (3, 3, 3, 16, 32), "product_of_tiles"),
+        ((32, 16, 16, 32), (3, 3, 32, 16), "product_of_patches"),  # few filters
+        ((32, 5, 5, 32), (3, 3, 32, 64), "product_of_patches"),  # a third of its tiles is padding
+        ((1, 8, 8, 16), (3, 3, 16, 32), "product_of_patches"),  # little work
+        ((32, 28, 28, 32), (3, 5, 32, 64), "product_of_lines"),
+        ((0, 16, 16, 32), (3, 3, 32, 64), "product_of_patches"),
+        ((1024, 32, 32, 32), (3, 3, 32, 64), None),  # copies of 600 MB
+    ],
+    ids=str,
+)
+def test_the_way_to_compute_a_convolution(shape, kernel_shape, found):
+    axes = len(shape) - 2
+    options = {"window_strides": (1,) * axes, "padding": "SAME", "rhs_dilation": (1,) * axes}
+    x, kernel = (jax.ShapeDtypeStruct(s, "float32") for s in (shape, kernel_shape))
+    result = jax.ShapeDtypeStruct((*shape[:-1], kernel_shape[-1]), "float32")
+    way = convolution_products.as_product(lambda x, kernel: result, x, kernel, options)
+    assert getattr(way, "__name__", None) == found
+
+
+def test_tiles_round_little_more_than_products():
+    x, kernel = rows((4, 16, 16, 64), (3, 3, 64, 64))
+    options = {"window_strides": (1, 1), "padding": "SAME", "rhs_dilation": (1, 1)}
+    with jax.enable_x64(True):
+        exactly = primitive(*(z.astype("float64") for z in (x, kernel)), (1, 1), "same", (1, 1))
+        exactly = np.asarray(exactly)
+    tiles, patches = (
+        np.std(np.asarray(way(options, x, kernel)) - exactly)
+        for way in (convolution_products.product_of_tiles, convolution_products.product_of_patches)
+    )
+    assert tiles < 1e-6 * np.std(exactly) and tiles < 3 * patches
+
+
+def test_the_gradient_of_tiles_takes_copies_of_its_inputs_once():
+    x, kernel = rows((32, 32, 32, 32), (3, 3, 32, 32))
+    loss = lambda x, k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
+    compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < 12 * x.nbytes  # patches alone take 9
+
+
 def test_the_first_layer_needs_no_gradient_of_its_inputs(monkeypatch):
-    monkeypatch.setattr(lowerings, "_PATCHES", 0)
-    monkeypatch.setattr(lowerings, "_LINES", 0)
+    allow("by itself", monkeypatch)
     x, kernel = rows((2, 8, 8, 3), (3, 3, 3, 4))
     loss = lambda k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     program = jax.jit(jax.grad(loss)).lower(kernel).as_text()

@@ -1,0 +1,228 @@
+"""Convolutions as products of matrices: what a CPU is fast for, inside loops too.
+
+Images have their channels last, kernels are `(..., channels, filters)`, and `options` are as
+`jax.lax.conv_general_dilated` takes them. Each way is linear in both of its arguments and has a
+transpose that is as fast, so that it computes derivatives too.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kerasish.core.fences import in_memory
+from kerasish.ops.products import matmul
+
+
+def reach_and_pads(
+    x: jax.Array, window: Sequence[int], options: dict
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """What a window covers, and the padding around images, along each axis."""
+    reach = [(n - 1) * d + 1 for n, d in zip(window, options["rhs_dilation"], strict=True)]
+    pads = lax.padtype_to_pads(x.shape[1:-1], reach, options["window_strides"], options["padding"])
+    return reach, pads
+
+
+# What is copied may take this much: as tiles of columns, as patches under the kernel, or as lines
+# under it. Larger patches and lines do not pay; tiles would, but are kept for the gradient.
+_TILES = 2**27
+_PATCHES = 2**24
+_LINES = 3 * 2**23
+# Tiles pay from so many channels, filters and products of each entry on, and where at least this
+# share of them is not padding.
+_DEEP, _WIDE, _WORK = 16, 32, 2**16
+_FILLED = 0.7
+# XLA's own code for images is good from so many channels on; where no gradient is taken, between
+# so few and so many, too, and at fewer places than these.
+_MANY = 128
+_FEW, _SOME, _PLACES = 4, 32, 2000
+
+
+def as_product(
+    by_itself: Callable, x: jax.Array, kernel: jax.Array, options: dict, alone: bool = False
+) -> Callable | None:
+    """The way to compute a convolution as products of matrices, if that pays.
+
+    Args:
+        by_itself: The convolution as XLA computes it.
+        x, kernel: Its arguments.
+        options: Its options.
+        alone: Whether no gradient is taken.
+    """
+    *sizes, filters = jax.eval_shape(by_itself, x, kernel).shape
+    *window, channels = kernel.shape[:-1]
+    if not all(isinstance(n, int) for n in (*sizes, filters, *window, channels)):
+        return None
+    places, images = math.prod(sizes), x.ndim == 4
+    if alone and not (images and places > _PLACES and (1 < channels <= _FEW or channels >= _SOME)):
+        return None
+    itemsize, last_step = kernel.dtype.itemsize, options["window_strides"][-1]
+    if x.ndim > 3 and window[-1] == 3 and last_step == options["rhs_dilation"][-1] == 1:
+        deep = channels >= _DEEP and filters >= _WIDE and itemsize >= 4
+        tiled = places // max(sizes[-1], 1) * 4 * _tiles_of(sizes[-1])
+        copies = tiled * 6 // 4 * math.prod(window[:-1]) * channels
+        pays = deep and places * channels * filters >= _WORK and places >= _FILLED * tiled
+        if pays and copies * itemsize <= _TILES:
+            return product_of_tiles
+    if images and channels >= _MANY:
+        return None
+    if places * math.prod(window) * channels * itemsize <= _PATCHES:
+        return product_of_patches
+    copies = places * math.prod(window[:-1]) * max(channels, filters)
+    return product_of_lines if images and last_step == 1 and copies * itemsize <= _LINES else None
+
+
+def _padded(x, pads, window):
+    """Images with what is around them, in memory if they are read more than once."""
+    if any(map(any, pads)):
+        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    # What is fused into the copies would be done again for each of them.
+    return in_memory(x) if math.prod(window) > 1 else x
+
+
+def _entries(options, x, window) -> Iterator[jax.Array]:
+    """What lies under the first, second, ... entry of a window, at all its places.
+
+    A window of fewer axes than the images have takes all that there is along the others.
+    """
+    strides, dilation = (options[n][: len(window)] for n in ("window_strides", "rhs_dilation"))
+    reach = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
+    sizes, others = x.shape[1 : 1 + len(window)], x.shape[1 + len(window) :]
+    each = zip(sizes, reach, strides, strict=True)
+    spans = [(n - r) // s * s + 1 for n, r, s in each]
+    for place in itertools.product(*map(range, window)):
+        start = [i * d for i, d in zip(place, dilation, strict=True)]
+        ends = [first + n for first, n in zip(start, spans, strict=True)]
+        none = [0] * len(others)
+        limits = (x.shape[0], *ends, *others)
+        yield lax.slice(x, (0, *start, *none), limits, (1, *strides, *[1 for _ in others]))
+
+
+def _joined(entries):
+    entries = list(entries)
+    return jnp.concatenate(entries, axis=-1) if entries[1:] else entries[0]
+
+
+def _flat_matmul(x, weights):
+    flat = matmul(x.reshape(-1, x.shape[-1]), weights.reshape(x.shape[-1], -1))
+    return flat.reshape(*x.shape[:-1], flat.shape[-1])
+
+
+def product_of_patches(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution as one product of matrices: the patches under the kernel, and the kernel."""
+    window = kernel.shape[:-2]
+    x = _padded(x, reach_and_pads(x, window, options)[1], window)
+    return _flat_matmul(_joined(_entries(options, x, window)), kernel)
+
+
+def product_of_lines(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution as one product of matrices, and a sum along the last axis of the window.
+
+    The patches do not reach along that axis, so that they take a third of what those of a window of
+    3x3 take: first comes what each of its entries contributes, then they are added up.
+    """
+    window = kernel.shape[:-2]
+    x = _padded(x, reach_and_pads(x, window, options)[1], window)
+    lines = _joined(_entries(options, x, window[:-1]))
+    parts = _flat_matmul(lines, jnp.moveaxis(kernel, -3, -2))
+    return _shifted_sum(in_memory(parts), window[-1], options["rhs_dilation"][-1])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1, 2))
+def _shifted_sum(x, width, step):
+    """The sum of the parts of the channels, each a step further along the axis before."""
+    size = x.shape[-2] - (width - 1) * step
+    parts = jnp.split(x, width, axis=-1)
+    shifted = [lax.slice_in_dim(p, i * step, i * step + size, axis=-2) for i, p in enumerate(parts)]
+    return in_memory(sum(shifted[1:], shifted[0]))
+
+
+@_shifted_sum.defjvp
+def _(width, step, primals, tangents):
+    (x,), (dx,) = primals, tangents
+    # Transposed, this is one padded array and slices of it put together: no zeros to add.
+    far = (width - 1) * step
+    none = [(0, 0, 0)] * (x.ndim - 2)
+    pads = [(far - i * step, i * step, 0) for i in range(width)]
+    parts = zip(jnp.split(dx, width, axis=-1), pads, strict=True)
+    zero = jnp.zeros((), x.dtype)
+    total = sum(lax.pad(part, zero, [*none, around, (0, 0, 0)]) for part, around in parts)
+    size = x.shape[-2] - far
+    dy = lax.slice_in_dim(in_memory(total), far, far + size, axis=-2)
+    return _shifted_sum(x, width, step), dy
+
+
+# Four outputs of a window of three are sums of six products: of sums of the six inputs under them
+# with sums of the three entries. So two products do the work of four.
+def _of_inputs(a, b, c, d, e, f):
+    even, odd, far_even, far_odd = e - 4 * c, d - 4 * b, e - c, 2 * (d - b)
+    pairs = even + odd, even - odd, far_even + far_odd, far_even - far_odd
+    return 4 * a - 5 * c + e, *pairs, 4 * b - 5 * d + f
+
+
+def _of_entries(a, b, c):
+    even, odd, far_even, far_odd = (a + c) / -6, b / -6, a / 24 + c / 6, b / 12
+    pairs = even + odd, even - odd, far_even + far_odd, far_even - far_odd
+    return a / 4, *pairs, c
+
+
+def _of_products(a, b, c, d, e, f):
+    even, odd, far_even, far_odd = b + c, b - c, d + e, d - e
+    return a + even + far_even, odd + 2 * far_odd, even + 4 * far_even, odd + 8 * far_odd + f
+
+
+def _apart(x, axis):
+    """The slices along an axis; of a split, the gradient puts them together without adding."""
+    return [jnp.squeeze(part, axis) for part in jnp.split(x, x.shape[axis], axis)]
+
+
+def _tiles_of(size):
+    return -(-size // 4)
+
+
+def product_of_tiles(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution, three wide along the last axis, with half as many products.
+
+    Tiles of four outputs take six products of sums of columns, in place of twelve, along the other
+    axes as patches. Its rounding errors are two to three times those of a plain product.
+
+    Source: Andrew Lavin, Scott Gray (2016), Fast Algorithms for Convolutional Neural Networks,
+    after Shmuel Winograd (1980), Arithmetic Complexity of Computations; in one dimension.
+    """
+    window = kernel.shape[:-2]
+    *pads, (before, after) = reach_and_pads(x, window, options)[1]
+    size = x.shape[-2] + before + after - 2
+    tiles = _tiles_of(size)
+    x = _padded(x, [*pads, (before, after + 4 * tiles + 2 - size)], window)
+    x = x.reshape(*x.shape[:-2], tiles + 1, 4, x.shape[-1])
+    columns = _apart(x, -2)
+    cut = partial(lax.slice_in_dim, axis=-2)
+    inputs = [cut(c, 0, tiles) for c in columns] + [cut(c, 1, tiles + 1) for c in columns[:2]]
+    sums = jnp.concatenate(_of_inputs(*inputs))
+    lines = _joined(_entries(options, sums, window[:-1]))
+    kernels = in_memory(jnp.stack(_of_entries(*_apart(kernel, -3))))
+    inner, filters = lines.shape[-1], kernel.shape[-1]
+    flat = jnp.matmul(lines.reshape(6, -1, inner), kernels.reshape(6, inner, filters))
+    products = _apart(flat.reshape(6, x.shape[0], *lines.shape[1:-1], filters), 0)
+    outputs = jnp.stack(_of_products(*products), axis=-2)
+    outputs = outputs.reshape(*outputs.shape[:-3], 4 * tiles, filters)
+    return in_memory(cut(outputs, 0, size))
+
+
+# Each makes the program larger.
+MOST_SHIFTS = 49
+
+
+def shifted_products(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of each channel on its own: what lies under an entry, times that entry."""
+    window = kernel.shape[:-2]
+    x = _padded(x, reach_and_pads(x, window, options)[1], window)
+    per_channel = kernel.reshape(-1, x.shape[-1], kernel.shape[-1] // x.shape[-1])
+    entries = zip(_entries(options, x, window), per_channel, strict=True)
+    first, *others = [entry[..., None] * weights for entry, weights in entries]
+    total = sum(others, first)
+    return total.reshape(*total.shape[:-2], kernel.shape[-1])
