@@ -28,7 +28,7 @@ def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The product of two matrices, in whose derivative a factor is turned first where that pays."""
     turned = _worth_turning(x, kernel)
-    return _turning_matmul(turned, x, kernel) if turned else jnp.matmul(x, kernel)
+    return _traced_once(turned, x, kernel) if turned else jnp.matmul(x, kernel)
 
 
 def _worth_turning(x, kernel):
@@ -69,3 +69,7 @@ def _(turned, primals, tangents):
             across = in_memory(dkernel.T)  # else XLA would turn the result before it is computed
             parts.append(in_memory(lax.dot_general(across, x, (((1,), (1,)), ((), ())))).T)
     return _turning_matmul(turned, x, kernel), sum(parts[1:], parts[0])
+
+
+# Its derivatives too, for all layers of one shape.
+_traced_once = jax.jit(_turning_matmul, static_argnums=0)

@@ -4,9 +4,11 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -163,10 +165,13 @@ class Optimizer(Tuned):
 
     def update_step(self, gradient, variable, learning_rate) -> None:
         """Update one weight and its slots: Keras' way to write an optimizer."""
+        self._step(self._change, gradient, variable, learning_rate)
+
+    def _step(self, change_of, gradient, variable, learning_rate):
         slots = self._slots[self._get_variable_index(variable)]
         values = {name: v.read() for name, v in (slots | self._shared).items()}
         step = self.iterations + 1
-        change, new = self._change(gradient, variable.read(), values, learning_rate, step)
+        change, new = change_of(gradient, variable.read(), values, learning_rate, step)
         self.assign_add(variable, change)
         for name, slot in slots.items():
             self.assign(slot, new[name])
@@ -419,8 +424,13 @@ class Optimizer(Tuned):
         shared = {name: v.read() for name, v in self._shared.items()}
         for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
+        update = self.update_step
+        if self._has_rule() and isinstance(grads[0], jax.core.Tracer):
+            # Being pure, the rule is traced once for all weights of a shape.
+            change_of = jax.jit(lambda *arguments: self._change(*arguments))
+            update = partial(self._step, change_of)
         for gradient, variable in zip(grads, variables, strict=True):
-            self.update_step(gradient, variable, rate)
+            update(gradient, variable, rate)
 
     def _average(self):
         count = jnp.asarray(self.iterations)
