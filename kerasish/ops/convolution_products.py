@@ -3,6 +3,9 @@
 Images have their channels last, kernels are `(..., channels, filters)`, and `options` are as
 `jax.lax.conv_general_dilated` takes them. Each way is linear in both of its arguments and has a
 transpose that is as fast, so that it computes derivatives too.
+
+These are written with `jax.lax`, as `jax.numpy`'s functions and operators, each a compiled function
+of its own, take several times as long to trace and to differentiate.
 """
 
 import itertools
@@ -12,7 +15,9 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+from jax.lax import add, sub
 
 from kerasish.core.fences import in_memory
 from kerasish.ops.products import matmul
@@ -79,7 +84,8 @@ def as_product(
 def _padded(x, pads, window):
     """Images with what is around them, in memory if they are read more than once."""
     if any(map(any, pads)):
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+        around = [(before, after, 0) for before, after in pads]
+        x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     # What is fused into the copies would be done again for each of them.
     return in_memory(x) if math.prod(window) > 1 else x
 
@@ -104,7 +110,7 @@ def _entries(options, x, window) -> Iterator[jax.Array]:
 
 def _joined(entries):
     entries = list(entries)
-    return jnp.concatenate(entries, axis=-1) if entries[1:] else entries[0]
+    return lax.concatenate(entries, entries[0].ndim - 1) if entries[1:] else entries[0]
 
 
 def _flat_matmul(x, weights):
@@ -159,25 +165,50 @@ def _(width, step, primals, tangents):
 # Four outputs of a window of three are sums of six products: of sums of the six inputs under them
 # with sums of the three entries. So two products do the work of four.
 def _of_inputs(a, b, c, d, e, f):
-    even, odd, far_even, far_odd = e - 4 * c, d - 4 * b, e - c, 2 * (d - b)
-    pairs = even + odd, even - odd, far_even + far_odd, far_even - far_odd
-    return 4 * a - 5 * c + e, *pairs, 4 * b - 5 * d + f
+    even, odd = sub(e, _times(4, c)), sub(d, _times(4, b))
+    far_even, far_odd = sub(e, c), _times(2, sub(d, b))
+    first, last = sub(e, _times(5, c)), sub(f, _times(5, d))
+    return (
+        add(_times(4, a), first),
+        *_both(even, odd),
+        *_both(far_even, far_odd),
+        add(_times(4, b), last),
+    )
 
 
 def _of_entries(a, b, c):
-    even, odd, far_even, far_odd = (a + c) / -6, b / -6, a / 24 + c / 6, b / 12
-    pairs = even + odd, even - odd, far_even + far_odd, far_even - far_odd
-    return a / 4, *pairs, c
+    even, odd = _times(-1 / 6, add(a, c)), _times(-1 / 6, b)
+    far_even, far_odd = add(_times(1 / 24, a), _times(1 / 6, c)), _times(1 / 12, b)
+    return _times(1 / 4, a), *_both(even, odd), *_both(far_even, far_odd), c
 
 
 def _of_products(a, b, c, d, e, f):
-    even, odd, far_even, far_odd = b + c, b - c, d + e, d - e
-    return a + even + far_even, odd + 2 * far_odd, even + 4 * far_even, odd + 8 * far_odd + f
+    even, odd = _both(b, c)
+    far_even, far_odd = _both(d, e)
+    first, last = add(a, even), add(odd, f)
+    return (
+        add(first, far_even),
+        add(odd, _times(2, far_odd)),
+        add(even, _times(4, far_even)),
+        add(last, _times(8, far_odd)),
+    )
+
+
+def _both(even, odd):
+    return add(even, odd), sub(even, odd)
+
+
+def _times(factor, x):
+    return lax.mul(x, np.asarray(factor, x.dtype))
 
 
 def _apart(x, axis):
     """The slices along an axis; of a split, the gradient puts them together without adding."""
-    return [jnp.squeeze(part, axis) for part in jnp.split(x, x.shape[axis], axis)]
+    return [lax.squeeze(part, (axis,)) for part in lax.split(x, (1,) * x.shape[axis], axis)]
+
+
+def _together(parts, axis):
+    return lax.concatenate([lax.expand_dims(part, (axis,)) for part in parts], axis)
 
 
 def _tiles_of(size):
@@ -199,17 +230,19 @@ def product_of_tiles(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     tiles = _tiles_of(size)
     x = _padded(x, [*pads, (before, after + 4 * tiles + 2 - size)], window)
     x = x.reshape(*x.shape[:-2], tiles + 1, 4, x.shape[-1])
-    columns = _apart(x, -2)
-    cut = partial(lax.slice_in_dim, axis=-2)
+    columns, axis = _apart(x, x.ndim - 2), x.ndim - 3
+    cut = partial(lax.slice_in_dim, axis=axis)
     inputs = [cut(c, 0, tiles) for c in columns] + [cut(c, 1, tiles + 1) for c in columns[:2]]
-    sums = jnp.concatenate(_of_inputs(*inputs))
+    sums = lax.concatenate(_of_inputs(*inputs), 0)
     lines = _joined(_entries(options, sums, window[:-1]))
-    kernels = in_memory(jnp.stack(_of_entries(*_apart(kernel, -3))))
+    kernels = in_memory(_together(_of_entries(*_apart(kernel, axis - 1)), 0))
     inner, filters = lines.shape[-1], kernel.shape[-1]
-    flat = jnp.matmul(lines.reshape(6, -1, inner), kernels.reshape(6, inner, filters))
+    numbers = ((2,), (1,)), ((0,), (0,))
+    pair = lines.reshape(6, -1, inner), kernels.reshape(6, inner, filters)
+    flat = lax.dot_general(*pair, numbers)
     products = _apart(flat.reshape(6, x.shape[0], *lines.shape[1:-1], filters), 0)
-    outputs = jnp.stack(_of_products(*products), axis=-2)
-    outputs = outputs.reshape(*outputs.shape[:-3], 4 * tiles, filters)
+    outputs = _together(_of_products(*products), axis + 1)
+    outputs = outputs.reshape(*outputs.shape[:axis], 4 * tiles, filters)
     return in_memory(cut(outputs, 0, size))
 
 

@@ -124,15 +124,19 @@ def _with_fast_gradients(numbers, options):
     @functools.partial(convolution.defjvp, symbolic_zeros=True)
     def derivative(primals, tangents):
         (x, kernel), (dx, dkernel) = primals, tangents
-        product, by_images, by_kernel = convolution, of_images, of_kernel
-        if way := as_product(by_itself, x, kernel, options):
-            product = by_images = by_kernel = functools.partial(way, options)
+        way = as_product(by_itself, x, kernel, options)
+        if way and isinstance(dx, SymbolicZero):
+            return jax.jvp(lambda kernel: way(options, x, kernel), (kernel,), (dkernel,))
+        if way and isinstance(dkernel, SymbolicZero):
+            return jax.jvp(lambda x: way(options, x, kernel), (x,), (dx,))
+        if way:
+            return jax.jvp(functools.partial(way, options), primals, tangents)
         parts = []
         if not isinstance(dx, SymbolicZero):
-            parts.append(by_images(dx, kernel))
+            parts.append(of_images(dx, kernel))
         if not isinstance(dkernel, SymbolicZero):
-            parts.append(by_kernel(x, dkernel))
-        return product(x, kernel), sum(parts[1:], parts[0])
+            parts.append(of_kernel(x, dkernel))
+        return convolution(x, kernel), sum(parts[1:], parts[0])
 
     return convolution
 
