@@ -7,21 +7,36 @@ from jax.experimental.xla_metadata import set_xla_metadata
 from kerasish.core.platforms import traced
 
 
-@jax.custom_jvp
-def in_memory(x: jax.Array) -> jax.Array:
-    """An array as it is, which XLA's CPU backend computes once, whatever uses it.
+def _called(fn):
+    """A linear function in a call of its own, its argument and result in memory; so are gradients.
 
-    It fuses what seems cheap into each of its uses, and computes it there as often as entries are
-    read: with overlapping windows, or an axis that is broadcast, many times. (It drops
-    `jax.lax.optimization_barrier` before it fuses.) A call that must not be inlined stands between
-    for it, and costs a microsecond; the derivative has one too.
+    XLA's CPU backend fuses what seems cheap into each of its uses, and computes it there as often
+    as entries are read: with overlapping windows, or an axis that is broadcast, many times. (It
+    drops `jax.lax.optimization_barrier` before it fuses.) A call that must not be inlined stands
+    between for it, and costs a part of a microsecond.
     """
-    with set_xla_metadata(inlineable="false"):
-        return _as_it_is(x)
+    compiled = jax.jit(fn)
+
+    @jax.custom_jvp
+    def call(x: jax.Array) -> jax.Array:
+        with set_xla_metadata(inlineable="false"):
+            return compiled(x)
+
+    call.defjvp(lambda primals, tangents: (call(*primals), call(*tangents)))
+    return call
 
 
-in_memory.defjvp(lambda primals, tangents: (in_memory(*primals), in_memory(*tangents)))
-_as_it_is = jax.jit(lambda x: x)
+_as_it_is, _turned = _called(lambda x: x), _called(jnp.transpose)
+
+
+def in_memory(x: jax.Array) -> jax.Array:
+    """An array as it is, which XLA's CPU backend computes once, whatever uses it."""
+    return _as_it_is(x)
+
+
+def turned_in_memory(x: jax.Array) -> jax.Array:
+    """A matrix, its axes swapped: both computed once, whatever uses them."""
+    return _turned(x)
 
 
 def in_memory_on_cpu(x: jax.Array) -> jax.Array:

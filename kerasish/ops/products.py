@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.core.fences import in_memory
+from kerasish.core.fences import turned_in_memory
 from kerasish.core.platforms import traced
 
 
@@ -29,6 +29,10 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """The product of two matrices, in whose derivative a factor is turned first where that pays."""
     turned = _worth_turning(x, kernel)
     return _traced_once(turned, x, kernel) if turned else jnp.matmul(x, kernel)
+
+
+_FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
+_SECOND_WITH_SECOND = ((1,), (1,)), ((), ())
 
 
 def _worth_turning(x, kernel):
@@ -63,11 +67,10 @@ def _(turned, primals, tangents):
         parts.append(_turning_matmul(turned, dx, kernel))
     if not isinstance(dkernel, SymbolicZero):
         if turned == "x":
-            x = in_memory(x)  # turning what it would compute on the way is slow
-            parts.append(lax.dot_general(in_memory(x.T), dkernel, (((0,), (0,)), ((), ()))))
+            parts.append(lax.dot_general(turned_in_memory(x), dkernel, _FIRST_WITH_FIRST))
         else:  # transposed: the gradient, turned, times x
-            across = in_memory(dkernel.T)  # else XLA would turn the result before it is computed
-            parts.append(in_memory(lax.dot_general(across, x, (((1,), (1,)), ((), ())))).T)
+            across = lax.dot_general(turned_in_memory(dkernel), x, _SECOND_WITH_SECOND)
+            parts.append(turned_in_memory(across))
     return _turning_matmul(turned, x, kernel), sum(parts[1:], parts[0])
 
 
