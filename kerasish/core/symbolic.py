@@ -50,6 +50,7 @@ class KerasTensor:
         self.name = name or auto_name("keras_tensor")
         self._keras_history: History | None = None
         self._keras_mask = None
+        self._mask_origin: MaskOrigin | None = None
         self._truth: bool | None = None
 
     @property
@@ -118,6 +119,22 @@ class KerasTensor:
         fields = ("shape", "dtype", "sparse", "ragged", "name")
         shown = ", ".join(f"{field}={getattr(self, field)}" for field in fields)
         return f"<KerasTensor {shown}>"
+
+
+class MaskOrigin(NamedTuple):
+    """How Keras' graph computes a mask: its operations count for the order of a model's layers.
+
+    Attributes:
+        ndim: Number of the mask's axes.
+        sources: The tensors that it is computed from, each with the number of operations between.
+    """
+
+    ndim: int
+    sources: tuple[tuple[KerasTensor, int], ...]
+
+    def further(self, operations: int) -> "MaskOrigin":
+        """The same with more operations between."""
+        return MaskOrigin(self.ndim, tuple((t, n + operations) for t, n in self.sources))
 
 
 def _no_values(tensor, what):
@@ -221,6 +238,7 @@ class Node:
         inputs: The symbolic tensors among the arguments.
         outputs: The symbolic tensors that came out.
         index: Which of the operation's calls this is.
+        masks: Origins of the masks that the call gets.
     """
 
     def __init__(self, operation, args, kwargs, outputs):
@@ -232,6 +250,7 @@ class Node:
         self.outputs = jax.tree.leaves(outputs)
         nodes = operation.__dict__.setdefault("_inbound_nodes", [])
         self.index = len(nodes)
+        self.masks: list[MaskOrigin] = []
         nodes.append(self)
         for i, tensor in enumerate(self.outputs):
             tensor._keras_history = History(operation, self.index, i)

@@ -113,6 +113,9 @@ class Attention(Layer):
     def compute_mask(self, inputs, previous_mask=None):
         return None if previous_mask is None else previous_mask[0]
 
+    def _origin_of_mask(self, inputs, masks):
+        return masks[0] and masks[0].further(1)
+
 
 class AdditiveAttention(Attention):
     """`Attention` whose scores are `sum(scale * tanh(query + key))`.

@@ -113,6 +113,9 @@ class Bidirectional(Layer):
         # States have none: masks go to as many outputs as there are masks.
         return (mask, mask) if self.merge_mode is None else mask
 
+    def _origin_of_mask(self, inputs, masks):
+        return masks[0] if self.return_sequences else None
+
     @property
     def states(self) -> tuple | None:
         """Both layers' states; `None` if they are not stateful."""

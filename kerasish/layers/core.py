@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from kerasish.core.config import deserialize_keras_object
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic import MaskOrigin
 from kerasish.layers.layer import Layer
 
 
@@ -99,6 +100,9 @@ class Masking(Layer):
 
     def compute_mask(self, inputs, previous_mask=None):
         return jnp.any(inputs != self.mask_value, axis=-1)
+
+    def _origin_of_mask(self, inputs, masks):
+        return MaskOrigin(inputs[0].ndim - 1, ((inputs[0], 2),))
 
     def call(self, inputs):
         return jnp.where(jnp.any(inputs != self.mask_value, axis=-1, keepdims=True), inputs, 0)

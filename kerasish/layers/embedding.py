@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from kerasish.core.masks import set_mask
+from kerasish.core.symbolic import MaskOrigin
 from kerasish.layers.arguments import keep_weight_rules, make_weight, positive_int
 from kerasish.layers.lora import Adaptable
 
@@ -83,6 +84,9 @@ class Embedding(Adaptable):
 
     def compute_mask(self, inputs, previous_mask=None):
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
+
+    def _origin_of_mask(self, inputs, masks):
+        return MaskOrigin(inputs[0].ndim, ((inputs[0], 1),)) if self.mask_zero else None
 
     def _argument(self, parameter, given):
         # The attribute `weights` is the list of Variables, as in every layer.

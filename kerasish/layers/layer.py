@@ -16,7 +16,7 @@ from kerasish.core import dtypes, placement, settings
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.masks import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
-from kerasish.core.symbolic import KerasTensor, any_symbolic, infer, record
+from kerasish.core.symbolic import KerasTensor, MaskOrigin, any_symbolic, infer, node_of, record
 from kerasish.core.tracking import TraceList, nan_flags, parts
 from kerasish.core.variable import Scope, Variable, current_scope, is_variable, values_of
 from kerasish.layers.input_spec import check_inputs
@@ -324,8 +324,25 @@ class Layer(WeightHolder):
         if self.input_spec is not None and tensors:
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
-        outputs = self.compute_output_spec(*args, **kwargs)
-        return record(self, args, kwargs, outputs)
+        outputs = record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        self._trace_masks(bound, tensors, outputs)
+        return outputs
+
+    def _trace_masks(self, bound, tensors, outputs):
+        parameters = signature_of(type(self), "call").parameters
+        node = node_of(jax.tree.leaves(outputs)[0])
+        for name, x in tensors.items():
+            target = "mask" if len(tensors) == 1 else f"{name}_mask"
+            if target in parameters and bound.arguments.get(target) is None:
+                node.masks += [t._mask_origin for t in _symbolic(x) if t._mask_origin]
+        inputs = _symbolic(next(iter(tensors.values()), None))
+        if inputs and self.supports_masking:
+            masks = [t._mask_origin for t in inputs]
+            node.outputs[0]._mask_origin = self._origin_of_mask(inputs, masks)
+
+    def _origin_of_mask(self, inputs, masks) -> MaskOrigin | None:
+        """How Keras' graph would compute the first output's mask: what `compute_mask` does."""
+        return masks[0] if type(self).compute_mask is Layer.compute_mask else None
 
     def _give_masks(self, bound, masks):
         parameters = signature_of(type(self), "call").parameters
@@ -562,6 +579,10 @@ def _watch_for_nan(path, outputs):
     for y in jax.tree.leaves(outputs):
         if dtypes.is_float(y.dtype):
             nan_flags.append({path: jnp.isnan(y).any()})
+
+
+def _symbolic(nest):
+    return [leaf for leaf in jax.tree.leaves(nest) if isinstance(leaf, KerasTensor)]
 
 
 def _say_where(error, layer, tensors):

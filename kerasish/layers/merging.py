@@ -1,10 +1,12 @@
 """Layers that combine several inputs into one, and the same as functions."""
 
 import functools
+import itertools
 
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic import MaskOrigin, node_of
 from kerasish.layers.layer import Layer
 from kerasish.ops import nn
 
@@ -62,6 +64,18 @@ class Merge(Layer):
         if any(mask is None for mask in masks):
             return None
         return functools.reduce(jnp.logical_or, masks)
+
+    def _origin_of_mask(self, inputs, masks):
+        if not all(masks):
+            return None
+        last = len(masks) - 1  # each joins all before it
+        moved = [mask.further(last - max(i - 1, 0)) for i, mask in enumerate(masks)]
+        sources = itertools.chain(*(mask.sources for mask in moved))
+        return MaskOrigin(max(mask.ndim for mask in masks), tuple(sources))
+
+    def _trace_masks(self, bound, tensors, outputs):
+        super()._trace_masks(bound, tensors, outputs)
+        node_of(outputs).masks = []  # in Keras' graph these layers get none
 
 
 def _with_rank(shape, rank):
@@ -230,6 +244,16 @@ class Concatenate(Merge):
         full = [_like(mask, x) for mask, x in zip(masks, inputs, strict=True)]
         return jnp.any(jnp.concatenate(full, axis=self.axis), axis=-1)
 
+    def _origin_of_mask(self, inputs, masks):
+        sources = []
+        for x, mask in zip(inputs, masks, strict=True):
+            fits = mask is not None and mask.ndim == x.ndim
+            if mask is not None:
+                sources += mask.further(2 if fits else 4).sources
+            if not fits:  # then it takes the input's shape
+                sources.append((x, 4 if mask else 3))
+        return MaskOrigin(inputs[0].ndim - 1, tuple(sources)) if any(masks) else None
+
 
 def _like(mask, x):
     """A mask of the shape of `x`."""
@@ -292,6 +316,9 @@ class Dot(Merge):
         return result[:, None] if result.ndim == 1 else result
 
     def compute_mask(self, inputs, previous_mask=None):
+        return None
+
+    def _origin_of_mask(self, inputs, masks):
         return None
 
 

@@ -260,6 +260,9 @@ class RNN(Layer):
         mask = mask if self.return_sequences else None
         return [mask, *(None for _ in self.state_size)] if self.return_state else mask
 
+    def _origin_of_mask(self, inputs, masks):
+        return masks[0] if self.return_sequences else None
+
     def get_config(self):
         return {**super().get_config(), "cell": serialize_keras_object(self.cell)}
 

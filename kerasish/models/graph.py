@@ -1,5 +1,6 @@
 """The graph of a functional model: from symbolic outputs back to the inputs, and run forward."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -57,8 +58,10 @@ def _depths(nodes):
     for node in reversed(nodes):
         own = max(of_node.get(id(node), 0), depth.get(node.operation, 0))
         depth[node.operation] = own
-        for parent in (made_by[id(t)] for t in node.inputs if id(t) in made_by):
-            of_node[id(parent)] = max(own + 1, of_node.get(id(parent), 0))
+        of_masks = itertools.chain(*(mask.sources for mask in node.masks))
+        for tensor, between in [*((t, 0) for t in node.inputs), *of_masks]:
+            if parent := made_by.get(id(tensor)):
+                of_node[id(parent)] = max(own + 1 + between, of_node.get(id(parent), 0))
     return depth
 
 

@@ -174,6 +174,61 @@ def masks(k):
     return weights(model)["weights"], model(np.array([[1, 2, 3, 0, 0], [4, 0, 0, 0, 0]]))
 
 
+def order_of(model, k):
+    """Layers in order: in Keras the operations that compute masks stand between them."""
+    return [layer.name for layer in model.layers if isinstance(layer, k.layers.Layer)]
+
+
+def order_beside_a_masked_branch(k):
+    words, tags = (k.Input((5,), dtype="int32", name=name) for name in ("words", "tags"))
+    a = k.layers.Embedding(10, 4, name="a")(words)
+    b = k.layers.Embedding(10, 4, mask_zero=True, name="b")(tags)
+    both_masked = k.layers.Embedding(10, 4, mask_zero=True, name="c")(words)
+    orders = []
+    for joined in (
+        k.layers.Concatenate(name="join")([a, b]),
+        k.layers.Concatenate(name="join")([b, both_masked]),
+        k.layers.Concatenate(axis=1, name="join")([a, b]),
+        k.layers.Add(name="join")([both_masked, b, both_masked]),
+        k.layers.Add(name="join")([a, b]),
+    ):
+        x = k.layers.Dropout(0.1, name="drop")(joined)
+        for last in (
+            k.layers.LSTM(3, name="last")(x),
+            k.layers.GlobalAveragePooling1D(name="last")(
+                k.layers.Bidirectional(k.layers.GRU(3, return_sequences=True), name="gru")(x)
+            ),
+            k.layers.GlobalMaxPooling1D(name="last")(x),
+        ):
+            orders.append(order_of(k.Model([words, tags], last), k))
+    return orders
+
+
+def order_of_words_and_letters(k):
+    words = k.Input((5,), dtype="int32", name="words")
+    letters = k.Input((5, 6), dtype="int32", name="letters")
+    w = k.layers.Embedding(10, 4, mask_zero=True, name="word")(words)
+    c = k.layers.Embedding(9, 3, mask_zero=True, name="letter")(letters)
+    c = k.layers.TimeDistributed(k.layers.LSTM(4), name="spelling")(c)
+    x = k.layers.Concatenate(name="join")([w, c])
+    x = k.layers.Bidirectional(k.layers.LSTM(3, return_sequences=True), name="reader")(x)
+    return order_of(k.Model([words, letters], k.layers.Dense(7, name="tag")(x)), k)
+
+
+def order_behind_masking(k):
+    x, y = k.Input((5, 4), name="x"), k.Input((5, 4), name="y")
+    a = k.layers.Masking(name="mask")(k.layers.Dense(4, name="a")(x))
+    b = k.layers.Dense(4, name="c")(k.layers.Dense(4, name="b")(y))
+    attention = k.layers.Attention(name="attend")([b, a])
+    read = k.layers.LSTM(3, name="read")(a)
+    summed = k.layers.LSTM(3, name="sum")(k.layers.Add(name="add")([a, a]))
+    joined = k.layers.MultiHeadAttention(2, 2, name="heads")(b, a)
+    return [
+        order_of(k.Model([x, y], outputs), k)
+        for outputs in ([attention, read], [read, b], [summed, b, attention], [joined, read])
+    ]
+
+
 def optional_inputs(k):
     class Plus(k.layers.Layer):
         def call(self, a, b=None):
@@ -291,6 +346,9 @@ PROGRAMS = [
     unknown_sizes,
     integers,
     masks,
+    order_beside_a_masked_branch,
+    order_of_words_and_letters,
+    order_behind_masking,
     optional_inputs,
     freezing,
     ranks_and_types_of_inputs,
