@@ -15,6 +15,7 @@ import numpy as np
 import optax
 import pytest
 
+import kerasish
 from kerasish import optimizers
 from kerasish.core.compiled import jit
 from kerasish.core.names import clear_names, name_scope
@@ -675,3 +676,50 @@ def test_optimizer_map_refuses_what_cannot_be():
         table["ab"]
     with pytest.raises(TypeError, match=r"`default_optimizer` must be an optimizer; got 'sgd'"):
         optimizers.OptimizerMap("sgd")
+
+
+class Jitter(optimizers.Optimizer):
+    """Adds noise to each weight: a rule with a state of its own."""
+
+    slot_names = ()
+
+    def __init__(self, learning_rate=0.1):
+        super().__init__(learning_rate)
+        self.noise = kerasish.random.SeedGenerator(3)
+
+    def rule(self, gradient, weight, slots, learning_rate, step):
+        return kerasish.random.normal(gradient.shape, seed=self.noise), {}
+
+
+def test_a_rule_may_draw_random_numbers():
+    runs = []
+    for compiled in (False, True):
+        optimizer, weights = Jitter(), [Variable(np.zeros(4)) for _ in range(3)]
+        optimizer.build(weights)
+
+        def update(gradients, optimizer=optimizer, weights=weights):
+            optimizer.apply(gradients, weights)
+
+        update = jit(update) if compiled else update
+        update([jnp.ones(4)] * 3)
+        update([jnp.ones(4)] * 3)
+        runs.append([weight.numpy() for weight in weights])
+    np.testing.assert_allclose(*runs, rtol=1e-5)
+    assert len({weight.tobytes() for weight in runs[0]}) == 3  # each its own noise
+
+
+@pytest.mark.parametrize("rule", ["Adam", "SGD", "Lion"])
+def test_weights_of_a_shape_share_one_trace_of_the_rule(rule, monkeypatch):
+    kind, traces = getattr(optimizers, rule), []
+    original = kind.rule
+
+    def counted(self, *arguments):
+        traces.append(arguments[0].shape)
+        return original(self, *arguments)
+
+    counted.__module__ = original.__module__
+    monkeypatch.setattr(kind, "rule", counted)
+    optimizer, weights = kind(), [Variable(np.zeros(n)) for n in (4, 4, 5, 4)]
+    optimizer.build(weights)
+    jit(lambda gradients: optimizer.apply(gradients, weights))([jnp.ones(n) for n in (4, 4, 5, 4)])
+    assert traces == [(4,), (5,)] * 2  # `jit` first looks which Variables there are

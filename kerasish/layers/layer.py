@@ -325,7 +325,8 @@ class Layer(WeightHolder):
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
         outputs = record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
-        self._trace_masks(bound, tensors, outputs)
+        if jax.tree.leaves(outputs):
+            self._trace_masks(bound, tensors, outputs)
         return outputs
 
     def _trace_masks(self, bound, tensors, outputs):

@@ -425,8 +425,10 @@ class Optimizer(Tuned):
         for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
         update = self.update_step
-        if self._has_rule() and isinstance(grads[0], jax.core.Tracer):
-            # Being pure, the rule is traced once for all weights of a shape.
+        # A rule of a user's own may draw random numbers, and so have a state.
+        is_pure = self._has_rule() and type(self).rule.__module__.startswith(f"{__package__}.")
+        if is_pure and isinstance(grads[0], jax.core.Tracer):
+            # Traced once for all weights of a shape.
             change_of = jax.jit(lambda *arguments: self._change(*arguments))
             update = partial(self._step, change_of)
         for gradient, variable in zip(grads, variables, strict=True):
