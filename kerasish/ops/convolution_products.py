@@ -221,8 +221,9 @@ def product_of_tiles(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     Tiles of four outputs take six products of sums of columns, in place of twelve, along the other
     axes as patches. Its rounding errors are two to three times those of a plain product.
 
-    Source: Andrew Lavin, Scott Gray (2016), Fast Algorithms for Convolutional Neural Networks,
-    after Shmuel Winograd (1980), Arithmetic Complexity of Computations; in one dimension.
+    References:
+        Lavin and Gray, 2016, "Fast Algorithms for Convolutional Neural Networks", after Winograd,
+        1980, "Arithmetic Complexity of Computations"; here in one dimension.
     """
     window = kernel.shape[:-2]
     *pads, (before, after) = reach_and_pads(x, window, options)[1]

@@ -1,8 +1,8 @@
 """How convolutions are computed: each kind of device has its own best way.
 
-Everywhere but on the CPU that is JAX's primitive. XLA's CPU backend has fast
-code for it too, but for gradients only outside loops, where it brings their axes into the one order
-that it knows; inside loops its code for them is a hundred times slower.
+Everywhere but on the CPU that is JAX's primitive. XLA's CPU backend has fast code for it too, but
+for gradients only outside loops, where it brings their axes into the one order that it knows;
+inside loops its code for them is a hundred times slower.
 """
 
 import functools
