@@ -1,7 +1,5 @@
 """Long short-term memory whose states are images, over series of images."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
@@ -10,10 +8,10 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.arguments import known_size, make_weight, positive_int
 from kerasish.layers.convolution import keep_window
 from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.lstm import forgetful_bias, pass_gates
+from kerasish.layers.lstm import LSTMCell, forgetful_bias, pass_gates
 from kerasish.layers.recurrent_cell import RecurrentCell
 from kerasish.layers.recurrent_layer import CellLayer, with_cell
-from kerasish.layers.recurrent_steps import computed_again
+from kerasish.layers.recurrent_steps import after_functions, computed_again
 from kerasish.ops import windows
 
 
@@ -108,7 +106,7 @@ class ConvLSTMCell(RecurrentCell):
         )
 
     def project(self, inputs, masks=None):
-        """The convolution of the input, of one step or (time first) of many, plus the bias."""
+        """The convolution of the input, of one step or (time first) of many."""
         kernel = self.kernel.value
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
         parts = []
@@ -117,21 +115,24 @@ class ConvLSTMCell(RecurrentCell):
             images = jnp.reshape(x, (-1, *x.shape[-1 - self.rank :]))
             y = self._convolve(images, part)
             parts.append(jnp.reshape(y, (*x.shape[: -1 - self.rank], *y.shape[1:])))
-        y = parts[0] if masks is None else jnp.concatenate(parts, axis=self.gate_axis)
-        if self.bias is None:
-            return y
-        bias = self.bias.value
-        return y + jnp.reshape(bias, (-1, *(1,) * (-1 - self.gate_axis)))
+        return parts[0] if masks is None else jnp.concatenate(parts, axis=self.gate_axis)
+
+    def input_bias(self):
+        bias = super().input_bias()
+        return None if bias is None else jnp.reshape(bias, (-1, *(1,) * (-1 - self.gate_axis)))
 
     def rules(self):
         return self.activation, self.recurrent_activation, self.data_format
 
     finish = None
 
+    @staticmethod
+    def functions(rules):
+        return LSTMCell.functions(rules[:2])
+
     @classmethod
     def advance(cls, rules, weights, x, states, masks):
-        *rules, data_format = rules
-        (kernel,), (h, c) = weights, states
+        (kernel, _), (h, c), data_format = weights, states, rules[-1]
         axis = -1 if data_format == "channels_last" else 1
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
         parts = [
@@ -139,8 +140,11 @@ class ConvLSTMCell(RecurrentCell):
             for part, mask in zip(kernels, masks or [None], strict=True)
         ]
         parts = jnp.split(parts[0], 4, axis=axis) if masks is None else parts
-        finish = computed_again(functools.partial(pass_gates, rules))
-        return finish([*map(jnp.add, x, parts)], c)
+
+        def finish(gates, memory):
+            return pass_gates(rules, after_functions(cls.functions(rules), gates), memory)
+
+        return computed_again(finish)([*map(jnp.add, x, parts)], c)
 
 
 class ConvLSTM(CellLayer):

@@ -1,7 +1,5 @@
 """The gated recurrent unit and its cell."""
 
-import functools
-
 import jax.numpy as jnp
 
 from kerasish import activations
@@ -104,14 +102,19 @@ class GRUCell(RecurrentCell):
 
     def input_bias(self):
         bias = super().input_bias()
-        return bias[0] if bias is not None and self.reset_after else bias
+        if bias is None or not self.reset_after:
+            return bias
+        of_input, of_state = bias
+        met = 2 * self.units  # of the last gate, the two meet only in `finish`
+        return jnp.concatenate([of_input[:met] + of_state[:met], of_input[met:]])
 
     def rules(self):
         return self.activation, self.recurrent_activation, self.reset_after
 
     def step_weights(self):
         has_own = self.use_bias and self.reset_after
-        return self.recurrent_kernel.value, self.bias.value[1] if has_own else None
+        bias = self.bias.value[1, 2 * self.units :] if has_own else None
+        return self.recurrent_kernel.value, bias
 
     def steps(self):
         steps = super().steps()
@@ -126,22 +129,22 @@ class GRUCell(RecurrentCell):
         split = 2 * h.shape[-1]
         z, r = meet(x[:2], masked_matmul(h, kernel[:, :split], of_gates), 0)
         inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
-        h = computed_again(functools.partial(_mix, activation, gate))(z, x[2], inner, h)
-        return h, [h]
+
+        def mix(z, x, inner, h):
+            z = gate(z)
+            return [z * h + (1 - z) * activation(x + inner)]
+
+        return computed_again(mix)(z, x[2], inner, h)
 
     @staticmethod
-    def finish(rules, weights, gates, states):
-        (activation, gate, _), (bias,), (h,) = rules, weights, states
-        z, r, x, inner = gates
-        if bias is not None:
-            z, r, inner = map(jnp.add, (z, r, inner), jnp.split(bias, 3))
-        h = _mix(activation, gate, z, x, gate(r) * inner, h)
-        return h, [h]
+    def functions(rules):
+        _, gate, _ = rules
+        return gate, gate, None
 
-
-def _mix(activation, gate, z, x, inner, h):
-    z = gate(z)
-    return z * h + (1 - z) * activation(x + inner)
+    @staticmethod
+    def finish(rules, gates, states):
+        (activation, *_), (z, r, x, inner), (h,) = rules, gates, states
+        return [z * h + (1 - z) * activation(x + r * inner)]
 
 
 class GRU(CellLayer):

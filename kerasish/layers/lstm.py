@@ -28,12 +28,11 @@ def forgetful_bias(cell: RecurrentCell) -> Variable:
     )
 
 
-def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> tuple:
-    """The new output, and the list of it and the new memory, from what the gates are made of."""
-    (activation, gate), (i, f, g, o) = rules, gates
-    c = gate(f) * memory + gate(i) * activation(g)
-    h = gate(o) * activation(c)
-    return h, [h, c]
+def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
+    """The new output and the new memory, from the gates."""
+    (activation, *_), (i, f, g, o) = rules, gates
+    c = f * memory + i * g
+    return [o * activation(c), c]
 
 
 class LSTMCell(RecurrentCell):
@@ -127,7 +126,12 @@ class LSTMCell(RecurrentCell):
         return self.activation, self.recurrent_activation
 
     @staticmethod
-    def finish(rules, weights, gates, states):
+    def functions(rules):
+        activation, gate = rules
+        return gate, gate, activation, gate
+
+    @staticmethod
+    def finish(rules, gates, states):
         return pass_gates(rules, gates, states[1])
 
 

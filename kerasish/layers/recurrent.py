@@ -22,7 +22,8 @@ from kerasish.layers.recurrent_cell import (
     holding,
     zero_states,
 )
-from kerasish.layers.recurrent_steps import Order, compiled_steps, like, run_steps
+from kerasish.layers.recurrent_loops import compiled_steps, run_steps
+from kerasish.layers.recurrent_steps import Order, like
 
 
 class RNN(Layer):
@@ -178,6 +179,8 @@ class RNN(Layer):
         masks = self._dropout_masks(self.cell, sequences.shape[0], training)
         xs = jnp.swapaxes(sequences, 0, 1)
         keep = None if mask is None else _time_first(mask)
+        if self.go_backwards:
+            xs, keep = jnp.flip(xs, 0), None if keep is None else jnp.flip(keep, 0)
         with holding(masks):
             plain = (
                 type(self.cell).call is RecurrentCell.call and not self.cell.activity_regularizer
@@ -211,14 +214,12 @@ class RNN(Layer):
         with dtypes.autocast(cell.compute_dtype):
             of_inputs, of_states = cell.dropout_masks(xs.shape[1], training)
             projected = cell.project(xs.astype(cell.compute_dtype), of_inputs)
-            weights = cell.step_weights()
+            weights, bias = cell.step_weights(), cell.input_bias()
         # Eager calls share one compiled program; a new one each time would take far longer to make.
         eager = not isinstance(projected, jax.core.Tracer) and _stands_alone(cell.rules())
         run = compiled_steps if eager else run_steps
-        order = Order(
-            self.go_backwards, self.unroll, self.return_sequences, self.zero_output_for_mask
-        )
-        return run(cell.steps(), order, weights, projected, states, keep, of_states)
+        order = Order(self.unroll, self.return_sequences, self.zero_output_for_mask)
+        return run(cell.steps(), order, weights, bias, projected, states, keep, of_states)
 
     def _run_cell(self, xs, states, keep, training):
         """All steps of any cell."""
@@ -239,10 +240,8 @@ class RNN(Layer):
             return (new, before if self.zero_output_for_mask else output), output
 
         before = None if keep is None else self._output_before(step, xs, states)
-        options = {"reverse": self.go_backwards, "unroll": self.unroll or 1}
-        (states, _), outputs = scan(body, (states, before), (xs, keep), **options)
-        if self.go_backwards:
-            outputs = jax.tree.map(lambda y: jnp.flip(y, 0), outputs)
+        start = states, before
+        (states, _), outputs = scan(body, start, (xs, keep), unroll=self.unroll or 1)
         return jax.tree.map(lambda y: y[-1], outputs), outputs, states
 
     def _output_before(self, step, xs, states):

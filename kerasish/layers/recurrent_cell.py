@@ -1,7 +1,6 @@
 """What the cells of recurrent layers share: gates in one kernel, dropout held over a sequence."""
 
 import contextlib
-import functools
 import inspect
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from kerasish.core.fences import plus_bias
 from kerasish.core.seeds import SeedGenerator
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight, positive_int
 from kerasish.layers.layer import Layer
-from kerasish.layers.recurrent_steps import Steps, computed_again, meet
+from kerasish.layers.recurrent_steps import Steps, after_functions, computed_again, meet
 from kerasish.layers.regularization import dropping, shared_pattern
 from kerasish.ops.products import one_product
 
@@ -34,7 +33,8 @@ class RecurrentCell(Layer):
 
     The projection does not depend on the state, so a recurrent layer makes it for all steps at
     once. A subclass says what happens in a step once the state is projected too, in the static
-    method `finish`; or in `advance`, where a step is made in another way.
+    method `finish`, and which functions gates go through before it; or in `advance`, where a step
+    is made in another way.
     """
 
     gates = 1
@@ -95,13 +95,11 @@ class RecurrentCell(Layer):
     # -- a step
 
     def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
-        """`inputs @ kernel + bias`, of one step or (time first) of many."""
-        projected = masked_matmul(inputs, self.kernel.value, masks)
-        bias = self.input_bias()
-        return projected if bias is None else plus_bias(projected, bias)
+        """`inputs @ kernel`, of one step or (time first) of many."""
+        return masked_matmul(inputs, self.kernel.value, masks)
 
     def input_bias(self) -> jax.Array | None:
-        """The bias of the projected input."""
+        """What is to be added to the projected input."""
         return None if self.bias is None else self.bias.value
 
     def rules(self) -> tuple:
@@ -109,33 +107,48 @@ class RecurrentCell(Layer):
         return (self.activation,)
 
     def step_weights(self) -> tuple:
-        """The arrays `advance` needs."""
-        return (self.recurrent_kernel.value,)
+        """The recurrent kernel, and a bias of the products of gates apart, or `None`."""
+        return self.recurrent_kernel.value, None
 
     def steps(self) -> Steps:
         """What happens in a step, for a loop."""
-        return Steps(self.advance, self.finish, self.apart, self.rules(), self.gate_axis)
+        rules = self.rules()
+        functions = self.functions(rules)
+        return Steps(self.advance, self.finish, functions, self.apart, rules, self.gate_axis)
 
     @classmethod
     def advance(cls, rules, weights, x, states, masks):
-        """One step from a projected input, split by gates: `(output, new states)`."""
-        kernel, *rest = weights
+        """The new states, of which the first is the output, from an input split by gates."""
+        kernel, bias = weights
         gates = meet(x, masked_matmul(states[0], kernel, masks), cls.apart)
-        return computed_again(functools.partial(cls.finish, rules))(rest, gates, states)
+        if bias is not None:
+            own = jnp.split(bias, cls.apart)
+            gates = [*gates[: len(x)], *map(jnp.add, gates[len(x) :], own)]
+
+        def finish(gates, states):
+            return cls.finish(rules, after_functions(cls.functions(rules), gates), states)
+
+        return computed_again(finish)(gates, states)
 
     @staticmethod
-    def finish(rules, weights, gates, states):
-        """The same, the state being projected too; `gates` are the two projections' sums."""
+    def functions(rules) -> tuple:
+        """The functions of the gates, `None` for one that `finish` gets as it is."""
+        raise NotImplementedError("A cell defines the functions of its gates.")
+
+    @staticmethod
+    def finish(rules, gates, states):
+        """The new states from the gates: functions of sums of the two projections."""
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs, states, training=False):
         nested = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
-        x = jnp.split(self.project(inputs, of_inputs), self.gates, axis=self.gate_axis)
+        x, bias = self.project(inputs, of_inputs), self.input_bias()
+        x = jnp.split(x if bias is None else plus_bias(x, bias), self.gates, axis=self.gate_axis)
         before = list(states) if nested else [states]
         weights = self.step_weights()
-        output, after = self.advance(self.rules(), weights, x, before, of_states)
-        return output, after if nested else after[0]
+        after = self.advance(self.rules(), weights, x, before, of_states)
+        return after[0], after if nested else after[0]
 
     def get_initial_state(self, batch_size=None) -> list[jax.Array]:
         """Zeros, one array for each state."""

@@ -76,10 +76,12 @@ class SimpleRNNCell(RecurrentCell):
         )
 
     @staticmethod
-    def finish(rules, weights, gates, states):
-        (activation,) = rules
-        h = activation(gates[0])
-        return h, [h]
+    def functions(rules):
+        return rules
+
+    @staticmethod
+    def finish(rules, gates, states):
+        return gates
 
 
 class SimpleRNN(CellLayer):

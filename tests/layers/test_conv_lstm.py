@@ -71,8 +71,8 @@ def test_dropout_is_the_same_at_each_step_and_another_for_each_gate():
     assert len({np.asarray(mask).tobytes() for mask in of_input}) == 4
     states = cell.get_initial_state(3)
     for t in range(4):
-        gates = jnp.split(cell.project(X[:, t], of_input), 4, axis=-1)
-        _, states = cell.advance(cell.rules(), cell.step_weights(), gates, states, None)
+        gates = jnp.split(cell.project(X[:, t], of_input) + cell.input_bias(), 4, axis=-1)
+        states = cell.advance(cell.rules(), cell.step_weights(), gates, states, None)
     np.testing.assert_allclose(once, states[0], rtol=1e-5, atol=1e-6)
 
 

@@ -210,8 +210,9 @@ def test_dropout_is_the_same_at_each_step(name):
     states = cell.get_initial_state(4)
     masks = cell.draw_masks(4, True)
     for t in range(6):
-        projected = np.split(cell.project(X[:, t], masks[0]), cell.gates, axis=-1)
-        _, states = cell.advance(cell.rules(), cell.step_weights(), projected, states, masks[1])
+        projected = cell.project(X[:, t], masks[0]) + cell.input_bias()
+        gates = np.split(projected, cell.gates, axis=-1)
+        states = cell.advance(cell.rules(), cell.step_weights(), gates, states, masks[1])
     np.testing.assert_allclose(states[0], once, rtol=1e-5, atol=1e-6)
 
 
@@ -392,7 +393,7 @@ LOOPS = {
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
 def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
-    """Forward, backward and the second; unrolled, steps are derived one by one."""
+    """Forward, backward, twice, and mapped; unrolled, steps are derived one by one."""
     rng = np.random.default_rng(0)
     mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
     results, at = [], None
@@ -408,8 +409,13 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
             return sum(jnp.sum(jnp.sin(part) * i) for i, part in enumerate(jax.tree.leaves(y), 1))
 
         def derivatives(at, way, loss=loss):
-            slope, change = (jax.jvp(f, (at,), (way,))[1] for f in (loss, jax.grad(loss)))
-            return slope, jax.grad(loss)(at), change
+            back = jax.grad(loss)
+            slope, change = (jax.jvp(f, (at,), (way,))[1] for f in (loss, back))
+            change_back = jax.vjp(back, at)[1](way)
+            inputs_only = jax.grad(lambda x: loss([x, *at[1:]]))
+            one_by_one = jax.vmap(back)(jax.tree.map(lambda *x: jnp.stack(x), at, way))
+            by_inputs = jax.vmap(inputs_only)(jnp.stack([at[0], way[0]]))
+            return slope, back(at), change, change_back, one_by_one, by_inputs
 
         results.append(jax.jit(derivatives)(at, jax.tree.map(jnp.cos, at)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-4), *results)

@@ -1,0 +1,246 @@
+"""The steps of the recurrent cells as one loop, with a derivative that XLA's CPU runs well."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kerasish import activations
+from kerasish.core.derivatives import derived_as, linear
+from kerasish.core.fences import in_memory_on_cpu, plus_bias
+from kerasish.layers.recurrent_steps import Order, Steps, after_functions, output_of, where_kept
+from kerasish.ops.products import one_product
+
+
+def run_steps(steps: Steps, order: Order, weights, bias, xs, states, keep, masks) -> tuple:
+    """All steps over projected inputs: `(last output, all outputs if asked for, last states)`.
+
+    Axes stand time first.
+
+    Args:
+        steps: What a step does.
+        order: How the loop runs.
+        weights: The recurrent kernel, and a bias of the products of gates apart or `None`.
+        bias: What is to be added to the projected inputs, or `None`. Adding it in the loop costs
+            nothing there.
+        xs: The projected inputs.
+        states: The states to start from.
+        keep: Which samples count in each step, `(steps, batch, 1)`, if not all do.
+        masks: The dropout masks of the state, if any.
+    """
+    if steps.finish is None or masks is not None or order.unroll:
+        xs = xs if bias is None else plus_bias(xs, bias)
+        states, outputs = _run_any(steps, order, weights, xs, states, keep, masks)
+    else:
+        xs = xs.astype(jnp.result_type(xs, states[0], *jax.tree.leaves((weights, bias))))
+        states, outputs = _run_products(steps, order, weights, bias, xs, states, keep)
+    if order.all_outputs:
+        return outputs[-1], outputs, states
+    return states[0] if keep is None else output_of(order, keep[-1], states[0]), None, states
+
+
+compiled_steps = jax.jit(run_steps, static_argnums=(0, 1))
+
+
+def _run_any(steps, order, weights, xs, states, keep, masks):
+    def body(states, at):
+        x, kept = at
+        new = where_kept(kept, steps.advance(steps.rules, weights, x, states, masks), states)
+        return new, output_of(order, kept, new[0]) if order.all_outputs else None
+
+    axis = steps.gate_axis
+    # Steps over parts of one slice would be several times slower on XLA's CPU backend.
+    xs = jnp.split(xs, xs.shape[axis] // states[0].shape[axis], axis=axis)
+    return lax.scan(body, states, (xs, keep), unroll=True if order.unroll else 1)
+
+
+# -- the loop of a cell whose step begins with a product of its state
+
+# The derivative takes what it can out of the loop: the kernel's part is one product over all steps,
+# and the kernel is turned once. Of a step it keeps the states and the gates, whose slopes follow
+# from themselves where their functions are the usual ones. The loops write where they have read for
+# the last time: gates over projected inputs, gradients over gates. Memory that is in no cache costs
+# a CPU as much as the arithmetic.
+
+_SLOPES = ((activations.sigmoid, lambda y: y * (1 - y)), (activations.tanh, lambda y: 1 - y * y))
+
+
+def _slope(function):
+    """The slope of a usual function as one of its value, or `None`."""
+    return next((slope for usual, slope in _SLOPES if usual is function), None)
+
+
+class _Saved(NamedTuple):
+    """What the derivative needs of a loop, steps first.
+
+    Attributes:
+        gates: The gates after their usual functions; of those apart, the projected input.
+        products: Of gates apart the product of the state. `None` if there are none.
+        states: The states before each step and after the last.
+    """
+
+    gates: jax.Array
+    products: jax.Array | None
+    states: list[jax.Array]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _run_products(steps, order, weights, bias, xs, states, keep):
+    def body(states, at):
+        x, kept = at
+        sums, products = _meet(steps, x, states[0] @ weights[0], bias, weights[1])
+        gates = _after_usual(steps, _split(steps, in_memory_on_cpu(sums)))
+        new = _finish(steps, kept, gates, products, states)
+        return new, output_of(order, kept, new[0]) if order.all_outputs else None
+
+    return lax.scan(body, states, (xs, keep))
+
+
+@_run_products.defjvp
+def _(steps, order, primals, tangents):
+    (kernel, _), _, _, _, keep = primals
+    (dkernel, dproduct_bias), dbias, dxs, dstates, _ = tangents
+    save = derived_as(functools.partial(_save, steps), functools.partial(_save_in_place, steps))
+    saved = save(*primals)
+    product = functools.partial(one_product, saved.states[0][:-1], axes=1)
+    of_kernel = jax.jvp(product, (kernel,), (dkernel,))[1]
+    into_gates = _meet(steps, dxs, of_kernel, dbias, dproduct_bias)
+    fixed, given = (kernel, saved, keep), (*into_gates, dstates)
+    forward = functools.partial(_derive, steps, order.all_outputs)
+    back = derived_as(
+        functools.partial(_transpose, forward, jax.tree.map(jax.typeof, given)),
+        functools.partial(_derive_back, steps),
+    )
+    dlast, dfirst = linear(forward, back, fixed, given)
+    last = [stack[-1] for stack in saved.states]
+    if not order.all_outputs:
+        return (last, None), (dlast, None)
+    outputs, doutputs = (output_of(order, keep, y) for y in (saved.states[0][1:], dfirst))
+    return (last, outputs), (dlast, doutputs)
+
+
+def _save(steps, weights, bias, xs, states, keep):
+    """What is saved of a loop, so that it can be derived again."""
+
+    def body(states, at):
+        x, kept = at
+        sums, products = _meet(steps, x, states[0] @ weights[0], bias, weights[1])
+        gates = _after_usual(steps, _split(steps, sums))
+        new = _finish(steps, kept, gates, products, states)
+        return new, (jnp.concatenate(gates, -1), products, states)
+
+    last, (gates, products, before) = lax.scan(body, states, (xs, keep))
+    stacks = [jnp.concatenate([b, a[None]]) for b, a in zip(before, last, strict=True)]
+    return _Saved(gates, products, stacks)
+
+
+def _save_in_place(steps, weights, bias, xs, states, keep):
+    """The same, fast."""
+
+    def body(i, loop):
+        states, (gates, products, stacks) = loop
+        x, product = _at(i, gates), states[0] @ weights[0]
+        sums, more = _meet(steps, x, product, bias, weights[1])
+        new = _after_usual(steps, _split(steps, in_memory_on_cpu(sums)))
+        new = in_memory_on_cpu(jnp.concatenate(new, -1))
+        states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
+        stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
+        return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
+
+    apart = xs.shape[-1] // len(steps.functions) * steps.apart
+    products = jnp.zeros((*xs.shape[:-1], apart), xs.dtype) if apart else None
+    stacks = [_put(0, jnp.zeros((len(xs) + 1, *x.shape), x.dtype), x) for x in states]
+    return lax.fori_loop(0, len(xs), body, (states, _Saved(xs, products, stacks)))[1]
+
+
+def _derive(steps, all_outputs, fixed, given):
+    """Tangents of the last states, and of the first one after each step if asked for."""
+    (kernel, saved, keep), (dxs, dproducts, dstates) = fixed, given
+
+    def body(dstates, at):
+        (gates, products, states, kept), (dx, more) = at
+        gates = _split(steps, gates)
+        dsums, dproducts = _meet(steps, dx, dstates[0] @ kernel, None, more)
+        dgates = _times_slopes(steps, gates, _split(steps, dsums))
+        finish = functools.partial(_finish, steps, kept)
+        dstates = jax.jvp(finish, (gates, products, states), (dgates, dproducts, dstates))[1]
+        return dstates, dstates[0] if all_outputs else None
+
+    before = [stack[:-1] for stack in saved.states]
+    inputs = (saved.gates, saved.products, before, keep), (dxs, dproducts)
+    return lax.scan(body, dstates, inputs)
+
+
+def _transpose(forward, given, fixed, gradients):
+    """The transpose of `_derive`, so that it can be derived again."""
+    return jax.linear_transpose(functools.partial(forward, fixed), given)(gradients)[0]
+
+
+def _derive_back(steps, fixed, gradients):
+    """The same, fast."""
+    (kernel, saved, keep), (dstates, dfirst) = fixed, gradients
+    turned, count = kernel.T, len(saved.gates)
+
+    def body(j, loop):
+        i = count - 1 - j
+        dsums, dproducts, dstates = loop
+        if dfirst is not None:
+            dstates = [dstates[0] + _at(i, dfirst), *dstates[1:]]
+        # Else XLA would copy both stacks, to read the steps once more after they are overwritten.
+        gates, products = jax.tree.map(in_memory_on_cpu, (_at(i, dsums), _at(i, dproducts)))
+        gates, states = _split(steps, gates), [_at(i, stack) for stack in saved.states]
+        finish = functools.partial(_finish, steps, _at(i, keep))
+        back = jax.vjp(finish, gates, products, states)[1]
+        of_gates, of_products, dstates = back(dstates)
+        of_sums = _times_slopes(steps, gates, of_gates)
+        met = of_sums[: len(of_sums) - steps.apart]
+        of_product = jnp.concatenate(met if of_products is None else [*met, of_products], -1)
+        dstates = [dstates[0] + of_product @ turned, *dstates[1:]]
+        of_sums = jnp.concatenate(of_sums, -1) if steps.apart else of_product
+        return _put(i, dsums, of_sums), _put(i, dproducts, of_products), dstates
+
+    return lax.fori_loop(0, count, body, (saved.gates, saved.products, dstates))
+
+
+def _split(steps, gates):
+    return jnp.split(gates, len(steps.functions), -1)
+
+
+def _meet(steps, x, product, bias, product_bias):
+    """Projected inputs and products of states: the sums, of gates apart the input, and the rest."""
+    x = x if bias is None else x + bias
+    if not steps.apart:
+        return x + product, None
+    split = product.shape[-1] * (len(steps.functions) - steps.apart) // len(steps.functions)
+    met, products = x[..., :split] + product[..., :split], product[..., split:]
+    products = products if product_bias is None else products + product_bias
+    return jnp.concatenate([met, x[..., split:]], -1), products
+
+
+def _after_usual(steps, sums):
+    """The gates, but for functions whose slopes do not follow from the gates themselves."""
+    return [f(y) if _slope(f) else y for f, y in zip(steps.functions, sums, strict=True)]
+
+
+def _times_slopes(steps, gates, tangents):
+    slopes = map(_slope, steps.functions)
+    parts = zip(slopes, gates, tangents, strict=True)
+    return [dy * slope(y) if slope else dy for slope, y, dy in parts]
+
+
+def _finish(steps, kept, gates, products, states):
+    """The states after a step, from the gates after their usual functions."""
+    others = [None if _slope(f) else f for f in steps.functions]
+    gates = after_functions(others, gates)
+    gates += [] if products is None else jnp.split(products, steps.apart, -1)
+    return where_kept(kept, steps.finish(steps.rules, gates, states), states)
+
+
+def _at(i, stack):
+    return None if stack is None else lax.dynamic_index_in_dim(stack, i, 0, keepdims=False)
+
+
+def _put(i, stack, x):
+    return None if stack is None else lax.dynamic_update_index_in_dim(stack, x, i, 0)
