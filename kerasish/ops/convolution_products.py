@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 from jax.lax import add, sub
 
 from kerasish.core.fences import in_memory
@@ -41,6 +42,10 @@ _LINES = 3 * 2**23
 # share of them is not padding.
 _DEEP, _WIDE, _WORK = 16, 32, 2**16
 _FILLED = 0.7
+# From so many channels on, pieces of memory to copy are long enough.
+_NARROW = 8
+# Of one channel, so many products for each place are made as they are added up.
+_BRIEF = 600
 # XLA's own code for images is good from so many channels on; where no gradient is taken, between
 # so few and so many, too, and at fewer places than these.
 _MANY = 128
@@ -63,6 +68,8 @@ def as_product(
     if not all(isinstance(n, int) for n in (*sizes, filters, *window, channels)):
         return None
     places, images = math.prod(sizes), x.ndim == 4
+    if channels == 1 and math.prod(window) * filters <= _BRIEF:
+        return product_of_entries
     if alone and not (images and places > _PLACES and (1 < channels <= _FEW or channels >= _SOME)):
         return None
     itemsize, last_step = kernel.dtype.itemsize, options["window_strides"][-1]
@@ -113,6 +120,21 @@ def _joined(entries):
     return lax.concatenate(entries, entries[0].ndim - 1) if entries[1:] else entries[0]
 
 
+def _patches(options, x, window):
+    """What lies under a window at all its places, in memory, in the order of a kernel's entries."""
+    if x.shape[-1] > _NARROW:
+        return _joined(_entries(options, x, window))
+    # Copied along one axis after the other, entries of few channels come in longer pieces.
+    strides, dilation = options["window_strides"], options["rhs_dilation"]
+    for axis in range(len(window), 0, -1):
+        width, stride, far = window[axis - 1], strides[axis - 1], dilation[axis - 1]
+        span = (x.shape[axis] - (width - 1) * far - 1) // stride * stride + 1
+        starts = range(0, width * far, far)
+        parts = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in starts]
+        x = in_memory(lax.concatenate(parts, x.ndim - 1))
+    return x
+
+
 def _flat_matmul(x, weights):
     flat = matmul(x.reshape(-1, x.shape[-1]), weights.reshape(x.shape[-1], -1))
     return flat.reshape(*x.shape[:-1], flat.shape[-1])
@@ -122,7 +144,7 @@ def product_of_patches(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Ar
     """A convolution as one product of matrices: the patches under the kernel, and the kernel."""
     window = kernel.shape[:-2]
     x = _padded(x, reach_and_pads(x, window, options)[1], window)
-    return _flat_matmul(_joined(_entries(options, x, window)), kernel)
+    return _flat_matmul(_patches(options, x, window), kernel)
 
 
 def product_of_lines(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -260,3 +282,20 @@ def shifted_products(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     first, *others = [entry[..., None] * weights for entry, weights in entries]
     total = sum(others, first)
     return total.reshape(*total.shape[:-2], kernel.shape[-1])
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def product_of_entries(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """A convolution of images of one channel, without a copy of what lies under the kernel."""
+    return in_memory(shifted_products(options, x, kernel))
+
+
+@partial(product_of_entries.defjvp, symbolic_zeros=True)
+def _(options, primals, tangents):
+    (x, kernel), (dx, dkernel) = primals, tangents
+    parts = []
+    if not isinstance(dx, SymbolicZero):
+        parts.append(product_of_patches(options, dx, kernel))
+    if not isinstance(dkernel, SymbolicZero):
+        parts.append(product_of_patches(options, x, dkernel))
+    return product_of_entries(options, x, kernel), sum(parts[1:], parts[0])
