@@ -29,6 +29,11 @@ CONVOLUTIONS = [
     ((2, 4, 5, 4, 2), (2, 3, 2, 2, 3), (1, 1, 1), "same", (1, 1, 1)),
     ((2, 7, 9, 3), (2, 3, 3, 4), (2, 1), "valid", (1, 1)),
     ((2, 5, 4, 6, 2), (2, 3, 3, 2, 3), (1, 2, 1), "same", (1, 1, 1)),
+    ((2, 7, 6, 9), (3, 2, 9, 4), (2, 1), "same", (1, 1)),
+    ((2, 7, 6, 1), (3, 2, 1, 4), (2, 1), "same", (1, 1)),
+    ((2, 7, 9, 1), (3, 3, 1, 4), (1, 1), "valid", (2, 2)),
+    ((3, 9, 1), (4, 1, 3), (2,), "same", (1,)),
+    ((2, 4, 5, 4, 1), (2, 3, 2, 1, 3), (1, 1, 1), "same", (1, 1, 1)),
 ]
 
 
@@ -54,10 +59,10 @@ def primitive(x, kernel, strides, padding, dilation):
 
 # How many bytes may be copied for each way.
 WAYS = {
-    "by itself": {"_TILES": 0, "_PATCHES": 0, "_LINES": 0},
-    "by patches": {"_TILES": 0, "_LINES": 0},
-    "by lines": {"_TILES": 0, "_PATCHES": 0},
-    "by tiles": {"_DEEP": 0, "_WIDE": 0, "_WORK": 0, "_FILLED": 0},
+    "by itself": {"_BRIEF": 0, "_TILES": 0, "_PATCHES": 0, "_LINES": 0},
+    "by patches": {"_BRIEF": 0, "_TILES": 0, "_LINES": 0},
+    "by lines": {"_BRIEF": 0, "_TILES": 0, "_PATCHES": 0},
+    "by tiles or entries": {"_DEEP": 0, "_WIDE": 0, "_WORK": 0, "_FILLED": 0},
 }
 
 
@@ -270,6 +275,8 @@ def test_gradients_take_little_memory():
         ((1, 8, 8, 16), (3, 3, 16, 32), "product_of_patches"),  # little work
         ((32, 28, 28, 32), (3, 5, 32, 64), "product_of_lines"),
         ((0, 16, 16, 32), (3, 3, 32, 64), "product_of_patches"),
+        ((32, 28, 28, 1), (3, 3, 1, 32), "product_of_entries"),
+        ((32, 28, 28, 1), (7, 7, 1, 32), "product_of_patches"),  # many entries to add up
         ((1024, 32, 32, 32), (3, 3, 32, 64), None),  # copies of 600 MB
     ],
     ids=str,
