@@ -277,11 +277,14 @@ def shifted_products(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     """A convolution of each channel on its own: what lies under an entry, times that entry."""
     window = kernel.shape[:-2]
     x = _padded(x, reach_and_pads(x, window, options)[1], window)
-    per_channel = kernel.reshape(-1, x.shape[-1], kernel.shape[-1] // x.shape[-1])
-    entries = zip(_entries(options, x, window), per_channel, strict=True)
-    first, *others = [entry[..., None] * weights for entry, weights in entries]
+    channels, filters = x.shape[-1], kernel.shape[-1]
+    # One filter a channel needs no axis of its own, which XLA would copy entries along one by one.
+    each = () if filters == channels else (filters // channels,)
+    weights = kernel.reshape(-1, channels, *each)
+    entries = (e.reshape(*e.shape, *(1 for _ in each)) for e in _entries(options, x, window))
+    first, *others = [entry * weight for entry, weight in zip(entries, weights, strict=True)]
     total = sum(others, first)
-    return total.reshape(*total.shape[:-2], kernel.shape[-1])
+    return total.reshape(*total.shape[: x.ndim - 1], filters)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
