@@ -9,7 +9,8 @@ from jax import lax
 
 from kerasish import activations
 from kerasish.core.derivatives import derived_as, linear
-from kerasish.core.fences import in_memory_on_cpu, plus_bias
+from kerasish.core.fences import in_memory, plus_bias
+from kerasish.core.platforms import by_platform
 from kerasish.layers.recurrent_steps import Order, Steps, after_functions, output_of, where_kept
 from kerasish.ops.products import one_product
 
@@ -91,7 +92,7 @@ def _run_products(steps, order, weights, bias, xs, states, keep):
     def body(states, at):
         x, kept = at
         sums, products = _meet(steps, x, states[0] @ weights[0], bias, weights[1])
-        gates = _after_usual(steps, _split(steps, in_memory_on_cpu(sums)))
+        gates = _after_usual(steps, _split(steps, _fenced(sums)))
         new = _finish(steps, kept, gates, products, states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
@@ -143,8 +144,8 @@ def _save_in_place(steps, weights, bias, xs, states, keep):
         states, (gates, products, stacks) = loop
         x, product = _at(i, gates), states[0] @ weights[0]
         sums, more = _meet(steps, x, product, bias, weights[1])
-        new = _after_usual(steps, _split(steps, in_memory_on_cpu(sums)))
-        new = in_memory_on_cpu(jnp.concatenate(new, -1))
+        new = _after_usual(steps, _split(steps, _fenced(sums)))
+        new = _fenced(jnp.concatenate(new, -1))
         states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
         stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
@@ -188,8 +189,7 @@ def _derive_back(steps, fixed, gradients):
         dsums, dproducts, dstates = loop
         if dfirst is not None:
             dstates = [dstates[0] + _at(i, dfirst), *dstates[1:]]
-        # Else XLA would copy both stacks, to read the steps once more after they are overwritten.
-        gates, products = jax.tree.map(in_memory_on_cpu, (_at(i, dsums), _at(i, dproducts)))
+        gates, products = jax.tree.map(_fenced, (_at(i, dsums), _at(i, dproducts)))
         gates, states = _split(steps, gates), [_at(i, stack) for stack in saved.states]
         finish = functools.partial(_finish, steps, _at(i, keep))
         back = jax.vjp(finish, gates, products, states)[1]
@@ -202,6 +202,11 @@ def _derive_back(steps, fixed, gradients):
         return _put(i, dsums, of_sums), _put(i, dproducts, of_products), dstates
 
     return lax.fori_loop(0, count, body, (saved.gates, saved.products, dstates))
+
+
+def _fenced(x):
+    """The array, on a CPU in memory: else what it is made of is copied to be read once more."""
+    return by_platform(x, cpu=in_memory, default=lambda x: x)
 
 
 def _split(steps, gates):

@@ -1,5 +1,8 @@
 """Recurrent layers: masks, states, cells of users, both directions, single steps."""
 
+import contextlib
+import re
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -8,6 +11,7 @@ import pytest
 
 import kerasish
 from kerasish import layers
+from kerasish.core import platforms
 from kerasish.core.masks import get_mask
 from kerasish.layers import recurrent
 from kerasish.saving.weights import walk
@@ -419,3 +423,24 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
 
         results.append(jax.jit(derivatives)(at, jax.tree.map(jnp.cos, at)))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=1e-4), *results)
+
+
+@pytest.mark.parametrize("where", [contextlib.nullcontext, platforms.where_it_runs])
+@pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
+def test_loops_overwrite_what_they_have_read_and_copy_none_of_it(cls, where):
+    """In `fit`, and in a step that somebody compiles."""
+    layer = cls(16, return_sequences=True)
+    x = jnp.ones((4, 30, 3))
+    layer.build(x.shape)
+    weights, rest = (
+        [v.value for v in some]
+        for some in (layer.trainable_variables, layer.non_trainable_variables)
+    )
+
+    def loss(weights):
+        return jnp.sum(layer.stateless_call(weights, rest, x)[0] ** 2)
+
+    with where():
+        program = jax.jit(jax.grad(loss)).lower(weights).compile().as_text()
+    assert "while(" in program
+    assert not re.search(r"= f32\[30,4,\d+\]\S* copy\(", program)
