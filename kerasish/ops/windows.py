@@ -11,6 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic import symbolic
 from kerasish.ops.convolutions import convolve
 from kerasish.ops.table import as_array
+from kerasish.ops.transposed_convolutions import convolve_transposed
 from kerasish.ops.window_joins import lowest, window_max, window_sum
 
 # -- the layout of images
@@ -28,16 +29,6 @@ def _padding(op, padding):
     if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
         raise bad_argument(op, "padding", "'valid' or 'same'", padding)
     return padding.upper()
-
-
-def _numbers(ndim, data_format):
-    spatial = tuple(range(ndim - 2))
-    kernel = (ndim - 1, ndim - 2, *spatial)
-    if _channel_axis(data_format) == -1:
-        images = (0, ndim - 1, *range(1, ndim - 1))
-    else:
-        images = tuple(range(ndim))
-    return lax.ConvDimensionNumbers(images, kernel, images)
 
 
 # -- convolution
@@ -137,15 +128,9 @@ def conv_transpose(
     strides, dilation = _per_axis(strides, axes), _per_axis(dilation_rate, axes)
     extra = (None,) * axes if output_padding is None else _per_axis(output_padding, axes)
     each = zip(kernel.shape[:-2], strides, dilation, extra, strict=True)
-    return lax.conv_transpose(
-        inputs,
-        kernel,
-        strides,
-        [_transpose_padding(n, s, d, padding, e) for n, s, d, e in each],
-        rhs_dilation=dilation,
-        dimension_numbers=_numbers(inputs.ndim, data_format),
-        transpose_kernel=True,
-    )
+    pads = [_transpose_padding(n, s, d, padding, e) for n, s, d, e in each]
+    axis = _channel_axis(data_format)
+    return convolve_transposed(inputs, kernel, strides, pads, dilation, axis)
 
 
 # -- pooling

@@ -10,7 +10,7 @@ import kerasish as keras
 from kerasish import layers, ops
 from kerasish.core.fences import in_memory, plus_bias, times_scale
 from kerasish.core.platforms import where_it_runs
-from kerasish.ops import convolution_products, convolutions
+from kerasish.ops import convolution_products, convolutions, windows
 from kerasish.ops.products import one_product
 from kerasish.ops.window_joins import window_max, window_sum
 from kerasish.training.hostile import loop_hostile
@@ -111,6 +111,52 @@ def test_convolutions_and_their_derivatives_are_the_primitives(case, data_format
     )
 
 
+# shape of the images, shape of the kernel, strides, padding, what the outputs have more
+TRANSPOSED = [
+    ((2, 4, 3, 2), (3, 3, 4, 2), (2, 2), "same", None),
+    ((2, 4, 3, 2), (2, 4, 3, 2), (2, 2), "valid", None),
+    ((2, 4, 3, 2), (5, 1, 3, 2), (3, 2), "same", (1, 0)),
+    ((2, 4, 3, 2), (2, 3, 1, 2), (3, 1), "valid", (2, 0)),
+    ((2, 5, 1), (4, 3, 1), (2,), "same", None),
+    ((1, 2, 3, 2, 2), (3, 2, 2, 2, 2), (2, 1, 3), "valid", None),
+]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("case", TRANSPOSED, ids=str)
+def test_transposed_convolutions_and_their_derivatives_are_the_primitives(case, data_format):
+    shape, kernel_shape, strides, padding, more = case
+    x, kernel, dx, dkernel = rows(shape, kernel_shape, shape, kernel_shape)
+    first = data_format == "channels_first"
+
+    def ours(x, kernel):
+        x = jnp.moveaxis(x, -1, 1) if first else x
+        y = ops.conv_transpose(x, kernel, strides, padding, more, data_format)
+        return jnp.moveaxis(y, 1, -1) if first else y
+
+    def theirs(x, kernel):
+        last = x.ndim - 1
+        images = (0, last, *range(1, last))
+        numbers = lax.ConvDimensionNumbers(images, (last, last - 1, *range(last - 1)), images)
+        each = zip(kernel.shape[:-2], strides, more or [None] * len(strides), strict=True)
+        pads = [windows._transpose_padding(n, s, 1, padding.upper(), e) for n, s, e in each]
+        return lax.conv_transpose(
+            x, kernel, strides, pads, dimension_numbers=numbers, transpose_kernel=True
+        )
+
+    @jax.jit
+    def derivatives():
+        def of(conv):
+            gradient = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(conv(x, kernel))), (0, 1))
+            return conv(x, kernel), jax.jvp(gradient, (x, kernel), (dx, dkernel))
+
+        return of(ours), of(theirs)
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), *derivatives()
+    )
+
+
 @pytest.mark.parametrize("case", [CONVOLUTIONS[0], CONVOLUTIONS[3], CONVOLUTIONS[-2]], ids=str)
 def test_gradients_of_kernels_in_parts(case, monkeypatch):
     monkeypatch.setattr(convolutions, "_CACHED", 100)
@@ -149,6 +195,7 @@ def test_steps_of_convolutional_models_run_in_loops(data_format, way):
                      data_format)  # fmt: skip
             x = ops.depthwise_conv(x, each, 1, "same", data_format)
         x = ops.conv(x, kernel, 2, "same", data_format)
+        x = ops.conv_transpose(x, kernel, 2, "same", data_format=data_format)
         return x.sum()
 
     assert loop_hostile(jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, kernel)) is None
