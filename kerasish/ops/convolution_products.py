@@ -44,7 +44,8 @@ _DEEP, _WIDE, _WORK = 16, 32, 2**16
 _FILLED = 0.7
 # From so many channels on, pieces of memory to copy are long enough.
 _NARROW = 8
-# Of one channel, so many products for each place are made as they are added up.
+# Of one channel, so many products for each place are made as they are added up, if that rounds no
+# more than a product of matrices, which adds up numbers of 16 bits as numbers of 32.
 _BRIEF = 600
 # XLA's own code for images is good from so many channels on; where no gradient is taken, between
 # so few and so many, too, and at fewer places than these.
@@ -68,11 +69,11 @@ def as_product(
     if not all(isinstance(n, int) for n in (*sizes, filters, *window, channels)):
         return None
     places, images = math.prod(sizes), x.ndim == 4
-    if channels == 1 and math.prod(window) * filters <= _BRIEF:
+    itemsize, last_step = kernel.dtype.itemsize, options["window_strides"][-1]
+    if channels == 1 and itemsize >= 4 and math.prod(window) * filters <= _BRIEF:
         return product_of_entries
     if alone and not (images and places > _PLACES and (1 < channels <= _FEW or channels >= _SOME)):
         return None
-    itemsize, last_step = kernel.dtype.itemsize, options["window_strides"][-1]
     if x.ndim > 3 and window[-1] == 3 and last_step == options["rhs_dilation"][-1] == 1:
         deep = channels >= _DEEP and filters >= _WIDE and itemsize >= 4
         tiled = places // max(sizes[-1], 1) * 4 * _tiles_of(sizes[-1])

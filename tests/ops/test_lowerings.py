@@ -337,6 +337,14 @@ def test_the_way_to_compute_a_convolution(shape, kernel_shape, found):
     assert getattr(way, "__name__", None) == found
 
 
+def test_half_precision_is_added_up_in_single():
+    x, kernel = (jax.ShapeDtypeStruct(s, "bfloat16") for s in ((32, 28, 28, 1), (3, 3, 1, 32)))
+    options = {"window_strides": (1, 1), "padding": "SAME", "rhs_dilation": (1, 1)}
+    result = jax.ShapeDtypeStruct((32, 28, 28, 32), "bfloat16")
+    way = convolution_products.as_product(lambda x, kernel: result, x, kernel, options)
+    assert way is convolution_products.product_of_patches
+
+
 def test_tiles_round_little_more_than_products():
     x, kernel = rows((4, 16, 16, 64), (3, 3, 64, 64))
     options = {"window_strides": (1, 1), "padding": "SAME", "rhs_dilation": (1, 1)}
