@@ -56,10 +56,14 @@ def _gradient_in_memory(x):
 _gradient_in_memory.defjvp(lambda primals, tangents: (*primals, in_memory(*tangents)))
 
 
+def with_gradient_in_memory(x: jax.Array) -> jax.Array:
+    """An array as it is, whose gradient is computed once on a CPU, whatever uses it."""
+    return _gradient_in_memory(x) if traced.for_cpu else x
+
+
 def plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """`x + bias`, of which the gradient, that is summed for the bias, lies in memory on a CPU."""
-    y = x + bias
-    return _gradient_in_memory(y) if traced.for_cpu else y
+    return with_gradient_in_memory(x + bias)
 
 
 def times_scale(x: jax.Array, scale: jax.Array) -> jax.Array:

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 
 from kerasish import activations
+from kerasish.core.fences import with_gradient_in_memory
 from kerasish.core.variable import Variable
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.recurrent_cell import RecurrentCell
@@ -31,7 +32,7 @@ def forgetful_bias(cell: RecurrentCell) -> Variable:
 def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
     """The new output and the new memory, from the gates."""
     (activation, *_), (i, f, g, o) = rules, gates
-    c = f * memory + i * g
+    c = with_gradient_in_memory(f * memory + i * g)
     return [o * activation(c), c]
 
 

@@ -213,13 +213,13 @@ class RNN(Layer):
         cell = self.cell
         with dtypes.autocast(cell.compute_dtype):
             of_inputs, of_states = cell.dropout_masks(xs.shape[1], training)
-            projected = cell.project(xs.astype(cell.compute_dtype), of_inputs)
-            weights, bias = cell.step_weights(), cell.input_bias()
+            xs, kernel = cell.to_project(xs.astype(cell.compute_dtype), of_inputs)
+            weights, bias = (kernel, *cell.step_weights()), cell.input_bias()
         # Eager calls share one compiled program; a new one each time would take far longer to make.
-        eager = not isinstance(projected, jax.core.Tracer) and _stands_alone(cell.rules())
+        eager = not isinstance(xs, jax.core.Tracer) and _stands_alone(cell.rules())
         run = compiled_steps if eager else run_steps
         order = Order(self.unroll, self.return_sequences, self.zero_output_for_mask)
-        return run(cell.steps(), order, weights, bias, projected, states, keep, of_states)
+        return run(cell.steps(), order, weights, bias, xs, states, keep, of_states)
 
     def _run_cell(self, xs, states, keep, training):
         """All steps of any cell."""

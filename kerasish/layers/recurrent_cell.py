@@ -98,6 +98,11 @@ class RecurrentCell(Layer):
         """`inputs @ kernel`, of one step or (time first) of many."""
         return masked_matmul(inputs, self.kernel.value, masks)
 
+    def to_project(self, inputs: jax.Array, masks: list | None = None) -> tuple:
+        """The inputs and the kernel to project them; or projected ones and `None`."""
+        mere = masks is None and self.finish is not None
+        return (inputs, self.kernel.value) if mere else (self.project(inputs, masks), None)
+
     def input_bias(self) -> jax.Array | None:
         """What is to be added to the projected input."""
         return None if self.bias is None else self.bias.value

@@ -1,10 +1,12 @@
 """The steps of the recurrent cells as one loop, with a derivative that XLA's CPU runs well."""
 
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from kerasish import activations
@@ -15,34 +17,42 @@ from kerasish.layers.recurrent_steps import Order, Steps, after_functions, outpu
 from kerasish.ops.products import one_product
 
 
-def run_steps(steps: Steps, order: Order, weights, bias, xs, states, keep, masks) -> tuple:
-    """All steps over projected inputs: `(last output, all outputs if asked for, last states)`.
+def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, masks) -> tuple:
+    """All steps: `(last output, all outputs if asked for, last states)`.
 
     Axes stand time first.
 
     Args:
         steps: What a step does.
         order: How the loop runs.
-        weights: The recurrent kernel, and a bias of the products of gates apart or `None`.
+        weights: The kernel that projects the inputs, or `None` if they are projected; the recurrent
+            kernel; and a bias of the products of gates apart or `None`.
         bias: What is to be added to the projected inputs, or `None`. Adding it in the loop costs
             nothing there.
-        xs: The projected inputs.
+        inputs: The inputs, or projected ones.
         states: The states to start from.
         keep: Which samples count in each step, `(steps, batch, 1)`, if not all do.
         masks: The dropout masks of the state, if any.
     """
     if steps.finish is None or masks is not None or order.unroll:
+        xs = _projected(weights, inputs)
         xs = xs if bias is None else plus_bias(xs, bias)
-        states, outputs = _run_any(steps, order, weights, xs, states, keep, masks)
+        states, outputs = _run_any(steps, order, weights[1:], xs, states, keep, masks)
     else:
-        xs = xs.astype(jnp.result_type(xs, states[0], *jax.tree.leaves((weights, bias))))
-        states, outputs = _run_products(steps, order, weights, bias, xs, states, keep)
+        dtype = jnp.result_type(inputs, states[0], *jax.tree.leaves((weights, bias)))
+        inputs = inputs.astype(dtype)
+        states, outputs = _run_products(steps, order, weights, bias, inputs, states, keep)
     if order.all_outputs:
         return outputs[-1], outputs, states
     return states[0] if keep is None else output_of(order, keep[-1], states[0]), None, states
 
 
 compiled_steps = jax.jit(run_steps, static_argnums=(0, 1))
+
+
+def _projected(weights, inputs):
+    kernel, *_ = weights
+    return inputs if kernel is None else one_product(inputs, kernel, axes=1)
 
 
 def _run_any(steps, order, weights, xs, states, keep, masks):
@@ -65,12 +75,26 @@ def _run_any(steps, order, weights, xs, states, keep, masks):
 # the last time: gates over projected inputs, gradients over gates. Memory that is in no cache costs
 # a CPU as much as the arithmetic.
 
-_SLOPES = ((activations.sigmoid, lambda y: y * (1 - y)), (activations.tanh, lambda y: 1 - y * y))
+
+class _Usual(NamedTuple):
+    """A usual function of gates: `outer * tanh(inner * x) + shift`.
+
+    So one kernel makes all gates of a step. A sigmoid's error is then that of a number near 1, also
+    where it is near 0.
+
+    Attributes:
+        by_tanh: `inner`, `outer` and `shift`.
+        slope: Its slope, from its value.
+    """
+
+    by_tanh: tuple[float, float, float]
+    slope: Callable
 
 
-def _slope(function):
-    """The slope of a usual function as one of its value, or `None`."""
-    return next((slope for usual, slope in _SLOPES if usual is function), None)
+_USUAL = {
+    activations.sigmoid: _Usual((0.5, 0.5, 0.5), lambda y: y * (1 - y)),
+    activations.tanh: _Usual((1.0, 1.0, 0.0), lambda y: 1 - y * y),
+}
 
 
 class _Saved(NamedTuple):
@@ -88,11 +112,13 @@ class _Saved(NamedTuple):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _run_products(steps, order, weights, bias, xs, states, keep):
+def _run_products(steps, order, weights, bias, inputs, states, keep):
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
+
     def body(states, at):
         x, kept = at
-        sums, products = _meet(steps, x, states[0] @ weights[0], bias, weights[1])
-        gates = _after_usual(steps, _split(steps, _fenced(sums)))
+        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
+        gates = _split(steps, _fenced(_after_usual(steps, sums)))
         new = _finish(steps, kept, gates, products, states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
@@ -101,14 +127,12 @@ def _run_products(steps, order, weights, bias, xs, states, keep):
 
 @_run_products.defjvp
 def _(steps, order, primals, tangents):
-    (kernel, _), _, _, _, keep = primals
-    (dkernel, dproduct_bias), dbias, dxs, dstates, _ = tangents
+    (_, recurrent, _), _, _, _, keep = primals
+    dstates = tangents[3]
     save = derived_as(functools.partial(_save, steps), functools.partial(_save_in_place, steps))
     saved = save(*primals)
-    product = functools.partial(one_product, saved.states[0][:-1], axes=1)
-    of_kernel = jax.jvp(product, (kernel,), (dkernel,))[1]
-    into_gates = _meet(steps, dxs, of_kernel, dbias, dproduct_bias)
-    fixed, given = (kernel, saved, keep), (*into_gates, dstates)
+    into_gates = _into_gates(steps, saved.states[0][:-1], primals, tangents)
+    fixed, given = (recurrent, saved, keep), (*into_gates, dstates)
     forward = functools.partial(_derive, steps, order.all_outputs)
     back = derived_as(
         functools.partial(_transpose, forward, jax.tree.map(jax.typeof, given)),
@@ -122,30 +146,47 @@ def _(steps, order, primals, tangents):
     return (last, outputs), (dlast, doutputs)
 
 
-def _save(steps, weights, bias, xs, states, keep):
+def _into_gates(steps, before, primals, tangents):
+    """Tangents of the gates from all but the states' own: of sums, and of products apart."""
+    (kernel, *_), _, inputs, *_ = primals
+    (dkernel, drecurrent, dproduct_bias), dbias, dinputs, *_ = tangents
+    if kernel is None or steps.apart:
+        of_inputs = jax.jvp(_projected, ((kernel,), inputs), ((dkernel,), dinputs))[1]
+        of_states = _derived_product(before, drecurrent)
+        return _meet(steps, of_inputs, of_states, dbias, dproduct_bias)
+    # One product for both kernels is faster than two.
+    both = jnp.concatenate([inputs, before], -1), jnp.concatenate([dkernel, drecurrent])
+    return _meet(steps, one_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
+
+
+def _derived_product(x, dkernel):
+    return jax.jvp(functools.partial(one_product, x, axes=1), (dkernel,), (dkernel,))[1]
+
+
+def _save(steps, weights, bias, inputs, states, keep):
     """What is saved of a loop, so that it can be derived again."""
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
 
     def body(states, at):
         x, kept = at
-        sums, products = _meet(steps, x, states[0] @ weights[0], bias, weights[1])
-        gates = _after_usual(steps, _split(steps, sums))
-        new = _finish(steps, kept, gates, products, states)
-        return new, (jnp.concatenate(gates, -1), products, states)
+        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
+        gates = _after_usual(steps, sums)
+        new = _finish(steps, kept, _split(steps, gates), products, states)
+        return new, (gates, products, states)
 
     last, (gates, products, before) = lax.scan(body, states, (xs, keep))
     stacks = [jnp.concatenate([b, a[None]]) for b, a in zip(before, last, strict=True)]
     return _Saved(gates, products, stacks)
 
 
-def _save_in_place(steps, weights, bias, xs, states, keep):
+def _save_in_place(steps, weights, bias, inputs, states, keep):
     """The same, fast."""
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
 
     def body(i, loop):
         states, (gates, products, stacks) = loop
-        x, product = _at(i, gates), states[0] @ weights[0]
-        sums, more = _meet(steps, x, product, bias, weights[1])
-        new = _after_usual(steps, _split(steps, _fenced(sums)))
-        new = _fenced(jnp.concatenate(new, -1))
+        sums, more = _meet(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
+        new = _fenced(_after_usual(steps, sums))
         states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
         stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
@@ -158,12 +199,12 @@ def _save_in_place(steps, weights, bias, xs, states, keep):
 
 def _derive(steps, all_outputs, fixed, given):
     """Tangents of the last states, and of the first one after each step if asked for."""
-    (kernel, saved, keep), (dxs, dproducts, dstates) = fixed, given
+    (recurrent, saved, keep), (dxs, dproducts, dstates) = fixed, given
 
     def body(dstates, at):
         (gates, products, states, kept), (dx, more) = at
         gates = _split(steps, gates)
-        dsums, dproducts = _meet(steps, dx, dstates[0] @ kernel, None, more)
+        dsums, dproducts = _meet(steps, dx, dstates[0] @ recurrent, None, more)
         dgates = _times_slopes(steps, gates, _split(steps, dsums))
         finish = functools.partial(_finish, steps, kept)
         dstates = jax.jvp(finish, (gates, products, states), (dgates, dproducts, dstates))[1]
@@ -181,8 +222,8 @@ def _transpose(forward, given, fixed, gradients):
 
 def _derive_back(steps, fixed, gradients):
     """The same, fast."""
-    (kernel, saved, keep), (dstates, dfirst) = fixed, gradients
-    turned, count = kernel.T, len(saved.gates)
+    (recurrent, saved, keep), (dstates, dfirst) = fixed, gradients
+    turned, count = recurrent.T, len(saved.gates)
 
     def body(j, loop):
         i = count - 1 - j
@@ -225,19 +266,27 @@ def _meet(steps, x, product, bias, product_bias):
 
 
 def _after_usual(steps, sums):
-    """The gates, but for functions whose slopes do not follow from the gates themselves."""
-    return [f(y) if _slope(f) else y for f, y in zip(steps.functions, sums, strict=True)]
+    """The gates side by side, but for functions whose slopes do not follow from the gates."""
+    usual = [_USUAL.get(f) for f in steps.functions]
+    if not any(usual):
+        return sums
+    units, wide = sums.shape[-1] // len(usual), jnp.promote_types(sums.dtype, jnp.float32)
+    rules = np.array([u.by_tanh if u else (1, 1, 0) for u in usual], wide)
+    inner, outer, shift = np.repeat(rules, units, axis=0).T
+    gates = jnp.tanh(sums.astype(wide) * inner) * outer + shift
+    if not all(usual):
+        gates = jnp.where(np.repeat(list(map(bool, usual)), units), gates, sums)
+    return gates.astype(sums.dtype)
 
 
 def _times_slopes(steps, gates, tangents):
-    slopes = map(_slope, steps.functions)
-    parts = zip(slopes, gates, tangents, strict=True)
-    return [dy * slope(y) if slope else dy for slope, y, dy in parts]
+    parts = zip(steps.functions, gates, tangents, strict=True)
+    return [dy * _USUAL[f].slope(y) if f in _USUAL else dy for f, y, dy in parts]
 
 
 def _finish(steps, kept, gates, products, states):
     """The states after a step, from the gates after their usual functions."""
-    others = [None if _slope(f) else f for f in steps.functions]
+    others = [None if f in _USUAL else f for f in steps.functions]
     gates = after_functions(others, gates)
     gates += [] if products is None else jnp.split(products, steps.apart, -1)
     return where_kept(kept, steps.finish(steps.rules, gates, states), states)
