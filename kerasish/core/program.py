@@ -29,13 +29,16 @@ class Program:
         written: Variables it may write. They are donated, and hold their new values afterwards.
         reads: Variables it only reads.
         donate: Whether the memory of written Variables may be reused.
+        tuned: Whether to compile with `platforms.OPTIONS`; such a program lies in no other.
 
     Raises:
         Unlisted: From a call that traces `fn` and meets a Variable in neither list.
     """
 
-    def __init__(self, fn: Callable, written: list, reads: list, donate: bool = True):
-        self.written, self.reads, self.donate = written, reads, donate
+    def __init__(
+        self, fn: Callable, written: list, reads: list, donate: bool = True, tuned: bool = False
+    ):
+        self.written, self.reads, self.donate, self.tuned = written, reads, donate, tuned
         listed = set(written)
 
         def pure(values, constants, *args):
@@ -66,7 +69,9 @@ class Program:
                 return self.pure(values, constants, *args, *static)
 
             keep_pages()
-            found = jax.jit(run, donate_argnums=0 if self.donate else ())
+            options = platforms.OPTIONS if self.tuned and platforms.traced.for_cpu else None
+            donated = 0 if self.donate else ()
+            found = jax.jit(run, donate_argnums=donated, compiler_options=options)
             # JAX looks up static arguments by itself, but takes several times as long.
             found = self._jitted.setdefault(form, found)
         return found

@@ -118,7 +118,7 @@ def _run_products(steps, order, weights, bias, inputs, states, keep):
     def body(states, at):
         x, kept = at
         sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
-        gates = _split(steps, _fenced(_after_usual(steps, sums)))
+        gates = _split(steps, _fenced(after_usual(steps, sums)))
         new = _finish(steps, kept, gates, products, states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
@@ -170,7 +170,7 @@ def _save(steps, weights, bias, inputs, states, keep):
     def body(states, at):
         x, kept = at
         sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
-        gates = _after_usual(steps, sums)
+        gates = after_usual(steps, sums)
         new = _finish(steps, kept, _split(steps, gates), products, states)
         return new, (gates, products, states)
 
@@ -186,7 +186,7 @@ def _save_in_place(steps, weights, bias, inputs, states, keep):
     def body(i, loop):
         states, (gates, products, stacks) = loop
         sums, more = _meet(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
-        new = _fenced(_after_usual(steps, sums))
+        new = _fenced(after_usual(steps, sums))
         states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
         stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
@@ -265,7 +265,7 @@ def _meet(steps, x, product, bias, product_bias):
     return jnp.concatenate([met, x[..., split:]], -1), products
 
 
-def _after_usual(steps, sums):
+def after_usual(steps, sums):
     """The gates side by side, but for functions whose slopes do not follow from the gates."""
     usual = [_USUAL.get(f) for f in steps.functions]
     if not any(usual):

@@ -156,7 +156,7 @@ class Step:
 
     def _program(self, key, make):
         if key not in self._programs:
-            self._programs[key] = Program(make(), self.written, self.reads)
+            self._programs[key] = Program(make(), self.written, self.reads, tuned=True)
         return self._programs[key]
 
     def forms(self) -> list:

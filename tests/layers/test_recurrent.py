@@ -14,6 +14,7 @@ from kerasish import layers
 from kerasish.core import platforms
 from kerasish.core.masks import get_mask
 from kerasish.layers import recurrent
+from kerasish.layers.recurrent_loops import after_usual
 from kerasish.saving.weights import walk
 
 X = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("float32")
@@ -444,3 +445,17 @@ def test_loops_overwrite_what_they_have_read_and_copy_none_of_it(cls, where):
         program = jax.jit(jax.grad(loss)).lower(weights).compile().as_text()
     assert "while(" in program
     assert not re.search(r"= f32\[30,4,\d+\]\S* copy\(", program)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rtol", "atol"),
+    [("float32", 1e-6, 1.2e-7), ("bfloat16", 2**-8, 0), ("float16", 1e-3, 1e-7)],
+)
+@pytest.mark.parametrize("cls", [layers.SimpleRNNCell, layers.LSTMCell, layers.GRUCell])
+def test_gates_made_at_once_are_those_of_their_functions(cls, dtype, rtol, atol):
+    steps, x = cls(8).steps(), jnp.linspace(-9, 9, 8, dtype=dtype)
+    sums = jnp.concatenate([x] * len(steps.functions))
+    wanted = [f(x.astype("float32")) if f else x for f in steps.functions]
+    gates = after_usual(steps, sums)
+    assert gates.dtype == dtype
+    np.testing.assert_allclose(gates.astype("float32"), jnp.concatenate(wanted), rtol, atol)
