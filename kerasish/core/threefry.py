@@ -11,6 +11,9 @@ from kerasish.core.platforms import by_platform
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+# So many at once are hashed by one thread. XLA calls a second one for more, which takes as long to
+# come as it takes to hash some thousand.
+_FEW, _SOME = 1024, 4096
 
 
 def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
@@ -27,10 +30,17 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
         return jax.random.bernoulli(key, p, shape)
 
     def written_out(key):
-        uniform = (_bits(key, math.prod(shape)) >> 9).astype("int32") * jnp.float32(2.0**-23)
         # XLA would merge the hash into each kernel that asks which entries stay. It is also quicker
         # along one axis than along several.
-        return in_memory(uniform < p).reshape(shape)
+        count = math.prod(shape)
+        size = _FEW if _FEW < count <= _SOME else max(count, 1)
+        starts = range(0, max(count, 1), size)
+        parts = [in_memory(part(key, start, min(size, count - start))) for start in starts]
+        whole = parts[0] if len(parts) == 1 else in_memory(jnp.concatenate(parts))
+        return whole.reshape(shape)
+
+    def part(key, start, count):
+        return (_bits(key, start, count) >> 9).astype("int32") * jnp.float32(2.0**-23) < p
 
     if not _is_known(key, shape):
         return by_jax(key)
@@ -45,9 +55,9 @@ def _is_known(key, shape):
     return known and plain and all(isinstance(n, int) for n in shape) and math.prod(shape) < 2**32
 
 
-def _bits(key, count):
+def _bits(key, start, count):
     keys = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY)
-    low = lax.iota("uint32", count) + keys[1]
+    low = lax.iota("uint32", count) + (keys[1] + jnp.uint32(start))
     high = jnp.broadcast_to(keys[0], (count,))
     for i in range(5):
         for r in _ROTATIONS[i % 2]:

@@ -8,7 +8,7 @@ import pytest
 from kerasish.core.threefry import bernoulli
 
 
-@pytest.mark.parametrize("shape", [(), (1,), (32, 64), (3, 5, 7), (0, 4)])
+@pytest.mark.parametrize("shape", [(), (1,), (32, 64), (3, 5, 7), (0, 4), (3000,), (4097,)])
 def test_masks_are_those_of_jax(shape):
     for seed, p in (([123456, 7], 0.8), ([0, 0], 0.1234567), ([2**32 - 1, 2**31], 0.5)):
         key = jnp.asarray(np.array(seed, "uint32"))
