@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
+from kerasish.core.varying import varying_alike
+
 
 def derived_as(plain: Callable, fast: Callable) -> Callable:
     """A function that computes as `fast`, and is derived as `plain`, which returns the same."""
@@ -28,6 +30,7 @@ def linear(fn: Callable, transposed: Callable, fixed: Any, given: Any) -> Any:
         fixed: Arrays, or nested ones, in which neither needs to be linear.
         given: The others.
     """
+    fixed, given = varying_alike((fixed, given))
     constants, around = jax.tree.flatten(fixed)
     values, into = jax.tree.flatten(given)
     jaxpr, shapes = jax.make_jaxpr(fn, return_shape=True)(fixed, given)

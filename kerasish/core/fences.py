@@ -8,7 +8,7 @@ from kerasish.core.platforms import traced
 
 
 def _called(fn):
-    """A linear function in a call of its own, its argument and result in memory; so are gradients.
+    """A linear function in a call of its own, arguments and results in memory; so are gradients.
 
     XLA's CPU backend fuses what seems cheap into each of its uses, and computes it there as often
     as entries are read: with overlapping windows, or an axis that is broadcast, many times. (It
@@ -18,15 +18,16 @@ def _called(fn):
     compiled = jax.jit(fn)
 
     @jax.custom_jvp
-    def call(x: jax.Array) -> jax.Array:
+    def call(*args):
         with set_xla_metadata(inlineable="false"):
-            return compiled(x)
+            return compiled(*args)
 
     call.defjvp(lambda primals, tangents: (call(*primals), call(*tangents)))
     return call
 
 
 _as_it_is, _turned = _called(lambda x: x), _called(jnp.transpose)
+_as_they_are = _called(lambda *arrays: arrays)
 
 
 def in_memory(x: jax.Array) -> jax.Array:
@@ -37,6 +38,11 @@ def in_memory(x: jax.Array) -> jax.Array:
 def turned_in_memory(x: jax.Array) -> jax.Array:
     """A matrix, its axes swapped: both computed once, whatever uses them."""
     return _turned(x)
+
+
+def together_in_memory(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays as they are: whatever uses one of them comes after all have been computed."""
+    return _as_they_are(*arrays)
 
 
 def in_memory_on_cpu(x: jax.Array) -> jax.Array:

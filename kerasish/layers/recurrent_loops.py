@@ -13,6 +13,7 @@ from kerasish import activations
 from kerasish.core.derivatives import derived_as, linear
 from kerasish.core.fences import in_memory, plus_bias
 from kerasish.core.platforms import by_platform
+from kerasish.core.varying import varying_alike
 from kerasish.layers.recurrent_steps import Order, Steps, after_functions, output_of, where_kept
 from kerasish.ops.products import one_product
 
@@ -34,6 +35,8 @@ def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, m
         keep: Which samples count in each step, `(steps, batch, 1)`, if not all do.
         masks: The dropout masks of the state, if any.
     """
+    arrays = varying_alike((weights, bias, inputs, states, keep, masks))
+    weights, bias, inputs, states, keep, masks = arrays
     if steps.finish is None or masks is not None or order.unroll:
         xs = _projected(weights, inputs)
         xs = xs if bias is None else plus_bias(xs, bias)
@@ -192,7 +195,7 @@ def _save_in_place(steps, weights, bias, inputs, states, keep):
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
 
     apart = xs.shape[-1] // len(steps.functions) * steps.apart
-    products = jnp.zeros((*xs.shape[:-1], apart), xs.dtype) if apart else None
+    products = jnp.zeros_like(xs[..., :apart]) if apart else None
     stacks = [_put(0, jnp.zeros((len(xs) + 1, *x.shape), x.dtype), x) for x in states]
     return lax.fori_loop(0, len(xs), body, (states, _Saved(xs, products, stacks)))[1]
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.core.fences import turned_in_memory
+from kerasish.core.derivatives import linear
+from kerasish.core.fences import together_in_memory, turned_in_memory
 from kerasish.core.platforms import traced
 
 
@@ -26,25 +27,23 @@ def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
 
 
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The product of two matrices, in whose derivative a factor is turned first where that pays."""
-    turned = _worth_turning(x, kernel)
-    return _traced_once(turned, x, kernel) if turned else jnp.matmul(x, kernel)
+    """The product of two matrices, which a CPU derives with a rule of its own."""
+    sizes = (*x.shape, kernel.shape[1])
+    if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
+        return jnp.matmul(x, kernel)
+    return _traced_once(_worth_turning(*sizes), x, kernel)
 
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
 _SECOND_WITH_SECOND = ((1,), (1,)), ((), ())
 
 
-def _worth_turning(x, kernel):
+def _worth_turning(rows, inner, outer):
     """Which factor of the kernel's gradient is to be turned before it is computed, if any.
 
     Without that the CPU's product reads columns, with one thread where its result is small. Turned
     is `"x"` or the `"gradient"` of the product, and then the result once more.
     """
-    sizes = (*x.shape, kernel.shape[1])
-    if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
-        return None
-    rows, inner, outer = sizes
     if outer == 1:
         return None
     if outer <= 16 <= inner:
@@ -54,25 +53,50 @@ def _worth_turning(x, kernel):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _turning_matmul(turned, x, kernel):
-    """`x @ kernel`, in whose derivative the kernel's part has one factor turned."""
+def _product(turned, x, kernel):
     return jnp.matmul(x, kernel)
 
 
-@functools.partial(_turning_matmul.defjvp, symbolic_zeros=True)
+@functools.partial(_product.defjvp, symbolic_zeros=True)
 def _(turned, primals, tangents):
-    (x, kernel), (dx, dkernel) = primals, tangents
-    parts = []
-    if not isinstance(dx, SymbolicZero):
-        parts.append(_turning_matmul(turned, dx, kernel))
-    if not isinstance(dkernel, SymbolicZero):
-        if turned == "x":
-            parts.append(lax.dot_general(turned_in_memory(x), dkernel, _FIRST_WITH_FIRST))
-        else:  # transposed: the gradient, turned, times x
-            across = lax.dot_general(turned_in_memory(dkernel), x, _SECOND_WITH_SECOND)
-            parts.append(turned_in_memory(across))
-    return _turning_matmul(turned, x, kernel), sum(parts[1:], parts[0])
+    (x, kernel), (dx, dkernel) = primals, (_unless_zero(d) for d in tangents)
+    others = None if dkernel is None else x, None if dx is None else kernel
+    change = linear(_change, functools.partial(_gradients, turned), others, (dx, dkernel))
+    return _product(turned, x, kernel), change
+
+
+def _unless_zero(tangent):
+    return None if isinstance(tangent, SymbolicZero) else tangent
+
+
+# Of two factors one may stand still: there is no tangent of it then, and no need for the other.
+
+
+def _change(factors, tangents):
+    (x, kernel), (dx, dkernel) = factors, tangents
+    parts = [] if dx is None else [jnp.matmul(dx, kernel)]
+    parts += [] if dkernel is None else [jnp.matmul(x, dkernel)]
+    return sum(parts[1:], parts[0])
+
+
+def _gradients(turned, factors, gradient):
+    x, kernel = factors
+    of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
+    of_kernel = None if x is None else _gradient_of_kernel(turned, x, gradient)
+    if of_x is None or of_kernel is None:
+        return of_x, of_kernel
+    # The new kernel, made of the second, may then be written where the old one lies; else XLA would
+    # copy it in every step, to read it once more for the first.
+    return together_in_memory(of_x, of_kernel)
+
+
+def _gradient_of_kernel(turned, x, gradient):
+    if turned == "x":
+        return jnp.matmul(turned_in_memory(x), gradient)
+    if turned == "gradient":
+        return turned_in_memory(jnp.matmul(turned_in_memory(gradient), x))
+    return lax.dot_general(x, gradient, _FIRST_WITH_FIRST)
 
 
 # Its derivatives too, for all layers of one shape.
-_traced_once = jax.jit(_turning_matmul, static_argnums=0)
+_traced_once = jax.jit(_product, static_argnums=0)
