@@ -153,11 +153,11 @@ def _into_gates(steps, before, primals, tangents):
     """Tangents of the gates from all but the states' own: of sums, and of products apart."""
     (kernel, *_), _, inputs, *_ = primals
     (dkernel, drecurrent, dproduct_bias), dbias, dinputs, *_ = tangents
-    if kernel is None or steps.apart:
+    # One product for both kernels is faster than two, but it takes a copy of the inputs.
+    if kernel is None or steps.apart or inputs.shape[-1] > 2 * before.shape[-1]:
         of_inputs = jax.jvp(_projected, ((kernel,), inputs), ((dkernel,), dinputs))[1]
         of_states = _derived_product(before, drecurrent)
         return _meet(steps, of_inputs, of_states, dbias, dproduct_bias)
-    # One product for both kernels is faster than two.
     both = jnp.concatenate([inputs, before], -1), jnp.concatenate([dkernel, drecurrent])
     return _meet(steps, one_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
 

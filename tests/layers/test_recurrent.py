@@ -385,6 +385,7 @@ def test_another_number_of_features_is_named(cls):
 
 
 LOOPS = {
+    "last, inputs wider than states": {"units": 1},
     "last, softplus": {"activation": "softplus", "use_bias": False},
     "all, backwards, zeros": {
         "return_sequences": True,
@@ -403,9 +404,9 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
     mask = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [1, 1, 1, 1, 1]], bool)
     results, at = [], None
     for unroll in (False, True):
-        layer = cls(4, unroll=unroll, **LOOPS[loop])
-        layer.build((3, 5, 2))
-        shapes = [(3, 5, 2), *(v.shape for v in layer.trainable_variables)]
+        layer = cls(**{"units": 4, "unroll": unroll, **LOOPS[loop]})
+        layer.build((3, 5, 3))
+        shapes = [(3, 5, 3), *(v.shape for v in layer.trainable_variables)]
         at = at or [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
         seeds = [v.value for v in layer.non_trainable_variables]
 
