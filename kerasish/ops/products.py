@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from kerasish.core import placement
 from kerasish.core.derivatives import linear
 from kerasish.core.fences import together_in_memory, turned_in_memory
 from kerasish.core.platforms import traced
@@ -31,7 +32,7 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     sizes = (*x.shape, kernel.shape[1])
     if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
         return jnp.matmul(x, kernel)
-    return _traced_once(_worth_turning(*sizes), x, kernel)
+    return _traced_once(_worth_turning(*sizes), placement.now.distribution is None, x, kernel)
 
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
@@ -52,17 +53,17 @@ def _worth_turning(rows, inner, outer):
     return "x" if some or rows * inner <= 2**12 else None
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _product(turned, x, kernel):
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _product(turned, alone, x, kernel):
     return jnp.matmul(x, kernel)
 
 
 @functools.partial(_product.defjvp, symbolic_zeros=True)
-def _(turned, primals, tangents):
+def _(turned, alone, primals, tangents):
     (x, kernel), (dx, dkernel) = primals, (_unless_zero(d) for d in tangents)
     others = None if dkernel is None else x, None if dx is None else kernel
-    change = linear(_change, functools.partial(_gradients, turned), others, (dx, dkernel))
-    return _product(turned, x, kernel), change
+    back = functools.partial(_gradients, turned, alone)
+    return _product(turned, alone, x, kernel), linear(_change, back, others, (dx, dkernel))
 
 
 def _unless_zero(tangent):
@@ -79,14 +80,15 @@ def _change(factors, tangents):
     return sum(parts[1:], parts[0])
 
 
-def _gradients(turned, factors, gradient):
+def _gradients(turned, alone, factors, gradient):
     x, kernel = factors
     of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
     of_kernel = None if x is None else _gradient_of_kernel(turned, x, gradient)
-    if of_x is None or of_kernel is None:
+    if of_x is None or of_kernel is None or not alone:
         return of_x, of_kernel
     # The new kernel, made of the second, may then be written where the old one lies; else XLA would
-    # copy it in every step, to read it once more for the first.
+    # copy it in every step, to read it once more for the first. Several devices rather exchange the
+    # gradients of all kernels at once.
     return together_in_memory(of_x, of_kernel)
 
 
@@ -99,4 +101,4 @@ def _gradient_of_kernel(turned, x, gradient):
 
 
 # Its derivatives too, for all layers of one shape.
-_traced_once = jax.jit(_product, static_argnums=0)
+_traced_once = jax.jit(_product, static_argnums=(0, 1))
