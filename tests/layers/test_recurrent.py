@@ -407,7 +407,7 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
         layer = cls(**{"units": 4, "unroll": unroll, **LOOPS[loop]})
         layer.build((3, 5, 3))
         shapes = [(3, 5, 3), *(v.shape for v in layer.trainable_variables)]
-        at = at or [jnp.asarray(rng.normal(0, 0.5, shape), "float32") for shape in shapes]
+        at = at or [jnp.asarray(rng.normal(size=shape), "float32") for shape in shapes]
         seeds = [v.value for v in layer.non_trainable_variables]
 
         def loss(at, layer=layer, seeds=seeds):
