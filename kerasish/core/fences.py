@@ -1,33 +1,52 @@
-"""A fence against XLA's fusing: what stands before it is computed once, and lies in memory."""
+"""Fences against XLA's fusing: what is computed apart takes and gives arrays that lie in memory."""
+
+import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.experimental.xla_metadata import set_xla_metadata
 
+from kerasish.core import placement
+from kerasish.core.derivatives import linear
 from kerasish.core.platforms import traced
+from kerasish.core.varying import varying_alike
 
 
-def _called(fn):
-    """A linear function in a call of its own, arguments and results in memory; so are gradients.
+def apart(fn: Callable, static=()) -> Callable:
+    """`fn` as a call of its own in the compiled program, its arguments and results in memory.
 
     XLA's CPU backend fuses what seems cheap into each of its uses, and computes it there as often
     as entries are read: with overlapping windows, or an axis that is broadcast, many times. (It
     drops `jax.lax.optimization_barrier` before it fuses.) A call that must not be inlined stands
-    between for it, and costs a part of a microsecond.
-    """
-    compiled = jax.jit(fn)
+    between for it. Whatever uses one of the results comes after all of them.
 
-    @jax.custom_jvp
+    Args:
+        fn: A pure function that computes something. A call without work waits for nothing, so XLA
+            starts all of those of a program at once, on other threads, which takes it longer than
+            many a small step.
+        static: Positions of arguments that are no arrays.
+    """
+    compiled = jax.jit(fn, static_argnums=static)
+
     def call(*args):
         with set_xla_metadata(inlineable="false"):
             return compiled(*args)
 
+    return call
+
+
+def _linear_apart(fn):
+    """A linear function apart, and its derivatives too."""
+    called = apart(fn)
+    call = jax.custom_jvp(called)
     call.defjvp(lambda primals, tangents: (call(*primals), call(*tangents)))
     return call
 
 
-_as_it_is, _turned = _called(lambda x: x), _called(jnp.transpose)
-_as_they_are = _called(lambda *arrays: arrays)
+_as_it_is, _turned = _linear_apart(lambda x: x), _linear_apart(jnp.transpose)
+_as_they_are = _linear_apart(lambda *arrays: arrays)
+_beside_its_sum = apart(lambda x, axes: (x, jnp.sum(x, axes)), static=1)
 
 
 def in_memory(x: jax.Array) -> jax.Array:
@@ -45,15 +64,6 @@ def together_in_memory(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     return _as_they_are(*arrays)
 
 
-def in_memory_on_cpu(x: jax.Array) -> jax.Array:
-    """`in_memory` where the program is known to run on a CPU, and `x` elsewhere.
-
-    Above all for what is summed over its first axes: XLA's CPU backend has fast code for a sum of
-    what lies in memory, but not for what it fuses into the sum.
-    """
-    return in_memory(x) if traced.for_cpu else x
-
-
 @jax.custom_jvp
 def _gradient_in_memory(x):
     return x
@@ -67,13 +77,67 @@ def with_gradient_in_memory(x: jax.Array) -> jax.Array:
     return _gradient_in_memory(x) if traced.for_cpu else x
 
 
+# XLA's CPU backend has fast code for a sum over the first axes of what lies in memory, but not for
+# what it fuses into the sum.
+
+
+def sum_in_memory(x: jax.Array, axes: tuple) -> jax.Array:
+    """The sum over some axes, of an array that lies in memory on a CPU."""
+    return _with_sum(_adds_up_alone(), x, axes)[1] if traced.for_cpu else jnp.sum(x, axes)
+
+
+def _with_sum(alone, x, axes):
+    if alone:
+        return _beside_its_sum(x, axes)
+    x = in_memory(x)
+    return x, jnp.sum(x, axes)
+
+
+def _adds_up_alone():
+    """Whether no other device has a part of a sum: many such are exchanged at once, not apart."""
+    return placement.now.distribution is None
+
+
 def plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """`x + bias`, of which the gradient, that is summed for the bias, lies in memory on a CPU."""
-    return with_gradient_in_memory(x + bias)
+    """`x + bias`, which has the shape of `x`; on a CPU its gradient, summed for the bias, lies in
+    memory."""
+    return _plus(_adds_up_alone(), x, bias) if traced.for_cpu else x + bias
 
 
 def times_scale(x: jax.Array, scale: jax.Array) -> jax.Array:
-    """`x * scale`; what is summed for the gradient of the scale lies in memory on a CPU."""
-    if not traced.for_cpu:
-        return x * scale
-    return x * _gradient_in_memory(jnp.broadcast_to(scale, x.shape))
+    """`x * scale`, which has the shape of `x`; on a CPU what is summed for the gradient of the
+    scale lies in memory."""
+    return _times(_adds_up_alone(), x, scale) if traced.for_cpu else x * scale
+
+
+@functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of a shape
+def _plus(alone, x, bias):
+    x, bias = varying_alike(_as_one_type(x, bias))
+
+    def back(_, gradient):
+        return _summed_to(alone, bias.shape, gradient)
+
+    return linear(lambda _, both: jnp.add(*both), back, (), (x, bias))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _times(alone, x, scale):
+    x, scale = varying_alike(_as_one_type(x, scale))
+    shapes = x.shape, scale.shape
+
+    def back(_, gradient):
+        return _summed_to(alone, shapes[1], gradient)[1]
+
+    return x * linear(lambda _, scale: jnp.broadcast_to(scale, shapes[0]), back, (), scale)
+
+
+def _as_one_type(*arrays):
+    return [x.astype(jnp.result_type(*arrays)) for x in arrays]
+
+
+def _summed_to(alone, shape, x):
+    """An array, and its sum over the axes along which one of that shape is broadcast."""
+    lead = x.ndim - len(shape)
+    axes = (i for i in range(lead, x.ndim) if shape[i - lead] != x.shape[i])
+    x, total = _with_sum(alone, x, (*range(lead), *axes))
+    return x, total.reshape(shape)

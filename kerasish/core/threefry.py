@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasish.core.fences import in_memory
+from kerasish.core.fences import apart
 from kerasish.core.platforms import by_platform
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -30,21 +30,27 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
         return jax.random.bernoulli(key, p, shape)
 
     def written_out(key):
-        # XLA would merge the hash into each kernel that asks which entries stay. It is also quicker
-        # along one axis than along several.
-        count = math.prod(shape)
-        size = _FEW if _FEW < count <= _SOME else max(count, 1)
-        starts = range(0, max(count, 1), size)
-        parts = [in_memory(part(key, start, min(size, count - start))) for start in starts]
-        whole = parts[0] if len(parts) == 1 else in_memory(jnp.concatenate(parts))
-        return whole.reshape(shape)
-
-    def part(key, start, count):
-        return (_bits(key, start, count) >> 9).astype("int32") * jnp.float32(2.0**-23) < p
+        return _all(key, jnp.asarray(p, "float32"), math.prod(shape)).reshape(shape)
 
     if not _is_known(key, shape):
         return by_jax(key)
     return by_platform(key, cpu=written_out, default=by_jax)
+
+
+def _joined(key, p, count):
+    size = _FEW if _FEW < count <= _SOME else max(count, 1)
+    starts = range(0, max(count, 1), size)
+    parts = [_part(key, p, jnp.uint32(i), min(size, count - i)) for i in starts]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+
+
+def _part_of(key, p, start, count):
+    return (_bits(key, start, count) >> 9).astype("int32") * jnp.float32(2.0**-23) < p
+
+
+# XLA would merge the hash into each kernel that asks which entries stay. It is also quicker along
+# one axis than along several.
+_all, _part = apart(_joined, static=2), apart(_part_of, static=3)
 
 
 def _is_known(key, shape):
@@ -57,7 +63,7 @@ def _is_known(key, shape):
 
 def _bits(key, start, count):
     keys = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY)
-    low = lax.iota("uint32", count) + (keys[1] + jnp.uint32(start))
+    low = lax.iota("uint32", count) + (keys[1] + start)
     high = jnp.broadcast_to(keys[0], (count,))
     for i in range(5):
         for r in _ROTATIONS[i % 2]:

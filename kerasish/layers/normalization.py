@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.fences import in_memory_on_cpu, plus_bias, times_scale
+from kerasish.core.fences import plus_bias, sum_in_memory, times_scale
 from kerasish.layers.arguments import keep_weight_rules, known_size, make_weight
 from kerasish.layers.input_spec import InputSpec
 from kerasish.layers.layer import Layer
@@ -215,7 +215,6 @@ def _along(values, axis, x):
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def _normalized(axis, epsilon, x, gamma, beta):
     """A batch brought to `beta` and `gamma`, and its own mean and variance."""
-    x = in_memory_on_cpu(x)
     mean, variance = _moments(x, axis, None)
     factor = gamma * jax.lax.rsqrt(variance + epsilon)
     shift = beta - mean * factor
@@ -234,11 +233,8 @@ def _change_of_normalized(axis, epsilon, primals, tangents):
     half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
     slope = dgamma * deviation - factor * half / (variance + epsilon)
     change = dx * _along(factor, axis, x) + times_scale(centred, _along(slope, axis, x))
-    return (result, mean, variance), (
-        in_memory_on_cpu(change + _along(dbeta - factor * dmean, axis, x)),
-        dmean,
-        2 * half,
-    )
+    change = plus_bias(change, _along(dbeta - factor * dmean, axis, x))
+    return (result, mean, variance), (change, dmean, 2 * half)
 
 
 def _others(axis, x):
@@ -248,14 +244,18 @@ def _others(axis, x):
 def _moments(x, axis, mask):
     axes = _others(axis, x)
     if mask is None:
-        mean = jnp.mean(x, axes, keepdims=True)
-        variance = jnp.mean(in_memory_on_cpu(jnp.square(x - mean)), axes)
-        return jnp.ravel(mean), variance
+        mean = _mean(x, axes)
+        return mean, _mean(jnp.square(x - jnp.expand_dims(mean, axes)), axes)
     counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)
     total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + settings.epsilon()
     mean = jnp.sum(jnp.where(counts, x, 0), axes, keepdims=True) / total
     variance = jnp.sum(jnp.where(counts, jnp.square(x - mean), 0), axes, keepdims=True) / total
     return jnp.ravel(mean), jnp.ravel(variance)
+
+
+def _mean(x, axes):
+    total = sum_in_memory(x, axes)
+    return total / (x.size // total.size)
 
 
 class LayerNormalization(Layer):

@@ -10,7 +10,7 @@ from jax.custom_derivatives import SymbolicZero
 
 from kerasish.core import placement
 from kerasish.core.derivatives import linear
-from kerasish.core.fences import together_in_memory, turned_in_memory
+from kerasish.core.fences import apart, together_in_memory, turned_in_memory
 from kerasish.core.platforms import traced
 
 
@@ -37,6 +37,7 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
 _SECOND_WITH_SECOND = ((1,), (1,)), ((), ())
+_SMALL = 2**19  # multiplications, which take less time than to wake a second thread for them
 
 
 def _worth_turning(rows, inner, outer):
@@ -82,14 +83,21 @@ def _change(factors, tangents):
 
 def _gradients(turned, alone, factors, gradient):
     x, kernel = factors
+    if not alone or x is None or kernel is None:
+        return _both(turned, x, kernel, gradient)
+    # The new kernel may then be written where the old one lies; else XLA would copy it in every
+    # step, to read it once more for the gradient of `x`. Small ones are computed one by one.
+    if x.size * kernel.shape[1] <= _SMALL:
+        return _both_apart(turned, x, kernel, gradient)
+    return together_in_memory(*_both(turned, x, kernel, gradient))
+
+
+def _both(turned, x, kernel, gradient):
     of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
-    of_kernel = None if x is None else _gradient_of_kernel(turned, x, gradient)
-    if of_x is None or of_kernel is None or not alone:
-        return of_x, of_kernel
-    # The new kernel, made of the second, may then be written where the old one lies; else XLA would
-    # copy it in every step, to read it once more for the first. Several devices rather exchange the
-    # gradients of all kernels at once.
-    return together_in_memory(of_x, of_kernel)
+    return of_x, None if x is None else _gradient_of_kernel(turned, x, gradient)
+
+
+_both_apart = apart(_both, static=0)
 
 
 def _gradient_of_kernel(turned, x, gradient):
