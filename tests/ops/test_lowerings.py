@@ -314,6 +314,21 @@ def test_new_kernels_are_written_where_the_old_ones_lie(rows_):
     assert copies(jnp.matmul) == 2
 
 
+def test_a_step_of_small_layers_has_few_calls_without_work():
+    """XLA starts those of a program all at once, on other threads, and small steps wait for it."""
+    block = lambda: [layers.Dense(64), layers.BatchNormalization(), layers.Dropout(0.2)]  # noqa: E731
+    model = keras.Sequential([keras.Input((64,)), *block(), *block(), *block(), layers.Dense(1)])
+    model.compile("adam", "mse")
+    batch = tuple(jax.ShapeDtypeStruct((32, n), "float32") for n in (64, 1))
+    text = model._step("train").trace(batch, one=True).lower().compile().as_text()
+    bodies = dict(re.findall(r"^(%\S+) \(.*? -> .*? \{\n(.*?)^\}", text, re.M | re.S))
+    called = re.findall(r" call\(.*?to_apply=(%[^\s,]+)", text[text.index("ENTRY") :])
+    idle = "parameter|tuple|bitcast|get-tuple-element"
+    work = [re.sub(rf".*? ({idle})\(.*\n", "", bodies[name]).strip() for name in called]
+    assert sum(map(bool, work)) > 15
+    assert work.count("") <= 2
+
+
 def test_other_devices_keep_the_primitives():
     x, kernel = rows((2, 8, 8, 3), (3, 3, 3, 4))
 
