@@ -16,6 +16,7 @@ from kerasish.callbacks.orbax import OrbaxCheckpoint
 from kerasish.callbacks.progbar_logger import ProgbarLogger
 from kerasish.callbacks.progress import Progbar
 from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
+from kerasish.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore",
@@ -38,5 +39,6 @@ __all__ = [
     "ReduceLROnPlateau",
     "RemoteMonitor",
     "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]
