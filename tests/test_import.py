@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-HEAVY = ["IPython", "grain", "keras", "matplotlib", "orbax", "pandas", "scipy.stats"]
+HEAVY = ["IPython", "flax", "grain", "keras", "matplotlib", "orbax", "pandas", "scipy.stats"]
 HEAVY += ["sklearn", "tensorboardX", "tensorflow", "torch"]
 
 

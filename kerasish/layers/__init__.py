@@ -68,6 +68,7 @@ from kerasish.layers.image_tones import (
 )
 from kerasish.layers.input_layer import Input, InputLayer
 from kerasish.layers.input_spec import InputSpec
+from kerasish.layers.jax_layer import FlaxLayer, JaxLayer
 from kerasish.layers.layer import Layer
 from kerasish.layers.lookup import IntegerLookup, StringLookup
 from kerasish.layers.lstm import LSTM, LSTMCell
@@ -254,6 +255,7 @@ __all__ = [
     "Embedding",
     "Equalization",
     "Flatten",
+    "FlaxLayer",
     "GRU",
     "GRUCell",
     "GaussianDropout",
@@ -279,6 +281,7 @@ __all__ = [
     "InputLayer",
     "InputSpec",
     "IntegerLookup",
+    "JaxLayer",
     "LSTM",
     "LSTMCell",
     "Lambda",
