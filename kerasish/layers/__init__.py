@@ -143,6 +143,7 @@ from kerasish.layers.separable_convolution import (
 )
 from kerasish.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from kerasish.layers.spectral_normalization import SpectralNormalization
+from kerasish.layers.spectrograms import MelSpectrogram, STFTSpectrogram
 from kerasish.layers.text_vectorization import TextVectorization
 from kerasish.layers.time_distributed import TimeDistributed
 
@@ -296,6 +297,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MixUp",
     "MultiHeadAttention",
@@ -328,6 +330,7 @@ __all__ = [
     "Reshape",
     "Resizing",
     "ReversibleEmbedding",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
