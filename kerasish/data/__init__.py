@@ -2,25 +2,39 @@
 
 from kerasish.data.arrays import normalize, pad_sequences, to_categorical
 from kerasish.data.batches import ArrayBatches, Batches
+from kerasish.data.chain import Dataset, Samples
 from kerasish.data.convert import (
     pack_x_y_sample_weight,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
 from kerasish.data.download import get_file
+from kerasish.data.files import Files
+from kerasish.data.folders import (
+    audio_dataset_from_directory,
+    image_dataset_from_directory,
+    text_dataset_from_directory,
+)
 from kerasish.data.pictures import array_to_img, img_to_array, load_img, save_img
 from kerasish.data.prefetch import prefetch
 from kerasish.data.py_dataset import PyDataset
 from kerasish.data.sources import make_batches
+from kerasish.data.splits import Split, split_dataset
 from kerasish.data.time_series import Windows, timeseries_dataset_from_array
 
 __all__ = [
     "ArrayBatches",
     "Batches",
+    "Dataset",
+    "Files",
     "PyDataset",
+    "Samples",
+    "Split",
     "Windows",
     "array_to_img",
+    "audio_dataset_from_directory",
     "get_file",
+    "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "make_batches",
@@ -29,6 +43,8 @@ __all__ = [
     "pad_sequences",
     "prefetch",
     "save_img",
+    "split_dataset",
+    "text_dataset_from_directory",
     "timeseries_dataset_from_array",
     "to_categorical",
     "train_validation_split",

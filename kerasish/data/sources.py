@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.data.batches import ArrayBatches, Batches, RowBatches
+from kerasish.data.chain import Dataset
 from kerasish.data.convert import (
     count_rows,
     holds_arrays,
@@ -47,7 +48,7 @@ def make_batches(
         sample_weight: A weight for each sample; only beside arrays.
         batch_size: Rows of a batch of arrays. `None` is 32, or what makes `steps` batches.
         shuffle: Whether to draw a new order for each epoch, or `"batch"`: one within each batch
-            of arrays. Streams come in their own order.
+            of arrays. Streams come in their own order, and so do the data sets made by kerasish.
         class_weight: Class number to weight, made into sample weights.
         steps: How many batches the caller will take for an epoch; endless sources need it.
 
@@ -77,7 +78,7 @@ def make_batches(
         hint = "Say how many batches to take (`steps` in `evaluate` and `predict`)."
         raise bad_argument("data", "steps_per_epoch", f"given for an endless {kind}", None, hint)
     if isinstance(x, PyDataset):
-        return PyDatasetBatches(x, bool(shuffle), class_weight)
+        return PyDatasetBatches(x, bool(shuffle) and not isinstance(x, Dataset), class_weight)
     return StreamBatches(x, class_weight)
 
 

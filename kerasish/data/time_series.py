@@ -1,16 +1,12 @@
 """Windows over a series of measurements, as batches."""
 
-import math
-
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.seeds import make_default_seed
-from kerasish.data.batches import epoch_generator
-from kerasish.data.py_dataset import PyDataset
+from kerasish.data.chain import Samples
 
 
-class Windows(PyDataset):
+class Windows(Samples):
     """What `timeseries_dataset_from_array` makes: batches of windows, gathered when asked for.
 
     Args:
@@ -19,39 +15,20 @@ class Windows(PyDataset):
         offsets: Times of a window's entries, counted from its first.
         starts: First times of all windows.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.
-        shuffle: Whether to draw a new order for each epoch.
+        reshuffle: Whether to draw a new order for each epoch.
         seed: Integer that fixes the orders.
     """
 
-    def __init__(self, data, targets, offsets, starts, batch_size, shuffle, seed):
-        super().__init__()
+    def __init__(self, data, targets, offsets, starts, batch_size, reshuffle, seed):
+        super().__init__(len(starts), batch_size, reshuffle, seed)
         self.data, self.targets = data, targets
         self.offsets, self.starts = offsets, starts
-        self.batch_size, self.shuffle = batch_size, shuffle
-        self.seed = make_default_seed() if shuffle and seed is None else seed
-        self._epoch = 0
-        self._order = starts
-        self.on_epoch_begin()
 
-    def __len__(self):
-        return math.ceil(len(self.starts) / (self.batch_size or 1))
-
-    def __getitem__(self, index):
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        size = self.batch_size
-        starts = self._order[index if size is None else slice(index * size, (index + 1) * size)]
+    def gather(self, rows):
+        """The window of that number, or the batch of these; with targets if there are any."""
+        starts = self.starts[rows]
         windows = self.data[starts[..., None] + self.offsets]
         return windows if self.targets is None else (windows, self.targets[starts])
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def on_epoch_begin(self):
-        """Draw the epoch's order."""
-        if self.shuffle:
-            self._order = epoch_generator(self.seed, self._epoch).permutation(self.starts)
-            self._epoch += 1
 
 
 def timeseries_dataset_from_array(
@@ -86,7 +63,7 @@ def timeseries_dataset_from_array(
         Windows `(batch, sequence_length, ...)`, targets `(batch, ...)`.
 
     Returns:
-        A `PyDataset`, for `fit` or for a `for` loop.
+        A `PyDataset`, for `fit` or for a `for` loop, with tf.data's `map`, `take`, `batch`, ...
 
     Example:
         >>> series = np.arange(10)

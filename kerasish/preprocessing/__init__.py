@@ -1,6 +1,16 @@
 """`keras.preprocessing`: tools for data, under the names of older Keras code."""
 
-from kerasish.data import timeseries_dataset_from_array
+from kerasish.data import (
+    image_dataset_from_directory,
+    text_dataset_from_directory,
+    timeseries_dataset_from_array,
+)
 from kerasish.preprocessing import image, sequence
 
-__all__ = ["image", "sequence", "timeseries_dataset_from_array"]
+__all__ = [
+    "image",
+    "image_dataset_from_directory",
+    "sequence",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
+]
