@@ -180,6 +180,17 @@ def test_files_are_closed_and_whole_after_an_error(tmp_path):
     assert not callback._writers
 
 
+def test_a_training_step_of_one_s_own_needs_no_optimizer(tmp_path):
+    class Alone(kerasish.Sequential):
+        def train_step(self, data):
+            return {"mean": self(data[0]).mean()}
+
+    model = Alone([kerasish.Input((3,)), layers.Dense(1)])
+    model.compile(optimizer=None)
+    model.fit(X, Y, verbose=0, callbacks=[TensorBoard(tmp_path)])
+    assert set(scalars(tmp_path, "train")) == {"epoch_mean"}
+
+
 def test_counting_goes_on_in_a_resumed_run(tmp_path):
     callback = TensorBoard(tmp_path)
     callback.set_state({"_batches": 40})

@@ -128,8 +128,9 @@ class TensorBoard(Callback):
         self._writers = {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Look at the clock."""
-        self._epoch_began = self._now()
+        """Look at the clock, if speed is asked for."""
+        if self.write_steps_per_second:
+            self._epoch_began = self._now()
 
     def on_epoch_end(self, epoch, logs=None):
         """Write the epoch's results, and weights when it is their turn."""
@@ -252,7 +253,7 @@ class TensorBoard(Callback):
 
     def _write_embeddings(self):
         for layer in self._embeddings():
-            vectors = processes.whole(layer.embeddings.value).astype("float32")
+            vectors = processes.whole(layer.adapted_weight()).astype("float32")
             if processes.is_first():
                 path = os.path.join(self.log_dir, f"{layer.name}.tsv")
                 np.savetxt(path, vectors, fmt="%.7g", delimiter="\t")

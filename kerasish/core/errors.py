@@ -29,7 +29,8 @@ def no_super(owner: Any) -> RuntimeError:
     )
 
 
-_NEEDS_A_VALUE = (
+# What JAX raises where Python or NumPy looks at the value of a traced array.
+NEEDS_A_VALUE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
@@ -48,9 +49,9 @@ def hints():
     """Add to an error about a traced value what to write instead."""
     try:
         yield
-    except (*_NEEDS_A_VALUE, TypeError) as error:
+    except (*NEEDS_A_VALUE, TypeError) as error:
         formats = isinstance(error, TypeError) and "Tracer.__format__" in str(error)
         known = _WHAT_TO_WRITE in getattr(error, "__notes__", ())
-        if (formats or isinstance(error, _NEEDS_A_VALUE)) and not known:
+        if (formats or isinstance(error, NEEDS_A_VALUE)) and not known:
             error.add_note(_WHAT_TO_WRITE)
         raise

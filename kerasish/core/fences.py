@@ -50,7 +50,10 @@ _beside_its_sum = apart(lambda x, axes: (x, jnp.sum(x, axes)), static=1)
 
 
 def in_memory(x: jax.Array) -> jax.Array:
-    """An array as it is, which XLA's CPU backend computes once, whatever uses it."""
+    """An array as it is, which XLA's CPU backend computes once, whatever uses it.
+
+    For what takes long. Where there is something to compute, better compute that `apart`.
+    """
     return _as_it_is(x)
 
 
@@ -83,7 +86,7 @@ def with_gradient_in_memory(x: jax.Array) -> jax.Array:
 
 def sum_in_memory(x: jax.Array, axes: tuple) -> jax.Array:
     """The sum over some axes, of an array that lies in memory on a CPU."""
-    return _with_sum(_adds_up_alone(), x, axes)[1] if traced.for_cpu else jnp.sum(x, axes)
+    return _with_sum(adds_up_alone(), x, axes)[1] if traced.for_cpu else jnp.sum(x, axes)
 
 
 def _with_sum(alone, x, axes):
@@ -93,7 +96,7 @@ def _with_sum(alone, x, axes):
     return x, jnp.sum(x, axes)
 
 
-def _adds_up_alone():
+def adds_up_alone() -> bool:
     """Whether no other device has a part of a sum: many such are exchanged at once, not apart."""
     return placement.now.distribution is None
 
@@ -101,13 +104,13 @@ def _adds_up_alone():
 def plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """`x + bias`, which has the shape of `x`; on a CPU its gradient, summed for the bias, lies in
     memory."""
-    return _plus(_adds_up_alone(), x, bias) if traced.for_cpu else x + bias
+    return _plus(adds_up_alone(), x, bias) if traced.for_cpu else x + bias
 
 
 def times_scale(x: jax.Array, scale: jax.Array) -> jax.Array:
     """`x * scale`, which has the shape of `x`; on a CPU what is summed for the gradient of the
     scale lies in memory."""
-    return _times(_adds_up_alone(), x, scale) if traced.for_cpu else x * scale
+    return _times(adds_up_alone(), x, scale) if traced.for_cpu else x * scale
 
 
 @functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of a shape

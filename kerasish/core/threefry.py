@@ -41,7 +41,7 @@ def _joined(key, p, count):
     size = _FEW if _FEW < count <= _SOME else max(count, 1)
     starts = range(0, max(count, 1), size)
     parts = [_part(key, p, jnp.uint32(i), min(size, count - i)) for i in starts]
-    return parts[0] if len(parts) == 1 else jnp.concatenate(parts)
+    return jnp.concatenate(parts)
 
 
 def _part_of(key, p, start, count):

@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.config import deserialize_keras_object
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
 from kerasish.core.seeds import SeedGenerator, draw_seed, make_default_seed
 from kerasish.core.variable import Variable, current_scope
 from kerasish.layers.layer import Layer
@@ -117,7 +117,7 @@ class JaxLayer(Layer):
         rng = self._get_init_rng() if "rng" in self._begins_with else None
         around: list = []
 
-        def arrays(rng, inputs):  # compiled at once; draws one by one would take seconds
+        def arrays(rng, inputs):
             given = {"rng": rng, "inputs": inputs, "training": True}
             result = self.init_fn(*(given[name] for name in self._begins_with))
             leaves, structure = jax.tree.flatten(result)
@@ -125,7 +125,11 @@ class JaxLayer(Layer):
             return [jnp.asarray(x) for x in leaves if _is_number(x)]
 
         with jax.ensure_compile_time_eval():
-            found = iter(jax.device_get(jax.jit(arrays)(rng, inputs)))
+            try:
+                found = jax.jit(arrays)(rng, inputs)
+            except NEEDS_A_VALUE:  # slower by seconds: each draw is compiled by itself
+                found = arrays(rng, inputs)
+        found = iter(jax.device_get(found))
         structure, others = around
         result = structure.unflatten([next(found) if x is None else x for x in others])
         return result if "state" in self._takes else (result, None)
@@ -260,10 +264,8 @@ def _is_number(value):
     return isinstance(value, jax.Array | np.ndarray | np.generic | bool | int | float)
 
 
-def _ones(shape):
+def _ones(shapes):
     """Ones in each of nested shapes, 1 where a size is unknown."""
-    if isinstance(shape, dict):
-        return {name: _ones(s) for name, s in shape.items()}
-    if all(n is None or isinstance(n, int) for n in shape):
-        return np.ones([n or 1 for n in shape], settings.floatx())
-    return type(shape)(_ones(s) for s in shape)
+    is_shape = lambda s: not isinstance(s, dict) and all(n is None or isinstance(n, int) for n in s)  # noqa: E731
+    ones = lambda shape: np.ones([n or 1 for n in shape], settings.floatx())  # noqa: E731
+    return jax.tree.map(ones, shapes, is_leaf=is_shape)

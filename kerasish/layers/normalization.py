@@ -1,6 +1,7 @@
 """Layers that bring values to a common mean and scale."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -254,8 +255,7 @@ def _moments(x, axis, mask):
 
 
 def _mean(x, axes):
-    total = sum_in_memory(x, axes)
-    return total / (x.size // total.size)
+    return sum_in_memory(x, axes) / math.prod(x.shape[axis] for axis in axes)
 
 
 class LayerNormalization(Layer):

@@ -218,7 +218,8 @@ class MelSpectrogram(Layer):
         wide = self.compute_dtype if self.compute_dtype == "float64" else "float32"
         length, step, size = self.sequence_length, self.sequence_stride, self.fft_length
         real, imag = ops.stft(inputs.astype(wide), length, step, size, self.window)
-        power = jnp.power(jnp.sqrt(jnp.square(real) + jnp.square(imag)), self.mag_exp)
+        # Not of the root, which has no gradient where there is silence.
+        power = jnp.power(jnp.square(real) + jnp.square(imag), self.mag_exp / 2)
         bands = self.linear_to_mel_weight_matrix(
             self.num_mel_bins,
             power.shape[-1],

@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.core import placement
 from kerasish.core.derivatives import linear
-from kerasish.core.fences import apart, together_in_memory, turned_in_memory
+from kerasish.core.fences import adds_up_alone, apart, together_in_memory, turned_in_memory
 from kerasish.core.platforms import traced
 
 
@@ -32,7 +31,7 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     sizes = (*x.shape, kernel.shape[1])
     if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
         return jnp.matmul(x, kernel)
-    return _traced_once(_worth_turning(*sizes), placement.now.distribution is None, x, kernel)
+    return _traced_once(_worth_turning(*sizes), adds_up_alone(), x, kernel)
 
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())

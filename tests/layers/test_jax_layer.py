@@ -105,6 +105,16 @@ def test_does_what_every_layer_must():
         check_layer(layers.JaxLayer(dense, dense_begin), X)
 
 
+def test_first_parameters_may_be_made_by_numpy():
+    def begin(rng, inputs):
+        kernel = np.asarray(jax.random.normal(rng, (3, 2)))
+        return {"kernel": kernel / np.abs(kernel).max(), "bias": np.zeros(2)}
+
+    layer = layers.JaxLayer(dense, begin)
+    assert layer(X).shape == (8, 2)
+    assert float(jnp.abs(layer.params["kernel"].value).max()) == 1
+
+
 def test_nested_inputs_and_a_bare_parameter():
     layer = layers.JaxLayer(two_inputs, lambda inputs: jnp.full(inputs["a"].shape[-1], 2.0))
     found = layer({"a": X, "b": X})

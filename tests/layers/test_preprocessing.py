@@ -1,5 +1,7 @@
 """Layers that prepare data: categories, bins, sizes of images, against Keras and definitions."""
 
+import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
@@ -173,3 +175,9 @@ ERRORS = {
 def test_errors_say_what_is_wanted(message):
     with pytest.raises(ValueError, match=message):
         ERRORS[message]()
+
+
+def test_silence_has_a_gradient():
+    layer = layers.MelSpectrogram(fft_length=64, sequence_stride=32, num_mel_bins=4)
+    gradient = jax.grad(lambda x: layer(x).sum())(jnp.zeros(200))
+    np.testing.assert_array_equal(gradient, np.zeros(200))
