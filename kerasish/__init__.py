@@ -1,6 +1,6 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
-from kerasish.core.garbage import undisturbed as _undisturbed
+from kerasish.core.gc_pause import undisturbed as _undisturbed
 
 with _undisturbed():
     from kerasish import (
@@ -31,18 +31,24 @@ with _undisturbed():
         utils,
         visualization,
     )
-    from kerasish.core.compiled import jit
     from kerasish.core.device import device
     from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
-    from kerasish.core.loops import scan
     from kerasish.core.names import name_scope
     from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
-    from kerasish.core.symbolic import KerasTensor, Operation
-    from kerasish.core.transforms import custom_gradient, grad, remat, value_and_grad, vmap
-    from kerasish.core.variable import Scope, StatelessScope, Variable, capture, pure
+    from kerasish.core.state.compiled import jit
+    from kerasish.core.state.loops import scan
+    from kerasish.core.state.transforms import (
+        custom_gradient,
+        grad,
+        remat,
+        value_and_grad,
+        vmap,
+    )
+    from kerasish.core.state.variable import Scope, StatelessScope, Variable, capture, pure
+    from kerasish.core.symbolic.keras_tensor import KerasTensor, Operation
     from kerasish.initializers import Initializer
     from kerasish.layers import Input, InputSpec, Layer
-    from kerasish.layers.remat import RematScope
+    from kerasish.layers.base.remat import RematScope
     from kerasish.losses import Loss
     from kerasish.metrics import Metric
     from kerasish.models import Function, Model, Sequential, functionalize

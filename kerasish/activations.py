@@ -10,11 +10,16 @@ import warnings
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.config import custom_object_scope, publish, resolve, serialize_argument
 from kerasish.core.dtypes import to_array
 from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import (
+    custom_object_scope,
+    publish,
+    resolve,
+    serialize_argument,
+)
 from kerasish.core.settings import floatx
-from kerasish.core.symbolic import symbolic
+from kerasish.core.symbolic.keras_tensor import symbolic
 
 
 def _activation(function):

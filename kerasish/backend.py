@@ -14,9 +14,9 @@ import numpy as np
 from kerasish import ops, random
 from kerasish.core import dtypes, names, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import is_keras_tensor as is_keras_tensor
-from kerasish.core.symbolic import symbolic
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import is_keras_tensor as is_keras_tensor
+from kerasish.core.symbolic.keras_tensor import symbolic
 
 # -- the process's settings and types
 

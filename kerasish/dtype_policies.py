@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from kerasish.core.config import publish, serialize_keras_object
 from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
 from kerasish.core.dtypes import get_policy as get
-from kerasish.core.policy_map import DTypePolicyMap
+from kerasish.core.serialization.configurable import publish, serialize_keras_object
+from kerasish.core.serialization.dtype_policy_map import DTypePolicyMap
 
 __all__ = [
     "DTypePolicy",

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.config import publish
 from kerasish.core.errors import bad_argument
-from kerasish.core.seeds import SeedGenerator, draw_seed
-from kerasish.core.symbolic import symbolic
-from kerasish.core.threefry import bernoulli
+from kerasish.core.serialization.configurable import publish
+from kerasish.core.state.seeds import SeedGenerator, draw_seed
+from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.kernels.random_bits import bernoulli
 
 publish("keras.random", {"SeedGenerator": SeedGenerator})
 

@@ -4,16 +4,16 @@ import math
 
 import jax.numpy as jnp
 
-from kerasish.core.config import (
+from kerasish.core.dtypes import to_array
+from kerasish.core.errors import bad_argument
+from kerasish.core.names import snake_case
+from kerasish.core.serialization.configurable import (
     Configurable,
     custom_object_scope,
     publish,
     resolve,
     serialize_keras_object,
 )
-from kerasish.core.dtypes import to_array
-from kerasish.core.errors import bad_argument
-from kerasish.core.names import snake_case
 from kerasish.core.settings import epsilon
 
 

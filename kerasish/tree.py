@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from kerasish.core.variable import is_variable
+from kerasish.core.state.variable import is_variable
 
 __all__ = [
     "MAP_TO_NONE",

@@ -5,7 +5,10 @@ import gc
 import jax
 
 from kerasish.callbacks import Progbar
-from kerasish.core.config import (
+from kerasish.core.dtypes import standardize_dtype
+from kerasish.core.malloc import release_pages
+from kerasish.core.names import clear_names
+from kerasish.core.serialization.configurable import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,
@@ -15,16 +18,13 @@ from kerasish.core.config import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from kerasish.core.dtypes import standardize_dtype
-from kerasish.core.names import clear_names
-from kerasish.core.pages import release_pages
-from kerasish.core.seeds import set_random_seed
 from kerasish.core.settings import (
     disable_interactive_logging,
     enable_interactive_logging,
     is_interactive_logging_enabled,
 )
-from kerasish.core.symbolic import is_keras_tensor
+from kerasish.core.state.seeds import set_random_seed
+from kerasish.core.symbolic.keras_tensor import is_keras_tensor
 from kerasish.data import (
     PyDataset,
     array_to_img,
@@ -43,8 +43,8 @@ from kerasish.data import (
     to_categorical,
     unpack_x_y_sample_weight,
 )
-from kerasish.models.diagram import model_to_dot, plot_model
-from kerasish.models.graph import get_source_inputs
+from kerasish.models.graph.graph import get_source_inputs
+from kerasish.models.inspection.plot_model import model_to_dot, plot_model
 
 __all__ = [
     "CustomObjectScope",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasish.core.compiled import jit
+from kerasish.core.state.compiled import jit
 
 RNG = np.random.default_rng(0)
 N = 24

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from kerasish import activations
-from kerasish.core.config import custom_object_scope, register_keras_serializable
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.variable import Variable
+from kerasish.core.serialization.configurable import (
+    custom_object_scope,
+    register_keras_serializable,
+)
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 # A row each: name, arguments. The inputs hold the kinks of all of them.
 CASES = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kerasish import backend as K  # noqa: N812
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("float32")
 ROWS = X[:, 0]

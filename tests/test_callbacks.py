@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from kerasish import callbacks as ours
 from kerasish.callbacks import Logs
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
 
 quick = hypothesis.settings(
     max_examples=80,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasish import constraints
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
 
 CASES = [
     ("Constraint", {}),

@@ -23,7 +23,8 @@ from keras.src.trainers.data_adapters import array_slicing, data_adapter_utils
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 
 from kerasish import data as families
-from kerasish.core import seeds, settings
+from kerasish.core import settings
+from kerasish.core.state import seeds
 from kerasish.data import (
     ArrayBatches,
     Batches,
@@ -32,7 +33,7 @@ from kerasish.data import (
     normalize,
     pack_x_y_sample_weight,
     pad_sequences,
-    prefetch,
+    read_ahead,
     to_categorical,
     train_validation_split,
     unpack_x_y_sample_weight,
@@ -485,13 +486,13 @@ def reading():
 
 
 def test_prefetch_gives_all_in_order_and_ends_its_thread():
-    assert list(prefetch(iter(range(100)), depth=3)) == list(range(100))
+    assert list(read_ahead(iter(range(100)), depth=3)) == list(range(100))
     assert not reading()
 
 
 def test_prefetch_reads_no_further_than_its_depth():
     read = []
-    iterator = prefetch((read.append(i) or i for i in itertools.count()), depth=2)
+    iterator = read_ahead((read.append(i) or i for i in itertools.count()), depth=2)
     assert next(iterator) == 0
     time.sleep(0.05)
     assert len(read) == 4  # one taken, two ready, one in hand
@@ -504,7 +505,7 @@ def test_prefetch_raises_after_the_items_before():
         yield 1
         raise OSError("disk gone")
 
-    iterator = prefetch(failing())
+    iterator = read_ahead(failing())
     assert next(iterator) == 1
     with pytest.raises(OSError, match="disk gone"):
         next(iterator)
@@ -521,7 +522,7 @@ def test_prefetch_lets_go(how):
         finally:
             closed.append(True)
 
-    iterator = prefetch(source())
+    iterator = read_ahead(source())
     next(iterator)
     assert len(reading()) == 1
     if how == "close":
@@ -536,7 +537,7 @@ def test_prefetch_lets_go(how):
 
 
 def test_an_interrupt_while_waiting_ends_the_thread():
-    iterator = prefetch(time.sleep(0.1) or i for i in itertools.count())
+    iterator = read_ahead(time.sleep(0.1) or i for i in itertools.count())
     next(iterator)
     timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -552,7 +553,7 @@ def test_memory_stays_flat():
     batches = make_batches(x, shuffle=True, batch_size=100)
     tracemalloc.start()
     for epoch in range(5):
-        for _ in prefetch(batches.epoch(epoch)):
+        for _ in read_ahead(batches.epoch(epoch)):
             pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

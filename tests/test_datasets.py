@@ -21,7 +21,7 @@ import pytest
 
 import kerasish
 from kerasish import datasets
-from kerasish.data import get_file, transfer
+from kerasish.data import get_file, http_download
 from kerasish.datasets import arrays
 
 RNG = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(Server, "files", {})
     monkeypatch.setattr(Server, "asked", [])
     monkeypatch.setattr(Server, "break_after", [])
-    monkeypatch.setattr(transfer.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(http_download.time, "sleep", lambda seconds: None)
     return tmp_path / "cache"
 
 

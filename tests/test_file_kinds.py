@@ -8,7 +8,7 @@ import pytest
 
 import kerasish as keras
 from kerasish.data import Files
-from kerasish.data.resizing import INTERPOLATIONS, resize_picture
+from kerasish.data.resize_images import INTERPOLATIONS, resize_picture
 from kerasish.utils import (
     audio_dataset_from_directory,
     image_dataset_from_directory,

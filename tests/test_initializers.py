@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from kerasish import initializers, random
-from kerasish.core.compiled import jit
-from kerasish.core.seeds import set_random_seed
-from kerasish.core.variable import Variable
-from kerasish.initializers import host
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.seeds import set_random_seed
+from kerasish.core.state.variable import Variable
+from kerasish.initializers import host_random
 from kerasish.initializers.random import compute_fans
 
 pytestmark = pytest.mark.exact
@@ -178,12 +178,12 @@ def test_host_numbers_are_jax(seed, dtype):
     shape = (70_000,)  # more than two blocks
     key = jnp.asarray(np.array([seed, 0], dtype="uint32"))
     assert_alike(
-        host.uniform(shape, -0.3, 0.5, dtype, seed),
+        host_random.uniform(shape, -0.3, 0.5, dtype, seed),
         jax.random.uniform(key, shape, dtype, -0.3, 0.5),
     )
     pairs = [
-        (host.normal, jax.random.normal(key, shape, dtype)),
-        (host.truncated_normal, jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)),
+        (host_random.normal, jax.random.normal(key, shape, dtype)),
+        (host_random.truncated_normal, jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)),
     ]
     for draw, expected in pairs:
         drawn = draw(shape, 0.0, 1.0, dtype, seed)
@@ -203,7 +203,7 @@ def test_large_arrays_are_drawn_by_jax(monkeypatch):
         lambda: initializers.TruncatedNormal(1.0, 0.1, seed=3)((500,)),
     ]
     on_host = [call() for call in calls]
-    monkeypatch.setattr(host, "_LARGE", 500)
+    monkeypatch.setattr(host_random, "_LARGE", 500)
     for call, expected in zip(calls, on_host, strict=True):
         drawn = call()
         assert isinstance(drawn, jax.Array)
@@ -248,7 +248,7 @@ def test_variance_is_as_promised(make, shape, variance):
 
 
 def test_normal_numbers_are_normal():
-    values = np.sort(host.normal((200_000,), 0.0, 1.0, "float32", 5))
+    values = np.sort(host_random.normal((200_000,), 0.0, 1.0, "float32", 5))
     below = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in values[::1000]])
     assert np.max(np.abs(below - np.arange(0, 1, 1 / 200))) < 0.005  # Kolmogorov and Smirnov's
 

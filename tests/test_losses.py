@@ -10,9 +10,9 @@ import pytest
 from keras.src.trainers.compile_utils import get_loss
 
 from kerasish import losses
-from kerasish.core.compiled import jit
-from kerasish.core.config import custom_object_scope
-from kerasish.core.masks import set_mask
+from kerasish.core.masking import set_mask
+from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.state.compiled import jit
 
 RNG = np.random.default_rng(0)
 BASES = {"Loss", "LossFunctionWrapper"}

@@ -26,8 +26,8 @@ from metric_cases import (
 )
 
 from kerasish import layers, losses, metrics, models
-from kerasish.core.config import custom_object_scope
-from kerasish.core.variable import Variable
+from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.state.variable import Variable
 
 
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), FIRST, ids=FIRST_IDS)

@@ -26,7 +26,7 @@ from metric_cases import (
 )
 
 from kerasish import losses, metrics
-from kerasish.core.masks import set_mask
+from kerasish.core.masking import set_mask
 
 # Keras leaves it out of the config, so a metric read from a file forgets it; kerasish does not.
 FORGOTTEN_BY_KERAS = {"CosineSimilarity": "axis"}

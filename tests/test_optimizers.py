@@ -17,10 +17,10 @@ import pytest
 
 import kerasish
 from kerasish import optimizers
-from kerasish.core.compiled import jit
 from kerasish.core.names import clear_names, name_scope
-from kerasish.core.transforms import value_and_grad
-from kerasish.core.variable import Variable
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.transforms import value_and_grad
+from kerasish.core.state.variable import Variable
 from kerasish.optimizers import schedules
 
 # Keras 3.15 with NumPy 2.

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import keras
 import pytest
 
-from kerasish.callbacks import CallbackList, Logs, Progbar, ProgbarLogger, screens
+from kerasish.callbacks import CallbackList, Logs, Progbar, ProgbarLogger
+from kerasish.callbacks.base import displays
 from kerasish.core import settings
 
 
@@ -308,4 +309,4 @@ def test_own_bar_in_a_notebook_is_final_at_once(notebook, clock):
     shown = notebook()
     drive(Progbar(10), clock, [(10, 0.5)])
     assert "10/10" in shown[0][-1]["text/plain"]
-    assert isinstance(screens.choose(1), screens.Notebook)
+    assert isinstance(displays.choose(1), displays.Notebook)

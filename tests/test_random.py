@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from kerasish import random
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
-from kerasish.core.seeds import set_random_seed
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.serialization.configurable import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from kerasish.core.state.seeds import set_random_seed
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 pytestmark = pytest.mark.exact
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kerasish import regularizers
-from kerasish.core.config import Configurable
-from kerasish.core.variable import Variable
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.state.variable import Variable
 
 CASES = [
     ("L1", {}),

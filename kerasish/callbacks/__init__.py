@@ -1,22 +1,22 @@
 """Callbacks: what watches training, and acts on what it sees."""
 
-from kerasish.callbacks.backup import BackupAndRestore
-from kerasish.callbacks.batch_rates import BatchLearningRateScheduler, OneCycle
-from kerasish.callbacks.callback import Callback, LambdaCallback
-from kerasish.callbacks.callback_list import CallbackList
-from kerasish.callbacks.checkpoint import ModelCheckpoint
-from kerasish.callbacks.ema import SwapEMAWeights
-from kerasish.callbacks.history import History
+from kerasish.callbacks.base.callback import Callback, LambdaCallback
+from kerasish.callbacks.base.callback_list import CallbackList
+from kerasish.callbacks.base.history import History
+from kerasish.callbacks.base.logs import Logs
+from kerasish.callbacks.base.monitor import EarlyStopping, MonitorCallback
+from kerasish.callbacks.batch_learning_rate import BatchLearningRateScheduler, OneCycle
+from kerasish.callbacks.checkpoint.backup_and_restore import BackupAndRestore
+from kerasish.callbacks.checkpoint.model_checkpoint import ModelCheckpoint
+from kerasish.callbacks.checkpoint.orbax_checkpoint import OrbaxCheckpoint
 from kerasish.callbacks.layer_statistics import LayerStatistics
 from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
-from kerasish.callbacks.logs import Logs
-from kerasish.callbacks.monitor import EarlyStopping, MonitorCallback
-from kerasish.callbacks.nan import TerminateOnNaN
-from kerasish.callbacks.orbax import OrbaxCheckpoint
-from kerasish.callbacks.progbar_logger import ProgbarLogger
-from kerasish.callbacks.progress import Progbar
-from kerasish.callbacks.reports import CSVLogger, RemoteMonitor
+from kerasish.callbacks.loggers import CSVLogger, RemoteMonitor
+from kerasish.callbacks.progress.progbar import Progbar
+from kerasish.callbacks.progress.progbar_logger import ProgbarLogger
+from kerasish.callbacks.swap_ema_weights import SwapEMAWeights
 from kerasish.callbacks.tensorboard import TensorBoard
+from kerasish.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
     "BackupAndRestore",

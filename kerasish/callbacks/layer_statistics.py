@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.callbacks.callback import Callback
-from kerasish.core.compiled import jit
+from kerasish.callbacks.base.callback import Callback
 from kerasish.core.errors import bad_argument
-from kerasish.core.transforms import value_and_grad
-from kerasish.core.variable import Scope
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.transforms import value_and_grad
+from kerasish.core.state.variable import Scope
 
 _PLOTS = {
     "mean": "mean of activations",

@@ -4,9 +4,9 @@ import inspect
 
 import numpy as np
 
-from kerasish.callbacks.callback import Callback
-from kerasish.callbacks.monitor import MonitorCallback, warn_of_absence
-from kerasish.callbacks.screens import announce
+from kerasish.callbacks.base.callback import Callback
+from kerasish.callbacks.base.displays import announce
+from kerasish.callbacks.base.monitor import MonitorCallback, warn_of_absence
 from kerasish.core.errors import bad_argument
 
 

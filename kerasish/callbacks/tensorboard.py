@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.callbacks.callback import Callback
+from kerasish.callbacks.base.callback import Callback
 from kerasish.core import processes
 from kerasish.core.errors import bad_argument, did_you_mean
 from kerasish.core.settings import image_data_format

@@ -1,26 +1,26 @@
 """Data: what turns anything passed to `fit` into batches, and tools for arrays."""
 
-from kerasish.data.arrays import normalize, pad_sequences, to_categorical
-from kerasish.data.batches import ArrayBatches, Batches
-from kerasish.data.chain import Dataset, Samples
-from kerasish.data.convert import (
+from kerasish.data.adapters import make_batches
+from kerasish.data.array_batches import ArrayBatches, Batches
+from kerasish.data.array_conversion import (
     pack_x_y_sample_weight,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from kerasish.data.download import get_file
-from kerasish.data.files import Files
-from kerasish.data.folders import (
+from kerasish.data.dataset import Dataset, Samples
+from kerasish.data.dataset_from_directory import (
     audio_dataset_from_directory,
     image_dataset_from_directory,
     text_dataset_from_directory,
 )
-from kerasish.data.pictures import array_to_img, img_to_array, load_img, save_img
-from kerasish.data.prefetch import prefetch
+from kerasish.data.download import get_file
+from kerasish.data.image_files import array_to_img, img_to_array, load_img, save_img
+from kerasish.data.labelled_files import Files
+from kerasish.data.numerical_arrays import normalize, pad_sequences, to_categorical
 from kerasish.data.py_dataset import PyDataset
-from kerasish.data.sources import make_batches
-from kerasish.data.splits import Split, split_dataset
-from kerasish.data.time_series import Windows, timeseries_dataset_from_array
+from kerasish.data.read_ahead import prefetch
+from kerasish.data.splitting import Split, split_dataset
+from kerasish.data.timeseries_dataset import Windows, timeseries_dataset_from_array
 
 __all__ = [
     "ArrayBatches",

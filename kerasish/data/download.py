@@ -131,22 +131,22 @@ def _is_good(path, file_hash, algorithm):
 
 
 def _download(origin, target, file_hash, algorithm):
-    from kerasish.data import transfer  # the network takes long to import
+    from kerasish.data import http_download  # the network takes long to import
 
     part = target.with_name(f"{target.name}.part")
     if settings.is_interactive_logging_enabled():
         print(f"Downloading data from {origin}", flush=True)
-    transfer.fetch(origin, part, target)
+    http_download.fetch(origin, part, target)
     if file_hash is not None and not validate_file(part, file_hash, algorithm):
         found = hash_file(part, "md5" if len(file_hash) == 32 else "sha256")
         part.unlink()
-        transfer.tag_of(part).unlink(missing_ok=True)
+        http_download.tag_of(part).unlink(missing_ok=True)
         raise ValueError(
             f"get_file: {origin} is incomplete or has been changed: its hash is {found}; "
             f"wanted {file_hash}. Nothing was kept."
         )
     os.replace(part, target)
-    transfer.tag_of(part).unlink(missing_ok=True)
+    http_download.tag_of(part).unlink(missing_ok=True)
 
 
 # -- archives

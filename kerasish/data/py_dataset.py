@@ -15,9 +15,9 @@ from typing import Any
 import jax
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.seeds import make_default_seed
-from kerasish.data.batches import Batches, epoch_generator
-from kerasish.data.streams import make_batch
+from kerasish.core.state.seeds import make_default_seed
+from kerasish.data.array_batches import Batches, epoch_generator
+from kerasish.data.stream_batches import make_batch
 
 
 class PyDataset:

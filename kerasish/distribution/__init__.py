@@ -1,6 +1,6 @@
 """Many devices, many processes: meshes, layouts, and what is split over them."""
 
-from kerasish.distribution.batches import distribute_batch
+from kerasish.distribution.batch_sharding import distribute_batch
 from kerasish.distribution.devices import get_device_count, list_devices
 from kerasish.distribution.distributions import (
     DataParallel,
@@ -9,9 +9,9 @@ from kerasish.distribution.distributions import (
     distribution,
     set_distribution,
 )
+from kerasish.distribution.initialization import initialize
 from kerasish.distribution.layouts import DeviceMesh, LayoutMap, TensorLayout, distribute_tensor
-from kerasish.distribution.processes import initialize
-from kerasish.distribution.ready_made import (
+from kerasish.distribution.presets import (
     FullySharded,
     FullyShardedTensorParallel,
     TensorParallel,

@@ -10,10 +10,10 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
-from kerasish.core import placement, processes
+from kerasish.core import partitioning, processes
 from kerasish.core.errors import bad_argument
+from kerasish.distribution.layout_report import LayoutReport
 from kerasish.distribution.layouts import DeviceMesh, LayoutMap, TensorLayout, named_sharding
-from kerasish.distribution.report import LayoutReport
 
 _BATCH = "batch"
 
@@ -168,7 +168,7 @@ def _check_processes(owner, device_mesh):
 
 def distribution() -> Distribution | None:
     """The current distribution, if one is set."""
-    return placement.now.distribution
+    return partitioning.now.distribution
 
 
 def set_distribution(value: Distribution | None) -> None:
@@ -188,7 +188,7 @@ def set_distribution(value: Distribution | None) -> None:
             f"set_distribution: this is one of {started} processes, but has not joined the others, "
             "so each would train a model of its own. Call `keras.distribution.initialize()` first."
         )
-    placement.now.distribution = value
+    partitioning.now.distribution = value
 
 
 def mesh_of(devices: Sequence | None = None) -> DeviceMesh:

@@ -9,9 +9,9 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from kerasish.core import placement
+from kerasish.core import partitioning
 from kerasish.core.errors import bad_argument, did_you_mean
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
 from kerasish.distribution.devices import as_devices, list_devices
 
 
@@ -240,4 +240,4 @@ def distribute_tensor(tensor: Any, layout: TensorLayout | jax.sharding.Sharding)
     if not isinstance(tensor, jax.Array):
         tensor = np.asarray(tensor)
         tensor = tensor.astype(jax.dtypes.canonicalize_dtype(tensor.dtype), copy=False)
-    return placement.put(tensor, layout)
+    return partitioning.put(tensor, layout)

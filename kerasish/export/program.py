@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from kerasish.core.atomic_files import replacing
 from kerasish.core.errors import bad_argument
-from kerasish.core.files import replacing
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.variable import pure
+from kerasish.core.state.variable import pure
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.export import exported
 from kerasish.models import Model
 

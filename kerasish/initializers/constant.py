@@ -3,7 +3,7 @@
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.initializers.host import host_dtype
+from kerasish.initializers.host_random import host_dtype
 from kerasish.initializers.initializer import Initializer
 
 

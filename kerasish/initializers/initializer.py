@@ -1,6 +1,6 @@
 """What every initializer is."""
 
-from kerasish.core.config import Configurable
+from kerasish.core.serialization.configurable import Configurable
 
 
 class Initializer(Configurable):

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
 from kerasish.core.errors import bad_argument
-from kerasish.core.seeds import SeedGenerator, make_default_seed
-from kerasish.initializers import host
+from kerasish.core.serialization.configurable import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from kerasish.core.state.seeds import SeedGenerator, make_default_seed
+from kerasish.initializers import host_random
 from kerasish.initializers.initializer import Initializer
 
 # Standard deviation of a standard normal truncated to two standard deviations.
@@ -58,7 +61,7 @@ class RandomNormal(RandomInitializer):
         self.stddev = stddev
 
     def __call__(self, shape, dtype=None):
-        return host.normal(shape, self.mean, self.stddev, dtype, self.seed)
+        return host_random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
 class TruncatedNormal(RandomInitializer):
@@ -80,7 +83,7 @@ class TruncatedNormal(RandomInitializer):
         self.stddev = stddev
 
     def __call__(self, shape, dtype=None):
-        return host.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
+        return host_random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
 class RandomUniform(RandomInitializer):
@@ -103,7 +106,7 @@ class RandomUniform(RandomInitializer):
         self.maxval = maxval
 
     def __call__(self, shape, dtype=None):
-        return host.uniform(shape, self.minval, self.maxval, dtype, self.seed)
+        return host_random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
 
 _MODES = ("fan_in", "fan_out", "fan_avg")
@@ -162,11 +165,13 @@ class VarianceScaling(RandomInitializer):
         variance = self.scale / max(1.0, count)
         if self.distribution == "uniform":
             limit = math.sqrt(3 * variance)
-            return host.uniform(shape, -limit, limit, dtype, self.seed)
+            return host_random.uniform(shape, -limit, limit, dtype, self.seed)
         stddev = math.sqrt(variance)
         if self.distribution == "untruncated_normal":
-            return host.normal(shape, 0.0, stddev, dtype, self.seed)
-        return host.truncated_normal(shape, 0.0, stddev / _TRUNCATED_STDDEV, dtype, self.seed)
+            return host_random.normal(shape, 0.0, stddev, dtype, self.seed)
+        return host_random.truncated_normal(
+            shape, 0.0, stddev / _TRUNCATED_STDDEV, dtype, self.seed
+        )
 
 
 def compute_fans(shape, input_axes=None, output_axes=None) -> tuple[int, int]:
@@ -306,9 +311,9 @@ class Orthogonal(RandomInitializer):
         if len(shape) < 2:
             raise bad_argument(self, "shape", "of 2 axes or more", shape)
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        dtype = host.host_dtype(dtype)
+        dtype = host_random.host_dtype(dtype)
         tall = (max(rows, columns), min(rows, columns))
-        q, r = np.linalg.qr(np.asarray(host.normal(tall, 0.0, 1.0, "float32", self.seed)))
+        q, r = np.linalg.qr(np.asarray(host_random.normal(tall, 0.0, 1.0, "float32", self.seed)))
         q = q * np.sign(np.diag(r))  # so that every orthogonal matrix is equally likely
         if rows < columns:
             q = q.T

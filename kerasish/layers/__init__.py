@@ -2,27 +2,21 @@
 
 import inspect
 
-from kerasish.core.config import (
+from kerasish.core.serialization.configurable import (
     custom_object_scope,
     publish,
     published,
     resolve,
     serialize_keras_object,
 )
-from kerasish.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
-from kerasish.layers.attention import AdditiveAttention, Attention
-from kerasish.layers.bidirectional import Bidirectional
-from kerasish.layers.borders import (
-    Cropping1D,
-    Cropping2D,
-    Cropping3D,
-    ZeroPadding1D,
-    ZeroPadding2D,
-    ZeroPadding3D,
+from kerasish.layers.attention.attention import AdditiveAttention, Attention
+from kerasish.layers.attention.grouped_query_attention import (
+    GroupedQueryAttention as GroupQueryAttention,
 )
-from kerasish.layers.categories import CategoryEncoding, Discretization
-from kerasish.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
-from kerasish.layers.convolution import (
+from kerasish.layers.attention.multi_head_attention import MultiHeadAttention
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.convolutional.conv import (
     Conv1D,
     Conv1DTranspose,
     Conv2D,
@@ -30,48 +24,18 @@ from kerasish.layers.convolution import (
     Conv3D,
     Conv3DTranspose,
 )
-from kerasish.layers.core import Identity, Lambda, Masking, Wrapper
-from kerasish.layers.dense import Dense, EinsumDense
-from kerasish.layers.embedding import Embedding, ReversibleEmbedding
-from kerasish.layers.group_normalization import (
-    GroupNormalization,
-    RMSNormalization,
-    UnitNormalization,
+from kerasish.layers.convolutional.separable_conv import (
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
 )
-from kerasish.layers.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
-from kerasish.layers.gru import GRU, GRUCell
-from kerasish.layers.hashing import HashedCrossing, Hashing
-from kerasish.layers.image_colours import (
-    RandomBrightness,
-    RandomColorJitter,
-    RandomContrast,
-    RandomGrayscale,
-    RandomHue,
-    RandomSaturation,
-)
-from kerasish.layers.image_mixing import CutMix, MixUp, RandomErasing
-from kerasish.layers.image_moves import (
-    RandomFlip,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
-from kerasish.layers.image_sizes import CenterCrop, RandomCrop, Resizing
-from kerasish.layers.image_tones import (
-    AutoContrast,
-    Equalization,
-    RandomInvert,
-    RandomPosterization,
-    RandomSharpness,
-    Solarization,
-)
-from kerasish.layers.input_layer import Input, InputLayer
-from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.jax_layer import FlaxLayer, JaxLayer
-from kerasish.layers.layer import Layer
-from kerasish.layers.lookup import IntegerLookup, StringLookup
-from kerasish.layers.lstm import LSTM, LSTMCell
+from kerasish.layers.core.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from kerasish.layers.core.basic import Identity, Lambda, Masking, Wrapper
+from kerasish.layers.core.dense import Dense, EinsumDense
+from kerasish.layers.core.embedding import Embedding, ReversibleEmbedding
+from kerasish.layers.core.input_layer import Input, InputLayer
+from kerasish.layers.core.jax_layer import FlaxLayer, JaxLayer
 from kerasish.layers.merging import (
     Add,
     Average,
@@ -90,9 +54,16 @@ from kerasish.layers.merging import (
     multiply,
     subtract,
 )
-from kerasish.layers.multi_head_attention import MultiHeadAttention
-from kerasish.layers.normalization import BatchNormalization, LayerNormalization
-from kerasish.layers.pipeline import Pipeline
+from kerasish.layers.normalization.batch_normalization import (
+    BatchNormalization,
+    LayerNormalization,
+)
+from kerasish.layers.normalization.group_normalization import (
+    GroupNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from kerasish.layers.normalization.spectral_normalization import SpectralNormalization
 from kerasish.layers.pooling import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -113,8 +84,38 @@ from kerasish.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
-from kerasish.layers.recurrent import RNN
-from kerasish.layers.recurrent_cell import StackedRNNCells
+from kerasish.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
+from kerasish.layers.preprocessing.hashing import HashedCrossing, Hashing
+from kerasish.layers.preprocessing.image.color import (
+    RandomBrightness,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGrayscale,
+    RandomHue,
+    RandomSaturation,
+)
+from kerasish.layers.preprocessing.image.geometric import (
+    RandomFlip,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from kerasish.layers.preprocessing.image.mixing import CutMix, MixUp, RandomErasing
+from kerasish.layers.preprocessing.image.resizing import CenterCrop, RandomCrop, Resizing
+from kerasish.layers.preprocessing.image.tone import (
+    AutoContrast,
+    Equalization,
+    RandomInvert,
+    RandomPosterization,
+    RandomSharpness,
+    Solarization,
+)
+from kerasish.layers.preprocessing.lookup import IntegerLookup, StringLookup
+from kerasish.layers.preprocessing.normalization import Normalization, Rescaling
+from kerasish.layers.preprocessing.pipeline import Pipeline
+from kerasish.layers.preprocessing.spectrogram import MelSpectrogram, STFTSpectrogram
+from kerasish.layers.preprocessing.text_vectorization import TextVectorization
 from kerasish.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -125,7 +126,15 @@ from kerasish.layers.regularization import (
     SpatialDropout2D,
     SpatialDropout3D,
 )
-from kerasish.layers.reshaping import (
+from kerasish.layers.reshaping.crop_and_pad import (
+    Cropping1D,
+    Cropping2D,
+    Cropping3D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+    ZeroPadding3D,
+)
+from kerasish.layers.reshaping.reshape import (
     Flatten,
     Permute,
     RepeatVector,
@@ -134,18 +143,14 @@ from kerasish.layers.reshaping import (
     UpSampling2D,
     UpSampling3D,
 )
-from kerasish.layers.scaling import Normalization, Rescaling
-from kerasish.layers.separable_convolution import (
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    SeparableConv1D,
-    SeparableConv2D,
-)
-from kerasish.layers.simple_rnn import SimpleRNN, SimpleRNNCell
-from kerasish.layers.spectral_normalization import SpectralNormalization
-from kerasish.layers.spectrograms import MelSpectrogram, STFTSpectrogram
-from kerasish.layers.text_vectorization import TextVectorization
-from kerasish.layers.time_distributed import TimeDistributed
+from kerasish.layers.rnn.bidirectional import Bidirectional
+from kerasish.layers.rnn.cell import StackedRNNCells
+from kerasish.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from kerasish.layers.rnn.gru import GRU, GRUCell
+from kerasish.layers.rnn.lstm import LSTM, LSTMCell
+from kerasish.layers.rnn.rnn import RNN
+from kerasish.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from kerasish.layers.rnn.time_distributed import TimeDistributed
 
 # Keras' other names for the same.
 AvgPool1D = AveragePooling1D

@@ -6,8 +6,8 @@ import itertools
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import MaskOrigin, node_of
-from kerasish.layers.layer import Layer
+from kerasish.core.symbolic.keras_tensor import MaskOrigin, node_of
+from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
 
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 
 from kerasish import random, regularizers
 from kerasish.core.errors import bad_argument
-from kerasish.core.seeds import SeedGenerator
 from kerasish.core.settings import standardize_data_format
-from kerasish.layers.arguments import fraction
-from kerasish.layers.input_spec import InputSpec
-from kerasish.layers.layer import Layer
+from kerasish.core.state.seeds import SeedGenerator
+from kerasish.layers.base.arguments import fraction
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.base.layer import Layer
 
 
 class _Prediction(threading.local):

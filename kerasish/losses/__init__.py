@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from kerasish.core.config import custom_object_scope, publish, resolve, serialize_keras_object
+from kerasish.core.serialization.configurable import (
+    custom_object_scope,
+    publish,
+    resolve,
+    serialize_keras_object,
+)
 from kerasish.losses.binary import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.masks import set_mask
+from kerasish.core.masking import set_mask
 from kerasish.losses.labels import clip_probabilities, smooth
 from kerasish.losses.loss import Loss, align_exactly
 

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.config import Configurable, serialize_keras_object
 from kerasish.core.errors import bad_argument
-from kerasish.core.masks import get_mask
+from kerasish.core.masking import get_mask
 from kerasish.core.names import auto_name
-from kerasish.core.variable import is_variable
+from kerasish.core.serialization.configurable import Configurable, serialize_keras_object
+from kerasish.core.state.variable import is_variable
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 

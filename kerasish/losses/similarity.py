@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
-from kerasish.core.masks import set_mask
+from kerasish.core.masking import set_mask
 from kerasish.losses.loss import Loss, align
 
 

@@ -2,8 +2,13 @@
 
 from typing import Any
 
-from kerasish.core.config import custom_object_scope, publish, resolve, serialize_keras_object
 from kerasish.core.names import snake_case
+from kerasish.core.serialization.configurable import (
+    custom_object_scope,
+    publish,
+    resolve,
+    serialize_keras_object,
+)
 from kerasish.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -37,7 +42,6 @@ from kerasish.metrics.accuracy import (
     top_k_categorical_accuracy,
 )
 from kerasish.metrics.auc import AUC
-from kerasish.metrics.average import Mean, MeanMetricWrapper, Sum
 from kerasish.metrics.confusion import (
     FalseNegatives,
     FalsePositives,
@@ -52,16 +56,10 @@ from kerasish.metrics.correlation import (
     concordance_correlation,
     pearson_correlation,
 )
-from kerasish.metrics.fscore import F1Score, FBetaScore
+from kerasish.metrics.f_score import F1Score, FBetaScore
 from kerasish.metrics.iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from kerasish.metrics.margin import CategoricalHinge, Hinge, SquaredHinge
 from kerasish.metrics.metric import Metric
-from kerasish.metrics.operating import (
-    PrecisionAtRecall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-)
 from kerasish.metrics.probabilistic import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -70,6 +68,13 @@ from kerasish.metrics.probabilistic import (
     SparseCategoricalCrossentropy,
     crossentropy_for,
 )
+from kerasish.metrics.rate_at_rate import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+)
+from kerasish.metrics.reduction import Mean, MeanMetricWrapper, Sum
 from kerasish.metrics.regression import (
     CosineSimilarity,
     LogCoshError,

@@ -7,8 +7,8 @@ from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.losses.labels import label_kind
 from kerasish.losses.loss import align, squeeze_or_expand_to_same_rank, wrong_shape
-from kerasish.metrics.average import MeanMetricWrapper
 from kerasish.metrics.metric import Metric
+from kerasish.metrics.reduction import MeanMetricWrapper
 
 
 def accuracy(y_true, y_pred) -> jax.Array:

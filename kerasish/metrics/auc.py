@@ -9,7 +9,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import divide_no_nan
 from kerasish.metrics.confusion import Counts, confusion_counts, is_even
 from kerasish.metrics.metric import Metric
-from kerasish.metrics.operating import even_thresholds
+from kerasish.metrics.rate_at_rate import even_thresholds
 
 CURVES = ("ROC", "PR", "PRGAIN")
 SUMMATIONS = ("interpolation", "majoring", "minoring")

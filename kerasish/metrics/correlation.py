@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from kerasish.core import settings
 from kerasish.losses.loss import align
-from kerasish.metrics.average import MeanMetricWrapper
+from kerasish.metrics.reduction import MeanMetricWrapper
 
 
 def pearson_correlation(y_true, y_pred, axis: int = -1) -> jax.Array:

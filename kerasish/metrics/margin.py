@@ -1,7 +1,7 @@
 """Hinge losses as metrics."""
 
 from kerasish.losses import categorical_hinge, hinge, squared_hinge
-from kerasish.metrics.average import MeanMetricWrapper
+from kerasish.metrics.reduction import MeanMetricWrapper
 
 
 class Hinge(MeanMetricWrapper):

@@ -8,11 +8,11 @@ import numpy as np
 
 from kerasish import initializers
 from kerasish.core import dtypes, settings
-from kerasish.core.config import Configurable
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
-from kerasish.core.variable import Scope, Variable, pure
-from kerasish.layers.weights import WeightHolder
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.state.variable import Scope, Variable, pure
+from kerasish.layers.base.weights import WeightHolder
 
 
 class Metric(Configurable):

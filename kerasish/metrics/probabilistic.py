@@ -8,8 +8,8 @@ from kerasish.losses import (
     poisson,
     sparse_categorical_crossentropy,
 )
-from kerasish.metrics.average import MeanMetricWrapper
 from kerasish.metrics.metric import Metric
+from kerasish.metrics.reduction import MeanMetricWrapper
 
 
 class KLDivergence(MeanMetricWrapper):

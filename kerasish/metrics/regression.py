@@ -7,8 +7,8 @@ from kerasish import losses
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import align
-from kerasish.metrics.average import Mean, MeanMetricWrapper
 from kerasish.metrics.metric import Metric
+from kerasish.metrics.reduction import Mean, MeanMetricWrapper
 
 
 class MeanSquaredError(MeanMetricWrapper):

@@ -1,10 +1,10 @@
 """Models: stacks and graphs of layers that can be trained."""
 
-from kerasish.core.config import publish
+from kerasish.core.serialization.configurable import publish
 from kerasish.models.cloning import clone_model
 from kerasish.models.functional import Functional
 from kerasish.models.functionalize import PureCall, Values, functionalize
-from kerasish.models.graph import Function
+from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model, model_from_json
 from kerasish.models.sequential import Sequential
 from kerasish.saving import load_model, save_model

@@ -5,11 +5,11 @@ from typing import Any
 
 import jax
 
-from kerasish.core.symbolic import KerasTensor
-from kerasish.layers.input_layer import Input, InputLayer
-from kerasish.layers.layer import Layer
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.functional import Functional
-from kerasish.models.graph import Function
+from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model
 from kerasish.models.sequential import Sequential
 

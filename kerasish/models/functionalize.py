@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import jax
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.tracking import parts
-from kerasish.core.variable import Scope, Variable, values_of
+from kerasish.core.state.tracking import parts
+from kerasish.core.state.variable import Scope, Variable, values_of
 from kerasish.layers import Layer
 from kerasish.metrics import Metric
 

@@ -6,21 +6,21 @@ import warnings
 from typing import Any
 
 from kerasish import saving
-from kerasish.core.config import (
+from kerasish.core.errors import did_you_mean
+from kerasish.core.serialization.configurable import (
     custom_object_scope,
     deserialize_keras_object,
     serialize_keras_object,
 )
-from kerasish.core.errors import did_you_mean
-from kerasish.core.symbolic import KerasTensor
-from kerasish.layers.layer import Layer
-from kerasish.models.graph import Function, starting_at_inputs
-from kerasish.models.graph_config import graph_config, rebuild_graph
-from kerasish.models.inputs import arrange_inputs
-from kerasish.models.memory import MemoryEstimate, estimate_memory
-from kerasish.models.profile import Profile, profile
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.layers.base.layer import Layer
+from kerasish.models.graph.graph import Function, starting_at_inputs
+from kerasish.models.graph.graph_config import graph_config, rebuild_graph
+from kerasish.models.graph.input_matching import arrange_inputs
+from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
+from kerasish.models.inspection.profile import Profile, profile
+from kerasish.models.inspection.summary import summarize
 from kerasish.models.state_tree import set_state_tree, state_tree
-from kerasish.models.summary import summarize
 from kerasish.training.trainer import Trainer
 
 

@@ -4,13 +4,16 @@ from typing import Any
 
 import jax
 
-from kerasish.core.config import deserialize_keras_object, serialize_keras_object
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
-from kerasish.core.symbolic import KerasTensor, node_of
-from kerasish.layers.input_layer import Input, InputLayer
-from kerasish.layers.layer import Layer
-from kerasish.models.graph import Function
+from kerasish.core.serialization.configurable import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from kerasish.core.symbolic.keras_tensor import KerasTensor, node_of
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.core.input_layer import Input, InputLayer
+from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasish.core import processes
 from kerasish.core.errors import bad_argument
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
 
 _FORMATS = {
     "backend_tensor": lambda variable: variable.read(),

@@ -5,12 +5,12 @@
 # ruff: noqa: I001
 
 from kerasish.ops import image, linalg, nn, numpy
-from kerasish.ops.activation import (
+from kerasish.ops.nn.activations import (
     celu, elu, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_swish, hard_tanh, leaky_relu,
     log_sigmoid, log_softmax, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus,
     softsign, sparse_plus, sparse_sigmoid, sparsemax, squareplus, swish, tanh_shrink, threshold,
 )
-from kerasish.ops.control import (
+from kerasish.ops.control_flow import (
     associative_scan, cond, custom_gradient, fori_loop, map, scan, stop_gradient, switch,
     vectorized_map, while_loop,
 )
@@ -18,54 +18,54 @@ from kerasish.ops.core import (
     cast, convert_to_numpy, convert_to_tensor, dtype, is_tensor, saturate_cast, scatter,
     scatter_update, shape, slice, slice_update,
 )
-from kerasish.ops.creation import (
-    arange, array, empty, empty_like, eye, full, full_like, geomspace, identity, linspace,
-    logspace, meshgrid, ones, ones_like, tri, vander, zeros, zeros_like,
+from kerasish.ops.numpy.creation import (
+    arange, array, empty, empty_like, eye, full, full_like, geomspace, identity, linspace, logspace,
+    meshgrid, ones, ones_like, tri, vander, zeros, zeros_like,
 )
-from kerasish.ops.ctc import ctc_decode
+from kerasish.ops.nn.ctc import ctc_decode
 from kerasish.ops.einops import rearrange
-from kerasish.ops.elementwise import (
-    abs, absolute, add, allclose, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2,
-    arctanh, bartlett, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_not, bitwise_or,
+from kerasish.ops.numpy.elementwise import (
+    abs, absolute, add, allclose, angle, arccos, arccosh, arcsin, arcsinh, arctan, arctan2, arctanh,
+    bartlett, bitwise_and, bitwise_invert, bitwise_left_shift, bitwise_not, bitwise_or,
     bitwise_right_shift, bitwise_xor, blackman, cbrt, ceil, clip, conj, conjugate, copy, cos, cosh,
     cumprod, cumsum, deg2rad, diff, divide, divide_no_nan, equal, exp, exp2, expm1, fabs, floor,
-    floor_divide, fmax, fmin, fmod, gcd, greater, greater_equal, hamming, hanning, heaviside,
-    hypot, i0, imag, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, kaiser,
-    lcm, ldexp, left_shift, less, less_equal, log, log10, log1p, log2, logaddexp, logaddexp2,
-    logical_and, logical_not, logical_or, logical_xor, maximum, minimum, mod, multiply, nan_to_num,
-    nancumprod, nancumsum, negative, nextafter, not_equal, power, rad2deg, real, reciprocal,
-    right_shift, round, select, sign, signbit, sin, sinc, sinh, sqrt, square, subtract, tan, tanh,
-    true_divide, trunc, vectorize, view, where,
+    floor_divide, fmax, fmin, fmod, gcd, greater, greater_equal, hamming, hanning, heaviside, hypot,
+    i0, imag, isclose, isfinite, isin, isinf, isnan, isneginf, isposinf, isreal, kaiser, lcm, ldexp,
+    left_shift, less, less_equal, log, log10, log1p, log2, logaddexp, logaddexp2, logical_and,
+    logical_not, logical_or, logical_xor, maximum, minimum, mod, multiply, nan_to_num, nancumprod,
+    nancumsum, negative, nextafter, not_equal, power, rad2deg, real, reciprocal, right_shift, round,
+    select, sign, signbit, sin, sinc, sinh, sqrt, square, subtract, tan, tanh, true_divide, trunc,
+    vectorize, view, where,
 )
-from kerasish.ops.linear import (
+from kerasish.ops.linalg.decompositions import (
     cdist, cholesky, cholesky_inverse, correlate, cross, det, dot, eig, eigh, einsum, inner, inv,
-    jvp, kron, logdet, lstsq, lu_factor, matmul, matrix_rank, norm, outer, pinv, qr, slogdet,
-    solve, solve_triangular, svd, tensordot, vdot,
+    jvp, kron, logdet, lstsq, lu_factor, matmul, matrix_rank, norm, outer, pinv, qr, slogdet, solve,
+    solve_triangular, svd, tensordot, vdot,
 )
 from kerasish.ops.math import (
     erf, erfc, erfinv, extract_sequences, fft, fft2, ifft2, irfft, istft, polar, rfft, rsqrt, stft,
     view_as_complex, view_as_real,
 )
-from kerasish.ops.network import (
+from kerasish.ops.nn.normalization import (
     batch_normalization, binary_crossentropy, categorical_crossentropy, ctc_loss,
     dot_product_attention, layer_normalization, moments, multi_hot, normalize, one_hot, psnr,
     rms_normalization, sparse_categorical_crossentropy,
 )
-from kerasish.ops.patches import depth_to_space, fold, space_to_depth, unfold
-from kerasish.ops.reductions import (
+from kerasish.ops.nn.patches import depth_to_space, fold, space_to_depth, unfold
+from kerasish.ops.numpy.reductions import (
     all, amax, amin, any, argmax, argmin, argpartition, argsort, average, bincount, corrcoef,
     count_nonzero, digitize, histogram, in_top_k, logsumexp, max, mean, median, min, nanargmax,
     nanargmin, nanmax, nanmean, nanmedian, nanmin, nanpercentile, nanprod, nanquantile, nanstd,
     nansum, nanvar, nonzero, percentile, prod, ptp, quantile, searchsorted, segment_max,
     segment_min, segment_prod, segment_sum, sort, std, sum, top_k, trapezoid, unique, var,
 )
-from kerasish.ops.shaping import (
+from kerasish.ops.numpy.manipulation import (
     append, array_split, broadcast_to, concatenate, diag, diagflat, diagonal, dsplit, dstack,
-    expand_dims, flip, fliplr, flipud, get_item, hsplit, hstack, moveaxis, ndim, pad, ravel,
-    repeat, reshape, roll, rot90, size, split, squeeze, stack, swapaxes, take, take_along_axis,
-    tile, trace, transpose, tril, triu, unravel_index, unstack, vsplit, vstack,
+    expand_dims, flip, fliplr, flipud, get_item, hsplit, hstack, moveaxis, ndim, pad, ravel, repeat,
+    reshape, roll, rot90, size, split, squeeze, stack, swapaxes, take, take_along_axis, tile, trace,
+    transpose, tril, triu, unravel_index, unstack, vsplit, vstack,
 )
-from kerasish.ops.windows import (
+from kerasish.ops.nn.convolution import (
     adaptive_average_pool, adaptive_max_pool, average_pool, conv, conv_transpose, depthwise_conv,
     max_pool, separable_conv,
 )

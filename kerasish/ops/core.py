@@ -6,9 +6,9 @@ import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import symbolic
+from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import is_sparse
-from kerasish.ops.table import as_array, real_dtype
+from kerasish.ops.wrappers import as_array, real_dtype
 
 
 @symbolic

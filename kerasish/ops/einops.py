@@ -5,8 +5,8 @@ import math
 import re
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import symbolic
-from kerasish.ops.table import as_array
+from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.ops.wrappers import as_array
 
 
 def _groups(side):

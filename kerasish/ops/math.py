@@ -6,8 +6,8 @@ import jax.scipy.special
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic import symbolic
-from kerasish.ops.table import as_array, as_float, unary
+from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.ops.wrappers import as_array, as_float, unary
 
 erf = unary("erf", jax.scipy.special.erf, as_float)
 erfc = unary("erfc", jax.scipy.special.erfc, as_float)

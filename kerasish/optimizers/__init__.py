@@ -4,8 +4,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from kerasish.core import config as configs
 from kerasish.core.errors import bad_argument
+from kerasish.core.serialization import configurable as configs
 from kerasish.optimizers import schedules
 from kerasish.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from kerasish.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop

@@ -43,7 +43,7 @@ class Adam(Optimizer):
         2018, "On the Convergence of Adam and Beyond".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Adam(0.5).apply([jnp.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)
@@ -84,7 +84,7 @@ class AdamW(Adam):
         Loshchilov and Hutter, 2019, "Decoupled Weight Decay Regularization".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> AdamW(0.5, weight_decay=0.2).apply([jnp.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)
@@ -122,7 +122,7 @@ class Nadam(Optimizer):
         Dozat, 2015, "Incorporating Nesterov Momentum into Adam".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Nadam(0.5).apply([jnp.array([3.0, -9.0])], [weight])
         >>> bool(weight[0] < 1), bool(weight[1] > 2)
@@ -168,7 +168,7 @@ class Adamax(Optimizer):
         Kingma and Ba, 2014, "Adam: A Method for Stochastic Optimization", section 7.
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Adamax(0.5).apply([jnp.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)
@@ -205,7 +205,7 @@ class Lamb(Optimizer):
         You et al., 2019, "Large Batch Optimization for Deep Learning: Training BERT in 76 minutes".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([3.0, 4.0])
         >>> Lamb(0.1).apply([jnp.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(2)
@@ -245,7 +245,7 @@ class ScheduleFreeAdamW(Optimizer):
         Defazio et al., 2024, "The Road Less Scheduled".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> ScheduleFreeAdamW(0.5).apply([jnp.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)

@@ -23,7 +23,7 @@ class RMSprop(Optimizer):
         Recurrent Neural Networks" (centered).
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> RMSprop(0.5, rho=0.0).apply([np.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)
@@ -72,7 +72,7 @@ class Adagrad(Optimizer):
         Stochastic Optimization".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Adagrad(0.5, initial_accumulator_value=0.0).apply([np.array([3.0, -9.0])], [weight])
         >>> weight.numpy().round(3)
@@ -107,7 +107,7 @@ class Adadelta(Optimizer):
         Zeiler, 2012, "ADADELTA: An Adaptive Learning Rate Method".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Adadelta(1.0).apply([np.array([3.0, -9.0])], [weight])
         >>> bool(weight[0] < 1), bool(weight[1] > 2)
@@ -148,7 +148,7 @@ class Adafactor(Optimizer):
         Shazeer and Stern, 2018, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable(np.ones((2, 3)))
         >>> Adafactor(0.5).apply([np.ones((2, 3))], [weight])
         >>> bool((weight.numpy() < 1).all())
@@ -225,7 +225,7 @@ class Ftrl(Optimizer):
         McMahan et al., 2013, "Ad Click Prediction: a View from the Trenches".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Ftrl(0.1, l1_regularization_strength=1e3).apply([np.array([3.0, -9.0])], [weight])
         >>> weight.numpy()

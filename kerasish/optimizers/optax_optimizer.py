@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
 from kerasish.optimizers.optimizer import Optimizer
 
 
@@ -24,7 +24,7 @@ class OptaxOptimizer(Optimizer):
 
     Example:
         >>> import optax
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> optimizer = OptaxOptimizer(optax.chain(optax.clip(1.0), optax.sgd(0.5)))
         >>> optimizer.apply([jnp.array([9.0, -9.0])], [weight])

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core import settings
-from kerasish.core.config import (
+from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import (
     Configurable,
     deserialize_keras_object,
     publish,
     serialize_keras_object,
 )
-from kerasish.core.errors import bad_argument
 
 
 class LearningRateSchedule(Configurable):

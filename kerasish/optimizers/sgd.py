@@ -26,7 +26,7 @@ class SGD(Optimizer):
         deep learning".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> SGD(0.5).apply([np.array([1.0, -1.0])], [weight])
         >>> weight.numpy()
@@ -68,7 +68,7 @@ class Lion(Optimizer):
         Chen et al., 2023, "Symbolic Discovery of Optimization Algorithms".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable([1.0, 2.0])
         >>> Lion(0.5).apply([np.array([3.0, -9.0])], [weight])
         >>> weight.numpy()
@@ -120,7 +120,7 @@ class Muon(Optimizer):
         Liu et al., 2025, "Muon is Scalable for LLM Training".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> weight = Variable(np.eye(2))
         >>> Muon(0.1).apply([np.eye(2)], [weight])
         >>> bool(weight[0, 0] < 1)

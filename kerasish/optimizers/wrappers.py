@@ -5,13 +5,13 @@ from collections.abc import MutableMapping
 
 import jax.numpy as jnp
 
-from kerasish.core.config import (
+from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import (
     Configurable,
     deserialize_keras_object,
     serialize_keras_object,
 )
-from kerasish.core.errors import bad_argument
-from kerasish.optimizers.gradients import choose
+from kerasish.optimizers.clipping import choose
 from kerasish.optimizers.optimizer import Optimizer, parameters
 
 
@@ -30,7 +30,7 @@ class LossScaleOptimizer(Optimizer):
         Micikevicius et al., 2018, "Mixed Precision Training".
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> from kerasish.optimizers import SGD
         >>> optimizer, weight = LossScaleOptimizer(SGD(0.5), initial_scale=4.0), Variable([1.0])
         >>> optimizer.apply([jnp.array([4.0])], [weight])
@@ -198,7 +198,7 @@ class MultiOptimizer(Optimizer):
         name: Name; made up if not given.
 
     Example:
-        >>> from kerasish.core.variable import Variable
+        >>> from kerasish.core.state.variable import Variable
         >>> from kerasish.optimizers import SGD
         >>> body, head = Variable([1.0], name="body"), Variable([1.0], name="head")
         >>> optimizer = MultiOptimizer(OptimizerMap(SGD(0.5), {"head": SGD(0.25)}))

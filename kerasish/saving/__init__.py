@@ -1,6 +1,6 @@
 """Models in files."""
 
-from kerasish.core.config import (
+from kerasish.core.serialization.configurable import (
     CustomObjectScope,
     custom_object_scope,
     deserialize_keras_object,
@@ -10,8 +10,8 @@ from kerasish.core.config import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from kerasish.saving.archive import load_model, save_model
-from kerasish.saving.weights import load_weights, save_weights
+from kerasish.saving.saving_api import load_model, save_model
+from kerasish.saving.weights_api import load_weights, save_weights
 
 __all__ = [
     "CustomObjectScope",

@@ -5,8 +5,8 @@ import tempfile
 import zipfile
 from typing import Any
 
-from kerasish.saving.tree import walk
-from kerasish.saving.zipped import copy_member
+from kerasish.saving.formats.zip_archive import copy_member
+from kerasish.saving.state.walk import walk
 
 FOLDER = "assets"
 

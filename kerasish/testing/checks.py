@@ -11,13 +11,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core.config import (
+from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import (
     custom_object_scope,
     get_registered_name,
     module_of,
     published,
 )
-from kerasish.core.errors import bad_argument
 from kerasish.saving import load_model
 
 AT_ZERO = "Look for divisions, logarithms and roots at 0, and choose larger epsilons."

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.compiled import jit
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.state.compiled import jit
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers import Input, Layer
 from kerasish.models import Model
 from kerasish.testing.checks import (

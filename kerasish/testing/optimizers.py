@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core.compiled import jit
-from kerasish.core.variable import Variable
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.variable import Variable
 from kerasish.layers import Dense, Input
 from kerasish.models import Model
 from kerasish.optimizers import Optimizer

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core.seeds import SeedGenerator
-from kerasish.core.variable import Scope, capture
+from kerasish.core.state.seeds import SeedGenerator
+from kerasish.core.state.variable import Scope, capture
 from kerasish.layers.regularization import dropout_in_prediction
-from kerasish.training.engine import Step
+from kerasish.training.compiled_step import Step
 
 # Odd, so that multiples of it are all different in 32 bits; large, to keep off the users' seeds.
 _STRIDE = np.uint32(0x9E3779B9)

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 
 from kerasish import metrics as metrics_module
 from kerasish.core import settings
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.tracking import parts
-from kerasish.core.transforms import value_and_grad
-from kerasish.core.variable import Scope, Variable, values_of
+from kerasish.core.state.tracking import parts
+from kerasish.core.state.transforms import value_and_grad
+from kerasish.core.state.variable import Scope, Variable, values_of
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.data import unpack_x_y_sample_weight
-from kerasish.training.engine import Step
+from kerasish.training.compiled_step import Step
 
 _ON_BATCH = " on batch"  # steps that start by resetting the metrics, which costs least in there
 _TRAINING = ("train", f"train{_ON_BATCH}")

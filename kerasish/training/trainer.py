@@ -11,8 +11,12 @@ from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
 from kerasish.core import processes, settings
-from kerasish.core.config import deserialize_keras_object, is_serialized, serialize_keras_object
 from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import (
+    deserialize_keras_object,
+    is_serialized,
+    serialize_keras_object,
+)
 from kerasish.data import (
     ArrayBatches,
     Batches,
@@ -20,15 +24,15 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from kerasish.training.chunks import alone
-from kerasish.training.compile import CompiledLoss, CompiledMetrics
+from kerasish.training.chunk import alone
+from kerasish.training.chunk_sources import ArraySource, Source
+from kerasish.training.compiled_loss import CompiledLoss, CompiledMetrics
+from kerasish.training.consistency import compare_models
+from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.monte_carlo import MonteCarlo
-from kerasish.training.rate_finder import LearningRateCurve, find_learning_rate
-from kerasish.training.shared_source import make_source
-from kerasish.training.sources import ArraySource, Source
+from kerasish.training.multihost_source import make_source
+from kerasish.training.step_timing import FitReport, explain
 from kerasish.training.steps import Steps
-from kerasish.training.timing import FitReport, explain
-from kerasish.training.together import compare_models
 
 
 class Trainer(Steps):

@@ -5,7 +5,7 @@ import pytest
 from layer_cases import CASES, arguments, parameters
 
 from kerasish import layers
-from kerasish.core.variable import Scope
+from kerasish.core.state.variable import Scope
 from kerasish.testing import check_layer
 
 BASES = {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper", "Lambda"}

@@ -11,7 +11,7 @@ import pytest
 from layer_cases import arguments, parameters
 
 from kerasish import layers
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
 @pytest.fixture(params=parameters())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kerasish as keras
-from kerasish.core import config
+from kerasish.core.serialization import configurable
 
 Pair = collections.namedtuple("Pair", "a b")
 
@@ -69,16 +69,16 @@ OBJECTS = {
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_is_written_as_keras_writes_it(make):
-    ours = config.serialize_keras_object(make(keras))
+    ours = configurable.serialize_keras_object(make(keras))
     assert ours == oracle.saving.serialize_keras_object(make(oracle))
 
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_comes_back(make):
-    data = config.serialize_keras_object(make(keras))
-    with config.custom_object_scope({"halve": halve}):
-        again = config.deserialize_keras_object(data)
-    assert config.serialize_keras_object(again) == data
+    data = configurable.serialize_keras_object(make(keras))
+    with configurable.custom_object_scope({"halve": halve}):
+        again = configurable.deserialize_keras_object(data)
+    assert configurable.serialize_keras_object(again) == data
     if callable(make(keras)) and hasattr(make(keras), "__code__"):
         assert again is make(keras)
 
@@ -86,8 +86,10 @@ def test_comes_back(make):
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_what_keras_wrote_is_read(make):
     data = oracle.saving.serialize_keras_object(make(oracle))
-    with config.custom_object_scope({"halve": halve}):
-        assert config.serialize_keras_object(config.deserialize_keras_object(data)) == data
+    with configurable.custom_object_scope({"halve": halve}):
+        assert (
+            configurable.serialize_keras_object(configurable.deserialize_keras_object(data)) == data
+        )
 
 
 # -- from the signature
@@ -159,7 +161,7 @@ def test_a_users_class_needs_no_config_of_its_own(make, arguments):
     made = make()
     data = made.get_config()
     assert set(data) == arguments | BASICS
-    with config.custom_object_scope({"halve": halve}):
+    with configurable.custom_object_scope({"halve": halve}):
         assert type(made).from_config(data).get_config() == data
 
 
@@ -190,27 +192,27 @@ def test_registered_objects_are_found_by_package_and_name():
     def a_third(x):
         return x / 3
 
-    data = config.serialize_keras_object(Mine(3))
+    data = configurable.serialize_keras_object(Mine(3))
     assert (data["registered_name"], data["module"]) == ("pack>Mine", None)
-    again = config.deserialize_keras_object(data)
+    again = configurable.deserialize_keras_object(data)
     assert type(again) is Mine and again.a == 3
-    written = config.serialize_keras_object(a_third)
+    written = configurable.serialize_keras_object(a_third)
     assert written["config"] == "pack>third" == keras.saving.get_registered_name(a_third)
-    assert config.deserialize_keras_object(written) is a_third
+    assert configurable.deserialize_keras_object(written) is a_third
     assert keras.saving.get_registered_object("pack>third") is a_third
 
 
 def test_scopes_nest_and_belong_to_their_thread():
     elsewhere = []
-    with config.custom_object_scope({"It": Wide}):
-        with config.custom_object_scope({"It": Fixed}):
-            assert config.get_registered_object("It") is Fixed
-        assert config.get_registered_object("It") is Wide
-        look = functools.partial(config.get_registered_object, "It")
+    with configurable.custom_object_scope({"It": Wide}):
+        with configurable.custom_object_scope({"It": Fixed}):
+            assert configurable.get_registered_object("It") is Fixed
+        assert configurable.get_registered_object("It") is Wide
+        look = functools.partial(configurable.get_registered_object, "It")
         thread = threading.Thread(target=lambda: elsewhere.append(look()))
         thread.start()
         thread.join()
-        with pytest.raises(ZeroDivisionError), config.custom_object_scope({"It": Fixed}):
+        with pytest.raises(ZeroDivisionError), configurable.custom_object_scope({"It": Fixed}):
             1 / 0  # noqa: B018
         assert look() is Wide
     assert (look(), elsewhere) == (None, [None])
@@ -228,11 +230,11 @@ def test_registered_objects_are_in_the_table_of_custom_ones():
 
 
 def test_custom_objects_win_over_kerasish_own():
-    data = config.serialize_keras_object(keras.layers.Dense(3))
-    again = config.deserialize_keras_object(data, custom_objects={"Dense": Through})
+    data = configurable.serialize_keras_object(keras.layers.Dense(3))
+    again = configurable.deserialize_keras_object(data, custom_objects={"Dense": Through})
     assert type(again) is Through
     keras.saving.get_custom_objects()["Dense"] = Wide
-    assert type(config.find_class(data)) is type and config.find_class(data) is Wide
+    assert type(configurable.find_class(data)) is type and configurable.find_class(data) is Wide
 
 
 def serialized(class_name, inner, module=None, registered_name=None):
@@ -263,14 +265,14 @@ REFUSED = {
 @pytest.mark.parametrize("data,text", REFUSED.values(), ids=REFUSED)
 def test_unknown_and_unsafe_data_is_refused(data, text):
     with pytest.raises((TypeError, ValueError), match=text):
-        config.deserialize_keras_object(data, safe_mode=False)
+        configurable.deserialize_keras_object(data, safe_mode=False)
 
 
 def test_no_module_is_imported_because_data_names_it():
     sys.modules.pop("this", None)
     for data in (serialized("d", {}, "this"), serialized("function", "d", "this", "d")):
         with pytest.raises(TypeError, match="Unknown"):
-            config.deserialize_keras_object(data)
+            configurable.deserialize_keras_object(data)
     assert "this" not in sys.modules
 
 
@@ -284,19 +286,19 @@ UNWRITABLE = {
 @pytest.mark.parametrize("value,text", UNWRITABLE.values(), ids=UNWRITABLE)
 def test_what_cannot_be_written_is_told(value, text):
     with pytest.raises(TypeError, match=text):
-        config.serialize_keras_object(value)
+        configurable.serialize_keras_object(value)
 
 
 def test_a_lambda_is_written_as_one_and_not_read():
-    data = config.serialize_keras_object(lambda x: x)
+    data = configurable.serialize_keras_object(lambda x: x)
     assert data["class_name"] == "__lambda__"
     with pytest.raises(ValueError, match="lambda"):
-        config.deserialize_keras_object(data)
+        configurable.deserialize_keras_object(data)
 
 
 def test_a_class_without_config_cannot_be_registered():
     with pytest.raises(ValueError, match="has no `get_config`"):
-        config.register_keras_serializable()(type("Plain", (), {}))
+        configurable.register_keras_serializable()(type("Plain", (), {}))
 
 
 RESOLVED = {

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kerasish.core.derivatives import derived_as, linear
+from kerasish.kernels.linear_call import derived_as, linear
 
 rng = np.random.default_rng(0)
 SCALE, X, Y = (jnp.asarray(rng.normal(size=(3,)), "float32") for _ in range(3))

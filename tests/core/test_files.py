@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from kerasish.core import files
+from kerasish.core import atomic_files
 
 
 def left_in(folder):
@@ -14,7 +14,7 @@ def left_in(folder):
 
 def test_a_new_file_takes_the_place_of_the_old_one(tmp_path):
     (tmp_path / "x").write_text("old")
-    with files.replacing(tmp_path / "x") as beside:
+    with atomic_files.replacing(tmp_path / "x") as beside:
         beside.write_text("new")
         assert (tmp_path / "x").read_text() == "old"
     assert (tmp_path / "x").read_text() == "new" and left_in(tmp_path) == ["x"]
@@ -33,7 +33,7 @@ def test_a_disk_that_fails_leaves_the_old_file(when, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
 
     def write():
-        with files.replacing(tmp_path / "x") as beside:
+        with atomic_files.replacing(tmp_path / "x") as beside:
             beside.write_text("new")
             while when == "while it is written" and not failed:
                 time.sleep(0.001)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from kerasish.core import pages
+from kerasish.core import malloc
 
 PROGRAM = """
 import resource
@@ -43,7 +43,7 @@ def test_temporaries_keep_their_pages():
 
 def test_a_process_with_settings_of_its_own_is_left_alone(monkeypatch):
     asked = []
-    monkeypatch.setattr(pages.ctypes, "CDLL", lambda name: asked.append(name))
+    monkeypatch.setattr(malloc.ctypes, "CDLL", lambda name: asked.append(name))
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")
-    pages.keep_pages.__wrapped__()
+    malloc.keep_pages.__wrapped__()
     assert not asked

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 import kerasish as keras
-from kerasish.core import platforms
-from kerasish.core.platforms import by_platform, where_it_runs
+from kerasish.core import lowering
+from kerasish.core.lowering import by_platform, where_it_runs
 
 X = jnp.arange(3.0)
 
@@ -51,7 +51,7 @@ def test_options_reach_the_programs_of_the_training_loop_and_no_others(monkeypat
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     model.compile("sgd", "mse")
     x, y = jnp.ones((4, 3)), jnp.ones((4, 2))
-    monkeypatch.setattr(platforms, "OPTIONS", {"no_such_option": 1})
+    monkeypatch.setattr(lowering, "OPTIONS", {"no_such_option": 1})
     for run in (lambda: model.fit(x, y, verbose=0), lambda: model.predict(x, verbose=0)):
         with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
             run()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kerasish as keras
-from kerasish.core import seeds
+from kerasish.core.state import seeds
 
 
 @pytest.mark.parametrize("seed", [0, 5, 2**31, 2**32 - 1])

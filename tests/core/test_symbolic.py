@@ -8,7 +8,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import KerasTensor, Variable
-from kerasish.core.symbolic import any_symbolic, infer, node_of, symbolic
+from kerasish.core.symbolic.keras_tensor import any_symbolic, infer, node_of, symbolic
 
 X = np.arange(12, dtype="float32").reshape(4, 3)
 MASK = np.array([True, False, True])

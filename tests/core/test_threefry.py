@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kerasish.core.threefry import bernoulli
+from kerasish.kernels.random_bits import bernoulli
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (32, 64), (3, 5, 7), (0, 4), (3000,), (4097,)])

@@ -15,8 +15,8 @@ import pytest
 
 import kerasish as keras
 from kerasish import Variable
-from kerasish.core.loops import fori_loop
-from kerasish.core.variable import current_scope
+from kerasish.core.state.loops import fori_loop
+from kerasish.core.state.variable import current_scope
 
 
 class Lazy:

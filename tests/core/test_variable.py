@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kerasish as keras
-from kerasish.core.variable import Scope, Variable, capture, pure
+from kerasish.core.state.variable import Scope, Variable, capture, pure
 
 X = np.array([1.0, -2.0, 3.0], dtype="float32")
 

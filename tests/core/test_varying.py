@@ -9,8 +9,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 from kerasish import layers
-from kerasish.core.platforms import where_it_runs
-from kerasish.core.varying import varying_alike
+from kerasish.core.lowering import where_it_runs
+from kerasish.core.shard_map import varying_alike
 
 LAYERS = {
     "Dense": lambda: layers.Dense(4),

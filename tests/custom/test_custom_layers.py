@@ -7,7 +7,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import layers, ops, testing
-from kerasish.core.masks import get_mask
+from kerasish.core.masking import get_mask
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 6)).astype("float32")

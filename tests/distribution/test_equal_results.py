@@ -6,7 +6,7 @@ import runs
 
 import kerasish as keras
 from kerasish import distribution as dist
-from kerasish.training import shared_source
+from kerasish.training import multihost_source
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,9 @@ def test_a_model_made_before_and_used_after(alone):
 
 
 def test_data_that_lies_on_the_devices(monkeypatch, alone):
-    monkeypatch.setattr(shared_source, "_source_for", lambda batches: shared_source.ResidentSource)
+    monkeypatch.setattr(
+        multihost_source, "_source_for", lambda batches: multihost_source.ResidentSource
+    )
     runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))
     with dist.FullySharded(min_size=16).scope():
         runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))

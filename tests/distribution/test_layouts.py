@@ -248,7 +248,7 @@ def test_variables_stay_where_they_lie(mesh):
 def test_a_large_weight_is_drawn_in_parts(monkeypatch):
     initializer = keras.initializers.RandomNormal(seed=1)
     expected = initializer((64, 32), "float32")
-    monkeypatch.setattr("kerasish.initializers.host._LARGE", 64)
+    monkeypatch.setattr("kerasish.initializers.host_random._LARGE", 64)
     put, seen = jax.device_put, []
     monkeypatch.setattr(jax, "device_put", lambda x, *a, **k: seen.append(x) or put(x, *a, **k))
     with dist.FullySharded(min_size=16).scope():

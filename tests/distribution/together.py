@@ -16,7 +16,7 @@ import runs
 import kerasish as keras
 from kerasish import distribution as dist
 from kerasish.core import processes
-from kerasish.distribution import processes as watching
+from kerasish.distribution import initialization as watching
 
 CHOICES = {
     **runs.CHOICES,

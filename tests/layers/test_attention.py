@@ -8,8 +8,8 @@ import pytest
 
 import kerasish
 from kerasish import layers
-from kerasish.core.masks import get_mask, set_mask
-from kerasish.saving.weights import walk
+from kerasish.core.masking import get_mask, set_mask
+from kerasish.saving.weights_api import walk
 
 RNG = np.random.default_rng(0)
 Q = RNG.normal(size=(3, 5, 4)).astype("float32")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasish import layers
-from kerasish.core.masks import get_mask
+from kerasish.core.masking import get_mask
 
 A, B, C = np.random.default_rng(0).normal(size=(3, 2, 4, 3)).astype("float32")
 A[0, 1:] = 0

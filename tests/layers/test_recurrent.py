@@ -11,11 +11,11 @@ import pytest
 
 import kerasish
 from kerasish import layers
-from kerasish.core import platforms
-from kerasish.core.masks import get_mask
-from kerasish.layers import recurrent
-from kerasish.layers.recurrent_loops import after_usual
-from kerasish.saving.weights import walk
+from kerasish.core import lowering
+from kerasish.core.masking import get_mask
+from kerasish.kernels.recurrent import after_usual
+from kerasish.layers.rnn import rnn
+from kerasish.saving.weights_api import walk
 
 X = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("float32")
 LENGTHS = np.array([[1], [3], [6], [4]])
@@ -304,9 +304,9 @@ def test_unknown_batch_and_steps_stay_unknown():
 def test_eager_calls_do_not_compile_again():
     layer = layers.LSTM(2)
     layer(X)
-    before = recurrent.compiled_steps._cache_size()
+    before = rnn.compiled_steps._cache_size()
     layer(X + 1)
-    assert recurrent.compiled_steps._cache_size() == before
+    assert rnn.compiled_steps._cache_size() == before
 
 
 class Steps(layers.Layer):
@@ -435,7 +435,7 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *results)
 
 
-@pytest.mark.parametrize("where", [contextlib.nullcontext, platforms.where_it_runs])
+@pytest.mark.parametrize("where", [contextlib.nullcontext, lowering.where_it_runs])
 @pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
 def test_loops_overwrite_what_they_have_read_and_copy_none_of_it(cls, where):
     """In `fit`, and in a step that somebody compiles."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasish import layers
-from kerasish.core.symbolic import KerasTensor
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 TEXT, IMAGE, VOLUME = np.ones((2, 7, 4)), np.ones((2, 6, 7, 4)), np.ones((2, 5, 4, 6, 4))
 

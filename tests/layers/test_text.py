@@ -10,7 +10,7 @@ import pytest
 
 import kerasish
 from kerasish import layers
-from kerasish.layers.fingerprints import farm, join, sip
+from kerasish.layers.preprocessing.farmhash import farm, join, sip
 from kerasish.testing import check_layer
 
 TEXTS = np.array(["The cat sat, on\tthe mat!", "A dog's É-DAY.", "", "the the"])

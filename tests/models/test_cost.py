@@ -6,9 +6,9 @@ import pytest
 
 import kerasish as keras
 from kerasish import Input, Model, Sequential, layers
-from kerasish.core.tables import as_html
-from kerasish.models.cost import cost_of, model_cost
-from kerasish.models.summary import cost_lines, layer_rows
+from kerasish.core.text_tables import as_html
+from kerasish.models.inspection.cost import cost_of, model_cost
+from kerasish.models.inspection.summary import cost_lines, layer_rows
 
 
 def compiled(model, loss="mse"):

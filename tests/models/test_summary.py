@@ -6,7 +6,7 @@ import types
 import pytest
 
 from kerasish import Input, Model, Sequential, layers
-from kerasish.core.tables import readable_bytes
+from kerasish.core.text_tables import readable_bytes
 from tests.both import X
 
 

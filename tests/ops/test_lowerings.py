@@ -11,12 +11,12 @@ from jax import lax
 
 import kerasish as keras
 from kerasish import layers, ops
-from kerasish.core.fences import in_memory, plus_bias, times_scale
-from kerasish.core.platforms import where_it_runs
-from kerasish.ops import convolution_products, convolutions, windows
-from kerasish.ops.products import one_product
-from kerasish.ops.window_joins import window_max, window_sum
-from kerasish.training.hostile import loop_hostile
+from kerasish.core.lowering import where_it_runs
+from kerasish.kernels import convolution, convolution_im2col
+from kerasish.kernels.dense import one_product
+from kerasish.kernels.loop_support import loop_hostile
+from kerasish.kernels.noinline import in_memory, plus_bias, times_scale
+from kerasish.kernels.pooling import window_max, window_sum
 
 # shape of the images, shape of the kernel, strides, padding, dilation
 CONVOLUTIONS = [
@@ -71,7 +71,7 @@ WAYS = {
 
 def allow(way, monkeypatch):
     for name, value in WAYS[way].items():
-        monkeypatch.setattr(convolution_products, name, value)
+        monkeypatch.setattr(convolution_im2col, name, value)
 
 
 @pytest.fixture(params=WAYS)
@@ -142,7 +142,7 @@ def test_transposed_convolutions_and_their_derivatives_are_the_primitives(case, 
         images = (0, last, *range(1, last))
         numbers = lax.ConvDimensionNumbers(images, (last, last - 1, *range(last - 1)), images)
         each = zip(kernel.shape[:-2], strides, more or [None] * len(strides), strict=True)
-        pads = [windows._transpose_padding(n, s, 1, padding.upper(), e) for n, s, e in each]
+        pads = [convolution._transpose_padding(n, s, 1, padding.upper(), e) for n, s, e in each]
         return lax.conv_transpose(
             x, kernel, strides, pads, dimension_numbers=numbers, transpose_kernel=True
         )
@@ -162,7 +162,7 @@ def test_transposed_convolutions_and_their_derivatives_are_the_primitives(case, 
 
 @pytest.mark.parametrize("case", [CONVOLUTIONS[0], CONVOLUTIONS[3], CONVOLUTIONS[-2]], ids=str)
 def test_gradients_of_kernels_in_parts(case, monkeypatch):
-    monkeypatch.setattr(convolutions, "_CACHED", 100)
+    monkeypatch.setattr(convolution, "_CACHED", 100)
     allow("by itself", monkeypatch)
     shape, kernel_shape, *options = case
     strides, padding, dilation = options
@@ -344,7 +344,7 @@ def test_other_devices_keep_the_primitives():
 def test_gradients_take_little_memory():
     """Copies with other orders of axes, but never one for each entry of the kernel."""
     x, kernel = rows((128, 32, 32, 16), (5, 5, 16, 16))
-    assert 5 * x.nbytes > max(convolution_products._PATCHES, convolution_products._LINES)
+    assert 5 * x.nbytes > max(convolution_im2col._PATCHES, convolution_im2col._LINES)
     loss = lambda x, k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 8 * x.nbytes
@@ -372,7 +372,7 @@ def test_the_way_to_compute_a_convolution(shape, kernel_shape, found):
     options = {"window_strides": (1,) * axes, "padding": "SAME", "rhs_dilation": (1,) * axes}
     x, kernel = (jax.ShapeDtypeStruct(s, "float32") for s in (shape, kernel_shape))
     result = jax.ShapeDtypeStruct((*shape[:-1], kernel_shape[-1]), "float32")
-    way = convolution_products.as_product(lambda x, kernel: result, x, kernel, options)
+    way = convolution_im2col.as_product(lambda x, kernel: result, x, kernel, options)
     assert getattr(way, "__name__", None) == found
 
 
@@ -380,8 +380,8 @@ def test_half_precision_is_added_up_in_single():
     x, kernel = (jax.ShapeDtypeStruct(s, "bfloat16") for s in ((32, 28, 28, 1), (3, 3, 1, 32)))
     options = {"window_strides": (1, 1), "padding": "SAME", "rhs_dilation": (1, 1)}
     result = jax.ShapeDtypeStruct((32, 28, 28, 32), "bfloat16")
-    way = convolution_products.as_product(lambda x, kernel: result, x, kernel, options)
-    assert way is convolution_products.product_of_patches
+    way = convolution_im2col.as_product(lambda x, kernel: result, x, kernel, options)
+    assert way is convolution_im2col.product_of_patches
 
 
 def test_tiles_round_little_more_than_products():
@@ -392,7 +392,7 @@ def test_tiles_round_little_more_than_products():
         exactly = np.asarray(exactly)
     tiles, patches = (
         np.std(np.asarray(way(options, x, kernel)) - exactly)
-        for way in (convolution_products.product_of_tiles, convolution_products.product_of_patches)
+        for way in (convolution_im2col.product_of_tiles, convolution_im2col.product_of_patches)
     )
     assert tiles < 1e-6 * np.std(exactly) and tiles < 3 * patches
 

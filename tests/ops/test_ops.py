@@ -15,8 +15,8 @@ import pytest
 from op_cases import CASES
 
 from kerasish import ops
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.variable import Variable
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 BATCH = 5
 

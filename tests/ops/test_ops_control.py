@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from kerasish import ops
-from kerasish.core import transforms
-from kerasish.core.compiled import jit
-from kerasish.core.symbolic import KerasTensor
-from kerasish.core.variable import Variable
+from kerasish.core.state import transforms
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 X = np.arange(6.0, dtype="float32").reshape(3, 2)
 PURE = {

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import kerasish as keras
-from kerasish.saving import checksums, raw, zipped
-from kerasish.saving.reader import Place, Reader
-from kerasish.saving.weights import WEIGHTS_MEMBER
+from kerasish.saving.formats import zip_archive
+from kerasish.saving.io import crc32, file_window
+from kerasish.saving.io.parallel_reader import Place, Reader
+from kerasish.saving.weights_api import WEIGHTS_MEMBER
 
 SIZES = [0, 1, 7, 2**16, 2**20 + 5]
 
@@ -19,27 +20,29 @@ SIZES = [0, 1, 7, 2**16, 2**20 + 5]
 def test_the_crc_of_two_pieces_follows_from_theirs(size):
     data = np.random.default_rng(size).bytes(size + 100)
     first, second = data[:100], data[100:]
-    assert checksums.joined(zlib.crc32(first), zlib.crc32(second), size) == zlib.crc32(data)
+    assert crc32.joined(zlib.crc32(first), zlib.crc32(second), size) == zlib.crc32(data)
 
 
 def place(start, count):
     return Place("x", "x", start, (count,), np.dtype("u1"), None)
 
 
-@pytest.mark.parametrize("read_at", [raw._read_at, raw._in_turns])
+@pytest.mark.parametrize("read_at", [file_window._read_at, file_window._in_turns])
 def test_bytes_that_were_read_are_counted_once(read_at, monkeypatch, tmp_path):
-    monkeypatch.setattr(raw, "_read_at", read_at)
+    monkeypatch.setattr(file_window, "_read_at", read_at)
     data = np.random.default_rng(0).bytes(2**22)
     (tmp_path / "x").write_bytes(b"before" + data)
     places = [place(2**20, 2**19), place(7, 2**18), place(2**20 + 5, 2**19), place(0, 9)]
     with open(tmp_path / "x", "rb", buffering=0) as file:
         for crc in (zlib.crc32(data), zlib.crc32(data) ^ 1):
-            reader = Reader(raw.Window(file, 6, 2**22), "the file", crc)
+            reader = Reader(file_window.Window(file, 6, 2**22), "the file", crc)
             values = [wait() for wait in [reader.begin(place) for place in places]]
             if crc == zlib.crc32(data):
                 reader.verify()
             else:
-                with pytest.raises(raw.BadFile, match="the file is damaged: its checksum does not"):
+                with pytest.raises(
+                    file_window.BadFile, match="the file is damaged: its checksum does not"
+                ):
                     reader.verify()
             reader.close()
     assert [bytes(v) for v in values] == [data[p.start : p.start + p.shape[0]] for p in places]
@@ -47,7 +50,7 @@ def test_bytes_that_were_read_are_counted_once(read_at, monkeypatch, tmp_path):
 
 def test_an_array_that_ends_after_the_file_is_an_error(tmp_path):
     (tmp_path / "x").write_bytes(bytes(2**16))
-    with raw.file_window(tmp_path / "x") as window:
+    with file_window.file_window(tmp_path / "x") as window:
         reader = Reader(window, "x")
         for count in (2**16, 9):
             with pytest.raises(OSError, match="ends too early"):
@@ -68,12 +71,12 @@ def test_an_archive_begins_with_a_file_that_lies_open_in_it(sizes, tmp_path):
                 wrote(file.tell(), value)
                 file.write(value)
 
-    with zipped.begun_with(tmp_path / "x", "first", write) as archive:
+    with zip_archive.begun_with(tmp_path / "x", "first", write) as archive:
         archive.writestr("last", "last")
     with zipfile.ZipFile(tmp_path / "x") as archive:
         assert archive.testzip() is None and archive.namelist() == ["last", "first"]
         assert archive.read("first") == b"".join(b"between" + bytes(value) for value in values)
-        with zipped.found_member(archive, "first") as (window, crc):
+        with zip_archive.found_member(archive, "first") as (window, crc):
             assert window.start == 512 and crc == zlib.crc32(archive.read("first"))
 
 
@@ -98,18 +101,18 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_an_array_s_sum_moves_with(change):
     value = np.linspace(1, 2, 300_002, dtype="f4")
-    assert checksums.sum_of("a", value) == checksums.sum_of("a", value.copy())
-    assert checksums.sum_of(*CHANGES[change]("a", value)) != checksums.sum_of("a", value)
+    assert crc32.sum_of("a", value) == crc32.sum_of("a", value.copy())
+    assert crc32.sum_of(*CHANGES[change]("a", value)) != crc32.sum_of("a", value)
 
 
-@pytest.mark.parametrize("read_at", [raw._read_at, raw._in_turns])
+@pytest.mark.parametrize("read_at", [file_window._read_at, file_window._in_turns])
 def test_a_window_reads_as_a_file_does(read_at, monkeypatch, tmp_path):
-    monkeypatch.setattr(raw, "_read_at", read_at)
+    monkeypatch.setattr(file_window, "_read_at", read_at)
     rng = np.random.default_rng(0)
     data = rng.bytes(2**17)
     (tmp_path / "x").write_bytes(b"before" + data + b"after")
     with open(tmp_path / "x", "rb", buffering=0) as file:
-        window = raw.Window(file, 6, len(data))
+        window = file_window.Window(file, 6, len(data))
         for _ in range(2000):
             start = int(rng.choice([*rng.integers(0, len(data), 3), 0, len(data) - 9]))
             size = int(2 ** rng.uniform(0, 15))

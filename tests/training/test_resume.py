@@ -12,7 +12,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import layers
-from kerasish.callbacks.keeper import Keeper
+from kerasish.callbacks.checkpoint.resumable import Keeper
 from kerasish.data import PyDataset
 
 pytestmark = pytest.mark.exact

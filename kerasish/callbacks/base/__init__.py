@@ -1,0 +1,1 @@
+"""What every callback is built on, and what the loop records."""

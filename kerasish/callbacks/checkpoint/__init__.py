@@ -1,0 +1,1 @@
+"""Checkpoints of weights, and of whole runs."""

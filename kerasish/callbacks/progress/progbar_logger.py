@@ -1,0 +1,118 @@
+"""The progress bar of `fit`, `evaluate` and `predict`."""
+
+from kerasish.callbacks.base import displays
+from kerasish.callbacks.base.callback import Callback
+from kerasish.callbacks.progress.progbar import Progbar
+from kerasish.core.errors import bad_argument
+
+_INTERVAL = 0.1  # seconds; each redraw waits for the device once
+
+
+class ProgbarLogger(Callback):
+    """Shows the progress and the results so far, in the way that stdout allows.
+
+    Example:
+        >>> logger = ProgbarLogger()
+        >>> logger.set_params({"verbose": 2, "epochs": 3, "steps": 20})
+        >>> logger.on_epoch_begin(0)
+        Epoch 1/3
+        >>> logger.on_epoch_end(0, {"loss": 0.5})
+        20/20 - 0s - ...s/step - loss: 0.5000
+    """
+
+    every_batch = False
+
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+        self.progbar = None
+        self.target = None
+        self.verbose = 1
+        self.epochs = 1
+        self._screen = None
+        self._in_fit = False
+
+    def set_params(self, params):
+        """Take the verbosity and the numbers of epochs and steps."""
+        super().set_params(params)
+        verbose = params.get("verbose", 1)
+        if verbose not in ("auto", 0, 1, 2):
+            raise bad_argument(self, "verbose", "'auto', 0, 1 or 2", verbose)
+        self.verbose = 1 if verbose == "auto" else int(verbose)
+        self.epochs = params.get("epochs", 1)
+        self.target = params.get("steps")
+
+    def on_train_begin(self, logs=None):
+        """Keep validation quiet from now on."""
+        self._in_fit = True
+        self._screen = displays.choose(self.verbose)
+
+    def on_train_end(self, logs=None):
+        """Show what is not yet shown."""
+        self._in_fit = False
+        self._close()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Begin a bar, under its epoch's number."""
+        self._begin()
+        if self.verbose and self.epochs > 1:
+            self._screen.say(f"Epoch {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Move the bar."""
+        self._update(batch, logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Show the epoch's results."""
+        self._finish(logs)
+
+    def on_test_begin(self, logs=None):
+        """Begin a bar, unless this is validation."""
+        if not self._in_fit:
+            self._begin()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Move the bar, unless this is validation."""
+        if not self._in_fit:
+            self._update(batch, logs)
+
+    def on_test_end(self, logs=None):
+        """Show the results, unless this is validation."""
+        if not self._in_fit:
+            self._finish(logs)
+            self._close()
+
+    def on_predict_begin(self, logs=None):
+        """Begin a bar."""
+        self._begin()
+
+    def on_predict_batch_end(self, batch, logs=None):
+        """Move the bar; predictions are not shown."""
+        self._update(batch, None)
+
+    def on_predict_end(self, logs=None):
+        """Show that it is done."""
+        self._finish(None)
+        self._close()
+
+    def _begin(self):
+        self.seen = 0
+        self._screen = self._screen or displays.choose(self.verbose)
+        self.progbar = Progbar(
+            self.target, verbose=self.verbose, interval=_INTERVAL, screen=self._screen
+        )
+
+    def _update(self, batch, logs):
+        self.seen = batch + 1
+        self.progbar.update(self.seen, {} if logs is None else logs, finalize=False)
+
+    def _finish(self, logs):
+        # A training that stops early has seen less than its target.
+        seen = self.seen or self.target or 0
+        self.target = self.progbar.target = self.target or seen
+        self.progbar.update(seen, {} if logs is None else logs, finalize=True)
+
+    def _close(self):
+        if self._screen is not None:
+            self._screen.close()
+            self._screen = None

@@ -1,0 +1,1 @@
+"""Objects as configurations, and configurations as objects."""

@@ -1,0 +1,1 @@
+"""State that is mutable to write and pure to compile."""

@@ -1,0 +1,160 @@
+"""One compiled function and the Variables it stands on: what runs every compiled call."""
+
+import itertools
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.core import lowering, partitioning
+from kerasish.core.malloc import keep_pages
+from kerasish.core.state.variable import (
+    Scope,
+    Unlisted,
+    current_scope,
+    one_at_a_time,
+    store,
+    values_of,
+)
+
+
+class Program:
+    """One compiled function and the Variables it stands on.
+
+    Args:
+        fn: Function that reads and writes Variables.
+        written: Variables it may write. They are donated, and hold their new values afterwards.
+        reads: Variables it only reads.
+        donate: Whether the memory of written Variables may be reused.
+        tuned: Whether to compile with `platforms.OPTIONS`; such a program lies in no other.
+
+    Raises:
+        Unlisted: From a call that traces `fn` and meets a Variable in neither list.
+    """
+
+    def __init__(
+        self, fn: Callable, written: list, reads: list, donate: bool = True, tuned: bool = False
+    ):
+        self.written, self.reads, self.donate, self.tuned = written, reads, donate, tuned
+        listed = set(written)
+
+        def pure(values, constants, *args):
+            inside = [*zip(written, values, strict=True), *zip(reads, constants, strict=True)]
+            with Scope(inside, sealed=self) as scope:
+                result = values_of(fn(*args))
+            for v in scope.written:
+                if v not in listed:
+                    raise Unlisted(self, v)
+            self._assigned.update(scope.written)
+            return result, [scope.values[v] for v in written]
+
+        self.pure = pure
+        self._assigned: dict = {}  # Variables that it did write when it was traced
+        self._jitted: dict[tuple, Callable] = {}
+        self._settled: Any = None  # the distribution that the Variables lie by
+        self._by_distribution: dict[Any, dict] = {None: self._jitted}
+
+    def jitted(self, *static) -> Callable:
+        """The compiled form of `pure`, with these as the last arguments."""
+        if self._settled is not partitioning.now.distribution and current_scope() is None:
+            self._settle()
+        form = static, lowering.traced.for_cpu
+        found = self._jitted.get(form)
+        if found is None:
+
+            def run(values, constants, *args):
+                return self.pure(values, constants, *args, *static)
+
+            keep_pages()
+            options = lowering.OPTIONS if self.tuned and lowering.traced.for_cpu else None
+            donated = 0 if self.donate else ()
+            found = jax.jit(run, donate_argnums=donated, compiler_options=options)
+            # JAX looks up static arguments by itself, but takes several times as long.
+            found = self._jitted.setdefault(form, found)
+        return found
+
+    def _settle(self):
+        """Let every Variable lie where the current distribution wants it."""
+        with one_at_a_time:
+            self._settled = partitioning.now.distribution
+            self._jitted = self._by_distribution.setdefault(self._settled, {})
+            for v in sorted((*self.written, *self.reads), key=lambda v: v._serial):
+                v.settle()
+
+    def read(self) -> tuple[list, list]:
+        """Values of the Variables as they are now: the written ones', the read ones'."""
+        if current_scope() is None:
+            return [v._value for v in self.written], [v._value for v in self.reads]
+        return [v.read() for v in self.written], [v.read() for v in self.reads]
+
+    def __call__(self, *args, static: tuple = ()):
+        """Call; `static` arguments come last and are part of the program."""
+        jitted = self.jitted(*static)
+        if self.written:
+            return self._call_and_store(jitted, args)
+        try:
+            return jitted(*self.read(), *args)[0]
+        except (RuntimeError, ValueError) as error:
+            if "deleted" not in str(error) and "donated" not in str(error):
+                raise
+            # Between reading and calling, another thread may have donated what was read.
+            with one_at_a_time:
+                return jitted(*self.read(), *args)[0]
+
+    def _call_and_store(self, jitted, args):
+        if current_scope() is not None:
+            values, constants = self.read()
+            result, new = jitted(values, constants, *args)
+            for variable, value in zip(self.written, new, strict=True):
+                if variable in self._assigned:
+                    store([variable], [value])
+            return result
+        with one_at_a_time:
+            values, constants = self.read()
+            if self.donate:
+                keep_held(values)
+            return call_and_store(jitted, self.written, values, constants, *args)
+
+
+def call_and_store(compiled, written, values, *args):
+    """Call `compiled(values, *args) -> (result, new)`, and let each Variable hold its new value.
+
+    The old values are donated, so an interrupt between the call's end and the assignments would
+    leave Variables with deleted arrays. `extend` takes the result in C: Python sees an interrupt
+    only when the result is already in `box`, and then stores it (again).
+    """
+    box = []
+    try:
+        box.extend(itertools.starmap(compiled, [(values, *args)]))
+        store(written, box[0][1])
+    except BaseException as error:
+        if box:
+            store(written, box[0][1])
+        elif any(v.is_deleted() for v in values if not isinstance(v, jax.core.Tracer)):
+            error.add_note(
+                "The Variables that the function writes were donated to it, so their values are "
+                "lost. Load them again; `keras.jit(donate=False)` keeps them, for twice the memory."
+            )
+        raise
+    return box[0][0]
+
+
+def keep_held(values):
+    """Replace, in a list about to be donated, the arrays that someone else holds by copies."""
+    for i in range(len(values)):
+        if sys.getrefcount(values[i]) > _UNHELD:
+            values[i] = jnp.copy(values[i])
+
+
+def _references_of_an_unheld_value():
+    slot = types.SimpleNamespace(_value=object())  # stands for a Variable, which needs a device
+    values, counts = [slot._value], []
+    for i in range(len(values)):
+        counts.append(sys.getrefcount(values[i]))
+    return counts[0]
+
+
+_UNHELD = _references_of_an_unheld_value()

@@ -1,0 +1,1 @@
+"""Symbolic tensors and what records the graph between them."""

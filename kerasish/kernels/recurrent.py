@@ -1,0 +1,309 @@
+"""The steps of the recurrent cells as one loop, with a derivative that XLA's CPU runs well."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from kerasish import activations
+from kerasish.core.lowering import by_platform
+from kerasish.core.shard_map import varying_alike
+from kerasish.kernels.dense import one_product
+from kerasish.kernels.linear_call import derived_as, linear
+from kerasish.kernels.noinline import in_memory, plus_bias
+from kerasish.kernels.recurrent_step import (
+    Order,
+    Steps,
+    after_functions,
+    output_of,
+    where_kept,
+)
+
+
+def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, masks) -> tuple:
+    """All steps: `(last output, all outputs if asked for, last states)`.
+
+    Axes stand time first.
+
+    Args:
+        steps: What a step does.
+        order: How the loop runs.
+        weights: The kernel that projects the inputs, or `None` if they are projected; the recurrent
+            kernel; and a bias of the products of gates apart or `None`.
+        bias: What is to be added to the projected inputs, or `None`. Adding it in the loop costs
+            nothing there.
+        inputs: The inputs, or projected ones.
+        states: The states to start from.
+        keep: Which samples count in each step, `(steps, batch, 1)`, if not all do.
+        masks: The dropout masks of the state, if any.
+    """
+    arrays = varying_alike((weights, bias, inputs, states, keep, masks))
+    weights, bias, inputs, states, keep, masks = arrays
+    if steps.finish is None or masks is not None or order.unroll:
+        xs = _projected(weights, inputs)
+        xs = xs if bias is None else plus_bias(xs, bias)
+        states, outputs = _run_any(steps, order, weights[1:], xs, states, keep, masks)
+    else:
+        dtype = jnp.result_type(inputs, states[0], *jax.tree.leaves((weights, bias)))
+        inputs = inputs.astype(dtype)
+        states, outputs = _run_products(steps, order, weights, bias, inputs, states, keep)
+    if order.all_outputs:
+        return outputs[-1], outputs, states
+    return states[0] if keep is None else output_of(order, keep[-1], states[0]), None, states
+
+
+compiled_steps = jax.jit(run_steps, static_argnums=(0, 1))
+
+
+def _projected(weights, inputs):
+    kernel, *_ = weights
+    return inputs if kernel is None else one_product(inputs, kernel, axes=1)
+
+
+def _run_any(steps, order, weights, xs, states, keep, masks):
+    def body(states, at):
+        x, kept = at
+        new = where_kept(kept, steps.advance(steps.rules, weights, x, states, masks), states)
+        return new, output_of(order, kept, new[0]) if order.all_outputs else None
+
+    axis = steps.gate_axis
+    # Steps over parts of one slice would be several times slower on XLA's CPU backend.
+    xs = jnp.split(xs, xs.shape[axis] // states[0].shape[axis], axis=axis)
+    return lax.scan(body, states, (xs, keep), unroll=True if order.unroll else 1)
+
+
+# -- the loop of a cell whose step begins with a product of its state
+
+# The derivative takes what it can out of the loop: the kernel's part is one product over all steps,
+# and the kernel is turned once. Of a step it keeps the states and the gates, whose slopes follow
+# from themselves where their functions are the usual ones. The loops write where they have read for
+# the last time: gates over projected inputs, gradients over gates. Memory that is in no cache costs
+# a CPU as much as the arithmetic.
+
+
+class _Usual(NamedTuple):
+    """A usual function of gates: `outer * tanh(inner * x) + shift`.
+
+    So one kernel makes all gates of a step. A sigmoid's error is then that of a number near 1, also
+    where it is near 0.
+
+    Attributes:
+        by_tanh: `inner`, `outer` and `shift`.
+        slope: Its slope, from its value.
+    """
+
+    by_tanh: tuple[float, float, float]
+    slope: Callable
+
+
+_USUAL = {
+    activations.sigmoid: _Usual((0.5, 0.5, 0.5), lambda y: y * (1 - y)),
+    activations.tanh: _Usual((1.0, 1.0, 0.0), lambda y: 1 - y * y),
+}
+
+
+class _Saved(NamedTuple):
+    """What the derivative needs of a loop, steps first.
+
+    Attributes:
+        gates: The gates after their usual functions; of those apart, the projected input.
+        products: Of gates apart the product of the state. `None` if there are none.
+        states: The states before each step and after the last.
+    """
+
+    gates: jax.Array
+    products: jax.Array | None
+    states: list[jax.Array]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _run_products(steps, order, weights, bias, inputs, states, keep):
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
+
+    def body(states, at):
+        x, kept = at
+        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
+        gates = _split(steps, _fenced(after_usual(steps, sums)))
+        new = _finish(steps, kept, gates, products, states)
+        return new, output_of(order, kept, new[0]) if order.all_outputs else None
+
+    return lax.scan(body, states, (xs, keep))
+
+
+@_run_products.defjvp
+def _(steps, order, primals, tangents):
+    (_, recurrent, _), _, _, _, keep = primals
+    dstates = tangents[3]
+    save = derived_as(functools.partial(_save, steps), functools.partial(_save_in_place, steps))
+    saved = save(*primals)
+    into_gates = _into_gates(steps, saved.states[0][:-1], primals, tangents)
+    fixed, given = (recurrent, saved, keep), (*into_gates, dstates)
+    forward = functools.partial(_derive, steps, order.all_outputs)
+    back = derived_as(
+        functools.partial(_transpose, forward, jax.tree.map(jax.typeof, given)),
+        functools.partial(_derive_back, steps),
+    )
+    dlast, dfirst = linear(forward, back, fixed, given)
+    last = [stack[-1] for stack in saved.states]
+    if not order.all_outputs:
+        return (last, None), (dlast, None)
+    outputs, doutputs = (output_of(order, keep, y) for y in (saved.states[0][1:], dfirst))
+    return (last, outputs), (dlast, doutputs)
+
+
+def _into_gates(steps, before, primals, tangents):
+    """Tangents of the gates from all but the states' own: of sums, and of products apart."""
+    (kernel, *_), _, inputs, *_ = primals
+    (dkernel, drecurrent, dproduct_bias), dbias, dinputs, *_ = tangents
+    # One product for both kernels is faster than two, but it takes a copy of the inputs.
+    if kernel is None or steps.apart or inputs.shape[-1] > 2 * before.shape[-1]:
+        of_inputs = jax.jvp(_projected, ((kernel,), inputs), ((dkernel,), dinputs))[1]
+        of_states = _derived_product(before, drecurrent)
+        return _meet(steps, of_inputs, of_states, dbias, dproduct_bias)
+    both = jnp.concatenate([inputs, before], -1), jnp.concatenate([dkernel, drecurrent])
+    return _meet(steps, one_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
+
+
+def _derived_product(x, dkernel):
+    return jax.jvp(functools.partial(one_product, x, axes=1), (dkernel,), (dkernel,))[1]
+
+
+def _save(steps, weights, bias, inputs, states, keep):
+    """What is saved of a loop, so that it can be derived again."""
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
+
+    def body(states, at):
+        x, kept = at
+        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
+        gates = after_usual(steps, sums)
+        new = _finish(steps, kept, _split(steps, gates), products, states)
+        return new, (gates, products, states)
+
+    last, (gates, products, before) = lax.scan(body, states, (xs, keep))
+    stacks = [jnp.concatenate([b, a[None]]) for b, a in zip(before, last, strict=True)]
+    return _Saved(gates, products, stacks)
+
+
+def _save_in_place(steps, weights, bias, inputs, states, keep):
+    """The same, fast."""
+    xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
+
+    def body(i, loop):
+        states, (gates, products, stacks) = loop
+        sums, more = _meet(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
+        new = _fenced(after_usual(steps, sums))
+        states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
+        stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
+        return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
+
+    apart = xs.shape[-1] // len(steps.functions) * steps.apart
+    products = jnp.zeros_like(xs[..., :apart]) if apart else None
+    stacks = [_put(0, jnp.zeros((len(xs) + 1, *x.shape), x.dtype), x) for x in states]
+    return lax.fori_loop(0, len(xs), body, (states, _Saved(xs, products, stacks)))[1]
+
+
+def _derive(steps, all_outputs, fixed, given):
+    """Tangents of the last states, and of the first one after each step if asked for."""
+    (recurrent, saved, keep), (dxs, dproducts, dstates) = fixed, given
+
+    def body(dstates, at):
+        (gates, products, states, kept), (dx, more) = at
+        gates = _split(steps, gates)
+        dsums, dproducts = _meet(steps, dx, dstates[0] @ recurrent, None, more)
+        dgates = _times_slopes(steps, gates, _split(steps, dsums))
+        finish = functools.partial(_finish, steps, kept)
+        dstates = jax.jvp(finish, (gates, products, states), (dgates, dproducts, dstates))[1]
+        return dstates, dstates[0] if all_outputs else None
+
+    before = [stack[:-1] for stack in saved.states]
+    inputs = (saved.gates, saved.products, before, keep), (dxs, dproducts)
+    return lax.scan(body, dstates, inputs)
+
+
+def _transpose(forward, given, fixed, gradients):
+    """The transpose of `_derive`, so that it can be derived again."""
+    return jax.linear_transpose(functools.partial(forward, fixed), given)(gradients)[0]
+
+
+def _derive_back(steps, fixed, gradients):
+    """The same, fast."""
+    (recurrent, saved, keep), (dstates, dfirst) = fixed, gradients
+    turned, count = recurrent.T, len(saved.gates)
+
+    def body(j, loop):
+        i = count - 1 - j
+        dsums, dproducts, dstates = loop
+        if dfirst is not None:
+            dstates = [dstates[0] + _at(i, dfirst), *dstates[1:]]
+        gates, products = jax.tree.map(_fenced, (_at(i, dsums), _at(i, dproducts)))
+        gates, states = _split(steps, gates), [_at(i, stack) for stack in saved.states]
+        finish = functools.partial(_finish, steps, _at(i, keep))
+        back = jax.vjp(finish, gates, products, states)[1]
+        of_gates, of_products, dstates = back(dstates)
+        of_sums = _times_slopes(steps, gates, of_gates)
+        met = of_sums[: len(of_sums) - steps.apart]
+        of_product = jnp.concatenate(met if of_products is None else [*met, of_products], -1)
+        dstates = [dstates[0] + of_product @ turned, *dstates[1:]]
+        of_sums = jnp.concatenate(of_sums, -1) if steps.apart else of_product
+        return _put(i, dsums, of_sums), _put(i, dproducts, of_products), dstates
+
+    return lax.fori_loop(0, count, body, (saved.gates, saved.products, dstates))
+
+
+def _fenced(x):
+    """The array, on a CPU in memory: else what it is made of is copied to be read once more."""
+    return by_platform(x, cpu=in_memory, default=lambda x: x)
+
+
+def _split(steps, gates):
+    return jnp.split(gates, len(steps.functions), -1)
+
+
+def _meet(steps, x, product, bias, product_bias):
+    """Projected inputs and products of states: the sums, of gates apart the input, and the rest."""
+    x = x if bias is None else x + bias
+    if not steps.apart:
+        return x + product, None
+    split = product.shape[-1] * (len(steps.functions) - steps.apart) // len(steps.functions)
+    met, products = x[..., :split] + product[..., :split], product[..., split:]
+    products = products if product_bias is None else products + product_bias
+    return jnp.concatenate([met, x[..., split:]], -1), products
+
+
+def after_usual(steps, sums):
+    """The gates side by side, but for functions whose slopes do not follow from the gates."""
+    usual = [_USUAL.get(f) for f in steps.functions]
+    if not any(usual):
+        return sums
+    units, wide = sums.shape[-1] // len(usual), jnp.promote_types(sums.dtype, jnp.float32)
+    rules = np.array([u.by_tanh if u else (1, 1, 0) for u in usual], wide)
+    inner, outer, shift = np.repeat(rules, units, axis=0).T
+    gates = jnp.tanh(sums.astype(wide) * inner) * outer + shift
+    if not all(usual):
+        gates = jnp.where(np.repeat(list(map(bool, usual)), units), gates, sums)
+    return gates.astype(sums.dtype)
+
+
+def _times_slopes(steps, gates, tangents):
+    parts = zip(steps.functions, gates, tangents, strict=True)
+    return [dy * _USUAL[f].slope(y) if f in _USUAL else dy for f, y, dy in parts]
+
+
+def _finish(steps, kept, gates, products, states):
+    """The states after a step, from the gates after their usual functions."""
+    others = [None if f in _USUAL else f for f in steps.functions]
+    gates = after_functions(others, gates)
+    gates += [] if products is None else jnp.split(products, steps.apart, -1)
+    return where_kept(kept, steps.finish(steps.rules, gates, states), states)
+
+
+def _at(i, stack):
+    return None if stack is None else lax.dynamic_index_in_dim(stack, i, 0, keepdims=False)
+
+
+def _put(i, stack, x):
+    return None if stack is None else lax.dynamic_update_index_in_dim(stack, x, i, 0)

@@ -1,0 +1,89 @@
+"""Transposed convolutions: on the CPU plain ones, with a filter for each place between inputs."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kerasish.core.lowering import by_platform
+from kerasish.kernels.convolution import convolve
+
+
+def convolve_transposed(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: Sequence[int],
+    padding: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    channels: int,
+) -> jax.Array:
+    """The gradient of a convolution by its images, with a kernel `(..., filters, channels)`.
+
+    XLA's CPU backend would go through the zeros that strides put between the inputs.
+
+    Args:
+        x: Images, their channels on the last axis or the one after the first.
+        kernel: What they are spread by.
+        strides: Steps between the kernel's places, for each axis.
+        padding: Entries around the inputs, once they have these distances.
+        dilation: Distance of the kernel's neighbouring entries, for each axis.
+        channels: Axis of the channels, 1 or -1.
+    """
+    last = x.ndim - 1
+    inside, spec = tuple(range(last - 1)), (last, last - 1, *range(last - 1))
+    images = (0, last, *(a + 1 for a in inside)) if channels == -1 else tuple(range(last + 1))
+
+    def by_primitive(x, kernel):
+        numbers = lax.ConvDimensionNumbers(images, spec, images)
+        options = {"rhs_dilation": dilation, "transpose_kernel": True}
+        return lax.conv_transpose(x, kernel, strides, padding, dimension_numbers=numbers, **options)
+
+    def on_cpu(x, kernel):
+        x = x if channels == -1 else jnp.moveaxis(x, 1, -1)
+        y = _by_phases(x, kernel, strides, padding)
+        return y if channels == -1 else jnp.moveaxis(y, -1, 1)
+
+    sizes = [x.shape[axis] for axis in images[2:]]
+    if max(dilation) > 1 or not all(isinstance(n, int) and n for n in sizes):
+        return by_primitive(x, kernel)
+    return by_platform(x, kernel, cpu=on_cpu, default=by_primitive)
+
+
+def _by_phases(x, kernel, strides, padding):
+    """Outputs that a stride apart see the same entries of the kernel: those are filters of one."""
+    axes = x.ndim - 2
+    pads, sizes = [], []
+    kernel = jnp.flip(kernel, range(axes))
+    for axis, (stride, (before, after)) in enumerate(zip(strides, padding, strict=True)):
+        width, size = kernel.shape[axis], x.shape[axis + 1]
+        # Output `stride * i + phase` is the sum over `j` of input `i + j`, times entry
+        # `stride * j + before - phase`.
+        first = -(before // stride)
+        count = (width - 1 - before + stride - 1) // stride - first + 1
+        front = stride - 1 - before - stride * first
+        around = [(0, 0, 0)] * kernel.ndim
+        around[axis] = (front, count * stride - front - width, 0)
+        kernel = lax.pad(kernel, jnp.zeros((), kernel.dtype), around)
+        sizes.append((size - 1) * stride + before + after - width + 2)
+        places = -(-sizes[-1] // stride)
+        pads.append((-first, places + first + count - 1 - size, 0))
+    filters, channels = kernel.shape[-2:]
+    counts = [n // stride for n, stride in zip(kernel.shape, strides, strict=False)]
+    split = itertools.chain(*zip(counts, strides, strict=True))
+    kernel = kernel.reshape(*split, filters, channels)
+    phases = range(1, 2 * axes, 2)
+    kernel = jnp.flip(kernel, phases)
+    kernel = jnp.transpose(kernel, (*range(0, 2 * axes, 2), kernel.ndim - 1, *phases, 2 * axes))
+    kernel = kernel.reshape(*kernel.shape[: axes + 1], math.prod(strides) * filters)
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
+    y = convolve(x, kernel, (1,) * axes, "VALID", (1,) * axes, 1, -1)
+    places = y.shape[1:-1]
+    y = y.reshape(x.shape[0], *places, *strides, filters)
+    order = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
+    y = jnp.transpose(y, (0, *order, y.ndim - 1))
+    whole = [n * stride for n, stride in zip(places, strides, strict=True)]
+    y = y.reshape(x.shape[0], *whole, filters)
+    return lax.slice(y, [0] * y.ndim, (y.shape[0], *sizes, filters))

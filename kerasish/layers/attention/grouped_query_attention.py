@@ -1,0 +1,137 @@
+"""Attention of many heads, groups of which share keys and values."""
+
+from kerasish.core.errors import bad_argument
+from kerasish.layers.attention.base_multi_head import (
+    HeadedAttention,
+    attention_equations,
+    without_mask,
+)
+from kerasish.layers.base.arguments import positive_int
+
+
+class GroupedQueryAttention(HeadedAttention):
+    """`MultiHeadAttention` in which groups of query heads share one head of keys and values.
+
+    Call arguments are those of `MultiHeadAttention`.
+
+    Args:
+        head_dim: Size of a head.
+        num_query_heads: Number of query heads.
+        num_key_value_heads: Number of key and value heads, a divisor of the former.
+        dropout: Chance of an attention weight to become 0 in training, from 0 to 1.
+        use_bias: Whether the projections have biases.
+        sliding_window: Number: a query sees keys less than so many places away. `None`: all.
+        flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
+        kernel_initializer: Initializer of the projections' kernels, or its name.
+        bias_initializer: Initializer of their biases, or its name.
+        kernel_regularizer: Regularizer of the kernels.
+        bias_regularizer: Regularizer of the biases.
+        activity_regularizer: Regularizer of the output, and of the projections' outputs.
+        kernel_constraint: Constraint on the kernels.
+        bias_constraint: Constraint on the biases.
+        use_gate: Whether to multiply each head's output by a gate that depends on the query.
+        seed: Integer; makes the dropout the same in each run.
+
+    Shapes:
+        As of `MultiHeadAttention`.
+
+    References:
+        Ainslie et al., 2023, "GQA: Training Generalized Multi-Query Transformer Models from
+        Multi-Head Checkpoints".
+
+    Example:
+        >>> x = np.ones((2, 5, 8))
+        >>> GroupedQueryAttention(head_dim=4, num_query_heads=4, num_key_value_heads=2)(x, x).shape
+        (2, 5, 8)
+    """
+
+    def __init__(
+        self,
+        head_dim,
+        num_query_heads,
+        num_key_value_heads,
+        dropout=0.0,
+        use_bias=True,
+        sliding_window=None,
+        flash_attention=None,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        use_gate=False,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.head_dim = positive_int(self, "head_dim", head_dim)
+        self.num_query_heads = positive_int(self, "num_query_heads", num_query_heads)
+        self.num_key_value_heads = positive_int(self, "num_key_value_heads", num_key_value_heads)
+        if num_query_heads % num_key_value_heads:
+            wanted = f"a divisor of `num_query_heads`, {num_query_heads}"
+            raise bad_argument(self, "num_key_value_heads", wanted, num_key_value_heads)
+        self.keep_rules(
+            head_dim,
+            dropout,
+            use_bias,
+            sliding_window,
+            flash_attention,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            use_gate,
+            seed,
+        )
+
+    def build(self, query_shape, value_shape, key_shape=None):
+        key_shape = value_shape if key_shape is None else key_shape
+        self._query_dense = self._made("query", self.num_query_heads, query_shape)
+        self._key_dense = self._made("key", self.num_key_value_heads, key_shape)
+        if self.use_gate:
+            self._gate_dense = self._made("gate", self.num_query_heads, query_shape, "sigmoid")
+        self._value_dense = self._made("value", self.num_key_value_heads, value_shape)
+        self.make_softmax(1)
+        sizes = {"free": 2, "x": query_shape[-1]}
+        name, regularizer = "attention_output", self.activity_regularizer
+        self._output_dense = self.projection(name, "yz", "x", sizes, regularizer)
+        self._output_dense.build((None, None, self.num_query_heads, self.head_dim))
+
+    def _made(self, name, heads, shape, activation=None):
+        sizes = {"free": 2, "y": heads, "z": self.head_dim}
+        dense = self.projection(name, "x", "yz", sizes, self.activity_regularizer, activation)
+        dense.build(shape)
+        return dense
+
+    def call(
+        self,
+        query,
+        value,
+        key=None,
+        query_mask=None,
+        value_mask=None,
+        key_mask=None,
+        attention_mask=None,
+        return_attention_scores=False,
+        training=None,
+        use_causal_mask=False,
+    ):
+        key = value if key is None else key
+        query, value, key = (without_mask(x) for x in (query, value, key))
+        masks = (query_mask, value_mask, key_mask, attention_mask, self.sliding_window)
+        causal_only = use_causal_mask and all(m is None for m in masks)
+        mask = self._compute_attention_mask(
+            query, value, *masks[:4], use_causal_mask=use_causal_mask and not causal_only
+        )
+        gate = self._gate_dense(query) if self.use_gate else None
+        projected = self._query_dense(query), self._key_dense(key), self._value_dense(value)
+        equations = attention_equations(4, (1,))
+        outputs, weights = self.attend(
+            equations, 1, projected, mask, training, return_attention_scores, causal_only
+        )
+        outputs = self._output_dense(outputs if gate is None else outputs * gate)
+        return (outputs, weights) if return_attention_scores else outputs

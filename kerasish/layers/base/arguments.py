@@ -1,0 +1,81 @@
+"""Checks and common forms of the arguments that many layers share."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kerasish import constraints, initializers, regularizers
+from kerasish.core.errors import bad_argument
+from kerasish.core.state.variable import Variable
+
+
+def int_tuple(layer, name: str, value: Any, n: int, least: int = 1) -> tuple:
+    """`n` integers of at least `least`, from one integer or a sequence of `n`."""
+    values = (value,) * n if isinstance(value, int) else value
+    wanted = f"{n} integer{'s' if n > 1 else ''} of at least {least}, or one for all"
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != n:
+        raise bad_argument(layer, name, wanted, value)
+    if not all(isinstance(v, int) and v >= least for v in values):
+        raise bad_argument(layer, name, wanted, value)
+    return tuple(values)
+
+
+def int_pairs(layer, name: str, value: Any, n: int) -> tuple:
+    """`n` pairs (before, after) of integers, from an integer, `n` integers or `n` pairs."""
+    values = (value,) * n if isinstance(value, int) else value
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != n:
+        raise bad_argument(layer, name, f"an integer, or {n} integers or pairs of integers", value)
+    return tuple(int_tuple(layer, name, pair, 2, least=0) for pair in values)
+
+
+def positive_int(layer, name: str, value: Any) -> int:
+    """An integer of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise bad_argument(layer, name, "a positive integer", value)
+    return value
+
+
+def fraction(layer, name: str, value: Any) -> float:
+    """A number from 0 to 1."""
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise bad_argument(layer, name, "from 0 to 1", value)
+    return value
+
+
+def one_of(layer, name: str, value: Any, choices: tuple) -> str:
+    """A lower-case word out of `choices`."""
+    word = value.lower() if isinstance(value, str) else value
+    if word not in choices:
+        raise bad_argument(layer, name, f"one of {choices}", value)
+    return word
+
+
+def known_size(layer, input_shape: tuple, axis: int) -> int:
+    """The size of an axis that weights depend on."""
+    if not -len(input_shape) <= axis < len(input_shape):
+        raise bad_argument(layer, "axis", f"an axis of {tuple(input_shape)}", axis)
+    size = input_shape[axis]
+    if size is None:
+        where = "its last axis" if axis == -1 else f"axis {axis}"
+        hint = "Give the size in `Input(shape=...)`."
+        raise bad_argument(layer, "input_shape", f"known in {where}", tuple(input_shape), hint)
+    return size
+
+
+def keep_weight_rules(layer, prefix: str, initializer, regularizer=None, constraint=None) -> None:
+    """Store what a weight starts from and is held to, as `<prefix>_initializer` and so on."""
+    setattr(layer, f"{prefix}_initializer", initializers.get(initializer))
+    setattr(layer, f"{prefix}_regularizer", regularizers.get(regularizer))
+    setattr(layer, f"{prefix}_constraint", constraints.get(constraint))
+
+
+def make_weight(layer, name: str, shape: tuple, prefix: str = "", **options) -> Variable:
+    """Add the weight whose rules `keep_weight_rules` stored under `prefix` (or its name)."""
+    prefix = prefix or name
+    return layer.add_weight(
+        shape=tuple(shape),
+        name=name,
+        initializer=getattr(layer, f"{prefix}_initializer"),
+        regularizer=getattr(layer, f"{prefix}_regularizer"),
+        constraint=getattr(layer, f"{prefix}_constraint"),
+        **options,
+    )

@@ -1,0 +1,113 @@
+"""What a layer accepts: rank, sizes and dtype of its inputs."""
+
+from typing import Any
+
+import jax
+
+from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import Configurable
+
+
+class InputSpec(Configurable):
+    """Rank, shape and dtype that one input of a layer must have.
+
+    Args:
+        dtype: Name of the dtype wanted.
+        shape: Shape wanted; `None` entries match any size.
+        ndim: Number of axes wanted.
+        max_ndim: Most axes allowed.
+        min_ndim: Fewest axes allowed.
+        axes: Sizes wanted by axis: `{-1: 8}`.
+        allow_last_axis_squeeze: Whether a last axis of size 1 may be missing or extra.
+        name: Key of the input, when inputs come as a dict.
+        optional: Whether the input may be `None`.
+
+    Example:
+        >>> InputSpec(ndim=2, axes={-1: 3})
+        InputSpec(ndim=2, axes={-1: 3})
+    """
+
+    def __init__(
+        self,
+        dtype=None,
+        shape=None,
+        ndim=None,
+        max_ndim=None,
+        min_ndim=None,
+        axes=None,
+        allow_last_axis_squeeze=False,
+        name=None,
+        optional=False,
+    ):
+        self.dtype = dtype
+        self.shape = None if shape is None else tuple(shape)
+        self.ndim = ndim if shape is None else len(self.shape)
+        self.max_ndim = max_ndim
+        self.min_ndim = min_ndim
+        self.name = name
+        self.optional = optional
+        self.allow_last_axis_squeeze = allow_last_axis_squeeze
+        try:
+            self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        except (TypeError, ValueError, AttributeError):
+            raise bad_argument(self, "axes", "a dict from integers to sizes", axes) from None
+
+    def problem(self, x: Any) -> str | None:
+        """What is wrong with `x`, in words, or `None`."""
+        shape, ndim = tuple(x.shape), len(x.shape)
+        if self.shape is not None and self.allow_last_axis_squeeze:
+            if shape and shape[-1] == 1:
+                shape = shape[:-1]
+            wanted = self.shape[:-1] if self.shape and self.shape[-1] == 1 else self.shape
+        else:
+            wanted = self.shape
+        if self.ndim is not None and not self.allow_last_axis_squeeze and ndim != self.ndim:
+            return f"expected ndim={self.ndim}, found ndim={ndim}"
+        if self.max_ndim is not None and ndim > self.max_ndim:
+            return f"expected max_ndim={self.max_ndim}, found ndim={ndim}"
+        if self.min_ndim is not None and ndim < self.min_ndim:
+            return f"expected min_ndim={self.min_ndim}, found ndim={ndim}"
+        if self.dtype is not None and str(x.dtype) != str(self.dtype):
+            return f"expected dtype={self.dtype}, found dtype={x.dtype}"
+        for axis, size in self.axes.items():
+            if size is not None and axis < ndim and shape[axis] not in (size, None):
+                return f"expected axis {axis} of size {size}, found {shape[axis]}"
+        if wanted is not None:
+            fits = len(wanted) == len(shape) and all(
+                a is None or b is None or a == b for a, b in zip(wanted, shape, strict=True)
+            )
+            if not fits:
+                return f"expected shape {self.shape}, found {tuple(x.shape)}"
+        return None
+
+    def __repr__(self):
+        said = {
+            k: v
+            for k, v in vars(self).items()
+            if not k.startswith("_") and v not in (None, {}, False)
+        }
+        return f"InputSpec({', '.join(f'{k}={v}' for k, v in said.items())})"
+
+
+def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
+    """Raise a `ValueError` that names the layer, what it wants and what came."""
+    specs = jax.tree.leaves(spec, is_leaf=lambda s: isinstance(s, InputSpec))
+    if isinstance(spec, list | tuple) and isinstance(inputs, dict) and all(s.name for s in specs):
+        values = [inputs.get(s.name) for s in specs]
+    else:
+        values = jax.tree.leaves(inputs, is_leaf=lambda x: x is None)
+    who = f"Layer {layer.name!r} ({type(layer).__name__})"
+    if len(values) != len(specs):
+        raise ValueError(f"{who} expects {len(specs)} input(s); got {len(values)}.")
+    for i, (x, one) in enumerate(zip(values, specs, strict=True)):
+        if x is None:
+            if not one.optional:
+                raise ValueError(f"{who}: input {i} is None, but only optional inputs may be.")
+            continue
+        problem = one.problem(x) if hasattr(x, "shape") else None
+        if problem:
+            which = f"Input {one.name or i} of {who}"
+            raise ValueError(
+                f"{which} is incompatible with the layer: {problem}. "
+                f"Full shape received: {tuple(x.shape)}."
+            )

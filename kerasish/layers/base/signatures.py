@@ -1,0 +1,75 @@
+"""What a layer's `call` and `build` take, and which of it are tensors and shapes."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasish.core.state.variable import Variable, is_variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+
+
+class Signature:
+    """A method's signature without `self`, read once."""
+
+    def __init__(self, function):
+        signature = inspect.signature(function)
+        self.parameters = dict(list(signature.parameters.items())[1:])
+        self.bind = inspect.Signature(list(self.parameters.values())).bind
+        self.text = str(signature).replace("(self, ", "(").replace("(self)", "()")
+        kinds = [p.kind for p in self.parameters.values()]
+        self.takes_any = inspect.Parameter.VAR_KEYWORD in kinds
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(function):
+    return Signature(function)
+
+
+def signature_of(cls: type, method: str) -> Signature:
+    """The signature of a class's method."""
+    return _read(getattr(cls, method))
+
+
+def tensor_arguments(bound: inspect.BoundArguments) -> dict:
+    """Arguments that are, or hold nothing but, tensors."""
+    found = {}
+    for name, value in bound.arguments.items():
+        if name in ("mask", "training") or name.endswith("_mask"):
+            continue
+        kind = bound.signature.parameters[name].kind
+        if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+            continue
+        leaves = jax.tree.leaves(value, is_leaf=is_variable)
+        if leaves and all(is_tensor(leaf) for leaf in leaves):
+            found[name] = value
+    return found
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is an array, real or symbolic."""
+    return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable)
+
+
+def known_sizes(shape: tuple) -> tuple:
+    """A shape whose symbolic sizes are `None`."""
+    return tuple(n if isinstance(n, int) else None for n in shape)
+
+
+def map_shapes(function: Callable, shapes: Any) -> Any:
+    """`function` of each shape in a nest of them."""
+    if shapes is None:
+        return None
+    if isinstance(shapes, dict):
+        return {k: map_shapes(function, s) for k, s in shapes.items()}
+    if shapes and isinstance(shapes[0], list | tuple | dict):
+        return type(shapes)(map_shapes(function, s) for s in shapes)
+    return function(tuple(shapes))
+
+
+def as_tuples(shape: Any) -> Any:
+    """Shapes from a file, lists in JSON, as tuples."""
+    return map_shapes(tuple, shape)

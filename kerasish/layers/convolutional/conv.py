@@ -1,0 +1,357 @@
+"""Convolutions over one, two and three spatial axes, and their transposes."""
+
+import jax.numpy as jnp
+
+from kerasish import activations
+from kerasish.core.errors import bad_argument
+from kerasish.core.settings import standardize_data_format
+from kerasish.kernels.noinline import plus_bias
+from kerasish.layers.base.arguments import (
+    int_tuple,
+    keep_weight_rules,
+    known_size,
+    make_weight,
+    one_of,
+    positive_int,
+)
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.base.lora import Adaptable
+from kerasish.ops.nn import convolution
+
+
+def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
+    """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
+    layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
+    layer.strides = int_tuple(layer, "strides", strides, layer.rank)
+    layer.dilation_rate = int_tuple(layer, "dilation_rate", dilation_rate, layer.rank)
+    layer.padding = one_of(layer, "padding", padding, layer.paddings)
+    layer.data_format = standardize_data_format(data_format)
+    layer.input_spec = InputSpec(ndim=layer.rank + 2)
+    if max(layer.strides) > 1 and max(layer.dilation_rate) > 1:
+        wanted = f"1 where `strides` are more than 1 (here {layer.strides})"
+        raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
+
+
+class Windowed(Layer):
+    """Base of all convolutions: the channels, the bias and the activation.
+
+    Subclasses set `rank`, the number of spatial axes.
+    """
+
+    rank = 0
+    paddings = ("valid", "same")
+
+    def keep_output(self, activation, use_bias, initializer, regularizer, constraint):
+        """Store what is done to the result."""
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        keep_weight_rules(self, "bias", initializer, regularizer, constraint)
+
+    def know_channels(self, input_shape):
+        """The number of input channels, which the input must have from now on."""
+        axis = -1 if self.data_format == "channels_last" else 1
+        channels = known_size(self, input_shape, axis)
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
+        return channels
+
+    def make_bias(self, size):
+        """The bias, if there is one."""
+        self.bias = make_weight(self, "bias", (size,)) if self.use_bias else None
+
+    def finish(self, y):
+        """Add the bias and apply the activation."""
+        if self.use_bias:
+            bias = self.bias.value
+            if self.data_format == "channels_first":
+                bias = jnp.reshape(bias, (-1, *[1] * self.rank))
+            y = plus_bias(y, bias)
+        return self.activation(y)
+
+
+class Conv(Adaptable, Windowed):
+    """Base of `Conv1D`, `Conv2D` and `Conv3D`."""
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        groups=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        *,
+        lora_rank=None,
+        lora_alpha=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = positive_int(self, "filters", filters)
+        self.groups = positive_int(self, "groups", groups)
+        if filters % groups:
+            raise bad_argument(self, "groups", f"a divisor of the {filters} filters", groups)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        self.keep_lora(lora_rank, lora_alpha)
+
+    def build(self, input_shape):
+        channels = self.know_channels(input_shape)
+        if channels % self.groups:
+            raise bad_argument(self, "groups", f"a divisor of the {channels} channels", self.groups)
+        shape = (*self.kernel_size, channels // self.groups, self.filters)
+        self.kernel = make_weight(self, "kernel", shape)
+        self.make_bias(self.filters)
+        self.built = True
+        if self.lora_rank:
+            self.enable_lora(self.lora_rank, self.lora_alpha)
+
+    def call(self, inputs):
+        padding = self.padding
+        if padding == "causal":
+            before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
+            steps = 1 if self.data_format == "channels_last" else 2
+            inputs = jnp.pad(inputs, [(before if axis == steps else 0, 0) for axis in range(3)])
+            padding = "valid"
+        y = convolution.conv(
+            inputs,
+            self.adapted_weight(),
+            strides=self.strides,
+            padding=padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        return self.finish(y)
+
+
+class Conv1D(Conv):
+    """Convolution along one axis: text, sound, series.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Steps a kernel covers.
+        strides: Steps between its places.
+        padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
+            length stays; `"causal"`: zeros in front only, so that no output sees later steps.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel entries in the input.
+        groups: Number of groups that channels are split in; each output sees one.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
+        lora_rank: Train a correction of this rank instead of the kernel: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
+
+    Shapes:
+        `(batch, steps, channels)` -> `(batch, new_steps, filters)`; the kernel is
+        `(kernel_size, channels / groups, filters)`.
+
+    Example:
+        >>> Conv1D(8, 3, padding="causal")(np.ones((2, 10, 4))).shape
+        (2, 10, 8)
+    """
+
+    rank = 1
+    paddings = ("valid", "same", "causal")
+
+
+class Conv2D(Conv):
+    """Convolution over images.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Rows and columns a kernel covers, or one number for both.
+        strides: Distance of its places, in rows and columns, or one number for both.
+        padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
+            size stays.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel entries in the input.
+        groups: Number of groups that channels are split in; each output sees one.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
+        lora_rank: Train a correction of this rank instead of the kernel: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
+
+    Shapes:
+        `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`; the kernel
+        is `(*kernel_size, channels / groups, filters)`.
+
+    Example:
+        >>> Conv2D(8, 3, strides=2, padding="same")(np.ones((2, 10, 10, 3))).shape
+        (2, 5, 5, 8)
+    """
+
+    rank = 2
+
+
+class Conv3D(Conv):
+    """Convolution over volumes; arguments as `Conv2D`, with three entries.
+
+    Shapes:
+        `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
+
+    Example:
+        >>> Conv3D(4, 2)(np.ones((1, 3, 4, 5, 2))).shape
+        (1, 2, 3, 4, 4)
+    """
+
+    rank = 3
+
+
+class ConvTranspose(Windowed):
+    """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`."""
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        output_padding=None,
+        data_format=None,
+        dilation_rate=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = positive_int(self, "filters", filters)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        if output_padding is not None:
+            output_padding = int_tuple(self, "output_padding", output_padding, self.rank, least=0)
+            if any(extra >= s for extra, s in zip(output_padding, self.strides, strict=True)):
+                wanted = f"less than the strides {self.strides}"
+                raise bad_argument(self, "output_padding", wanted, output_padding)
+        self.output_padding = output_padding
+        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+
+    def build(self, input_shape):
+        channels = self.know_channels(input_shape)
+        self.kernel = make_weight(self, "kernel", (*self.kernel_size, self.filters, channels))
+        self.make_bias(self.filters)
+
+    def call(self, inputs):
+        y = convolution.conv_transpose(
+            inputs,
+            self.kernel.value,
+            strides=self.strides,
+            padding=self.padding,
+            output_padding=self.output_padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        return self.finish(y)
+
+
+class Conv1DTranspose(ConvTranspose):
+    """The transpose of `Conv1D`: from what has its output's shape to what has its input's.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Steps a kernel covers.
+        strides: Steps between its places in the output.
+        padding: `"valid"` or `"same"`; with `"same"` the output has `strides` times the steps.
+        output_padding: Steps more at the end, less than `strides`; `None`: from the padding.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel entries in the output.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
+
+    Shapes:
+        `(batch, steps, channels)` -> `(batch, new_steps, filters)`; the kernel is
+        `(kernel_size, filters, channels)`.
+
+    References:
+        Dumoulin and Visin, 2016, "A Guide to Convolution Arithmetic for Deep Learning".
+
+    Example:
+        >>> Conv1DTranspose(4, 3, strides=2, padding="same")(np.ones((2, 5, 3))).shape
+        (2, 10, 4)
+    """
+
+    rank = 1
+
+
+class Conv2DTranspose(ConvTranspose):
+    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two entries.
+
+    Shapes:
+        `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.
+
+    Example:
+        >>> Conv2DTranspose(4, 3, strides=2, padding="same")(np.ones((2, 5, 6, 3))).shape
+        (2, 10, 12, 4)
+    """
+
+    rank = 2
+
+
+class Conv3DTranspose(ConvTranspose):
+    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three entries.
+
+    As in Keras, `data_format` stands before `output_padding` here.
+
+    Shapes:
+        `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
+
+    Example:
+        >>> Conv3DTranspose(4, 2, strides=2)(np.ones((1, 2, 3, 4, 3))).shape
+        (1, 4, 6, 8, 4)
+    """
+
+    rank = 3
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        output_padding=None,
+        **kwargs,
+    ):
+        super().__init__(
+            filters, kernel_size, strides, padding, output_padding, data_format, **kwargs
+        )
+
+    def get_config(self):
+        return {"activity_regularizer": None, **super().get_config()}

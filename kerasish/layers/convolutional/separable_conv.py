@@ -1,0 +1,212 @@
+"""Convolutions of each channel by itself, and those followed by a mix of the channels."""
+
+from kerasish.layers.base.arguments import keep_weight_rules, make_weight, positive_int
+from kerasish.layers.convolutional.conv import Windowed, keep_window
+from kerasish.ops.nn import convolution
+
+
+class DepthwiseConv(Windowed):
+    """Base of `DepthwiseConv1D` and `DepthwiseConv2D`."""
+
+    def __init__(
+        self,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        depth_multiplier=1,
+        data_format=None,
+        dilation_rate=1,
+        activation=None,
+        use_bias=True,
+        depthwise_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        depthwise_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        depthwise_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
+        keep_weight_rules(self, "depthwise", *rules)
+        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+
+    def build(self, input_shape):
+        channels = self.know_channels(input_shape)
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        self.kernel = make_weight(self, "kernel", shape, "depthwise")
+        self.make_bias(channels * self.depth_multiplier)
+
+    def call(self, inputs):
+        y = convolution.depthwise_conv(
+            inputs,
+            self.kernel.value,
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        return self.finish(y)
+
+
+class DepthwiseConv1D(DepthwiseConv):
+    """Convolution along one axis, each channel with kernels of its own.
+
+    Args:
+        kernel_size: Steps a kernel covers.
+        strides: Steps between its places.
+        padding: `"valid"` or `"same"`.
+        depth_multiplier: Number of output channels for each input channel.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel entries in the input.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        depthwise_initializer: Initializer of the kernels, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        depthwise_regularizer: Regularizer of the kernels.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        depthwise_constraint: Constraint on the kernels.
+        bias_constraint: Constraint on the bias.
+
+    Shapes:
+        `(batch, steps, channels)` -> `(batch, new_steps, channels * depth_multiplier)`.
+
+    Example:
+        >>> DepthwiseConv1D(3, depth_multiplier=2)(np.ones((2, 5, 4))).shape
+        (2, 3, 8)
+    """
+
+    rank = 1
+
+
+class DepthwiseConv2D(DepthwiseConv):
+    """Convolution over images, each channel with kernels of its own.
+
+    Arguments as `DepthwiseConv1D`, with two entries.
+
+    Shapes:
+        `(batch, rows, columns, channels)` -> the same with new rows, columns and
+        `channels * depth_multiplier`.
+
+    Example:
+        >>> DepthwiseConv2D(3, padding="same")(np.ones((2, 5, 5, 4))).shape
+        (2, 5, 5, 4)
+    """
+
+    rank = 2
+
+
+class SeparableConv(Windowed):
+    """Base of `SeparableConv1D` and `SeparableConv2D`."""
+
+    def __init__(
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        padding="valid",
+        data_format=None,
+        dilation_rate=1,
+        depth_multiplier=1,
+        activation=None,
+        use_bias=True,
+        depthwise_initializer="glorot_uniform",
+        pointwise_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        depthwise_regularizer=None,
+        pointwise_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        depthwise_constraint=None,
+        pointwise_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = positive_int(self, "filters", filters)
+        self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
+        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
+        keep_weight_rules(self, "depthwise", *rules)
+        rules = pointwise_initializer, pointwise_regularizer, pointwise_constraint
+        keep_weight_rules(self, "pointwise", *rules)
+        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+
+    def build(self, input_shape):
+        channels = self.know_channels(input_shape)
+        depth, ones = self.depth_multiplier, [1] * self.rank
+        shape = (*self.kernel_size, channels, depth)
+        self.depthwise_kernel = make_weight(self, "depthwise_kernel", shape, "depthwise")
+        shape = (*ones, channels * depth, self.filters)
+        self.pointwise_kernel = make_weight(self, "pointwise_kernel", shape, "pointwise")
+        self.make_bias(self.filters)
+
+    def call(self, inputs):
+        y = convolution.separable_conv(
+            inputs,
+            self.depthwise_kernel.value,
+            self.pointwise_kernel.value,
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )
+        return self.finish(y)
+
+
+class SeparableConv1D(SeparableConv):
+    """Depthwise convolution along one axis, then a mix of the channels at each step.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Steps a kernel covers.
+        strides: Steps between its places.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel entries in the input.
+        depth_multiplier: Number of depthwise kernels for each input channel.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        depthwise_initializer: Initializer of the depthwise kernels, or its name.
+        pointwise_initializer: Initializer of the mixing kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        depthwise_regularizer: Regularizer of the depthwise kernels.
+        pointwise_regularizer: Regularizer of the mixing kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        depthwise_constraint: Constraint on the depthwise kernels.
+        pointwise_constraint: Constraint on the mixing kernel.
+        bias_constraint: Constraint on the bias.
+
+    Shapes:
+        `(batch, steps, channels)` -> `(batch, new_steps, filters)`.
+
+    References:
+        Chollet, 2017, "Xception: Deep Learning with Depthwise Separable Convolutions".
+
+    Example:
+        >>> SeparableConv1D(8, 3)(np.ones((2, 5, 4))).shape
+        (2, 3, 8)
+    """
+
+    rank = 1
+
+
+class SeparableConv2D(SeparableConv):
+    """Depthwise convolution over images, then a mix of the channels at each pixel.
+
+    Arguments as `SeparableConv1D`, with two entries.
+
+    Shapes:
+        `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.
+
+    Example:
+        >>> SeparableConv2D(8, 3, padding="same")(np.ones((2, 5, 5, 4))).shape
+        (2, 5, 5, 8)
+    """
+
+    rank = 2

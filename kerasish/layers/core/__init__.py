@@ -1,0 +1,1 @@
+"""Dense, embedding, input and other core layers."""

@@ -1,0 +1,356 @@
+"""Layers that bring values to a common mean and scale."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+from kerasish.kernels.noinline import plus_bias, sum_in_memory, times_scale
+from kerasish.layers.base.arguments import keep_weight_rules, known_size, make_weight
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.base.layer import Layer
+
+
+def at_least_float32(x) -> jax.Array:
+    """16-bit floats as float32: their range is too small for sums of squares."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def as_axes(layer, axis):
+    """An axis as it is, or several as a list."""
+    if isinstance(axis, list | tuple):
+        return list(axis)
+    if not isinstance(axis, int):
+        raise bad_argument(layer, "axis", "an integer or a list of integers", axis)
+    return axis
+
+
+def positive_axes(axis, rank: int) -> list[int]:
+    """One or more axes, counted from the front and in order."""
+    axes = axis if isinstance(axis, list) else [axis]
+    return sorted(a % rank for a in axes)
+
+
+class BatchNormalization(Layer):
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta` for each channel.
+
+    Mean and variance are those of the batch when training, and their moving averages otherwise,
+    and when the layer is frozen (`trainable=False`). A batch that is split over devices by a
+    mesh is normalized as a whole.
+
+    Args:
+        axis: Axis of the channels.
+        momentum: Part of the old average kept at each step, from 0 to 1.
+        epsilon: Added to the variance.
+        center: Whether to add a trainable `beta`.
+        scale: Whether to multiply by a trainable `gamma`.
+        beta_initializer: Initializer of `beta`.
+        gamma_initializer: Initializer of `gamma`.
+        moving_mean_initializer: Initializer of the moving average of the mean.
+        moving_variance_initializer: Initializer of the moving average of the variance.
+        beta_regularizer: Regularizer of `beta`.
+        gamma_regularizer: Regularizer of `gamma`.
+        beta_constraint: Constraint on `beta`.
+        gamma_constraint: Constraint on `gamma`.
+        renorm: Whether to correct the batch's mean and variance towards the moving ones, for
+            small batches.
+        renorm_clipping: Bounds of the correction: any of `rmin`, `rmax`, `dmax`.
+        renorm_momentum: `momentum` of the averages that the correction goes by.
+        synchronized: Kept for Keras' sake: statistics are always of the whole batch.
+
+    Shapes:
+        Any, and a mask without the last axis, which takes entries out of the statistics -> the
+        same.
+
+    References:
+        Ioffe and Szegedy, 2015, "Batch Normalization: Accelerating Deep Network Training by
+        Reducing Internal Covariate Shift"; Ioffe, 2017, "Batch Renormalization".
+
+    Example:
+        >>> layer = BatchNormalization(epsilon=0.0)
+        >>> layer(np.array([[1.0], [3.0]]), training=True).ravel()
+        Array([-1.,  1.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.axis = int(axis)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.center = center
+        self.scale = scale
+        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        keep_weight_rules(self, "moving_mean", moving_mean_initializer)
+        keep_weight_rules(self, "moving_variance", moving_variance_initializer)
+        self.renorm = renorm
+        self.renorm_clipping = _check_clipping(self, renorm_clipping) if renorm else renorm_clipping
+        self.renorm_momentum = renorm_momentum
+        self.synchronized = synchronized
+        self.supports_masking = True
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+
+    def build(self, input_shape):
+        size = known_size(self, input_shape, self.axis)
+        if self.scale:
+            self.gamma = make_weight(self, "gamma", (size,), autocast=False)
+        if self.center:
+            self.beta = make_weight(self, "beta", (size,), autocast=False)
+        statistic = {"trainable": False, "autocast": False}
+        self.moving_mean = make_weight(self, "moving_mean", (size,), **statistic)
+        self.moving_variance = make_weight(self, "moving_variance", (size,), **statistic)
+        if self.renorm:
+            for name in ("moving_stddev", "renorm_mean", "renorm_stddev"):
+                source = self.moving_mean if name == "renorm_mean" else self.moving_variance
+                value = np.asarray(source.read())
+                value = value if name == "renorm_mean" else np.sqrt(value)
+                setattr(self, name, self.add_weight((size,), _constant(value), name, **statistic))
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
+
+    def call(self, inputs, training=None, mask=None):
+        if mask is not None and mask.ndim != inputs.ndim - 1:
+            raise bad_argument(self, "mask", f"of rank {inputs.ndim - 1}", mask.shape)
+        x = at_least_float32(inputs)
+        gamma = self.gamma.value if self.scale else 1.0
+        beta = self.beta.value if self.center else 0.0
+        if not (training and self.trainable):
+            y = _scaled(x, self.moving_mean.value, self.moving_variance.value, gamma, beta, self)
+        elif mask is None and not self.renorm:
+            size = (x.shape[self.axis],)
+            gamma, beta = (jnp.broadcast_to(w, size).astype(x.dtype) for w in (gamma, beta))
+            y, mean, variance = _normalized(self.axis, self.epsilon, x, gamma, beta)
+            self._update(mean, variance)
+        else:
+            mean, variance = _moments(x, self.axis, mask)
+            if self.renorm:
+                r, d = self._correction(mean, variance)
+                gamma, beta = gamma * r, beta + gamma * d
+                self._update_renorm(mean, variance)
+            else:
+                self._update(mean, variance)
+            y = _scaled(x, mean, variance, gamma, beta, self)
+        return y.astype(self.compute_dtype)
+
+    def _update(self, mean, variance):
+        _move(self.moving_mean, mean, self.momentum)
+        _move(self.moving_variance, variance, self.momentum)
+
+    def _correction(self, mean, variance):
+        """Factor and shift from the batch's mean and deviation to the moving ones."""
+        least = np.sqrt(self.epsilon)
+        moving = jnp.maximum(self.renorm_stddev.value, least)
+        bounds = self.renorm_clipping
+        r = jnp.clip(
+            jnp.sqrt(variance + self.epsilon) / moving, bounds.get("rmin"), bounds.get("rmax")
+        )
+        d = (mean - self.renorm_mean.value) / moving
+        if bounds.get("dmax") is not None:
+            d = jnp.clip(d, -bounds["dmax"], bounds["dmax"])
+        return jax.lax.stop_gradient(r), jax.lax.stop_gradient(d)
+
+    def _update_renorm(self, mean, variance):
+        deviation = jnp.sqrt(variance + self.epsilon)
+        _move(self.renorm_mean, mean, self.renorm_momentum)
+        _move(self.renorm_stddev, deviation, self.renorm_momentum)
+        _move(self.moving_mean, mean, self.momentum)
+        moved = _move(self.moving_stddev, deviation, self.momentum)
+        self.moving_variance.assign(jax.nn.relu(moved * moved - self.epsilon))
+
+
+def _check_clipping(layer, clipping):
+    clipping = dict(clipping or {})
+    low, high, shift = (clipping.get(key) for key in ("rmin", "rmax", "dmax"))
+    wrong = set(clipping) - {"rmin", "rmax", "dmax"} or (shift is not None and shift < 0)
+    if wrong or (None not in (low, high) and high < low):
+        wanted = "a dict with some of rmin, rmax (at least rmin) and dmax (at least 0)"
+        raise bad_argument(layer, "renorm_clipping", wanted, clipping)
+    return clipping
+
+
+def _constant(value):
+    return lambda shape, dtype: value.astype(dtype)
+
+
+def _move(average, value, momentum):
+    return average.assign(average.value * momentum + value * (1.0 - momentum))
+
+
+def _scaled(x, mean, variance, gamma, beta, layer):
+    """`x` with that mean and variance brought to `beta` and `gamma`."""
+    factor = gamma * jax.lax.rsqrt(variance.astype(x.dtype) + layer.epsilon)
+    shift = beta - mean.astype(x.dtype) * factor
+    return x * _along(factor, layer.axis, x) + _along(shift, layer.axis, x)
+
+
+def _along(values, axis, x):
+    """One value a channel, for arithmetic with `x`."""
+    shape = [1] * x.ndim
+    shape[axis] = -1
+    return jnp.reshape(values, shape)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _normalized(axis, epsilon, x, gamma, beta):
+    """A batch brought to `beta` and `gamma`, and its own mean and variance."""
+    mean, variance = _moments(x, axis, None)
+    factor = gamma * jax.lax.rsqrt(variance + epsilon)
+    shift = beta - mean * factor
+    return x * _along(factor, axis, x) + _along(shift, axis, x), mean, variance
+
+
+@_normalized.defjvp
+def _change_of_normalized(axis, epsilon, primals, tangents):
+    """By hand, its gradient takes two sums over the batch; JAX's rules would take three."""
+    (x, gamma, _), (dx, dgamma, dbeta) = primals, tangents
+    result, mean, variance = _normalized(axis, epsilon, *primals)
+    centred = x - _along(mean, axis, x)
+    deviation = jax.lax.rsqrt(variance + epsilon)
+    factor = gamma * deviation
+    dmean = jnp.mean(dx, _others(axis, x))
+    half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
+    slope = dgamma * deviation - factor * half / (variance + epsilon)
+    change = dx * _along(factor, axis, x) + times_scale(centred, _along(slope, axis, x))
+    change = plus_bias(change, _along(dbeta - factor * dmean, axis, x))
+    return (result, mean, variance), (change, dmean, 2 * half)
+
+
+def _others(axis, x):
+    return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+
+
+def _moments(x, axis, mask):
+    axes = _others(axis, x)
+    if mask is None:
+        mean = _mean(x, axes)
+        return mean, _mean(jnp.square(x - jnp.expand_dims(mean, axes)), axes)
+    counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)
+    total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + settings.epsilon()
+    mean = jnp.sum(jnp.where(counts, x, 0), axes, keepdims=True) / total
+    variance = jnp.sum(jnp.where(counts, jnp.square(x - mean), 0), axes, keepdims=True) / total
+    return jnp.ravel(mean), jnp.ravel(variance)
+
+
+def _mean(x, axes):
+    return sum_in_memory(x, axes) / math.prod(x.shape[axis] for axis in axes)
+
+
+class LayerNormalization(Layer):
+    """`gamma * (x - mean) / sqrt(variance + epsilon) + beta` over some axes of each sample.
+
+    Args:
+        axis: Axis or axes to normalize over; `gamma` and `beta` have their sizes.
+        epsilon: Added to the variance.
+        center: Whether to add a trainable `beta`.
+        scale: Whether to multiply by a trainable `gamma`.
+        beta_initializer: Initializer of `beta`.
+        gamma_initializer: Initializer of `gamma`.
+        beta_regularizer: Regularizer of `beta`.
+        gamma_regularizer: Regularizer of `gamma`.
+        beta_constraint: Constraint on `beta`.
+        gamma_constraint: Constraint on `gamma`.
+
+    Shapes:
+        Any -> the same.
+
+    References:
+        Ba, Kiros and Hinton, 2016, "Layer Normalization".
+
+    Example:
+        >>> LayerNormalization(epsilon=0.0)(np.array([[1.0, 3.0]]))
+        Array([[-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=0.001,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
+        # An old switch of Keras' that its configs still carry.
+        if kwargs.pop("rms_scaling", False):
+            raise bad_argument(
+                "LayerNormalization", "rms_scaling", "False", True, "Use `RMSNormalization`."
+            )
+        super().__init__(**kwargs)
+        self.axis = as_axes(self, axis)
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        self.supports_masking = True
+        self.autocast = False
+
+    def build(self, input_shape):
+        axes = positive_axes(self.axis, len(input_shape))
+        sizes = [known_size(self, input_shape, axis) for axis in axes]
+        self.gamma = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
+        self.beta = make_weight(self, "beta", sizes, autocast=False) if self.center else None
+
+    def call(self, inputs):
+        x = at_least_float32(inputs)
+        axes = positive_axes(self.axis, x.ndim)
+        shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+        x = _standardized(tuple(axes), self.epsilon, x)
+        if self.scale:
+            x = times_scale(x, jnp.reshape(self.gamma.value, shape))
+        if self.center:
+            x = plus_bias(x, jnp.reshape(self.beta.value, shape))
+        return x.astype(self.compute_dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "rms_scaling": False}
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _standardized(axes, epsilon, x):
+    """`x` with mean 0 and variance 1 over some axes."""
+    return _centred(axes, epsilon, x)[0]
+
+
+def _centred(axes, epsilon, x):
+    """That, and the factor that gave it that variance."""
+    x = x - jnp.mean(x, axes, keepdims=True)
+    factor = jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + epsilon)
+    return x * factor, factor
+
+
+@_standardized.defjvp
+def _change_of_standardized(axes, epsilon, primals, tangents):
+    """By hand, as fewer passes over arrays of the input's size than by JAX's rules."""
+    (x,), (dx,) = primals, tangents
+    y, factor = _centred(axes, epsilon, x)
+    along = y * jnp.mean(y * dx, axes, keepdims=True)
+    return y, factor * (dx - jnp.mean(dx, axes, keepdims=True) - along)

@@ -1,0 +1,206 @@
+"""Layers that turn whole numbers and ranges of numbers into categories, before any training."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+from kerasish.layers.base.arguments import one_of, positive_int
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.preprocessing.normalization import as_batches
+from kerasish.ops.nn.normalization import multi_hot, one_hot
+from kerasish.ops.sparse import to_sparse
+
+
+def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None):
+    """Whole numbers as they are (`"int"`), or as ones and counts in `depth` places.
+
+    `"one_hot"` gives a new last axis, in place of one of size 1; `"multi_hot"` and `"count"` say
+    which numbers, and how often, occur along axis 1.
+    """
+    if output_mode == "int":
+        return indices.astype(dtype)
+    indices = jnp.atleast_1d(indices)
+    along = 1 if indices.ndim > 1 else 0
+    if output_mode == "one_hot":
+        hidden = indices.ndim > 1 and indices.shape[-1] == 1
+        result = one_hot(indices[..., 0] if hidden else indices, depth, dtype=dtype)
+    elif output_mode == "multi_hot":
+        result = multi_hot(indices, depth, dtype=dtype)
+    elif count_weights is None:
+        result = jnp.sum(one_hot(indices, depth, dtype=dtype), axis=along)
+    else:
+        weights = jnp.asarray(count_weights)[..., None]
+        result = jnp.sum(one_hot(indices, depth, dtype=weights.dtype) * weights, axis=along)
+    return to_sparse(result, indices.size) if sparse else result
+
+
+class CategoryEncoding(Layer):
+    """Whole numbers from 0 to `num_tokens - 1` as ones, or counts, in that many places.
+
+    Args:
+        num_tokens: How many different numbers there are. Others count for nothing.
+        output_mode: `"one_hot"`: each number by itself, on a new last axis (in place of one of size
+            1); `"multi_hot"`: which numbers a sample has; `"count"`: how many of each.
+        sparse: Whether to give a sparse matrix.
+
+    Shapes:
+        `(batch, entries)` -> `(batch, num_tokens)`; `"one_hot"`: `(...)` -> `(..., num_tokens)`.
+        In a call, `count_weights` of the inputs' shape says for how much each entry counts.
+
+    Example:
+        >>> CategoryEncoding(4, output_mode="count")(np.array([[0, 1, 1]]))
+        Array([[1., 2., 0., 0.]], dtype=float32)
+    """
+
+    def __init__(self, num_tokens=None, output_mode="multi_hot", sparse=False, **kwargs):
+        super().__init__(**kwargs)
+        self.num_tokens = positive_int(self, "num_tokens", num_tokens)
+        modes = ("one_hot", "multi_hot", "count")
+        output_mode = "multi_hot" if output_mode == "binary" else output_mode
+        self.output_mode = one_of(self, "output_mode", output_mode, modes)
+        self.sparse = sparse
+
+    def call(self, inputs, count_weights=None):
+        if count_weights is not None and self.output_mode != "count":
+            wanted = f"None where `output_mode` is {self.output_mode!r}"
+            raise bad_argument(self, "count_weights", wanted, count_weights)
+        if count_weights is not None:
+            count_weights = jnp.asarray(count_weights, self.compute_dtype)
+        where = self.output_mode, self.num_tokens, self.compute_dtype, self.sparse
+        return encode(jnp.asarray(inputs), *where, count_weights)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["sparse"]
+        return config
+
+
+class Discretization(Layer):
+    """The number of the bin that each entry falls in.
+
+    With edges `[a, b]` the bins are: less than `a`, from `a` to less than `b`, and the rest. Give
+    the edges, or their number and let `adapt` find such that each bin gets as many entries. Adapt
+    it before a model with it is trained: compiled programs keep the edges they were made with.
+
+    Args:
+        bin_boundaries: The edges, ascending.
+        num_bins: How many bins `adapt` should make.
+        epsilon: How far each bin's share may be off, as a fraction: a summary of `1 / epsilon`
+            numbers is kept of the data.
+        output_mode: `"int"`: the bin's number; else as of `CategoryEncoding`.
+        sparse: Whether to give a sparse matrix; not with `"int"`.
+
+    Shapes:
+        Any -> the same; else as of `CategoryEncoding`.
+
+    Example:
+        >>> Discretization([0.0, 1.0])(np.array([-0.5, 0.0, 7.0]))
+        Array([0, 1, 2], dtype=int32)
+    """
+
+    def __init__(
+        self,
+        bin_boundaries=None,
+        num_bins=None,
+        epsilon=0.01,
+        output_mode="int",
+        sparse=False,
+        dtype=None,
+        name=None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        modes = ("int", "one_hot", "multi_hot", "count")
+        self.output_mode = one_of(self, "output_mode", output_mode, modes)
+        if sparse and output_mode == "int":
+            raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
+        if num_bins is not None and (not isinstance(num_bins, int) or num_bins < 0):
+            raise bad_argument(self, "num_bins", "an integer of at least 0", num_bins)
+        if (num_bins is None) == (bin_boundaries is None):
+            wanted = "given, or else `bin_boundaries`, and not both"
+            raise bad_argument(self, "num_bins", wanted, num_bins)
+        self.bin_boundaries = bin_boundaries
+        self.num_bins = num_bins
+        self.epsilon = epsilon
+        self.sparse = sparse
+        self.reset_state()
+
+    def adapt(self, data, steps=None) -> None:
+        """Find edges that share the entries of the data out evenly.
+
+        Args:
+            data: An array, or batches of arrays: a list, a generator, a `tf.data.Dataset`, a torch
+                `DataLoader` or a `PyDataset`. Of batches that are tuples the first part counts.
+            steps: Batches to look at; `None`: all.
+        """
+        if self.num_bins is None:
+            raise ValueError(
+                f"{self.name}: `bin_boundaries` were given; `adapt` has nothing to do."
+            )
+        self.reset_state()
+        for i, batch in enumerate(as_batches(self, data)):
+            if steps is not None and i >= steps:
+                break
+            self.update_state(batch[0] if isinstance(batch, list | tuple) else batch)
+        self.finalize_state()
+
+    def reset_state(self) -> None:
+        """Forget the data seen."""
+        self._summary = np.zeros((2, 0), "float32")
+
+    def update_state(self, data) -> None:
+        """Take more data into account."""
+        new = _summary(np.asarray(data, "float32"), self.epsilon)
+        both = np.concatenate([new, self._summary], axis=1)
+        self._summary = _thinned(both[:, np.argsort(both[0])], self.epsilon)
+
+    def finalize_state(self) -> None:
+        """Take the edges from the data seen."""
+        if self.num_bins is not None:
+            self.bin_boundaries = _thinned(self._summary, 1 / self.num_bins)[0, :-1].tolist()
+
+    def call(self, inputs):
+        if self.bin_boundaries is None:
+            raise ValueError(
+                f"{self.name}: no bins yet. Call `adapt` on data, or give `bin_boundaries`."
+            )
+        bins = jnp.digitize(inputs, jnp.asarray(self.bin_boundaries, "float32"))
+        whole = self.output_mode == "int"
+        dtype = "int32" if whole else self.compute_dtype
+        return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, dtype, self.sparse)
+
+    @property
+    def _float_inputs_become(self):
+        return settings.floatx()  # 16 bits would move numbers over edges
+
+    @classmethod
+    def from_config(cls, config):
+        if config.get("num_bins") is None:
+            return cls(**config)
+        layer = cls(**{**config, "bin_boundaries": None})
+        layer.bin_boundaries = config.get("bin_boundaries")
+        return layer
+
+    def load_own_variables(self, store):
+        pass  # the edges are in the config; older files of Keras hold its summary of the data too
+
+
+def _summary(values, epsilon):
+    """Of many numbers every n-th in order, and for how many each stands: two rows."""
+    values = np.sort(values, axis=None)
+    step = max(values.size / (1 / epsilon), 1)
+    chosen = values[int(step - 1) :: int(step)]
+    return np.stack([chosen, np.full_like(chosen, step)])
+
+
+def _thinned(summary, epsilon):
+    """A summary of about `1 / epsilon` numbers, each standing for as many entries."""
+    numbers, weights = summary
+    if numbers.size * epsilon < 1:
+        return summary
+    shares = epsilon + np.arange(0, 1, epsilon)
+    up_to = np.cumsum(weights)
+    here = up_to / up_to[-1]
+    up_to = np.interp(shares, here, up_to)
+    thinned = np.interp(shares, here, numbers), np.diff(up_to, prepend=0)
+    return np.stack(thinned).astype("float32")

@@ -1,0 +1,143 @@
+"""Layers that sort strings and whole numbers into a fixed number of bins, without a vocabulary."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core import settings
+from kerasish.core.errors import bad_argument
+from kerasish.layers.base.arguments import one_of, positive_int
+from kerasish.layers.preprocessing.category_encoding import encode
+from kerasish.layers.preprocessing.farmhash import farm, join, sip
+from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, texts_of
+from kerasish.ops.wrappers import real_dtype
+
+
+def fingerprints(texts: np.ndarray, key=None) -> np.ndarray:
+    """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's."""
+    fingerprint = farm if key is None else functools.partial(sip, key=tuple(key))
+    parts = texts.ravel().tolist()
+    known = {text: fingerprint(text.encode()) for text in set(parts)}
+    return np.array([known[text] for text in parts], "uint64").reshape(texts.shape)
+
+
+def two_numbers(layer, salt) -> list | None:
+    """A key for SipHash: a number twice, two numbers, or `None`."""
+    if salt is None:
+        return None
+    if isinstance(salt, int):
+        return [salt, salt]
+    if not isinstance(salt, list | tuple) or len(salt) != 2:
+        raise bad_argument(layer, "salt", "an integer, two of them, or None", salt)
+    return list(salt)
+
+
+class Hashing(HostLayer):
+    """The bin of each string or whole number: the rest of its fingerprint by `num_bins`.
+
+    Different ones may share a bin. Works on the host, on data before it goes to a model.
+
+    Args:
+        num_bins: Number of bins.
+        mask_value: What goes to bin 0, which nothing else then does; `None`: nothing.
+        salt: An integer or two: a key that gives other bins. Without it FarmHash makes the
+            fingerprints, with it SipHash.
+        output_mode: `"int"`: the bin's number; else as of `CategoryEncoding`.
+        sparse: Whether to give a sparse matrix; not with `"int"`.
+
+    Shapes:
+        Any -> the same; else as of `CategoryEncoding`.
+
+    References:
+        Weinberger, Dasgupta, Langford, Smola and Attenberg, 2009, "Feature Hashing for Large Scale
+        Multitask Learning".
+
+    Example:
+        >>> Hashing(3)(["A", "B", "A"])
+        Array([1, 0, 1], dtype=int32)
+    """
+
+    def __init__(
+        self, num_bins, mask_value=None, salt=None, output_mode="int", sparse=False, **kwargs
+    ):
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = "int64" if output_mode == "int" else settings.floatx()
+        super().__init__(**kwargs)
+        self.num_bins = positive_int(self, "num_bins", num_bins)
+        modes = ("int", "one_hot", "multi_hot", "count")
+        self.output_mode = one_of(self, "output_mode", output_mode, modes)
+        if output_mode == "int" and "int" not in self.dtype:
+            raise bad_argument(self, "dtype", "'int32' or 'int64' for 'int'", self.dtype)
+        if sparse and output_mode == "int":
+            raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
+        self.mask_value = mask_value
+        self.salt = two_numbers(self, salt)
+        self.sparse = sparse
+
+    def call(self, inputs):
+        texts, masked = texts_of(self, inputs), self.mask_value is not None and self.num_bins > 1
+        bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
+        if masked:
+            bins = np.where(texts == str(self.mask_value), 0, bins + 1)
+        bins = jnp.asarray(bins.astype("int32"))
+        dtype = real_dtype(self.dtype)
+        return encode(bins, self.output_mode, self.num_bins, dtype, self.sparse)
+
+
+class HashedCrossing(HostLayer):
+    """The bin of several features together, as if each combination were a category.
+
+    Works on the host, on data before it goes to a model.
+
+    Args:
+        num_bins: Number of bins.
+        output_mode: `"int"`: the bin's number; `"one_hot"`: a one in its place.
+        sparse: Whether to give a sparse matrix; not with `"int"`.
+
+    Shapes:
+        A list of features, strings or whole numbers, each `()`, `(batch,)` or `(batch, 1)` -> the
+        same; `"one_hot"`: `(batch, num_bins)`.
+
+    Example:
+        >>> crossing = HashedCrossing(5, output_mode="one_hot")
+        >>> crossing([np.array(["north", "south"]), np.array([3, 4])]).shape
+        (2, 5)
+    """
+
+    def __init__(self, num_bins, output_mode="int", sparse=False, name=None, dtype=None, **kwargs):
+        if output_mode == "int" and dtype is None:
+            dtype = "int64"
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self.num_bins = positive_int(self, "num_bins", num_bins)
+        self.output_mode = one_of(self, "output_mode", output_mode, ("int", "one_hot"))
+        if sparse and output_mode == "int":
+            raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
+        self.sparse = sparse
+
+    def call(self, inputs):
+        if not isinstance(inputs, list | tuple) or len(inputs) < 2:
+            raise bad_argument(self, "inputs", "a list of two features or more", inputs)
+        features = [self._numbers(x) for x in inputs]
+        shapes = {x.shape for x in features}
+        (shape,) = shapes if len(shapes) == 1 else (None,)
+        if shape is None or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
+            wanted = "of one shape: (), (batch,) or (batch, 1)"
+            raise bad_argument(self, "inputs", wanted, [x.shape for x in features])
+        rows = zip(*(x.ravel().tolist() for x in features), strict=True)
+        # TensorFlow's key of crossings.
+        bins = [functools.reduce(join, row, 0xDECAFCAFFE) % self.num_bins for row in rows]
+        bins = jnp.asarray(np.array(bins, "int32").reshape(shape))
+        dtype = real_dtype(self.dtype)
+        return encode(bins, self.output_mode, self.num_bins, dtype, self.sparse)
+
+    def _numbers(self, feature):
+        x = np.asarray(feature)
+        if x.dtype.kind in "iu":
+            return x.astype("int64").astype("uint64")
+        return fingerprints(as_strings(self, x))
+
+    def get_config(self):
+        config = {**super().get_config(), "dtype": self.dtype}
+        del config["trainable"]
+        return config

@@ -1,0 +1,58 @@
+"""Base of layers that take strings, which JAX's arrays cannot hold: NumPy does their work."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.layers.base.layer import Layer
+
+
+def on_host(layer: Layer, inputs: Any, training=None, mask=None) -> Any:
+    """A call of a layer that looks at its inputs itself, and so within no compiled function."""
+    layer._check_initialized()
+    leaves = jax.tree.leaves(inputs)
+    if any_symbolic(inputs) or any(isinstance(x, jax.core.Tracer) for x in leaves):
+        raise TypeError(
+            f"{layer.name}: {type(layer).__name__} works on the host, since JAX's arrays hold no "
+            "strings, and so not within models or compiled functions. Call it on the data before "
+            "`fit`: `model.fit(layer(texts), ...)`."
+        )
+    return layer.call(inputs)
+
+
+class HostLayer(Layer):
+    """Base of layers that work on the host, on data before it goes to a model.
+
+    They take strings, or whole numbers, in NumPy arrays, lists and whatever turns into either.
+    """
+
+    __call__ = on_host
+
+
+def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
+    """An array of Python's strings, from strings or bytes in an array, a list or a column.
+
+    Not one of NumPy's own: there each entry takes as much room as the longest.
+    """
+    x = np.asarray(inputs) if hasattr(inputs, "dtype") else np.array(inputs, dtype=object)
+    parts = [p.decode(encoding) if isinstance(p, bytes) else p for p in x.ravel().tolist()]
+    if not all(isinstance(p, str) for p in parts):
+        raise bad_argument(owner, "inputs", "strings, in an array or a list", inputs)
+    strings = np.empty(len(parts), object)
+    strings[:] = parts
+    return strings.reshape(x.shape)
+
+
+def texts_of(owner: Any, inputs: Any) -> np.ndarray:
+    """Strings as they are; whole numbers written out, and of others the whole part."""
+    if not hasattr(inputs, "dtype"):
+        inputs = np.array(inputs, dtype=object)
+        numbers = [isinstance(x, int | float | np.number) for x in inputs.ravel()]
+        inputs = np.array(inputs.tolist()) if any(numbers) else inputs
+    x = np.asarray(inputs)
+    if x.dtype.kind not in "biuf":
+        return as_strings(owner, x)
+    return (x.astype("int64") if x.dtype.kind == "f" else x).astype(str).astype(object)

@@ -1,0 +1,1 @@
+"""Layers that resize and augment images."""

@@ -1,0 +1,172 @@
+"""What the layers that change images share: dicts with labels and masks, random draws, ranges."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish.core.errors import bad_argument
+from kerasish.core.settings import standardize_data_format
+from kerasish.core.state.seeds import SeedGenerator
+from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.layer import Layer
+
+FILLS = ("reflect", "wrap", "constant", "nearest")
+INTERPOLATIONS = ("nearest", "bilinear")
+
+
+class ImageLayer(Layer):
+    """Base of layers that change images: one image, a batch, or a dict that holds either.
+
+    A dict may have `images`, `labels` and `segmentation_masks`, all changed alike, and more, which
+    passes through. A subclass says in `alter` what happens to a batch of images, channels last; in
+    `draw` which random numbers that takes, if any. By default it acts in training alone.
+
+    Shapes:
+        `(batch, height, width, channels)` or `(height, width, channels)`, or channels first.
+    """
+
+    always = False  # whether it acts out of training too
+    keeps_dtype = False  # whether integers stay integers
+    generator: SeedGenerator | None = None  # of the random numbers that it takes, if any
+
+    def __init__(self, data_format=None, bounding_box_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.bounding_box_format = bounding_box_format
+
+    def keep_seed(self, seed) -> None:
+        """Store the seed, and make the generator of the layer's random numbers."""
+        self.seed = seed
+        self.generator = SeedGenerator(seed)
+
+    # -- what a subclass says
+
+    def draw(self, shape: tuple, seed: Any) -> Any:
+        """Random numbers for a batch of that shape, channels last; `None`: it takes none."""
+        return None
+
+    def alter(self, images: jax.Array, drawn: Any) -> jax.Array:
+        """A batch, channels last, changed by what was drawn."""
+        raise NotImplementedError(f"{type(self).__name__} has no `alter`: say what it does.")
+
+    # -- the parts of a call
+
+    def call(self, data, training=True):
+        parts = data if isinstance(data, dict) else {"images": data}
+        self._check(parts)
+        single = parts["images"].ndim == 3
+        parts = jax.tree.map(lambda x: x[None], parts) if single else parts
+        drawn = self.get_random_transformation(parts, training)
+        changes = {
+            "images": self.transform_images,
+            "labels": self.transform_labels,
+            "segmentation_masks": self.transform_segmentation_masks,
+        }
+        changed = {k: changes[k](x, drawn, training) for k, x in parts.items() if k in changes}
+        parts = {**parts, **changed}
+        parts = jax.tree.map(lambda x: x[0], parts) if single else parts
+        return parts if isinstance(data, dict) else parts["images"]
+
+    def _check(self, parts):
+        if "images" not in parts:
+            raise bad_argument(self, "data", "an array, or a dict with 'images'", list(parts))
+        if "bounding_boxes" in parts:
+            wanted = "without 'bounding_boxes': they are not changed along with images"
+            raise bad_argument(self, "data", wanted, list(parts))
+        shape = parts["images"].shape
+        if len(shape) not in (3, 4):
+            raise bad_argument(self, "images", "one image or a batch: of 3 or 4 axes", shape)
+
+    def get_random_transformation(self, data, training=True, seed=None) -> Any:
+        """What a call on `data` would draw; `None` if it would do nothing."""
+        if not (training or self.always):
+            return None
+        shape = (data["images"] if isinstance(data, dict) else data).shape
+        shape = shape if len(shape) == 4 else (1, *shape)
+        if self.data_format == "channels_first":
+            shape = (shape[0], *shape[2:], shape[1])
+        return self.draw(shape, self.generator if seed is None else seed)
+
+    def transform_images(self, images, transformation=None, training=True) -> jax.Array:
+        """A batch of images changed by what `get_random_transformation` gave."""
+        images = jnp.asarray(images)
+        images = images if self.keeps_dtype else images.astype(self.compute_dtype)
+        if not (training or self.always):
+            return images
+        return self.channels_last(self.alter, images, transformation)
+
+    def transform_labels(self, labels, transformation=None, training=True) -> jax.Array:
+        """Labels changed as the images were: most layers leave them."""
+        return labels
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+        """Masks moved as the images were: layers that change colours leave them."""
+        return segmentation_masks
+
+    def channels_last(self, function: Callable, images: jax.Array, *args) -> jax.Array:
+        """`function(images, ...)` for a function that wants channels last."""
+        if self.data_format == "channels_last":
+            return function(images, *args)
+        return jnp.moveaxis(function(jnp.moveaxis(images, 1, -1), *args), -1, 1)
+
+    def get_config(self):
+        config = super().get_config()
+        if self.bounding_box_format is None:
+            del config["bounding_box_format"]
+        return config
+
+
+class MovingLayer(ImageLayer):
+    """Base of layers that move pixels, and those of segmentation masks with them.
+
+    A subclass defines `move`. Masks keep their dtype, and are never interpolated.
+    """
+
+    interpolation = "bilinear"
+
+    def keep_filling(self, fill_mode, fill_value, interpolation) -> None:
+        """Check and store what pixels from outside are, and what lies between pixels."""
+        self.fill_mode = one_of(self, "fill_mode", fill_mode, FILLS)
+        self.fill_value = fill_value
+        self.interpolation = one_of(self, "interpolation", interpolation, INTERPOLATIONS)
+
+    def move(self, images: jax.Array, drawn: Any, interpolation: str) -> jax.Array:
+        """A batch, channels last, moved by what was drawn."""
+        raise NotImplementedError(f"{type(self).__name__} has no `move`: say what it does.")
+
+    def alter(self, images, drawn):
+        return self.move(images, drawn, self.interpolation)
+
+    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+        if not (training or self.always):
+            return segmentation_masks
+        masks = jnp.asarray(segmentation_masks)
+        return self.channels_last(self.move, masks, transformation, "nearest")
+
+
+def interval(layer, name: str, value: Any, least: float = -1.0, most: float = 1.0) -> tuple:
+    """Two numbers in order, from two in any order, or from one: `-value` (or `least`) to it."""
+    wanted = f"a number from {least} to {most}, or two of them"
+    pair = value if isinstance(value, list | tuple) else (value, value)
+    numbers = [n for n in pair if isinstance(n, int | float) and not isinstance(n, bool)]
+    if len(pair) != 2 or len(numbers) != 2 or not all(least <= n <= most for n in numbers):
+        raise bad_argument(layer, name, wanted, value)
+    if isinstance(value, list | tuple):
+        return tuple(sorted(value))
+    return max(-abs(value), least), abs(value)
+
+
+def value_pair(layer, value: Any) -> list:
+    """The least and the largest value of pixels."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise bad_argument(layer, "value_range", "two numbers, the least and the largest", value)
+    return sorted(value)
+
+
+def rescale(x: jax.Array, old: Any, new: Any) -> jax.Array:
+    """Values of one range brought to another."""
+    if tuple(old) == tuple(new):
+        return x
+    return (x - old[0]) / (old[1] - old[0]) * (new[1] - new[0]) + new[0]

@@ -1,0 +1,256 @@
+"""Layers that move the pixels of images in training: flips, turns, zooms, shifts and shears."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from kerasish import random
+from kerasish.core.errors import bad_argument
+from kerasish.layers.base.arguments import one_of
+from kerasish.layers.preprocessing.image.base import MovingLayer, interval
+from kerasish.ops.image import affine_transform
+
+
+class RandomFlip(MovingLayer):
+    """In training, mirrors each image with a chance of one half.
+
+    Args:
+        mode: `"horizontal"`: left and right change places; `"vertical"`: top and bottom do;
+            `"horizontal_and_vertical"`: both, or nothing.
+        seed: Integer; makes the layer's random numbers the same in each run.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
+    Shapes:
+        `(batch, height, width, channels)` or one image -> the same, in floats; or a dict with
+        `images`, and `segmentation_masks` that are moved alike.
+
+    Example:
+        >>> x = np.array([[[1.0], [2.0]]])
+        >>> flip = RandomFlip("horizontal", seed=1)
+        >>> sorted({tuple(flip(x, training=True).ravel().tolist()) for _ in range(9)})
+        [(1.0, 2.0), (2.0, 1.0)]
+    """
+
+    def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        modes = ("horizontal", "vertical", "horizontal_and_vertical")
+        self.mode = one_of(self, "mode", mode, modes)
+        self.keep_seed(seed)
+
+    def draw(self, shape, seed):
+        return random.uniform((shape[0], 1, 1, 1), seed=seed) <= 0.5
+
+    def move(self, images, drawn, interpolation):
+        axes = {"horizontal": 2, "vertical": 1, "horizontal_and_vertical": (1, 2)}
+        return jnp.where(drawn, jnp.flip(images, axes[self.mode]), images)
+
+
+class _Affine(MovingLayer):
+    """Base of layers whose draw is a matrix `(batch, 6)`: see `ops.image.affine_transform`."""
+
+    def move(self, images, drawn, interpolation):
+        fill = self.fill_mode, self.fill_value, "channels_last"
+        return affine_transform(images, drawn, interpolation, *fill)
+
+
+def _rows(batch, *numbers) -> jax.Array:
+    """A matrix for each image of a batch, from numbers or arrays `(batch,)`."""
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(n, "float32"), (batch,)) for n in numbers], -1)
+
+
+class RandomRotation(_Affine):
+    """In training, turns each image about its middle.
+
+    Args:
+        factor: Two fractions of a full turn to draw from, or one number: from `-factor` to it.
+            Positive is counter-clockwise.
+        fill_mode: What comes in from outside: `"reflect"` (`d c b a | a b c d | d c b a`), `"wrap"`
+            (`a b c d | a b c d`), `"nearest"` (`a a a | a b c d`) or `"constant"` (`fill_value`).
+        interpolation: `"bilinear"` or `"nearest"`.
+        seed: Integer; makes the layer's random numbers the same in each run.
+        fill_value: What is outside for `"constant"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
+    Shapes:
+        As of `RandomFlip`.
+
+    Example:
+        >>> x = np.array([[[1.0], [2.0]], [[3.0], [4.0]]])
+        >>> quarter = RandomRotation((0.25, 0.25), interpolation="nearest")
+        >>> quarter(x, training=True)[..., 0]
+        Array([[2., 4.],
+               [1., 3.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        factor,
+        fill_mode="reflect",
+        interpolation="bilinear",
+        seed=None,
+        fill_value=0.0,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.factor = interval(self, "factor", factor)
+        self.keep_filling(fill_mode, fill_value, interpolation)
+        self.keep_seed(seed)
+
+    def draw(self, shape, seed):
+        batch, height, width, _ = shape
+        least, most = (turn * 360.0 for turn in self.factor)
+        angle = random.uniform((batch,), least, most, seed=seed) * (math.pi / 180.0)
+        x, y, cos, sin = (width - 1) / 2, (height - 1) / 2, jnp.cos(angle), jnp.sin(angle)
+        first = cos, -sin, x - x * cos + y * sin
+        return _rows(batch, *first, sin, cos, y - x * sin - y * cos)
+
+
+class RandomZoom(_Affine):
+    """In training, draws each image nearer or further away.
+
+    Args:
+        height_factor: Two fractions to draw from, or one number: from `-factor` to it; more than -1
+            and at most 1. 0.2 makes the image 20% smaller, -0.2 larger.
+        width_factor: The same for the width; `None`: as the height, so that proportions stay.
+        fill_mode: What comes in from outside; see `RandomRotation`.
+        interpolation: `"bilinear"` or `"nearest"`.
+        seed: Integer; makes the layer's random numbers the same in each run.
+        fill_value: What is outside for `"constant"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
+    Shapes:
+        As of `RandomFlip`.
+
+    Example:
+        >>> RandomZoom(0.2)(np.ones((2, 8, 8, 3)), training=True).shape
+        (2, 8, 8, 3)
+    """
+
+    def __init__(
+        self,
+        height_factor,
+        width_factor=None,
+        fill_mode="reflect",
+        interpolation="bilinear",
+        seed=None,
+        fill_value=0.0,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.height_factor = height_factor
+        self.width_factor = width_factor
+        self._heights = self._zooms("height_factor", height_factor)
+        self._widths = None if width_factor is None else self._zooms("width_factor", width_factor)
+        self.keep_filling(fill_mode, fill_value, interpolation)
+        self.keep_seed(seed)
+
+    def _zooms(self, name, factor):
+        least, most = interval(self, name, factor)
+        if least == -1:
+            raise bad_argument(self, name, "more than -1", factor)
+        return 1.0 + least, 1.0 + most
+
+    def draw(self, shape, seed):
+        batch, height, width, _ = shape
+        tall = wide = random.uniform((batch,), *self._heights, seed=seed)
+        if self._widths is not None:
+            wide = random.uniform((batch,), *self._widths, seed=seed)
+        x, y = (width - 1) / 2, (height - 1) / 2
+        return _rows(batch, wide, 0, x * (1 - wide), 0, tall, y * (1 - tall))
+
+
+class RandomTranslation(_Affine):
+    """In training, moves each image up or down, left or right.
+
+    Args:
+        height_factor: Two fractions of the height to draw from, or one number: from `-factor` to
+            it; from -1 to 1. Positive is down.
+        width_factor: The same for the width. Positive is to the right.
+        fill_mode: What comes in from outside; see `RandomRotation`.
+        interpolation: `"bilinear"` or `"nearest"`.
+        seed: Integer; makes the layer's random numbers the same in each run.
+        fill_value: What is outside for `"constant"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
+    Shapes:
+        As of `RandomFlip`.
+
+    Example:
+        >>> down = RandomTranslation((0.5, 0.5), 0.0, fill_mode="constant")
+        >>> down(np.array([[[1.0]], [[2.0]]]), training=True).ravel()
+        Array([0., 1.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        height_factor,
+        width_factor,
+        fill_mode="reflect",
+        interpolation="bilinear",
+        seed=None,
+        fill_value=0.0,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.height_factor = height_factor
+        self.width_factor = width_factor
+        self._heights = interval(self, "height_factor", height_factor)
+        self._widths = interval(self, "width_factor", width_factor)
+        self.keep_filling(fill_mode, fill_value, interpolation)
+        self.keep_seed(seed)
+
+    def draw(self, shape, seed):
+        batch, height, width, _ = shape
+        down = random.uniform((batch,), *self._heights, seed=seed) * height
+        right = random.uniform((batch,), *self._widths, seed=seed) * width
+        return _rows(batch, 1, 0, -right, 0, 1, -down)
+
+
+class RandomShear(_Affine):
+    """In training, slants each image: rows move by where they stand, and columns do.
+
+    Args:
+        x_factor: Two numbers to draw from, by how many columns each row moves against the one
+            above; one number: from `-factor` to it. At most 1.
+        y_factor: The same for the columns. Each image is slanted one way or the other.
+        interpolation: `"bilinear"` or `"nearest"`.
+        fill_mode: What comes in from outside; see `RandomRotation`.
+        fill_value: What is outside for `"constant"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        seed: Integer; makes the layer's random numbers the same in each run.
+
+    Shapes:
+        As of `RandomFlip`.
+
+    Example:
+        >>> RandomShear(0.2, 0.1)(np.ones((2, 8, 8, 3)), training=True).shape
+        (2, 8, 8, 3)
+    """
+
+    def __init__(
+        self,
+        x_factor=0.0,
+        y_factor=0.0,
+        interpolation="bilinear",
+        fill_mode="reflect",
+        fill_value=0.0,
+        data_format=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.x_factor = interval(self, "x_factor", x_factor)
+        self.y_factor = interval(self, "y_factor", y_factor)
+        self.keep_filling(fill_mode, fill_value, interpolation)
+        self.keep_seed(seed)
+
+    def draw(self, shape, seed):
+        batch = shape[0]
+        way = jnp.where(random.uniform((batch,), seed=seed) > 0.5, -1.0, 1.0)
+        y = random.uniform((batch,), *self.y_factor, seed=seed) * way
+        x = random.uniform((batch,), *self.x_factor, seed=seed) * way
+        return _rows(batch, 1, x, 0, y, 1, 0)

@@ -1,0 +1,217 @@
+"""Layers that number what a vocabulary knows: strings and whole numbers, and back."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core.errors import bad_argument
+from kerasish.layers.base.arguments import one_of
+from kerasish.layers.preprocessing.hashing import fingerprints
+from kerasish.layers.preprocessing.host_layer import as_strings, on_host
+from kerasish.layers.preprocessing.index_lookup import IndexLookup
+
+
+class StringLookup(IndexLookup):
+    """The number that each string has in a vocabulary, given or learnt by `adapt`.
+
+    Works on the host, on data before it goes to a model.
+
+    Args:
+        max_tokens: The most numbers to give, those of masked and unknown ones included; `None`: as
+            many as there are tokens.
+        num_oov_indices: Numbers for strings the vocabulary does not know, which are spread over
+            them by their fingerprints; 0: they are an error.
+        mask_token: The string that stands for nothing; its number is 0. `None`: there is none.
+        oov_token: What `invert` gives for unknown ones.
+        vocabulary: The strings, or the path of a text file with one a line.
+        idf_weights: For `"tf_idf"` and a given vocabulary: each string's weight.
+        invert: Whether to go from numbers to strings.
+        output_mode: `"int"`: the number; `"one_hot"`, `"multi_hot"` and `"count"`: see
+            `CategoryEncoding`; `"tf_idf"`: counts times `log(1 + documents / (1 + documents with
+            it))`.
+        pad_to_max_tokens: Whether those have `max_tokens` places even if there are fewer strings.
+        sparse: Whether to give a sparse matrix; not with `"int"`.
+        encoding: That of bytes.
+        salt: One or two integers: spreads unknown strings in another way.
+
+    Shapes:
+        Any -> the same; else as of `CategoryEncoding`.
+
+    Example:
+        >>> layer = StringLookup(vocabulary=["a", "b"])
+        >>> layer(["b", "a", "z"])
+        Array([2, 1, 0], dtype=int32)
+    """
+
+    def __init__(
+        self,
+        max_tokens=None,
+        num_oov_indices=1,
+        mask_token=None,
+        oov_token="[UNK]",
+        vocabulary=None,
+        idf_weights=None,
+        invert=False,
+        output_mode="int",
+        pad_to_max_tokens=False,
+        sparse=False,
+        encoding="utf-8",
+        name=None,
+        salt=None,
+        **kwargs,
+    ):
+        oov_method = kwargs.pop("oov_method", "floormod")
+        kwargs.pop("vocabulary_size", None)
+        super().__init__(name=name, **kwargs)
+        self.encoding = encoding
+        self.keep_lookup(
+            max_tokens,
+            num_oov_indices,
+            mask_token,
+            oov_token,
+            vocabulary,
+            idf_weights,
+            invert,
+            output_mode,
+            sparse,
+            pad_to_max_tokens,
+            salt,
+            oov_method,
+        )
+
+    __call__ = on_host
+
+    def standardized(self, inputs):
+        return as_strings(self, inputs, self.encoding)
+
+    def indices(self, x):
+        return self.numbers_of(x.ravel().tolist()).reshape(x.shape)
+
+    def numbers_of(self, tokens: list[str]) -> np.ndarray:
+        """The numbers of many strings."""
+        table = dict(zip(self._tokens.tolist(), itertools.count(self._token_start), strict=False))
+        if self.mask_token is not None:
+            table[self.mask_token] = 0 if self.output_mode == "int" else -1
+        unknown = list({token for token in tokens if token not in table})
+        self.refuse_unknown(unknown)
+        bins = np.zeros(len(unknown), int)
+        if self.num_oov_indices > 1:
+            bins = fingerprints(np.array(unknown, object), self.salt) % self.num_oov_indices
+        table |= zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True)
+        return np.array([table[token] for token in tokens], "int32")
+
+    def tokens_of(self, indices):
+        return super().tokens_of(indices).astype(str)
+
+
+class IntegerLookup(IndexLookup):
+    """The number that each whole number has in a vocabulary, given or learnt by `adapt`.
+
+    Works in models too.
+
+    Args:
+        max_tokens: The most numbers to give, those of masked and unknown ones included; `None`: as
+            many as there are tokens.
+        num_oov_indices: Numbers for those the vocabulary does not know; 0: they are an error, or -1
+            within compiled functions.
+        mask_token: What stands for nothing; its number is 0. `None`: there is none.
+        oov_token: What `invert` gives for unknown ones.
+        vocabulary: The whole numbers, or the path of a text file with one a line.
+        vocabulary_dtype: `"int64"`.
+        idf_weights: For `"tf_idf"` and a given vocabulary: each one's weight.
+        invert: Whether to go back from numbers to those they stand for.
+        output_mode: As of `StringLookup`.
+        sparse: Whether to give a sparse matrix; not with `"int"`.
+        pad_to_max_tokens: As of `StringLookup`.
+        oov_method: How unknown ones are spread over several numbers: `"floormod"`, by the rest when
+            divided, or `"farmhash"`, by fingerprints, on the host only.
+        salt: One or two integers: spreads in another way, with `"farmhash"`.
+
+    Shapes:
+        Any -> the same; else as of `CategoryEncoding`.
+
+    Example:
+        >>> layer = IntegerLookup(vocabulary=[12, 1138])
+        >>> layer(np.array([1138, 12, 7]))
+        Array([2, 1, 0], dtype=int32)
+    """
+
+    kind = "i"
+
+    def __init__(
+        self,
+        max_tokens=None,
+        num_oov_indices=1,
+        mask_token=None,
+        oov_token=-1,
+        vocabulary=None,
+        vocabulary_dtype="int64",
+        idf_weights=None,
+        invert=False,
+        output_mode="int",
+        sparse=False,
+        pad_to_max_tokens=False,
+        oov_method="floormod",
+        salt=None,
+        name=None,
+        **kwargs,
+    ):
+        kwargs.pop("vocabulary_size", None)
+        super().__init__(name=name, **kwargs)
+        self.vocabulary_dtype = one_of(self, "vocabulary_dtype", vocabulary_dtype, ("int64",))
+        if salt is not None and oov_method != "farmhash":
+            raise bad_argument(self, "oov_method", "'farmhash' with `salt`", oov_method)
+        self.keep_lookup(
+            max_tokens,
+            num_oov_indices,
+            mask_token,
+            oov_token,
+            vocabulary,
+            idf_weights,
+            invert,
+            output_mode,
+            sparse,
+            pad_to_max_tokens,
+            salt,
+            oov_method,
+        )
+
+    def standardized(self, inputs):
+        if isinstance(inputs, jax.Array):
+            return inputs
+        x = np.asarray(inputs)
+        limits = np.iinfo("int32")
+        if (x.size and x.dtype.kind not in "iu") or (
+            x.size and not limits.min <= x.min() <= x.max() <= limits.max
+        ):
+            raise bad_argument(self, "inputs", "whole numbers of 32 bits", inputs)
+        return x.astype("int32")
+
+    def indices(self, x):
+        xp = jnp if isinstance(x, jax.Array) else np
+        index, known = self._unknown(x, xp), xp.zeros(x.shape, bool)
+        if len(self._tokens):
+            order = np.argsort(self._tokens)
+            places, ordered = xp.asarray(order), xp.asarray(self._tokens[order])
+            place = xp.minimum(xp.searchsorted(ordered, x), len(ordered) - 1)
+            known = ordered[place] == x
+            index = xp.where(known, places[place] + self._token_start, index)
+        if self.mask_token is not None:
+            masked = x == self.mask_token
+            known = known | masked
+            index = xp.where(masked, 0 if self.output_mode == "int" else -1, index)
+        if not isinstance(known, jax.core.Tracer):
+            self.refuse_unknown(np.asarray(x)[~np.asarray(known)].tolist())
+        return index
+
+    def _unknown(self, x, xp):
+        """What number each would have if it is unknown."""
+        count = self.num_oov_indices
+        if count <= 1:
+            return xp.full(x.shape, self._oov_start if count else -1)
+        if self.oov_method == "floormod":
+            return x % count + self._oov_start
+        bins = fingerprints(np.asarray(x).astype(str), self.salt) % count
+        return xp.asarray(bins.astype("int32") + self._oov_start)

@@ -1,0 +1,1 @@
+"""Layers that reshape, crop and pad."""

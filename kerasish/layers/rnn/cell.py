@@ -1,0 +1,306 @@
+"""What the cells of recurrent layers share: gates in one kernel, dropout held over a sequence."""
+
+import contextlib
+import inspect
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from kerasish import activations, random
+from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.state.seeds import SeedGenerator
+from kerasish.kernels.dense import one_product
+from kerasish.kernels.noinline import plus_bias
+from kerasish.kernels.recurrent_step import Steps, after_functions, computed_again, meet
+from kerasish.layers.base.arguments import (
+    keep_weight_rules,
+    known_size,
+    make_weight,
+    positive_int,
+)
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.regularization import dropping, shared_pattern
+
+
+class _Held(threading.local):
+    masks: Mapping[int, tuple] = {}
+
+
+_held = _Held()
+
+
+class RecurrentCell(Layer):
+    """Base of the cells: projects its input, then combines it with its state, gate by gate.
+
+    The projection does not depend on the state, so a recurrent layer makes it for all steps at
+    once. A subclass says what happens in a step once the state is projected too, in the static
+    method `finish`, and which functions gates go through before it; or in `advance`, where a step
+    is made in another way.
+    """
+
+    gates = 1
+    apart = 0  # of the gates, how many at the end see the input and the state as two
+    gate_axis = -1  # of the projected input: where gates, and in them units, stand
+
+    def keep_rules(
+        self,
+        units,
+        activation,
+        use_bias,
+        kernel_initializer,
+        recurrent_initializer,
+        bias_initializer,
+        kernel_regularizer,
+        recurrent_regularizer,
+        bias_regularizer,
+        kernel_constraint,
+        recurrent_constraint,
+        bias_constraint,
+        dropout,
+        recurrent_dropout,
+    ) -> None:
+        """Store the arguments that all cells have."""
+        self.units = positive_int(self, "units", units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        rules = recurrent_initializer, recurrent_regularizer, recurrent_constraint
+        keep_weight_rules(self, "recurrent", *rules)
+        keep_weight_rules(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
+        self.dropout = min(1.0, max(0.0, dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.state_size = self.output_size = self.units
+
+    def keep_seed(self, seed, implementation=None) -> None:
+        """Store the seed, and whether each gate drops by itself."""
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+        if self.gates > 1:
+            self.implementation = 1 if self.recurrent_dropout else implementation
+
+    def build(self, input_shape):
+        features, width = known_size(self, input_shape, -1), self.gates * self.units
+        self.kernel = make_weight(self, "kernel", (features, width))
+        rules = "recurrent_kernel", (self.units, width), "recurrent"
+        self.recurrent_kernel = make_weight(self, *rules)
+        self.bias = self.make_bias() if self.use_bias else None
+
+    def make_bias(self):
+        """Add the bias; called where there is one."""
+        return make_weight(self, "bias", (self.gates * self.units,))
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
+
+    # -- a step
+
+    def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
+        """`inputs @ kernel`, of one step or (time first) of many."""
+        return masked_matmul(inputs, self.kernel.value, masks)
+
+    def to_project(self, inputs: jax.Array, masks: list | None = None) -> tuple:
+        """The inputs and the kernel to project them; or projected ones and `None`."""
+        mere = masks is None and self.finish is not None
+        return (inputs, self.kernel.value) if mere else (self.project(inputs, masks), None)
+
+    def input_bias(self) -> jax.Array | None:
+        """What is to be added to the projected input."""
+        return None if self.bias is None else self.bias.value
+
+    def rules(self) -> tuple:
+        """What `advance` goes by besides arrays."""
+        return (self.activation,)
+
+    def step_weights(self) -> tuple:
+        """The recurrent kernel, and a bias of the products of gates apart, or `None`."""
+        return self.recurrent_kernel.value, None
+
+    def steps(self) -> Steps:
+        """What happens in a step, for a loop."""
+        rules = self.rules()
+        functions = self.functions(rules)
+        return Steps(self.advance, self.finish, functions, self.apart, rules, self.gate_axis)
+
+    @classmethod
+    def advance(cls, rules, weights, x, states, masks):
+        """The new states, of which the first is the output, from an input split by gates."""
+        kernel, bias = weights
+        gates = meet(x, masked_matmul(states[0], kernel, masks), cls.apart)
+        if bias is not None:
+            own = jnp.split(bias, cls.apart)
+            gates = [*gates[: len(x)], *map(jnp.add, gates[len(x) :], own)]
+
+        def finish(gates, states):
+            return cls.finish(rules, after_functions(cls.functions(rules), gates), states)
+
+        return computed_again(finish)(gates, states)
+
+    @staticmethod
+    def functions(rules) -> tuple:
+        """The functions of the gates, `None` for one that `finish` gets as it is."""
+        raise NotImplementedError("A cell defines the functions of its gates.")
+
+    @staticmethod
+    def finish(rules, gates, states):
+        """The new states from the gates: functions of sums of the two projections."""
+        raise NotImplementedError("A cell defines what happens in a step.")
+
+    def call(self, inputs, states, training=False):
+        nested = isinstance(states, list | tuple)
+        of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
+        x, bias = self.project(inputs, of_inputs), self.input_bias()
+        x = jnp.split(x if bias is None else plus_bias(x, bias), self.gates, axis=self.gate_axis)
+        before = list(states) if nested else [states]
+        weights = self.step_weights()
+        after = self.advance(self.rules(), weights, x, before, of_states)
+        return after[0], after if nested else after[0]
+
+    def get_initial_state(self, batch_size=None) -> list[jax.Array]:
+        """Zeros, one array for each state."""
+        sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
+        return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
+
+    # -- dropout
+
+    def dropout_masks(self, batch, training) -> tuple:
+        """Factors of the inputs and of the state, one for each gate or for all, if any.
+
+        Within `holding`, those that are held for this cell.
+        """
+        held = _held.masks.get(id(self))
+        return self.draw_masks(batch, training) if held is None else held
+
+    def draw_masks(self, batch, training) -> tuple:
+        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
+        of_input, of_state = self.sizes()
+        return (
+            self._draw(self.dropout, (batch, *of_input), training),
+            self._draw(self.recurrent_dropout, (batch, *of_state), training),
+        )
+
+    def sizes(self) -> tuple[tuple, tuple]:
+        """Shapes of an input and of a state, without the batch."""
+        return (self.kernel.shape[0],), (self.units,)
+
+    def _draw(self, rate, shape, training):
+        if rate == 0 or not dropping(training):
+            return None
+        count = self.gates if getattr(self, "implementation", 2) == 1 else 1
+        ones = jnp.ones(shape, self.compute_dtype)
+        pattern = shared_pattern(None, ones)
+        options = {"noise_shape": pattern, "seed": self.seed_generator}
+        return [random.dropout(ones, rate, **options) for _ in range(count)]
+
+
+def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
+    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
+    if masks is None:
+        return one_product(x, kernel, 1)
+    kernels = jnp.split(kernel, len(masks), axis=1)
+    parts = [jnp.matmul(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
+    return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+
+
+@contextlib.contextmanager
+def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
+    """Within it, cells (by their `id`) use these dropout masks at each step."""
+    before = _held.masks
+    _held.masks = {**before, **masks}
+    try:
+        yield
+    finally:
+        _held.masks = before
+
+
+def call_cell(cell: Any, inputs, states, training) -> tuple:
+    """One step of any cell, a layer or not: `(output, new states)`."""
+    options = {"training": training} if "training" in _parameters(cell) else {}
+    call = cell if callable(cell) else cell.call
+    return call(inputs, states, **options)
+
+
+def _parameters(cell):
+    return inspect.signature(cell.call).parameters
+
+
+def zero_states(cell: Any, batch_size, dtype) -> Any:
+    """The state that a cell starts from, nested as the cell says."""
+    make = getattr(cell, "get_initial_state", None)
+    if make is not None:
+        return make(batch_size=batch_size)
+    return jax.tree.map(lambda size: jnp.zeros((batch_size, size), dtype), cell.state_size)
+
+
+def check_cell(owner: Any, name: str, cell: Any) -> None:
+    """Raise a `ValueError` that says what a cell must have."""
+    lacking = [n for n in ("call", "state_size") if not hasattr(cell, n)]
+    if lacking:
+        raise bad_argument(owner, name, f"a cell with `{lacking[0]}`", cell)
+
+
+class StackedRNNCells(Layer):
+    """Cells one on top of the other, used as one: each takes the output of the one before.
+
+    Args:
+        cells: The cells, the lowest first.
+
+    Shapes:
+        `(batch, features)` and a list of the cells' states -> the last cell's output, and a list of
+        the new states.
+
+    Example:
+        >>> cell = StackedRNNCells([keras.layers.LSTMCell(4), keras.layers.GRUCell(3)])
+        >>> keras.layers.RNN(cell)(np.ones((2, 5, 1))).shape
+        (2, 3)
+    """
+
+    def __init__(self, cells, **kwargs):
+        super().__init__(**kwargs)
+        for cell in cells:
+            check_cell(self, "cells", cell)
+        self.cells = cells
+
+    @property
+    def state_size(self) -> list:
+        """The cells' state sizes."""
+        return [cell.state_size for cell in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        """The last cell's output size."""
+        return output_size(self.cells[-1])
+
+    def build(self, input_shape):
+        for cell in self.cells:
+            if isinstance(cell, Layer) and not cell.built:
+                cell.build(input_shape)
+            input_shape = (input_shape[0], output_size(cell))
+
+    def get_initial_state(self, batch_size=None) -> list:
+        """A list of the cells' initial states."""
+        return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
+
+    def call(self, inputs, states, training=False):
+        after = []
+        for cell, before in zip(self.cells, states, strict=True):
+            nested = isinstance(before, list | tuple)
+            inputs, new = call_cell(cell, inputs, list(before) if nested else [before], training)
+            after.append(new if nested or not isinstance(new, list | tuple) else new[0])
+        return inputs, after
+
+    def get_config(self):
+        return {**super().get_config(), "cells": [serialize_keras_object(c) for c in self.cells]}
+
+
+def output_size(cell: Any) -> int:
+    """Width of a cell's output: its `output_size`, or the size of its first state."""
+    size = getattr(cell, "output_size", None)
+    if size is None:
+        size = cell.state_size
+        size = size[0] if isinstance(size, list | tuple) else size
+    return size

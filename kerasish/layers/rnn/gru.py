@@ -1,0 +1,226 @@
+"""The gated recurrent unit and its cell."""
+
+import jax.numpy as jnp
+
+from kerasish import activations
+from kerasish.kernels.recurrent_step import computed_again, meet
+from kerasish.layers.base.arguments import make_weight
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.rnn.cell import RecurrentCell, masked_matmul
+from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+
+
+class GRUCell(RecurrentCell):
+    """One step of a gated recurrent unit.
+
+    With `z, r, g` the three parts of the projected input, `z', r', g'` those of the projected
+    state, `s` the recurrent activation and `a` the activation: `h' = u * h + (1 - u) * new`, where
+    `u = s(z + z')` and `new = a(g + s(r + r') * g')`.
+
+    Args:
+        units: Size of the states and the output.
+        activation: Function of the candidate, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(features, 3 * units)` kernel, or its name.
+        recurrent_initializer: Initializer of the `(units, 3 * units)` recurrent kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
+            step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+            sees them; each gate then drops by itself.
+        reset_after: Whether the reset gate acts on the state after the recurrent kernel (which then
+            has a bias of its own, as GPU libraries have it), or before, as in the paper.
+        seed: Integer; makes the dropout the same in each run.
+
+    Shapes:
+        `(batch, features)` and a state `(batch, units)` -> the new state, twice.
+
+    Example:
+        >>> cell = GRUCell(4)
+        >>> output, states = cell(np.ones((2, 3)), cell.get_initial_state(2))
+        >>> output.shape, len(states)
+        ((2, 4), 1)
+    """
+
+    gates = 3
+    apart = 1
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        reset_after=True,
+        seed=None,
+        **kwargs,
+    ):
+        implementation = kwargs.pop("implementation", 2)
+        super().__init__(**kwargs)
+        self.keep_rules(
+            units,
+            activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+        )
+        self.keep_seed(seed, implementation)
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.reset_after = reset_after
+
+    def make_bias(self):
+        width = 3 * self.units
+        # Two rows: one for the input, one for the state.
+        return make_weight(self, "bias", (2, width) if self.reset_after else (width,))
+
+    def input_bias(self):
+        bias = super().input_bias()
+        if bias is None or not self.reset_after:
+            return bias
+        of_input, of_state = bias
+        met = 2 * self.units  # of the last gate, the two meet only in `finish`
+        return jnp.concatenate([of_input[:met] + of_state[:met], of_input[met:]])
+
+    def rules(self):
+        return self.activation, self.recurrent_activation, self.reset_after
+
+    def step_weights(self):
+        has_own = self.use_bias and self.reset_after
+        bias = self.bias.value[1, 2 * self.units :] if has_own else None
+        return self.recurrent_kernel.value, bias
+
+    def steps(self):
+        steps = super().steps()
+        return steps if self.reset_after else steps._replace(finish=None)
+
+    @classmethod
+    def advance(cls, rules, weights, x, states, masks):
+        (activation, gate, reset_after), (kernel, _), (h,) = rules, weights, states
+        if reset_after:
+            return super().advance(rules, weights, x, states, masks)
+        of_gates, of_candidate = (None, None) if masks is None else (masks[:2], masks[2:])
+        split = 2 * h.shape[-1]
+        z, r = meet(x[:2], masked_matmul(h, kernel[:, :split], of_gates), 0)
+        inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
+
+        def mix(z, x, inner, h):
+            z = gate(z)
+            return [z * h + (1 - z) * activation(x + inner)]
+
+        return computed_again(mix)(z, x[2], inner, h)
+
+    @staticmethod
+    def functions(rules):
+        _, gate, _ = rules
+        return gate, gate, None
+
+    @staticmethod
+    def finish(rules, gates, states):
+        (activation, *_), (z, r, x, inner), (h,) = rules, gates, states
+        return [z * h + (1 - z) * activation(x + r * inner)]
+
+
+class GRU(CellLayer):
+    """Gated recurrent units: runs `GRUCell` over a sequence.
+
+    Args:
+        units: Size of the states and the output.
+        activation: Function of the candidate, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(features, 3 * units)` kernel, or its name.
+        recurrent_initializer: Initializer of the `(units, 3 * units)` recurrent kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Dropout of the input; see `GRUCell`.
+        recurrent_dropout: Dropout of the state; see `GRUCell`.
+        seed: Integer; makes the dropout the same in each run.
+        return_sequences: As in `RNN`.
+        return_state: As in `RNN`.
+        go_backwards: As in `RNN`.
+        stateful: As in `RNN`.
+        unroll: As in `RNN`.
+        reset_after: Whether the reset gate acts on the state after the recurrent kernel (which then
+            has a bias of its own, as GPU libraries have it), or before, as in the paper.
+        use_cudnn: Kept for Keras' sake; XLA compiles the loop on every device.
+
+    Shapes:
+        `(batch, steps, features)`, with a mask `(batch, steps)` -> `(batch, units)`, or with
+        `return_sequences` `(batch, steps, units)`; with `return_state`, a tuple of that and the
+        state `(batch, units)`.
+
+    References:
+        Cho et al., 2014, "Learning Phrase Representations Using RNN Encoder-Decoder for
+        Statistical Machine Translation".
+
+    Example:
+        >>> GRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+        (2, 5, 4)
+    """
+
+    cell_class = GRUCell
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        reset_after=True,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        super().__init__(**with_cell(GRUCell, locals()))
+        self.input_spec = InputSpec(ndim=3)
+        self.use_cudnn = use_cudnn

@@ -1,0 +1,215 @@
+"""The long short-term memory layer and its cell."""
+
+import jax
+import numpy as np
+
+from kerasish import activations
+from kerasish.core.state.variable import Variable
+from kerasish.kernels.noinline import with_gradient_in_memory
+from kerasish.layers.base.input_spec import InputSpec
+from kerasish.layers.rnn.cell import RecurrentCell
+from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+
+
+def forgetful_bias(cell: RecurrentCell) -> Variable:
+    """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
+    initializer, units = cell.bias_initializer, cell.units
+
+    def forgetful(shape, dtype=None):
+        first, rest = ((n * units,) for n in (1, 2))
+        parts = [initializer(first, dtype=dtype), np.ones(first), initializer(rest, dtype=dtype)]
+        return np.concatenate([np.asarray(part) for part in parts])
+
+    return cell.add_weight(
+        shape=(4 * units,),
+        name="bias",
+        initializer=forgetful if cell.unit_forget_bias else initializer,
+        regularizer=cell.bias_regularizer,
+        constraint=cell.bias_constraint,
+    )
+
+
+def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
+    """The new output and the new memory, from the gates."""
+    (activation, *_), (i, f, g, o) = rules, gates
+    c = with_gradient_in_memory(f * memory + i * g)
+    return [o * activation(c), c]
+
+
+class LSTMCell(RecurrentCell):
+    """One step of long short-term memory.
+
+    With `i, f, g, o` the four parts of `x @ kernel + bias + h @ recurrent_kernel`, `s` the
+    recurrent activation and `a` the activation: `c' = s(f) * c + s(i) * a(g)` and
+    `h' = s(o) * a(c')`.
+
+    Args:
+        units: Size of the states and the output.
+        activation: Function of the candidate and of the new memory, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(features, 4 * units)` kernel, or its name.
+        recurrent_initializer: Initializer of the `(units, 4 * units)` recurrent kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
+            step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+            sees them; each gate then drops by itself.
+        seed: Integer; makes the dropout the same in each run.
+
+    Shapes:
+        `(batch, features)` and states `h`, `c` of `(batch, units)` -> the new `h`, and the list of
+        both.
+
+    Example:
+        >>> cell = LSTMCell(4)
+        >>> output, states = cell(np.ones((2, 3)), cell.get_initial_state(2))
+        >>> output.shape, len(states)
+        ((2, 4), 2)
+    """
+
+    gates = 4
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        **kwargs,
+    ):
+        implementation = kwargs.pop("implementation", 2)
+        super().__init__(**kwargs)
+        self.keep_rules(
+            units,
+            activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+        )
+        self.keep_seed(seed, implementation)
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.unit_forget_bias = unit_forget_bias
+        self.state_size = [self.units, self.units]
+
+    make_bias = forgetful_bias
+
+    def rules(self):
+        return self.activation, self.recurrent_activation
+
+    @staticmethod
+    def functions(rules):
+        activation, gate = rules
+        return gate, gate, activation, gate
+
+    @staticmethod
+    def finish(rules, gates, states):
+        return pass_gates(rules, gates, states[1])
+
+
+class LSTM(CellLayer):
+    """Long short-term memory: runs `LSTMCell` over a sequence.
+
+    Args:
+        units: Size of the states and the output.
+        activation: Function of the candidate and of the new memory, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(features, 4 * units)` kernel, or its name.
+        recurrent_initializer: Initializer of the `(units, 4 * units)` recurrent kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Dropout of the input; see `LSTMCell`.
+        recurrent_dropout: Dropout of the state; see `LSTMCell`.
+        seed: Integer; makes the dropout the same in each run.
+        return_sequences: As in `RNN`.
+        return_state: As in `RNN`.
+        go_backwards: As in `RNN`.
+        stateful: As in `RNN`.
+        unroll: As in `RNN`.
+        use_cudnn: Kept for Keras' sake; XLA compiles the loop on every device.
+
+    Shapes:
+        `(batch, steps, features)`, with a mask `(batch, steps)` -> `(batch, units)`, or with
+        `return_sequences` `(batch, steps, units)`; with `return_state`, a tuple of that and the
+        states `h` and `c`, `(batch, units)` each.
+
+    References:
+        Hochreiter and Schmidhuber, 1997, "Long Short-Term Memory".
+        Gal and Ghahramani, 2016, "A Theoretically Grounded Application of Dropout in Recurrent
+        Neural Networks".
+
+    Example:
+        >>> LSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+        (2, 5, 4)
+    """
+
+    cell_class = LSTMCell
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        use_cudnn="auto",
+        **kwargs,
+    ):
+        super().__init__(**with_cell(LSTMCell, locals()))
+        self.input_spec = InputSpec(ndim=3)
+        self.use_cudnn = use_cudnn

@@ -1,0 +1,1 @@
+"""Functional models as graphs of layer and op calls."""

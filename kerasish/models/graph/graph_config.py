@@ -1,0 +1,173 @@
+"""A graph of layers as plain data, in Keras' form, and the graph made from it again."""
+
+import copy
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+
+from kerasish.core.serialization.configurable import (
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from kerasish.core.state.variable import is_variable
+from kerasish.core.symbolic.keras_tensor import History, KerasTensor, Op, node_of
+from kerasish.layers.core.input_layer import InputLayer
+from kerasish.models.graph.graph import Function
+from kerasish.models.graph.op_config import is_op, read_op, write_op
+
+
+def graph_config(function: Function) -> dict:
+    """The layers, how they were called, and which tensors go in and out."""
+    calls: dict[Any, list] = {operation: [] for operation in function.operations}
+    for node in sorted(function.nodes, key=lambda node: node.index):
+        calls[node.operation].append(node)
+    number = {id(node): i for nodes in calls.values() for i, node in enumerate(nodes)}
+
+    def renumbered(leaf):
+        """A tensor as the graph knows it: its layer may have been called elsewhere too."""
+        if not isinstance(leaf, KerasTensor):
+            return leaf
+        twin = copy.copy(leaf)
+        operation, _, output = leaf._keras_history
+        twin._keras_history = History(operation, number[id(node_of(leaf))], output)
+        return twin
+
+    def place(tensor):
+        operation, index, output = renumbered(tensor)._keras_history
+        return [operation.name, index + _own_node(operation), output]
+
+    layers = []
+    for operation, nodes in calls.items():
+        called = [jax.tree.map(renumbered, (n.args, n.kwargs), is_leaf=is_variable) for n in nodes]
+        if isinstance(operation, Op):
+            layers += [write_op(operation, *arguments) for arguments in called]
+            continue
+        entry = serialize_keras_object(operation)
+        entry["name"] = operation.name
+        entry["inbound_nodes"] = [
+            {"args": serialize_keras_object(list(args)), "kwargs": serialize_keras_object(kwargs)}
+            for args, kwargs in called
+            if not isinstance(operation, InputLayer)
+        ]
+        layers.append(entry)
+    return {
+        "layers": layers,
+        "input_layers": _map_tensors(place, function._inputs_nest),
+        "output_layers": _map_tensors(place, function._outputs_nest),
+    }
+
+
+def _own_node(operation):
+    """1 for functional models: Keras counts the call that made them, in inputs and outputs."""
+    return int(hasattr(operation, "_graph_layers"))
+
+
+def _map_tensors(fn, nest):
+    if isinstance(nest, dict):
+        return {key: _map_tensors(fn, item) for key, item in nest.items()}
+    if isinstance(nest, list | tuple):
+        items = [_map_tensors(fn, item) for item in nest]
+        return tuple(items) if isinstance(nest, tuple) else items
+    return fn(nest)
+
+
+def rebuild_graph(config: dict) -> tuple[Any, Any]:
+    """The symbolic inputs and outputs that a functional config describes."""
+    made: dict[str, Any] = {}
+    outputs: dict[tuple, list] = {}
+    waiting = []
+    for entry in config["layers"]:
+        own = {key: value for key, value in entry.items() if key != "inbound_nodes"}
+        operation = read_op(own) if is_op(own) else deserialize_keras_object(own)
+        name = entry["name"]
+        made[name] = operation
+        if isinstance(operation, InputLayer):
+            outputs[name, 0] = [operation.output]
+        waiting += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", []))]
+    while waiting:
+        later = []
+        for name, i, node in waiting:
+            args, kwargs = _node_arguments(node)
+            needed = [tuple(place[:2]) for place in _places_in((args, kwargs))]
+            if (i and (name, i - 1) not in outputs) or any(n not in outputs for n in needed):
+                later.append((name, i, node))
+                continue
+            if not needed:
+                raise ValueError(
+                    f"The config's graph calls {name!r} on no tensor, so that making the model "
+                    "would compute: refused."
+                )
+            args, kwargs = _fill((args, kwargs), outputs)
+            _drop_default_training(made[name], kwargs)
+            outputs[name, i] = jax.tree.leaves(made[name](*args, **kwargs))
+        if len(later) == len(waiting):
+            names = [name for name, _, _ in later]
+            raise ValueError(
+                f"The config's graph cannot be built: {names} need tensors nothing makes."
+            )
+        waiting = later
+
+    def tensor(place):
+        name, index, output = place
+        return outputs[name, index - _own_node(made[name])][output]
+
+    return _map_places(tensor, config["input_layers"]), _map_places(tensor, config["output_layers"])
+
+
+def _node_arguments(node):
+    if isinstance(node, dict):
+        return list(node["args"]), dict(node["kwargs"])
+    # Keras 2: a list of [layer, node, tensor, kwargs] for each input.
+    tensors = [_history(*entry[:3]) for entry in node]
+    kwargs = node[0][3] if node and len(node[0]) > 3 else {}
+    return [tensors[0] if len(tensors) == 1 else tensors], kwargs
+
+
+def _history(layer, node, tensor):
+    return {"class_name": "__keras_tensor__", "config": {"keras_history": [layer, node, tensor]}}
+
+
+def _drop_default_training(operation, kwargs):
+    """Keras writes the default of `training` as if it had been given; only other values were."""
+    parameter = inspect.signature(getattr(operation, "call", operation)).parameters.get("training")
+    if parameter is not None and kwargs.get("training") == parameter.default:
+        kwargs.pop("training", None)
+
+
+def _is_tensor_config(x):
+    return isinstance(x, dict) and x.get("class_name") == "__keras_tensor__"
+
+
+def _places_in(nest) -> Iterator[list]:
+    if _is_tensor_config(nest):
+        yield nest["config"]["keras_history"]
+    elif isinstance(nest, dict):
+        for value in nest.values():
+            yield from _places_in(value)
+    elif isinstance(nest, list | tuple):
+        for value in nest:
+            yield from _places_in(value)
+
+
+def _fill(nest, outputs):
+    if _is_tensor_config(nest):
+        layer, node, tensor = nest["config"]["keras_history"]
+        return outputs[layer, node][tensor]
+    if isinstance(nest, dict):
+        if "class_name" in nest and "config" in nest:
+            return deserialize_keras_object(nest)
+        return {key: _fill(value, outputs) for key, value in nest.items()}
+    if isinstance(nest, list | tuple):
+        return type(nest)(_fill(value, outputs) for value in nest)
+    return nest
+
+
+def _map_places(fn, places):
+    if isinstance(places, dict):
+        return {key: _map_places(fn, item) for key, item in places.items()}
+    if len(places) == 3 and isinstance(places[0], str) and not isinstance(places[1], str | list):
+        return fn(places)
+    items = [_map_places(fn, item) for item in places]
+    return tuple(items) if isinstance(places, tuple) else items

@@ -1,0 +1,110 @@
+"""Matching what a functional model is called on to its inputs."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasish.core import dtypes
+from kerasish.core.errors import did_you_mean
+from kerasish.core.masking import set_mask
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+
+
+def arrange_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
+    """Values for `model.inputs` in order: matched by name or position, cast, checked and masked."""
+    wanted = model.inputs
+    values = _by_name_or_order(model, wanted, inputs)
+    masks = _by_name_or_order(model, wanted, mask) if mask is not None else [None] * len(values)
+    return [_fit(model, t, x, m) for t, x, m in zip(wanted, values, masks, strict=True)]
+
+
+def _by_name_or_order(model, wanted, inputs):
+    names = [t.name for t in wanted]
+    nest = model._function._inputs_nest
+    if isinstance(inputs, dict) and not _same_structure(nest, inputs):
+        keys = _keys(nest) or names
+        return [_named(model, keys, t, key, inputs) for t, key in zip(wanted, keys, strict=True)]
+    if isinstance(nest, dict) and isinstance(inputs, dict):
+        return jax.tree.leaves([inputs[k] for k in sorted(nest)], is_leaf=_is_value)
+    values = jax.tree.leaves(inputs, is_leaf=_is_value)
+    if len(values) != len(wanted):
+        raise ValueError(
+            f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}."
+        )
+    return values
+
+
+def _is_value(x):
+    return x is None or isinstance(x, Variable)
+
+
+def _same_structure(nest, inputs):
+    return isinstance(nest, dict) and set(nest) <= set(inputs)
+
+
+def _keys(nest):
+    return sorted(nest) if isinstance(nest, dict) else None
+
+
+def _named(model, keys, tensor, key, inputs):
+    for name in (key, tensor.name):
+        if name in inputs:
+            return inputs[name]
+    if getattr(tensor._keras_history.operation, "optional", False):
+        return None
+    hint = did_you_mean(key, inputs)
+    raise ValueError(
+        f"Model {model.name!r} is missing input {key!r}: it expects {list(keys)} and was given "
+        f"{list(inputs)}. {hint}".rstrip()
+    )
+
+
+def _fit(model, tensor, x, mask):
+    if x is None:
+        if getattr(tensor._keras_history.operation, "optional", False):
+            return None
+        raise ValueError(
+            f"Model {model.name!r}: input {tensor.name!r} is None, but it is not optional."
+        )
+    if isinstance(x, KerasTensor):
+        _check(model, tensor, x.shape)
+        return x
+    if not isinstance(x, jax.Array):
+        x = dtypes.to_array(x.value if isinstance(x, Variable) else np.asarray(x))
+    x = _adjust_rank(tensor, x)
+    if model._fixed_sizes:
+        _check(model, tensor, x.shape)
+    given = x
+    wanted = jax.dtypes.canonicalize_dtype(tensor.dtype)
+    if x.dtype != wanted:
+        x = x.astype(wanted)
+    if mask is not None:
+        x = x if x is not given else x + 0  # the mask is this model's, not the caller's array's
+        set_mask(x, mask)
+    return x
+
+
+def _adjust_rank(tensor, x):
+    """Add or drop a last axis of size 1, as Keras does for vectors of labels and the like."""
+    rank, wanted = x.ndim, len(tensor.shape)
+    if rank == wanted + 1 and x.shape[-1] == 1:
+        return x[..., 0]
+    if rank == wanted - 1 and tensor.shape[-1] == 1:
+        return x[..., None]
+    return x
+
+
+def _check(model, tensor, shape):
+    wanted = tensor.shape
+    fits = len(shape) == len(wanted) and all(
+        w is None or n is None or not isinstance(n, int) or w == n
+        for w, n in zip(wanted, shape, strict=True)
+    )
+    if not fits:
+        shape = tuple(n if isinstance(n, int) else None for n in shape)
+        raise ValueError(
+            f"Input {tensor.name!r} of model {model.name!r} is incompatible with the layer: "
+            f"expected shape={wanted}, found shape={shape}."
+        )

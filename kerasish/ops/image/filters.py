@@ -1,0 +1,85 @@
+"""Images smoothed, searched for edges, and compared."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.ops.image.layout import as_images, channels_last
+from kerasish.ops.nn.convolution import depthwise_conv
+from kerasish.ops.wrappers import as_array, as_float
+
+
+def _gaussian(size, sigma, dtype):
+    x = jnp.arange(size, dtype=dtype) - (size - 1) / 2
+    weights = jnp.exp(-0.5 * (x / sigma) ** 2)
+    return weights / jnp.sum(weights)
+
+
+def _filtered(x, kernel, padding="same"):
+    """Each channel (the last axis) convolved with the same kernel."""
+    kernel = jnp.broadcast_to(kernel[:, :, None, None], (*kernel.shape, x.shape[-1], 1))
+    return depthwise_conv(x, kernel.astype(x.dtype), 1, padding, "channels_last")
+
+
+@symbolic
+def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None):
+    """Images smoothed by a normal distribution of width `sigma`, in a window of `kernel_size`."""
+    x, channels, single = as_images("gaussian_blur", images, data_format)
+    sigma = as_array(sigma).astype(x.dtype)
+    across, down = (_gaussian(n, s, x.dtype) for n, s in zip(kernel_size, sigma, strict=True))
+    result = jnp.moveaxis(
+        _filtered(channels_last(x, channels), jnp.outer(down, across)), -1, channels
+    )
+    return result[0] if single else result
+
+
+@symbolic
+def sobel_edges(images, data_format=None):
+    """Slopes of images, down and across, as a new last axis.
+
+    References:
+        Sobel and Feldman, 1968, "A 3x3 Isotropic Gradient Operator for Image Processing".
+    """
+    x, channels, single = as_images("sobel_edges", images, data_format)
+    across = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    slopes = [
+        _filtered(channels_last(x, channels), jnp.asarray(k, x.dtype)) for k in (across.T, across)
+    ]
+    result = jnp.stack([jnp.moveaxis(s, -1, channels) for s in slopes], axis=-1)
+    return result[0] if single else result
+
+
+@symbolic
+def ssim(
+    image1,
+    image2,
+    max_val=1.0,
+    filter_size=11,
+    filter_sigma=1.5,
+    k1=0.01,
+    k2=0.03,
+    data_format=None,
+):
+    """Structural similarity of two images, or of each pair of two batches: 1 if they are equal.
+
+    References:
+        Wang, Bovik, Sheikh and Simoncelli, 2004, "Image Quality Assessment: From Error Visibility
+        to Structural Similarity".
+    """
+    first, channels, single = as_images("ssim", image1, data_format)
+    second, _, _ = as_images("ssim", image2, data_format)
+    x, y = (channels_last(as_float(image), channels) for image in (first, second))
+    window = _gaussian(filter_size, filter_sigma, x.dtype)
+    kernel = jnp.outer(window, window)
+
+    def local(values):
+        return _filtered(values, kernel, "valid")
+
+    mean_x, mean_y = local(x), local(y)
+    var_x, var_y = local(x * x) - mean_x**2, local(y * y) - mean_y**2
+    covariance = local(x * y) - mean_x * mean_y
+    c1, c2 = (k1 * max_val) ** 2, (k2 * max_val) ** 2
+    alike = (2.0 * mean_x * mean_y + c1) * (2.0 * covariance + c2)
+    result = jnp.mean(alike / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2)), axis=(1, 2, 3))
+    result = result.astype(first.dtype)
+    return result[0] if single else result

@@ -1,0 +1,1 @@
+"""The objects of a model in the order of its files."""

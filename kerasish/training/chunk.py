@@ -1,0 +1,94 @@
+"""Batches in chunks, as the engine runs them: stacked on the host, or gathered on the device."""
+
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from kerasish.distribution import batch_sharding as spread
+from kerasish.distribution import distribution
+
+
+class Chunk(NamedTuple):
+    """Some batches to run in one call.
+
+    Attributes:
+        kind: `"batch"`: one batch; `"stack"`: batches along a new first axis; `"order"`: all rows
+            of the data, and the order to take them in.
+        data: The arrays.
+        start: Number of the first batch, for `"order"`.
+        count: Number of batches.
+        rows: Rows of a batch.
+        size: Number of batches there is room for.
+    """
+
+    kind: str
+    data: Any
+    start: int
+    count: int
+    rows: int
+    size: int = 1
+
+
+def alone(batch: Any) -> Chunk:
+    """A chunk of one batch."""
+    return Chunk("batch", batch, 0, 1, rows_of(batch))
+
+
+def rows_of(batch: Any) -> int:
+    """Number of rows of a batch."""
+    return len(jax.tree.leaves(batch)[0])
+
+
+def stack_of(batches: list, size: int) -> Any:
+    """Batches along a new first axis, with room for `size` of them."""
+
+    def stack(*arrays):
+        stacked = np.zeros((size, *arrays[0].shape), device_dtype(arrays[0]))
+        for i, array in enumerate(arrays):
+            stacked[i] = array
+        return stacked
+
+    return jax.tree.map(stack, *batches)
+
+
+def fetch(kind: str, data: Any, i: Any, rows: int) -> Any:
+    """Batch number `i` of a chunk's data, on the device."""
+    if kind == "stack":
+        return jax.tree.map(lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), data)
+    arrays, order = data
+    index = jax.lax.dynamic_slice_in_dim(order, i * rows, rows)
+    return jax.tree.map(lambda a: a.at[index].get(mode="promise_in_bounds"), arrays)
+
+
+def placed(chunk: Chunk, eager: bool = False) -> Any:
+    """A chunk's data, on the devices where they are to be; JAX itself brings it to a single one."""
+    if chunk.kind == "order" or (distribution() is None and not eager):
+        return chunk.data
+    return spread.distribute_batch(chunk.data, stacked=chunk.kind == "stack")
+
+
+def sample_of(chunk: Chunk) -> Any:
+    """Shapes of one batch of a chunk."""
+    if chunk.kind == "batch":
+        return shapes_of(chunk.data)
+    data, lead = (chunk.data, ()) if chunk.kind == "stack" else (chunk.data[0], (chunk.rows,))
+    return jax.tree.map(
+        lambda a: jax.ShapeDtypeStruct((*lead, *a.shape[1:]), device_dtype(a)), data
+    )
+
+
+def shapes_of(batch: Any) -> Any:
+    """Shapes and dtypes that a batch has on the device."""
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, device_dtype(a)), batch)
+
+
+def form_of(batch: Any) -> tuple:
+    """Structure, shapes and dtypes of a batch, to tell whether two are alike."""
+    leaves, tree = jax.tree.flatten(batch)
+    return tree, tuple((a.shape, device_dtype(a)) for a in leaves)
+
+
+def device_dtype(array: Any) -> Any:
+    """Dtype that an array gets on the device."""
+    return jax.dtypes.canonicalize_dtype(array.dtype)
