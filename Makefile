@@ -1,7 +1,7 @@
 # Every target sets up what it needs, in a virtual environment of its own for each Python:
 #     make test                      .venv, made with python3
 #     make test PYTHON=python3.12    .venv-3.12
-#     make test TESTS=tests/test_core.py
+#     make test TESTS=tests/core
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0

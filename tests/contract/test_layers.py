@@ -2,11 +2,11 @@
 
 import jax
 import pytest
-from layer_cases import CASES, arguments, parameters
 
 from kerasish import layers
 from kerasish.core.state.variable import Scope
 from kerasish.testing import check_layer
+from tests.support.layer_cases import CASES, arguments, parameters
 
 BASES = {"Input", "InputLayer", "InputSpec", "Layer", "Wrapper", "Lambda"}
 # Of strings and vocabularies, which Keras' take from TensorFlow: see `tests/layers/test_text.py`.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from layer_cases import arguments, parameters
 
 from kerasish import layers
 from kerasish.core.symbolic.keras_tensor import KerasTensor
+from tests.support.layer_cases import arguments, parameters
 
 
 @pytest.fixture(params=parameters())

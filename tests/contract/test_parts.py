@@ -1,7 +1,9 @@
 """What every loss, metric, initializer, ... must do, by the public checks: see `part_cases`."""
 
 import pytest
-from part_cases import (
+
+from kerasish import constraints, initializers, losses, metrics, optimizers, regularizers, testing
+from tests.support.part_cases import (
     CONSTRAINTS,
     INITIALIZERS,
     LOSSES,
@@ -10,8 +12,6 @@ from part_cases import (
     OPTIMIZERS,
     REGULARIZERS,
 )
-
-from kerasish import constraints, initializers, losses, metrics, optimizers, regularizers, testing
 
 # What takes others as arguments, and bases.
 OTHERS = {

@@ -7,10 +7,10 @@ from collections import Counter
 import jax
 import numpy as np
 import pytest
-import runs
 
 import kerasish as keras
 from kerasish import distribution as dist
+from tests.support import distributed_models
 
 pytestmark = pytest.mark.exact  # XLA joins collectives only when it optimises
 
@@ -20,8 +20,8 @@ _KINDS = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute|col
 def collectives(name, distribution):
     """The collectives of a compiled step: kinds to lists of the shapes that each one carries."""
     with distribution.scope():
-        model = runs.make(name)
-        x, y = runs.data(name, 16)
+        model = distributed_models.make(name)
+        x, y = distributed_models.data(name, 16)
         text = model._step("train").trace((x, y), one=True).lower().compile().as_text()
     found = {}
     for shapes, kind in re.findall(rf"= (.*?) ({_KINDS})(?:-start)?\(", text):
@@ -72,41 +72,41 @@ def test_fully_sharded_gathers_each_weight_and_sums_each_gradient_once(name):
 
 @pytest.mark.parametrize("choice", ["tensor parallel", "both"])
 def test_tensor_parallel_exchanges_what_layers_compute(choice):
-    found, model = collectives("transformer", runs.CHOICES[choice]())
+    found, model = collectives("transformer", distributed_models.CHOICES[choice]())
     assert set(found) == {"all-reduce", "all-gather"}
     # Forward: after the words, the attention, the narrow layer of the block, and the head. Back:
     # into the attention and into the wide layer. And all gradients, in one group.
     assert len(found["all-reduce"]) == 4 + 2 + 1
     assert sum(len(group) > 3 for group in found["all-reduce"]) == 1
     split = model.weights if choice == "both" else []
-    count = sum(runs.split_along(v, "batch") for v in split)
+    count = sum(distributed_models.split_along(v, "batch") for v in split)
     assert len(found["all-gather"]) == count + 1  # and what goes back into the head
 
 
 def test_fully_sharded_memory():
     with dist.FullySharded(min_size=64).scope():
-        model = runs.make("transformer", keras.optimizers.Adam())
-        model.train_on_batch(*runs.data("transformer", 16))
+        model = distributed_models.make("transformer", keras.optimizers.Adam())
+        model.train_on_batch(*distributed_models.data("transformer", 16))
         state = [*model.weights, *model.optimizer.variables]
         small = sum(v.value.nbytes for v in state if v.size < 64)
         whole = sum(v.value.nbytes for v in state)
-        held = [runs.bytes_on(device, state) for device in jax.devices()]
+        held = [distributed_models.bytes_on(device, state) for device in jax.devices()]
         assert max(held) == min(held) == small + (whole - small) // 8
         large = [v for v in state if v.size >= 64]
         assert all(v.value.addressable_shards[0].data.size * 8 == v.size for v in large)
 
 
 def test_nothing_changes_without_a_distribution():
-    model = runs.make("mlp")
-    program = model._step("train").trace(runs.data("mlp", 16), one=True)
+    model = distributed_models.make("mlp")
+    program = model._step("train").trace(distributed_models.data("mlp", 16), one=True)
     assert "sharding_constraint" not in str(program.jaxpr)
     assert "checkpoint" not in str(program.jaxpr)
 
 
 def test_programs_compile_once_and_donate():
     with dist.FullySharded(min_size=16).scope():
-        model = runs.make("mlp")
-        x, y = runs.data("mlp")
+        model = distributed_models.make("mlp")
+        x, y = distributed_models.data("mlp")
         model.fit(x, y, 16, epochs=4, verbose=0)
         step = model._step("train")
         jitted = [run for p in step._programs.values() for run in p._jitted.values()]

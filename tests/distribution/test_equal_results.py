@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import runs
 
 import kerasish as keras
 from kerasish import distribution as dist
 from kerasish.training import multihost_source
+from tests.support import distributed_models
 
 
 @pytest.fixture(scope="module")
@@ -16,56 +16,74 @@ def alone():
 
     def run(name):
         if name not in found:
-            found[name] = runs.train(runs.make(name), *runs.data(name))
+            found[name] = distributed_models.train(
+                distributed_models.make(name), *distributed_models.data(name)
+            )
         return found[name]
 
     return run
 
 
-CASES = [(model, choice) for model in runs.MODELS for choice in runs.CHOICES]
+CASES = [
+    (model, choice) for model in distributed_models.MODELS for choice in distributed_models.CHOICES
+]
 
 
 @pytest.mark.parametrize("model_name,choice", CASES, ids=str)
 def test_training_equals_one_devices(alone, model_name, choice):
     expected = alone(model_name)
-    with runs.CHOICES[choice]().scope():
-        model = runs.make(model_name)
+    with distributed_models.CHOICES[choice]().scope():
+        model = distributed_models.make(model_name)
         before = {v: v.value.sharding for v in model.weights}
-        runs.assert_same(runs.train(model, *runs.data(model_name)), expected)
+        distributed_models.assert_same(
+            distributed_models.train(model, *distributed_models.data(model_name)), expected
+        )
         assert {v: v.value.sharding for v in model.weights} == before
-        parts = runs.spread_over(model)
+        parts = distributed_models.spread_over(model)
     assert (max(parts.values()) > 1) == (choice != "data parallel")
     assert all(len(v.value.devices()) == 8 for v in model.variables)
 
 
 def test_a_model_made_before_and_used_after(alone):
-    model = runs.make("mlp")
+    model = distributed_models.make("mlp")
     with dist.FullySharded(min_size=16).scope():
-        runs.assert_same(runs.train(model, *runs.data("mlp")), alone("mlp"))
-    assert max(runs.spread_over(model).values()) == 8
-    x, y = runs.data("mlp")
+        distributed_models.assert_same(
+            distributed_models.train(model, *distributed_models.data("mlp")), alone("mlp")
+        )
+    assert max(distributed_models.spread_over(model).values()) == 8
+    x, y = distributed_models.data("mlp")
     model.fit(x, y, 16, verbose=0)  # without a distribution weights stay where they are
-    assert max(runs.spread_over(model).values()) == 8
+    assert max(distributed_models.spread_over(model).values()) == 8
 
 
 def test_data_that_lies_on_the_devices(monkeypatch, alone):
     monkeypatch.setattr(
         multihost_source, "_source_for", lambda batches: multihost_source.ResidentSource
     )
-    runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))
+    distributed_models.assert_same(
+        distributed_models.train(distributed_models.make("mlp"), *distributed_models.data("mlp")),
+        alone("mlp"),
+    )
     with dist.FullySharded(min_size=16).scope():
-        runs.assert_same(runs.train(runs.make("mlp"), *runs.data("mlp")), alone("mlp"))
+        distributed_models.assert_same(
+            distributed_models.train(
+                distributed_models.make("mlp"), *distributed_models.data("mlp")
+            ),
+            alone("mlp"),
+        )
 
 
 def test_partial_batches_watched_steps_and_streams():
-    x, y = runs.data("mlp", 84)  # five batches, and one of 4 rows, which 8 devices do not divide
+    x, y = distributed_models.data(
+        "mlp", 84
+    )  # five batches, and one of 4 rows, which 8 devices do not divide
 
     def stream():
         for i in range(0, len(x), 16):
             yield x[i : i + 16], y[i : i + 16]
 
     def run():
-        model, watch = runs.make("mlp"), runs.Losses()
+        model, watch = distributed_models.make("mlp"), distributed_models.Losses()
         model.fit(x, y, 16, callbacks=[watch], verbose=0)
         losses = [*watch.seen, *model.fit(stream(), verbose=0).history["loss"]]
         accuracies = [
@@ -76,7 +94,7 @@ def test_partial_batches_watched_steps_and_streams():
         return losses, accuracies, outputs
 
     expected = run()
-    with runs.CHOICES["fully sharded"]().scope():
+    with distributed_models.CHOICES["fully sharded"]().scope():
         losses, accuracies, outputs = run()
     np.testing.assert_allclose(losses, expected[0], rtol=1e-5)
     assert accuracies == expected[1]
@@ -86,7 +104,7 @@ def test_partial_batches_watched_steps_and_streams():
 class Stateful(keras.Model):
     def __init__(self):
         super().__init__()
-        self.inner = runs.mlp()
+        self.inner = distributed_models.mlp()
 
     def call(self, x, training=False):
         return self.inner(x, training=training)
@@ -125,7 +143,7 @@ def test_custom_steps(kind):
         model = kind()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(0.01), loss)
-        x, y = runs.data("mlp", 32)
+        x, y = distributed_models.data("mlp", 32)
         return model.fit(x, y, 16, epochs=5, verbose=0).history["loss"]
 
     expected = run()
@@ -135,8 +153,8 @@ def test_custom_steps(kind):
 
 def loop():
     """A loop of one's own: the losses of 20 steps, and the weights."""
-    model = runs.make("mlp")
-    optimizer, x, y = model.optimizer, *runs.data("mlp", 32)
+    model = distributed_models.make("mlp")
+    optimizer, x, y = model.optimizer, *distributed_models.data("mlp", 32)
 
     @keras.jit
     def step(x, y):
@@ -175,10 +193,10 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_optimizers(kind):
     def run():
-        model = runs.make("mlp", OPTIMIZERS[kind]())
-        x, y = runs.data("mlp", 32)
+        model = distributed_models.make("mlp", OPTIMIZERS[kind]())
+        x, y = distributed_models.data("mlp", 32)
         losses = model.fit(x, y, 16, epochs=5, verbose=0).history["loss"]
-        return losses, runs.spread_over(model)
+        return losses, distributed_models.spread_over(model)
 
     expected, _ = run()
     with dist.FullySharded(min_size=16).scope():
@@ -191,8 +209,8 @@ def test_optimizers(kind):
 def test_mixed_precision():
     def run():
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
-        model = runs.make("transformer")
-        x, y = runs.data("transformer", 32)
+        model = distributed_models.make("transformer")
+        x, y = distributed_models.data("transformer", 32)
         return model.fit(x, y, 16, epochs=5, verbose=0).history["loss"]
 
     expected = run()

@@ -10,15 +10,19 @@ import time
 
 import numpy as np
 import pytest
-import runs
-import together
 
 from kerasish import launch
+from tests.support import distributed_models, two_process_program
 
-HERE = pathlib.Path(__file__).parent
-ALL = [f"{model}/{choice}" for model in runs.MODELS for choice in together.CHOICES]
+ROOT = pathlib.Path(__file__).parent.parent.parent
+PROGRAM = ROOT / "tests" / "support" / "two_process_program.py"
+ALL = [
+    f"{model}/{choice}"
+    for model in distributed_models.MODELS
+    for choice in two_process_program.CHOICES
+]
 OURS = {
-    "PYTHONPATH": str(HERE.parent.parent),
+    "PYTHONPATH": str(ROOT),
     "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # as the tests beside them have it
 }
 
@@ -26,7 +30,7 @@ OURS = {
 def start(folder, *cases):
     """Run cases in two processes; gives what each of them found."""
     launcher = [sys.executable, "-m", "kerasish.launch", "--quiet", "--devices-per-process", "2"]
-    command = [*launcher, str(HERE / "together.py"), str(folder), *cases]
+    command = [*launcher, str(PROGRAM), str(folder), *cases]
     done = subprocess.run(
         command,
         env={**os.environ, **OURS},
@@ -60,7 +64,9 @@ def alone():
 
     def train(name):
         if name not in known:
-            known[name] = runs.train(runs.make(name), *runs.data(name))
+            known[name] = distributed_models.train(
+                distributed_models.make(name), *distributed_models.data(name)
+            )
         return known[name]
 
     return train
@@ -69,7 +75,7 @@ def alone():
 @pytest.mark.parametrize("case", ALL)
 def test_training_equals_one_devices(found, alone, case):
     for each in found[0]:
-        runs.assert_same(each[case], alone(case.split("/")[0]))
+        distributed_models.assert_same(each[case], alone(case.split("/")[0]))
 
 
 def test_both_know_the_same(found):
@@ -81,14 +87,14 @@ def test_both_know_the_same(found):
 
 
 def test_streams_that_end_differently(found):
-    x, model = together.whole_batches, runs.make("mlp")
+    x, model = two_process_program.whole_batches, distributed_models.make("mlp")
     expected = model.fit(x(), epochs=1, verbose=0).history["loss"] + model.evaluate(x(), verbose=0)
     for each in found[0]:
         np.testing.assert_allclose(each["stream"], expected, rtol=1e-5)
 
 
 def test_a_loop_of_ones_own(found):
-    expected = together.loop()
+    expected = two_process_program.loop()
     for each in found[0]:
         np.testing.assert_allclose(each["loop"], expected, rtol=1e-5)
 
@@ -149,7 +155,7 @@ def both(folder, *case):
     options = launch.arguments(["--devices-per-process", "2", "a script"])
     for i in (0, 1):
         env = {**launch.environment(options, port, i), **OURS}
-        command = [sys.executable, str(HERE / "together.py"), str(folder), *case]
+        command = [sys.executable, str(PROGRAM), str(folder), *case]
         running.append(subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True))
     errors = [process.communicate(timeout=120)[1] for process in running]
     return [process.returncode for process in running], errors, time.monotonic() - begun

@@ -6,10 +6,10 @@ That each layer draws and does what Keras' does is in `tests/contract`.
 import jax
 import numpy as np
 import pytest
-from both import both
 
 import kerasish
 from kerasish import layers
+from tests.support.keras_oracle import both
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.uniform(0, 255, size=(5, 6, 8, 3)).astype("float32")

@@ -7,7 +7,7 @@ import pytest
 
 import kerasish
 from kerasish import Input, InputSpec, Layer, Model, layers, ops
-from tests.both import X, both, fill
+from tests.support.keras_oracle import X, both, fill
 
 B = X[:, :3]
 

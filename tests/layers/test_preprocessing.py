@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from both import both
 
 import kerasish
 from kerasish import layers
+from tests.support.keras_oracle import both
 
 RNG = np.random.default_rng(0)
 PHOTOS = RNG.integers(0, 256, size=(2, 9, 7, 3)).astype("uint8")

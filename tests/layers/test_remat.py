@@ -8,7 +8,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import Input, Sequential, layers
-from tests.both import keras as oracle
+from tests.support.keras_oracle import keras as oracle
 
 
 class Block(layers.Layer):

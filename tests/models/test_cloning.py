@@ -8,7 +8,7 @@ import pytest
 
 from kerasish import Input, Model, Sequential, layers
 from kerasish.models import clone_model
-from tests.both import X, both, weights
+from tests.support.keras_oracle import X, both, weights
 
 
 def functional(k):

@@ -12,7 +12,7 @@ import pytest
 
 import kerasish
 from kerasish import Input, Model, layers, ops
-from tests.both import X, both, fill, graph, weights
+from tests.support.keras_oracle import X, both, fill, graph, weights
 
 A, B, C = X, X[:, :3], X[:, :2]
 

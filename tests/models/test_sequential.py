@@ -7,7 +7,7 @@ import pytest
 
 from kerasish import Input, Model, Sequential, layers
 from kerasish.models import clone_model
-from tests.both import X, both, fill, graph, weights
+from tests.support.keras_oracle import X, both, fill, graph, weights
 
 TOKENS = np.array([[1, 2, 0], [3, 0, 0]])
 

@@ -6,7 +6,7 @@ import pytest
 import kerasish
 from kerasish import Input, Model, Sequential, layers
 from kerasish.models import clone_model
-from tests.both import X, both, fill, weights
+from tests.support.keras_oracle import X, both, fill, weights
 
 
 def lists_and_dicts_of_layers(k):

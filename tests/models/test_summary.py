@@ -7,7 +7,7 @@ import pytest
 
 from kerasish import Input, Model, Sequential, layers
 from kerasish.core.text_tables import readable_bytes
-from tests.both import X
+from tests.support.keras_oracle import X
 
 
 def text_of(model, **options):

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 import pytest
-from op_cases import CASES
 
 from kerasish import ops
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
+from tests.support.op_cases import CASES
 
 BATCH = 5
 

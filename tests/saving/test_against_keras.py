@@ -3,11 +3,11 @@
 import json
 
 import keras
-import model_cases
 import numpy as np
 import pytest
 
 import kerasish
+from tests.support import model_cases
 
 CASES = model_cases.CASES
 LOOSE = {"bfloat16_weights", "mixed_bfloat16", "float16_layer"}

@@ -1,12 +1,12 @@
 """Whole models: classes of one's own, ways to save and load, configs as JSON."""
 
 import keras
-import model_cases
 import numpy as np
 import pytest
 
 import kerasish
 from kerasish import layers
+from tests.support import model_cases
 
 X = np.random.default_rng(0).normal(size=(4, 4)).astype("float32")
 BOTH = [(kerasish, keras), (keras, kerasish)]

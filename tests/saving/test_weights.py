@@ -6,12 +6,12 @@ import warnings
 
 import h5py
 import keras
-import model_cases
 import numpy as np
 import pytest
 
 import kerasish
 from kerasish import layers
+from tests.support import model_cases
 
 
 def small(k=kerasish, units=3, name="small"):

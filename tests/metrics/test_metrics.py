@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from metric_cases import (
+
+from kerasish import layers, losses, metrics, models
+from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.state.variable import Variable
+from tests.support.metric_cases import (
     BITS,
     FIRST,
     FIRST_IDS,
@@ -24,10 +28,6 @@ from metric_cases import (
     cut,
     feeder,
 )
-
-from kerasish import layers, losses, metrics, models
-from kerasish.core.serialization.configurable import custom_object_scope
-from kerasish.core.state.variable import Variable
 
 
 @pytest.mark.parametrize(("name", "arguments", "y_true", "y_pred"), FIRST, ids=FIRST_IDS)

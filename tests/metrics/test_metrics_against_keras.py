@@ -8,7 +8,10 @@ import keras
 import numpy as np
 import pytest
 from keras.src.trainers.compile_utils import get_metric
-from metric_cases import (
+
+from kerasish import losses, metrics
+from kerasish.core.masking import set_mask
+from tests.support.metric_cases import (
     BITS,
     CASES,
     IDS,
@@ -24,9 +27,6 @@ from metric_cases import (
     cut,
     feeder,
 )
-
-from kerasish import losses, metrics
-from kerasish.core.masking import set_mask
 
 # Keras leaves it out of the config, so a metric read from a file forgets it; kerasish does not.
 FORGOTTEN_BY_KERAS = {"CosineSimilarity": "axis"}

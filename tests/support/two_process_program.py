@@ -1,6 +1,6 @@
 """What two processes do together; each leaves what it found in a file of its own.
 
-python -m kerasish.launch --devices-per-process 2 tests/distribution/together.py OUT [CASE ...]
+python -m kerasish.launch --devices-per-process 2 tests/support/two_process_program.py OUT [CASE ...]
 """
 
 import os
@@ -11,17 +11,17 @@ import sys
 import time
 
 import numpy as np
-import runs
 
 import kerasish as keras
 from kerasish import distribution as dist
 from kerasish.core import processes
 from kerasish.distribution import initialization as watching
+from tests.support import distributed_models
 
 CHOICES = {
-    **runs.CHOICES,
-    "tensor parallel": lambda: dist.TensorParallel(runs.grid((2, 2))),
-    "both": lambda: dist.FullyShardedTensorParallel(runs.grid((2, 2)), min_size=16),
+    **distributed_models.CHOICES,
+    "tensor parallel": lambda: dist.TensorParallel(distributed_models.grid((2, 2))),
+    "both": lambda: dist.FullyShardedTensorParallel(distributed_models.grid((2, 2)), min_size=16),
 }
 SHARES = ([8] * 10 + [3], [8] * 10)  # rows of each process' batches: they end differently
 
@@ -29,7 +29,9 @@ SHARES = ([8] * 10 + [3], [8] * 10)  # rows of each process' batches: they end d
 def train(name, choice):
     """A ready-made choice: as on one device."""
     with CHOICES[choice]().scope():
-        return runs.train(runs.make(name), *runs.data(name))
+        return distributed_models.train(
+            distributed_models.make(name), *distributed_models.data(name)
+        )
 
 
 def share(index, x, y):
@@ -45,15 +47,15 @@ def share(index, x, y):
 
 def stream(parts):
     """A stream of which each process has a share that ends when it likes."""
-    x, y = runs.data("mlp", 163)
-    model = runs.make("mlp")
+    x, y = distributed_models.data("mlp", 163)
+    model = distributed_models.make("mlp")
     losses = model.fit(share(parts, x, y), epochs=1, verbose=0).history["loss"]
     return [*losses, *model.evaluate(share(parts, x, y), verbose=0)]
 
 
 def whole_batches():
     """The same batches on one process."""
-    x, y = runs.data("mlp", 163)
+    x, y = distributed_models.data("mlp", 163)
     for start in range(0, 160, 16):
         yield x[start : start + 16], y[start : start + 16]
     yield x[160:163], y[160:163]
@@ -61,8 +63,8 @@ def whole_batches():
 
 def loop():
     """A loop of one's own."""
-    model = runs.make("mlp")
-    x, y = runs.data("mlp", 160)
+    model = distributed_models.make("mlp")
+    x, y = distributed_models.data("mlp", 160)
 
     @keras.jit
     def step(x, y):
@@ -80,7 +82,7 @@ def loop():
 def files(folder):
     """Callbacks and saving: each file once, and whole before anyone reads it."""
     folder = pathlib.Path(folder)
-    model, (x, y) = runs.make("mlp"), runs.data("mlp", 64)
+    model, (x, y) = distributed_models.make("mlp"), distributed_models.data("mlp", 64)
     best = keras.callbacks.ModelCheckpoint(folder / "best.keras", "loss", save_best_only=True)
     log = keras.callbacks.CSVLogger(folder / "log.csv")
     history = model.fit(x, y, 16, epochs=2, callbacks=[best, log], verbose=2).history
@@ -92,7 +94,7 @@ def files(folder):
     except ValueError as error:
         refused = str(error)
     again = keras.models.load_model(folder / "model.keras")
-    other = runs.make("mlp", seed=4)
+    other = distributed_models.make("mlp", seed=4)
     other.load_weights(folder / "model.weights.h5")
     best = keras.models.load_model(folder / "best.keras")
     return {
@@ -102,7 +104,7 @@ def files(folder):
         "loaded state": [v.numpy() for v in again.optimizer.variables],
         "loaded alone": [v.numpy() for v in other.weights],
         "best": [v.numpy() for v in best.weights],
-        "parts": max(runs.spread_over(again).values()),
+        "parts": max(distributed_models.spread_over(again).values()),
         "refused": refused,
         "history": history,
     }
@@ -110,11 +112,11 @@ def files(folder):
 
 def refused(index):
     """Mistakes, each of which raises on every process."""
-    x, y = runs.data("mlp", 32)
+    x, y = distributed_models.data("mlp", 32)
     other_x = x + index
 
     def other_weights():
-        model = runs.make("mlp", seed=3 + index)
+        model = distributed_models.make("mlp", seed=3 + index)
         keras.utils.set_random_seed(0)
         model.fit(x, y, verbose=0)
 
@@ -124,14 +126,16 @@ def refused(index):
         model.fit(x, np.zeros((32, 4 + index)), verbose=0)
 
     tries = {
-        "number of rows": lambda: runs.make("mlp").fit(x[index:], y[index:], verbose=0),
-        "rows": lambda: runs.make("mlp").fit(other_x, y, verbose=0),
+        "number of rows": lambda: distributed_models.make("mlp").fit(
+            x[index:], y[index:], verbose=0
+        ),
+        "rows": lambda: distributed_models.make("mlp").fit(other_x, y, verbose=0),
         "weights": other_weights,
         "layers": other_layers,
-        "epochs": lambda: runs.make("mlp").fit(x, y, epochs=1 + index, verbose=0),
-        "calls": lambda: (runs.make("mlp").fit if index else runs.make("mlp").evaluate)(
-            x, y, verbose=0
-        ),
+        "epochs": lambda: distributed_models.make("mlp").fit(x, y, epochs=1 + index, verbose=0),
+        "calls": lambda: (
+            distributed_models.make("mlp").fit if index else distributed_models.make("mlp").evaluate
+        )(x, y, verbose=0),
         "mesh": lambda: dist.DeviceMesh((3, 2), ("batch", "model")),
         "one process' mesh": lambda: dist.DataParallel(devices=dist.list_devices()[:2]),
     }
@@ -152,7 +156,7 @@ def go_on(folder, end_at=None, by=signal.SIGKILL):
             if processes.index() == 1 and model.optimizer.iterations == end_at:
                 os.kill(os.getpid(), by)
 
-    model, (x, y) = runs.make("mlp"), runs.data("mlp", 64)
+    model, (x, y) = distributed_models.make("mlp"), distributed_models.data("mlp", 64)
     backup = keras.callbacks.BackupAndRestore(folder, save_freq=1)
     with CHOICES["fully sharded"]().scope():
         history = model.fit(x, y, 16, epochs=3, callbacks=[Killer(), backup], verbose=0)

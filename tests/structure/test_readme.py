@@ -6,7 +6,7 @@ import re
 import matplotlib
 import pytest
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
+README = pathlib.Path(__file__).parent.parent.parent / "README.md"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -5,9 +5,9 @@ import io
 import jax
 import numpy as np
 import pytest
-from both import X, both
 
 import kerasish as keras
+from tests.support.keras_oracle import X, both
 
 Y = np.arange(5, dtype="float32")[:, None]
 
