@@ -1,7 +1,6 @@
 """The steps of the recurrent cells as one loop, with a derivative that XLA's CPU runs well."""
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kerasish import activations
 from kerasish.core.lowering import by_platform
 from kerasish.core.shard_map import varying_alike
 from kerasish.kernels.dense import one_product
@@ -83,27 +81,6 @@ def _run_any(steps, order, weights, xs, states, keep, masks):
 # from themselves where their functions are the usual ones. The loops write where they have read for
 # the last time: gates over projected inputs, gradients over gates. Memory that is in no cache costs
 # a CPU as much as the arithmetic.
-
-
-class _Usual(NamedTuple):
-    """A usual function of gates: `outer * tanh(inner * x) + shift`.
-
-    So one kernel makes all gates of a step. A sigmoid's error is then that of a number near 1, also
-    where it is near 0.
-
-    Attributes:
-        by_tanh: `inner`, `outer` and `shift`.
-        slope: Its slope, from its value.
-    """
-
-    by_tanh: tuple[float, float, float]
-    slope: Callable
-
-
-_USUAL = {
-    activations.sigmoid: _Usual((0.5, 0.5, 0.5), lambda y: y * (1 - y)),
-    activations.tanh: _Usual((1.0, 1.0, 0.0), lambda y: 1 - y * y),
-}
 
 
 class _Saved(NamedTuple):
@@ -276,26 +253,27 @@ def _meet(steps, x, product, bias, product_bias):
 
 def after_usual(steps, sums):
     """The gates side by side, but for functions whose slopes do not follow from the gates."""
-    usual = [_USUAL.get(f) for f in steps.functions]
-    if not any(usual):
+    forms = steps.tanh_forms
+    if not any(forms):
         return sums
-    units, wide = sums.shape[-1] // len(usual), jnp.promote_types(sums.dtype, jnp.float32)
-    rules = np.array([u.by_tanh if u else (1, 1, 0) for u in usual], wide)
+    units, wide = sums.shape[-1] // len(forms), jnp.promote_types(sums.dtype, jnp.float32)
+    rules = np.array([form[:3] if form else (1, 1, 0) for form in forms], wide)
     inner, outer, shift = np.repeat(rules, units, axis=0).T
     gates = jnp.tanh(sums.astype(wide) * inner) * outer + shift
-    if not all(usual):
-        gates = jnp.where(np.repeat(list(map(bool, usual)), units), gates, sums)
+    if not all(forms):
+        gates = jnp.where(np.repeat(list(map(bool, forms)), units), gates, sums)
     return gates.astype(sums.dtype)
 
 
 def _times_slopes(steps, gates, tangents):
-    parts = zip(steps.functions, gates, tangents, strict=True)
-    return [dy * _USUAL[f].slope(y) if f in _USUAL else dy for f, y, dy in parts]
+    parts = zip(steps.tanh_forms, gates, tangents, strict=True)
+    return [dy * form.slope(y) if form else dy for form, y, dy in parts]
 
 
 def _finish(steps, kept, gates, products, states):
     """The states after a step, from the gates after their usual functions."""
-    others = [None if f in _USUAL else f for f in steps.functions]
+    both = zip(steps.functions, steps.tanh_forms, strict=True)
+    others = [None if form else f for f, form in both]
     gates = after_functions(others, gates)
     gates += [] if products is None else jnp.split(products, steps.apart, -1)
     return where_kept(kept, steps.finish(steps.rules, gates, states), states)

@@ -15,6 +15,24 @@ class Order(NamedTuple):
     zero_output: bool
 
 
+class TanhForm(NamedTuple):
+    """A gate's function as `outer * tanh(inner * x) + shift`, so that one kernel makes all gates.
+
+    A sigmoid's error is then that of a number near 1, also where it is near 0.
+
+    Attributes:
+        inner: Factor of the argument.
+        outer: Factor of the hyperbolic tangent.
+        shift: What is added to it.
+        slope: The function's derivative, from its value.
+    """
+
+    inner: float
+    outer: float
+    shift: float
+    slope: Callable
+
+
 class Steps(NamedTuple):
     """What a cell does in a step. The output is the first of the new states.
 
@@ -25,6 +43,7 @@ class Steps(NamedTuple):
             `finish(rules, gates, states)`, the gates having gone through their functions. `None` if
             a step begins with something else.
         functions: The functions of the gates, `None` for a gate that goes on as it is.
+        tanh_forms: For each of them its `TanhForm`, or `None` where it has none.
         apart: How many gates at the end get the input and the product as two: `finish` gets the
             others, then the inputs and then the products of these.
         rules: What these go by besides arrays.
@@ -34,6 +53,7 @@ class Steps(NamedTuple):
     advance: Callable
     finish: Callable | None
     functions: tuple
+    tanh_forms: tuple
     apart: int
     rules: tuple
     gate_axis: int

@@ -15,7 +15,7 @@ from kerasish.core.serialization.configurable import serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.kernels.dense import one_product
 from kerasish.kernels.noinline import plus_bias
-from kerasish.kernels.recurrent_step import Steps, after_functions, computed_again, meet
+from kerasish.kernels.recurrent_step import Steps, TanhForm, after_functions, computed_again, meet
 from kerasish.layers.base.arguments import (
     keep_weight_rules,
     known_size,
@@ -24,6 +24,12 @@ from kerasish.layers.base.arguments import (
 )
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.regularization import dropping, shared_pattern
+
+
+_TANH_FORMS = {
+    activations.sigmoid: TanhForm(0.5, 0.5, 0.5, slope=lambda y: y * (1 - y)),
+    activations.tanh: TanhForm(1.0, 1.0, 0.0, slope=lambda y: 1 - y * y),
+}
 
 
 class _Held(threading.local):
@@ -124,7 +130,8 @@ class RecurrentCell(Layer):
         """What happens in a step, for a loop."""
         rules = self.rules()
         functions = self.functions(rules)
-        return Steps(self.advance, self.finish, functions, self.apart, rules, self.gate_axis)
+        forms = tuple(map(_TANH_FORMS.get, functions))
+        return Steps(self.advance, self.finish, functions, forms, self.apart, rules, self.gate_axis)
 
     @classmethod
     def advance(cls, rules, weights, x, states, masks):
