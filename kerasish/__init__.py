@@ -1,6 +1,6 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
-from kerasish.core.gc_pause import undisturbed as _undisturbed
+from kerasish.core.gc_pause import gc_paused as _undisturbed
 
 with _undisturbed():
     from kerasish import (

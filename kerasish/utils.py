@@ -6,7 +6,7 @@ import jax
 
 from kerasish.callbacks import Progbar
 from kerasish.core.dtypes import standardize_dtype
-from kerasish.core.malloc import release_pages
+from kerasish.core.malloc import trim_heap
 from kerasish.core.names import clear_names
 from kerasish.core.serialization.configurable import (
     CustomObjectScope,
@@ -94,4 +94,4 @@ def clear_session(free_memory: bool = True) -> None:
     if free_memory:
         jax.clear_caches()
         gc.collect()
-        release_pages()
+        trim_heap()

@@ -206,7 +206,7 @@ class TensorBoard(Callback):
 
     def _write_weights(self, epoch):
         for weight in (w for layer in self.model.layers for w in layer.weights):
-            value = processes.whole(weight.value).astype("float32")
+            value = processes.gather_to_host(weight.value).astype("float32")
             if not processes.is_first():
                 continue
             self._writer("train").add_histogram(f"{weight.path}/histogram", value, epoch)
@@ -253,7 +253,7 @@ class TensorBoard(Callback):
 
     def _write_embeddings(self):
         for layer in self._embeddings():
-            vectors = processes.whole(layer.adapted_weight()).astype("float32")
+            vectors = processes.gather_to_host(layer.adapted_weight()).astype("float32")
             if processes.is_first():
                 path = os.path.join(self.log_dir, f"{layer.name}.tsv")
                 np.savetxt(path, vectors, fmt="%.7g", delimiter="\t")

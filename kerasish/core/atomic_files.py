@@ -33,15 +33,15 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     if not processes.is_first():
         with tempfile.TemporaryDirectory() as folder:
             yield pathlib.Path(folder, path.name)
-        processes.hear(what)
+        processes.wait_for_first(what)
         return
     try:
         with _replacing(path) as beside:
             yield beside
     except BaseException as error:
-        processes.report(what, error)
+        processes.publish_outcome(what, error)
         raise
-    processes.report(what)
+    processes.publish_outcome(what)
 
 
 @contextlib.contextmanager

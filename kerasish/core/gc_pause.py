@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """No search for unused objects until the end, if there is one otherwise.
 
     What an import makes stays in use. Python would look through all of it again and again, for a

@@ -19,12 +19,12 @@ class _Traced(threading.local):
 traced = _Traced()
 
 
-def by_platform(*args, cpu: Callable, default: Callable) -> Any:
+def platform_dependent(*args, cpu: Callable, default: Callable) -> Any:
     """`cpu(*args)` where the program runs on a CPU, and `default(*args)` elsewhere.
 
     Usually that is known only once the program is traced, and it may even be compiled for several
-    platforms: both functions are traced, and differentiated. Inside `where_it_runs` on a machine
-    that has nothing but CPUs one is, which saves up to half of the time.
+    platforms: both functions are traced, and differentiated. Inside `assume_local_devices` on a
+    machine that has nothing but CPUs one is, which saves up to half of the time.
     """
     if traced.for_cpu:
         return cpu(*args)
@@ -32,7 +32,7 @@ def by_platform(*args, cpu: Callable, default: Callable) -> Any:
 
 
 @contextlib.contextmanager
-def where_it_runs() -> Iterator[None]:
+def assume_local_devices() -> Iterator[None]:
     """For traces of programs that run on this machine, not of those that may be exported."""
     before = traced.for_cpu
     traced.for_cpu = jax.default_backend() == "cpu" and jax.config.jax_platforms in (None, "cpu")

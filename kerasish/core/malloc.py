@@ -13,7 +13,7 @@ _KEPT = 2**30  # bytes free at the end of the heap that the process keeps
 
 
 @functools.cache
-def keep_pages() -> None:
+def retain_freed_memory() -> None:
     """Let the C library keep freed memory for the next call, where programs run on the CPU.
 
     XLA takes memory for the temporaries of each call and frees it again. From 32 MB on, glibc gives
@@ -31,7 +31,7 @@ def keep_pages() -> None:
         mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
-def release_pages() -> None:
+def trim_heap() -> None:
     """Give the memory that nothing uses back to the system."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # another C library

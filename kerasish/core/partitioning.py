@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding, Sharding
 _GATHERED = "gathered weight"
 
 
-class _Now:
+class _State:
     distribution: Any = None  # has `sharding_of(variable)`; the whole process has one
 
 
@@ -25,7 +25,7 @@ class _Drawing(threading.local):
     sharding: Sharding | None = None
 
 
-now = _Now()
+state = _State()
 _drawing = _Drawing()
 
 
@@ -52,7 +52,7 @@ def put(value: Any, sharding: Sharding) -> Any:
     return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
 
-def keep(value: Any, sharding: Sharding | None) -> Any:
+def constrain(value: Any, sharding: Sharding | None) -> Any:
     """A traced value, constrained to a sharding if there is one."""
     return value if sharding is None else jax.lax.with_sharding_constraint(value, sharding)
 
@@ -62,21 +62,21 @@ def in_use(variable: Any, value: Any) -> Any:
 
     Its gradient is split again, and the backward pass gathers anew what `regathering` lets go.
     """
-    current = now.distribution
+    current = state.distribution
     if current is None or not isinstance(value, jax.core.Tracer):
         return value
     wanted, held = current.sharding_in_use(variable), spread(variable._value)
     if wanted is None or held is None:
         return value
     # Both constraints hold for the gradient too, in reverse order.
-    return checkpoint_name(keep(keep(value, held), wanted), _GATHERED)
+    return checkpoint_name(constrain(constrain(value, held), wanted), _GATHERED)
 
 
 def lay_out(path: str, outputs: Any) -> Any:
     """What a layer computed, traced, laid out as the distribution says for that path."""
 
     def lay(y):
-        return keep(y, now.distribution.sharding_of_output(path, y.shape))
+        return constrain(y, state.distribution.sharding_of_output(path, y.shape))
 
     traced = any(isinstance(y, jax.core.Tracer) for y in jax.tree.leaves(outputs))
     return jax.tree.map(lay, outputs) if traced else outputs
@@ -84,7 +84,7 @@ def lay_out(path: str, outputs: Any) -> Any:
 
 def regathering(fn: Callable) -> Callable:
     """Let a function to differentiate keep no gathered weights for the way back."""
-    if not getattr(now.distribution, "gathers", False):
+    if not getattr(state.distribution, "gathers", False):
         return fn
     policy = jax.checkpoint_policies.save_anything_except_these_names(_GATHERED)
     return jax.checkpoint(fn, policy=policy)

@@ -53,7 +53,7 @@ def name_of(process: int) -> str:
 
 def introduce() -> None:
     """Tell the others where this process runs, and hear it from them."""
-    said = meet("initialize", f"{socket.gethostname()}\t{os.getpid()}\t{_machine()}")
+    said = exchange("initialize", f"{socket.gethostname()}\t{os.getpid()}\t{_machine()}")
     for process, text in enumerate(said):
         host, pid, machine = text.split("\t")
         _names[process] = f" (host {host}, pid {pid})"
@@ -84,18 +84,18 @@ def _runs(pid):
         return True
 
 
-def whole(array: Any) -> np.ndarray:
+def gather_to_host(array: Any) -> np.ndarray:
     """An array as NumPy has it, gathered if parts of it lie with other processes.
 
     Where parts do, every process must ask for the same arrays in the same order.
     """
-    if not isinstance(array, jax.Array) or is_at_hand(array):
+    if not isinstance(array, jax.Array) or is_readable_here(array):
         return np.asarray(array)
     gather = jax.jit(_same, out_shardings=jax.sharding.NamedSharding(array.sharding.mesh, _NOWHERE))
     return np.asarray(gather(array).addressable_data(0))
 
 
-def is_at_hand(array: jax.Array) -> bool:
+def is_readable_here(array: jax.Array) -> bool:
     """Whether this process has all of an array."""
     return array.is_fully_addressable or array.is_fully_replicated
 
@@ -110,7 +110,7 @@ def _same(x):  # at the top level, so that JAX compiles it once for each shape
 # -- agreeing
 
 
-def meet(what: str, said: str = "", patience: float = PATIENCE) -> list[str]:
+def exchange(what: str, said: str = "", patience: float = PATIENCE) -> list[str]:
     """Wait until every process is here; returns what each of them said.
 
     Args:
@@ -147,7 +147,7 @@ def compare(what: str, facts: Mapping[str, Any]) -> None:
     """
     if count() > 1:
         lines = [f"{name}\t{value}".replace("\n", " ") for name, value in facts.items()]
-        said = meet(what, "\n".join(lines))
+        said = exchange(what, "\n".join(lines))
         _check(what, [dict(line.split("\t", 1) for line in text.splitlines()) for text in said])
 
 
@@ -172,14 +172,14 @@ def _absent(place):
 # -- what process 0 does and the others wait for
 
 
-def report(what: str, error: BaseException | None = None) -> None:
-    """Tell the others, who are in `hear`, that process 0 did this, or failed."""
+def publish_outcome(what: str, error: BaseException | None = None) -> None:
+    """Tell the others, who are in `wait_for_first`, that process 0 did this, or failed."""
     if count() > 1:
         text = "" if error is None else f"{type(error).__name__}: {error}"
         _service.client.key_value_set(_report_key(what), text)
 
 
-def hear(what: str, patience: float = 6 * PATIENCE) -> None:
+def wait_for_first(what: str, patience: float = 6 * PATIENCE) -> None:
     """Wait until process 0 reports that it did this; raise if it failed."""
     try:
         text = _service.client.blocking_key_value_get(_report_key(what), int(patience * 1000))

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 
-def varying_alike(arrays: Any) -> Any:
+def match_varying_axes(arrays: Any) -> Any:
     """Nested arrays as they are, all said to differ along each axis of a mesh that one does.
 
     JAX does so for the arguments of its own functions. Loops need it for what they carry, as do

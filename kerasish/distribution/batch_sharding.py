@@ -54,7 +54,7 @@ def join_batch(batch: Any, stacked: bool = False) -> Any:
     return jax.tree.map(put, batch)
 
 
-def shares_fit(rows: int) -> bool:
+def local_rows_match(rows: int) -> bool:
     """Whether each process's devices are to hold the rows it brings, all bringing as many."""
     own = rows // jax.process_count()
     current: Any = distribution()
@@ -80,7 +80,7 @@ def constrain_batch(batch: Any, stacked: bool = False) -> Any:
     if current is None:
         return batch
     return jax.tree.map(
-        lambda a: partitioning.keep(a, current.batch_sharding(a.shape, stacked)), batch
+        lambda a: partitioning.constrain(a, current.batch_sharding(a.shape, stacked)), batch
     )
 
 
@@ -89,7 +89,7 @@ def constrain_whole(nest: Any) -> Any:
     current = distribution()
     if current is None:
         return nest
-    return jax.tree.map(lambda a: partitioning.keep(a, _whole(current, a)), nest)
+    return jax.tree.map(lambda a: partitioning.constrain(a, _whole(current, a)), nest)
 
 
 def constrain_outputs(nest: Any, stacked: bool = False) -> Any:
@@ -98,7 +98,7 @@ def constrain_outputs(nest: Any, stacked: bool = False) -> Any:
     return constrain_whole(nest) if whole else constrain_batch(nest, stacked)
 
 
-def refuse_uneven(rows: int) -> None:
+def check_divisible(rows: int) -> None:
     """Raise unless full batches of so many rows can be split over the devices."""
     current = distribution()
     if current is None or rows % current.num_model_replicas == 0:

@@ -168,7 +168,7 @@ def _check_processes(owner, device_mesh):
 
 def distribution() -> Distribution | None:
     """The current distribution, if one is set."""
-    return partitioning.now.distribution
+    return partitioning.state.distribution
 
 
 def set_distribution(value: Distribution | None) -> None:
@@ -188,7 +188,7 @@ def set_distribution(value: Distribution | None) -> None:
             f"set_distribution: this is one of {started} processes, but has not joined the others, "
             "so each would train a model of its own. Call `keras.distribution.initialize()` first."
         )
-    partitioning.now.distribution = value
+    partitioning.state.distribution = value
 
 
 def mesh_of(devices: Sequence | None = None) -> DeviceMesh:

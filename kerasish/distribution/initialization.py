@@ -114,7 +114,7 @@ def _share_seed():
     """Let all that were given no seed draw the same random numbers, as process 0 does."""
     own = seeds.chosen_seed()
     seed = random.SystemRandom().randrange(2**32) if own is None else own
-    said = processes.meet("initialize", str(seed))
+    said = processes.exchange("initialize", str(seed))
     if own is None:
         seeds.set_random_seed(int(said[0]))
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.core.lowering import by_platform
+from kerasish.core.lowering import platform_dependent
 from kerasish.kernels.convolution_im2col import (
     MOST_SHIFTS,
     as_product,
@@ -71,7 +71,7 @@ def convolve(
     mixed = 1 < groups < x.shape[channels]
     if mixed or (groups > 1 and math.prod(kernel.shape[:-2]) > MOST_SHIFTS):
         return by_primitive(x, kernel)
-    return by_platform(x, kernel, cpu=on_cpu, default=by_primitive)
+    return platform_dependent(x, kernel, cpu=on_cpu, default=by_primitive)
 
 
 def _with_fast_gradients(numbers, options):

@@ -21,7 +21,7 @@ from jax.custom_derivatives import SymbolicZero
 from jax.lax import add, sub
 
 from kerasish.kernels.dense import matmul
-from kerasish.kernels.noinline import in_memory
+from kerasish.kernels.noinline import materialize
 
 
 def reach_and_pads(
@@ -95,7 +95,7 @@ def _padded(x, pads, window):
         around = [(before, after, 0) for before, after in pads]
         x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0), *around, (0, 0, 0)])
     # What is fused into the copies would be done again for each of them.
-    return in_memory(x) if math.prod(window) > 1 else x
+    return materialize(x) if math.prod(window) > 1 else x
 
 
 def _entries(options, x, window) -> Iterator[jax.Array]:
@@ -132,7 +132,7 @@ def _patches(options, x, window):
         span = (x.shape[axis] - (width - 1) * far - 1) // stride * stride + 1
         starts = range(0, width * far, far)
         parts = [lax.slice_in_dim(x, i, i + span, stride, axis) for i in starts]
-        x = in_memory(lax.concatenate(parts, x.ndim - 1))
+        x = materialize(lax.concatenate(parts, x.ndim - 1))
     return x
 
 
@@ -158,7 +158,7 @@ def product_of_lines(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     x = _padded(x, reach_and_pads(x, window, options)[1], window)
     lines = _joined(_entries(options, x, window[:-1]))
     parts = _flat_matmul(lines, jnp.moveaxis(kernel, -3, -2))
-    return _shifted_sum(in_memory(parts), window[-1], options["rhs_dilation"][-1])
+    return _shifted_sum(materialize(parts), window[-1], options["rhs_dilation"][-1])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1, 2))
@@ -167,7 +167,7 @@ def _shifted_sum(x, width, step):
     size = x.shape[-2] - (width - 1) * step
     parts = jnp.split(x, width, axis=-1)
     shifted = [lax.slice_in_dim(p, i * step, i * step + size, axis=-2) for i, p in enumerate(parts)]
-    return in_memory(sum(shifted[1:], shifted[0]))
+    return materialize(sum(shifted[1:], shifted[0]))
 
 
 @_shifted_sum.defjvp
@@ -181,7 +181,7 @@ def _(width, step, primals, tangents):
     zero = jnp.zeros((), x.dtype)
     total = sum(lax.pad(part, zero, [*none, around, (0, 0, 0)]) for part, around in parts)
     size = x.shape[-2] - far
-    dy = lax.slice_in_dim(in_memory(total), far, far + size, axis=-2)
+    dy = lax.slice_in_dim(materialize(total), far, far + size, axis=-2)
     return _shifted_sum(x, width, step), dy
 
 
@@ -259,7 +259,7 @@ def product_of_tiles(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     inputs = [cut(c, 0, tiles) for c in columns] + [cut(c, 1, tiles + 1) for c in columns[:2]]
     sums = lax.concatenate(_of_inputs(*inputs), 0)
     lines = _joined(_entries(options, sums, window[:-1]))
-    kernels = in_memory(_together(_of_entries(*_apart(kernel, axis - 1)), 0))
+    kernels = materialize(_together(_of_entries(*_apart(kernel, axis - 1)), 0))
     inner, filters = lines.shape[-1], kernel.shape[-1]
     numbers = ((2,), (1,)), ((0,), (0,))
     pair = lines.reshape(6, -1, inner), kernels.reshape(6, inner, filters)
@@ -267,7 +267,7 @@ def product_of_tiles(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
     products = _apart(flat.reshape(6, x.shape[0], *lines.shape[1:-1], filters), 0)
     outputs = _together(_of_products(*products), axis + 1)
     outputs = outputs.reshape(*outputs.shape[:axis], 4 * tiles, filters)
-    return in_memory(cut(outputs, 0, size))
+    return materialize(cut(outputs, 0, size))
 
 
 # Each makes the program larger.
@@ -291,7 +291,7 @@ def shifted_products(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def product_of_entries(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A convolution of images of one channel, without a copy of what lies under the kernel."""
-    return in_memory(shifted_products(options, x, kernel))
+    return materialize(shifted_products(options, x, kernel))
 
 
 @partial(product_of_entries.defjvp, symbolic_zeros=True)

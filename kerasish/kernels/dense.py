@@ -9,16 +9,16 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from kerasish.core.lowering import traced
-from kerasish.kernels.linear_call import linear
+from kerasish.kernels.linear_call import linear_call
 from kerasish.kernels.noinline import (
-    adds_up_alone,
-    apart,
-    together_in_memory,
-    turned_in_memory,
+    is_undistributed,
+    materialize_all,
+    materialize_transpose,
+    noinline,
 )
 
 
-def one_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
+def dense_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
     """The last `axes` of `x` times the first of `kernel`, as a product of two matrices.
 
     XLA's CPU backend then has less to transpose, above all for the gradient of the kernel.
@@ -36,7 +36,7 @@ def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
     sizes = (*x.shape, kernel.shape[1])
     if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
         return jnp.matmul(x, kernel)
-    return _traced_once(_worth_turning(*sizes), adds_up_alone(), x, kernel)
+    return _traced_once(_worth_turning(*sizes), is_undistributed(), x, kernel)
 
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
@@ -68,7 +68,7 @@ def _(turned, alone, primals, tangents):
     (x, kernel), (dx, dkernel) = primals, (_unless_zero(d) for d in tangents)
     others = None if dkernel is None else x, None if dx is None else kernel
     back = functools.partial(_gradients, turned, alone)
-    return _product(turned, alone, x, kernel), linear(_change, back, others, (dx, dkernel))
+    return _product(turned, alone, x, kernel), linear_call(_change, back, others, (dx, dkernel))
 
 
 def _unless_zero(tangent):
@@ -93,7 +93,7 @@ def _gradients(turned, alone, factors, gradient):
     # step, to read it once more for the gradient of `x`. Small ones are computed one by one.
     if x.size * kernel.shape[1] <= _SMALL:
         return _both_apart(turned, x, kernel, gradient)
-    return together_in_memory(*_both(turned, x, kernel, gradient))
+    return materialize_all(*_both(turned, x, kernel, gradient))
 
 
 def _both(turned, x, kernel, gradient):
@@ -101,14 +101,14 @@ def _both(turned, x, kernel, gradient):
     return of_x, None if x is None else _gradient_of_kernel(turned, x, gradient)
 
 
-_both_apart = apart(_both, static=0)
+_both_apart = noinline(_both, static=0)
 
 
 def _gradient_of_kernel(turned, x, gradient):
     if turned == "x":
-        return jnp.matmul(turned_in_memory(x), gradient)
+        return jnp.matmul(materialize_transpose(x), gradient)
     if turned == "gradient":
-        return turned_in_memory(jnp.matmul(turned_in_memory(gradient), x))
+        return materialize_transpose(jnp.matmul(materialize_transpose(gradient), x))
     return lax.dot_general(x, gradient, _FIRST_WITH_FIRST)
 
 

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
 from jax.interpreters import ad, batching, mlir
 
-from kerasish.core.shard_map import varying_alike
+from kerasish.core.shard_map import match_varying_axes
 
 
-def derived_as(plain: Callable, fast: Callable) -> Callable:
+def differentiated_as(plain: Callable, fast: Callable) -> Callable:
     """A function that computes as `fast`, and is derived as `plain`, which returns the same."""
     fn = jax.custom_jvp(fast)
     fn.defjvp(lambda primals, tangents: jax.jvp(plain, primals, tangents))
     return fn
 
 
-def linear(fn: Callable, transposed: Callable, fixed: Any, given: Any) -> Any:
+def linear_call(fn: Callable, transposed: Callable, fixed: Any, given: Any) -> Any:
     """`fn(fixed, given)`, linear in `given`, with a transpose that somebody wrote.
 
     `jax.custom_derivatives.linear_call` does that too, but can neither be mapped by `jax.vmap` nor
@@ -30,7 +30,7 @@ def linear(fn: Callable, transposed: Callable, fixed: Any, given: Any) -> Any:
         fixed: Arrays, or nested ones, in which neither needs to be linear.
         given: The others.
     """
-    fixed, given = varying_alike((fixed, given))
+    fixed, given = match_varying_axes((fixed, given))
     constants, around = jax.tree.flatten(fixed)
     values, into = jax.tree.flatten(given)
     jaxpr, shapes = jax.make_jaxpr(fn, return_shape=True)(fixed, given)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 
-def loop_hostile(jaxpr: Any) -> str | None:
+def slow_in_loops(jaxpr: Any) -> str | None:
     """The operation for which XLA's CPU backend has only a naive path inside loops, if any.
 
     Those are gradients of `lax` convolutions and of pooling windows.
@@ -19,7 +19,7 @@ def loop_hostile(jaxpr: Any) -> str | None:
         inner = [
             x for x in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr) if _is_jaxpr(x)
         ]
-        found = [loop_hostile(x) for x in inner]
+        found = [slow_in_loops(x) for x in inner]
         # Of the branches for several kinds of device, one that is good on the CPU is enough.
         if any(found) and not (name == "cond" and None in found):
             return next(filter(None, found))

@@ -9,11 +9,11 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 from kerasish.core import partitioning
 from kerasish.core.lowering import traced
-from kerasish.core.shard_map import varying_alike
-from kerasish.kernels.linear_call import linear
+from kerasish.core.shard_map import match_varying_axes
+from kerasish.kernels.linear_call import linear_call
 
 
-def apart(fn: Callable, static=()) -> Callable:
+def noinline(fn: Callable, static=()) -> Callable:
     """`fn` as a call of its own in the compiled program, its arguments and results in memory.
 
     XLA's CPU backend fuses what seems cheap into each of its uses, and computes it there as often
@@ -36,35 +36,35 @@ def apart(fn: Callable, static=()) -> Callable:
     return call
 
 
-def _linear_apart(fn):
+def _linear_noinline(fn):
     """A linear function apart, and its derivatives too."""
-    called = apart(fn)
+    called = noinline(fn)
     call = jax.custom_jvp(called)
     call.defjvp(lambda primals, tangents: (call(*primals), call(*tangents)))
     return call
 
 
-_as_it_is, _turned = _linear_apart(lambda x: x), _linear_apart(jnp.transpose)
-_as_they_are = _linear_apart(lambda *arrays: arrays)
-_beside_its_sum = apart(lambda x, axes: (x, jnp.sum(x, axes)), static=1)
+_identity, _transposed = _linear_noinline(lambda x: x), _linear_noinline(jnp.transpose)
+_identities = _linear_noinline(lambda *arrays: arrays)
+_with_sum_noinline = noinline(lambda x, axes: (x, jnp.sum(x, axes)), static=1)
 
 
-def in_memory(x: jax.Array) -> jax.Array:
+def materialize(x: jax.Array) -> jax.Array:
     """An array as it is, which XLA's CPU backend computes once, whatever uses it.
 
-    For what takes long. Where there is something to compute, better compute that `apart`.
+    For what takes long. Where there is something to compute, better compute that `noinline`.
     """
-    return _as_it_is(x)
+    return _identity(x)
 
 
-def turned_in_memory(x: jax.Array) -> jax.Array:
+def materialize_transpose(x: jax.Array) -> jax.Array:
     """A matrix, its axes swapped: both computed once, whatever uses them."""
-    return _turned(x)
+    return _transposed(x)
 
 
-def together_in_memory(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+def materialize_all(*arrays: jax.Array) -> tuple[jax.Array, ...]:
     """Arrays as they are: whatever uses one of them comes after all have been computed."""
-    return _as_they_are(*arrays)
+    return _identities(*arrays)
 
 
 @jax.custom_jvp
@@ -72,10 +72,10 @@ def _gradient_in_memory(x):
     return x
 
 
-_gradient_in_memory.defjvp(lambda primals, tangents: (*primals, in_memory(*tangents)))
+_gradient_in_memory.defjvp(lambda primals, tangents: (*primals, materialize(*tangents)))
 
 
-def with_gradient_in_memory(x: jax.Array) -> jax.Array:
+def materialize_cotangent(x: jax.Array) -> jax.Array:
     """An array as it is, whose gradient is computed once on a CPU, whatever uses it."""
     return _gradient_in_memory(x) if traced.for_cpu else x
 
@@ -84,54 +84,54 @@ def with_gradient_in_memory(x: jax.Array) -> jax.Array:
 # what it fuses into the sum.
 
 
-def sum_in_memory(x: jax.Array, axes: tuple) -> jax.Array:
+def materialized_sum(x: jax.Array, axes: tuple) -> jax.Array:
     """The sum over some axes, of an array that lies in memory on a CPU."""
-    return _with_sum(adds_up_alone(), x, axes)[1] if traced.for_cpu else jnp.sum(x, axes)
+    return _with_sum(is_undistributed(), x, axes)[1] if traced.for_cpu else jnp.sum(x, axes)
 
 
 def _with_sum(alone, x, axes):
     if alone:
-        return _beside_its_sum(x, axes)
-    x = in_memory(x)
+        return _with_sum_noinline(x, axes)
+    x = materialize(x)
     return x, jnp.sum(x, axes)
 
 
-def adds_up_alone() -> bool:
+def is_undistributed() -> bool:
     """Whether no other device has a part of a sum: many such are exchanged at once, not apart."""
-    return partitioning.now.distribution is None
+    return partitioning.state.distribution is None
 
 
-def plus_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """`x + bias`, which has the shape of `x`; on a CPU its gradient, summed for the bias, lies in
     memory."""
-    return _plus(adds_up_alone(), x, bias) if traced.for_cpu else x + bias
+    return _plus(is_undistributed(), x, bias) if traced.for_cpu else x + bias
 
 
-def times_scale(x: jax.Array, scale: jax.Array) -> jax.Array:
+def scale_by(x: jax.Array, scale: jax.Array) -> jax.Array:
     """`x * scale`, which has the shape of `x`; on a CPU what is summed for the gradient of the
     scale lies in memory."""
-    return _times(adds_up_alone(), x, scale) if traced.for_cpu else x * scale
+    return _times(is_undistributed(), x, scale) if traced.for_cpu else x * scale
 
 
 @functools.partial(jax.jit, static_argnums=0)  # traced once for all layers of a shape
 def _plus(alone, x, bias):
-    x, bias = varying_alike(_as_one_type(x, bias))
+    x, bias = match_varying_axes(_as_one_type(x, bias))
 
     def back(_, gradient):
         return _summed_to(alone, bias.shape, gradient)
 
-    return linear(lambda _, both: jnp.add(*both), back, (), (x, bias))
+    return linear_call(lambda _, both: jnp.add(*both), back, (), (x, bias))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _times(alone, x, scale):
-    x, scale = varying_alike(_as_one_type(x, scale))
+    x, scale = match_varying_axes(_as_one_type(x, scale))
     shapes = x.shape, scale.shape
 
     def back(_, gradient):
         return _summed_to(alone, shapes[1], gradient)[1]
 
-    return x * linear(lambda _, scale: jnp.broadcast_to(scale, shapes[0]), back, (), scale)
+    return x * linear_call(lambda _, scale: jnp.broadcast_to(scale, shapes[0]), back, (), scale)
 
 
 def _as_one_type(*arrays):

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kerasish.core.lowering import by_platform
-from kerasish.kernels.noinline import in_memory
+from kerasish.core.lowering import platform_dependent
+from kerasish.kernels.noinline import materialize
 
 # Wider windows are left to the primitive: reading the input once for each entry no longer pays.
 _WIDEST = 8
@@ -42,7 +42,7 @@ def window_max(
         for i, other in enumerate(others, 1):
             larger = (other > y) | jnp.isnan(other)
             y, place = jnp.where(larger, other, y), jnp.where(larger, i, place).astype(place.dtype)
-        return in_memory(y), _sum_of(dx, window, strides, in_memory(place))
+        return materialize(y), _sum_of(dx, window, strides, materialize(place))
 
     return _join(x, window, strides, padding, lowest(x.dtype), lax.max, derivative)
 
@@ -88,7 +88,7 @@ def _join(x, window, strides, padding, empty, primitive, derivative: Callable):
         return by_window(x)
     on_cpu = jax.custom_jvp(by_window)
     on_cpu.defjvp(by_slices)
-    return by_platform(x, cpu=on_cpu, default=by_window)
+    return platform_dependent(x, cpu=on_cpu, default=by_window)
 
 
 def _sum_of(x, window, strides, place=None):
@@ -101,14 +101,14 @@ def _sum_of(x, window, strides, place=None):
         parts = list(_slices(x, window, strides))
         if place is not None:
             parts = [jnp.where(place == i, part, 0) for i, part in enumerate(parts)]
-        return in_memory(sum(parts[1:], parts[0]))
+        return materialize(sum(parts[1:], parts[0]))
     blocks, within = _in_blocks(x, window)
     if place is not None:
         numbers = np.arange(math.prod(window)).reshape([blocks.shape[axis] for axis in within])
         outside = [axis for axis in range(blocks.ndim) if axis not in within]
         chosen = jnp.expand_dims(place, within) == np.expand_dims(numbers, outside)
         blocks = jnp.where(chosen, blocks, 0)
-    return in_memory(jnp.sum(blocks, within))
+    return materialize(jnp.sum(blocks, within))
 
 
 def _in_blocks(x, window):

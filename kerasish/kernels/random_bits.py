@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasish.core.lowering import by_platform
-from kerasish.kernels.noinline import apart
+from kerasish.core.lowering import platform_dependent
+from kerasish.kernels.noinline import noinline
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
@@ -34,7 +34,7 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
 
     if not _is_known(key, shape):
         return by_jax(key)
-    return by_platform(key, cpu=written_out, default=by_jax)
+    return platform_dependent(key, cpu=written_out, default=by_jax)
 
 
 def _joined(key, p, count):
@@ -50,7 +50,7 @@ def _part_of(key, p, start, count):
 
 # XLA would merge the hash into each kernel that asks which entries stay. It is also quicker along
 # one axis than along several.
-_all, _part = apart(_joined, static=2), apart(_part_of, static=3)
+_all, _part = noinline(_joined, static=2), noinline(_part_of, static=3)
 
 
 def _is_known(key, shape):

@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kerasish.core.lowering import by_platform
-from kerasish.core.shard_map import varying_alike
-from kerasish.kernels.dense import one_product
-from kerasish.kernels.linear_call import derived_as, linear
-from kerasish.kernels.noinline import in_memory, plus_bias
+from kerasish.core.lowering import platform_dependent
+from kerasish.core.shard_map import match_varying_axes
+from kerasish.kernels.dense import dense_product
+from kerasish.kernels.linear_call import differentiated_as, linear_call
+from kerasish.kernels.noinline import add_bias, materialize
 from kerasish.kernels.recurrent_step import (
     Order,
     Steps,
-    after_functions,
+    apply_functions,
+    keep_masked,
     output_of,
-    where_kept,
 )
 
 
@@ -39,11 +39,11 @@ def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, m
         keep: Which samples count in each step, `(steps, batch, 1)`, if not all do.
         masks: The dropout masks of the state, if any.
     """
-    arrays = varying_alike((weights, bias, inputs, states, keep, masks))
+    arrays = match_varying_axes((weights, bias, inputs, states, keep, masks))
     weights, bias, inputs, states, keep, masks = arrays
     if steps.finish is None or masks is not None or order.unroll:
         xs = _projected(weights, inputs)
-        xs = xs if bias is None else plus_bias(xs, bias)
+        xs = xs if bias is None else add_bias(xs, bias)
         states, outputs = _run_any(steps, order, weights[1:], xs, states, keep, masks)
     else:
         dtype = jnp.result_type(inputs, states[0], *jax.tree.leaves((weights, bias)))
@@ -59,13 +59,13 @@ compiled_steps = jax.jit(run_steps, static_argnums=(0, 1))
 
 def _projected(weights, inputs):
     kernel, *_ = weights
-    return inputs if kernel is None else one_product(inputs, kernel, axes=1)
+    return inputs if kernel is None else dense_product(inputs, kernel, axes=1)
 
 
 def _run_any(steps, order, weights, xs, states, keep, masks):
     def body(states, at):
         x, kept = at
-        new = where_kept(kept, steps.advance(steps.rules, weights, x, states, masks), states)
+        new = keep_masked(kept, steps.advance(steps.rules, weights, x, states, masks), states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
     axis = steps.gate_axis
@@ -104,7 +104,7 @@ def _run_products(steps, order, weights, bias, inputs, states, keep):
     def body(states, at):
         x, kept = at
         sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
-        gates = _split(steps, _fenced(after_usual(steps, sums)))
+        gates = _split(steps, _fenced(apply_tanh_forms(steps, sums)))
         new = _finish(steps, kept, gates, products, states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
@@ -115,16 +115,18 @@ def _run_products(steps, order, weights, bias, inputs, states, keep):
 def _(steps, order, primals, tangents):
     (_, recurrent, _), _, _, _, keep = primals
     dstates = tangents[3]
-    save = derived_as(functools.partial(_save, steps), functools.partial(_save_in_place, steps))
+    save = differentiated_as(
+        functools.partial(_save, steps), functools.partial(_save_in_place, steps)
+    )
     saved = save(*primals)
     into_gates = _into_gates(steps, saved.states[0][:-1], primals, tangents)
     fixed, given = (recurrent, saved, keep), (*into_gates, dstates)
     forward = functools.partial(_derive, steps, order.all_outputs)
-    back = derived_as(
+    back = differentiated_as(
         functools.partial(_transpose, forward, jax.tree.map(jax.typeof, given)),
         functools.partial(_derive_back, steps),
     )
-    dlast, dfirst = linear(forward, back, fixed, given)
+    dlast, dfirst = linear_call(forward, back, fixed, given)
     last = [stack[-1] for stack in saved.states]
     if not order.all_outputs:
         return (last, None), (dlast, None)
@@ -142,11 +144,11 @@ def _into_gates(steps, before, primals, tangents):
         of_states = _derived_product(before, drecurrent)
         return _meet(steps, of_inputs, of_states, dbias, dproduct_bias)
     both = jnp.concatenate([inputs, before], -1), jnp.concatenate([dkernel, drecurrent])
-    return _meet(steps, one_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
+    return _meet(steps, dense_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
 
 
 def _derived_product(x, dkernel):
-    return jax.jvp(functools.partial(one_product, x, axes=1), (dkernel,), (dkernel,))[1]
+    return jax.jvp(functools.partial(dense_product, x, axes=1), (dkernel,), (dkernel,))[1]
 
 
 def _save(steps, weights, bias, inputs, states, keep):
@@ -156,7 +158,7 @@ def _save(steps, weights, bias, inputs, states, keep):
     def body(states, at):
         x, kept = at
         sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
-        gates = after_usual(steps, sums)
+        gates = apply_tanh_forms(steps, sums)
         new = _finish(steps, kept, _split(steps, gates), products, states)
         return new, (gates, products, states)
 
@@ -172,7 +174,7 @@ def _save_in_place(steps, weights, bias, inputs, states, keep):
     def body(i, loop):
         states, (gates, products, stacks) = loop
         sums, more = _meet(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
-        new = _fenced(after_usual(steps, sums))
+        new = _fenced(apply_tanh_forms(steps, sums))
         states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
         stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
@@ -233,7 +235,7 @@ def _derive_back(steps, fixed, gradients):
 
 def _fenced(x):
     """The array, on a CPU in memory: else what it is made of is copied to be read once more."""
-    return by_platform(x, cpu=in_memory, default=lambda x: x)
+    return platform_dependent(x, cpu=materialize, default=lambda x: x)
 
 
 def _split(steps, gates):
@@ -251,7 +253,7 @@ def _meet(steps, x, product, bias, product_bias):
     return jnp.concatenate([met, x[..., split:]], -1), products
 
 
-def after_usual(steps, sums):
+def apply_tanh_forms(steps, sums):
     """The gates side by side, but for functions whose slopes do not follow from the gates."""
     forms = steps.tanh_forms
     if not any(forms):
@@ -274,9 +276,9 @@ def _finish(steps, kept, gates, products, states):
     """The states after a step, from the gates after their usual functions."""
     both = zip(steps.functions, steps.tanh_forms, strict=True)
     others = [None if form else f for f, form in both]
-    gates = after_functions(others, gates)
+    gates = apply_functions(others, gates)
     gates += [] if products is None else jnp.split(products, steps.apart, -1)
-    return where_kept(kept, steps.finish(steps.rules, gates, states), states)
+    return keep_masked(kept, steps.finish(steps.rules, gates, states), states)
 
 
 def _at(i, stack):

@@ -59,25 +59,25 @@ class Steps(NamedTuple):
     gate_axis: int
 
 
-def meet(x: list[jax.Array], product: jax.Array, apart: int) -> list[jax.Array]:
+def combine_gates(x: list[jax.Array], product: jax.Array, apart: int) -> list[jax.Array]:
     """The projected input and state by gates: sums, but of the last ones each by itself."""
     parts, count = jnp.split(product, len(x), axis=-1), len(x) - apart
     return [*map(jnp.add, x[:count], parts[:count]), *x[count:], *parts[count:]]
 
 
-def after_functions(functions: Sequence[Callable | None], gates: list) -> list[jax.Array]:
+def apply_functions(functions: Sequence[Callable | None], gates: list) -> list[jax.Array]:
     """Gates that have gone through their functions; those behind them have none."""
     given = zip(functions, gates, strict=False)
     return [y if f is None else f(y) for f, y in given] + gates[len(functions) :]
 
 
-def computed_again(fn: Callable) -> Callable:
+def recompute_gates(fn: Callable) -> Callable:
     """The function, of which the gradient keeps only the arguments: gates are cheap, their traffic
     not."""
     return jax.checkpoint(fn, prevent_cse=False)
 
 
-def where_kept(kept: jax.Array | None, new: list, states: list) -> list[jax.Array]:
+def keep_masked(kept: jax.Array | None, new: list, states: list) -> list[jax.Array]:
     """The states after a step, in which not all samples may count."""
     if kept is None:
         return new

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kerasish.core.lowering import by_platform
+from kerasish.core.lowering import platform_dependent
 from kerasish.kernels.convolution import convolve
 
 
@@ -49,7 +49,7 @@ def convolve_transposed(
     sizes = [x.shape[axis] for axis in images[2:]]
     if max(dilation) > 1 or not all(isinstance(n, int) and n for n in sizes):
         return by_primitive(x, kernel)
-    return by_platform(x, kernel, cpu=on_cpu, default=by_primitive)
+    return platform_dependent(x, kernel, cpu=on_cpu, default=by_primitive)
 
 
 def _by_phases(x, kernel, strides, padding):

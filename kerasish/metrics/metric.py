@@ -12,7 +12,7 @@ from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.state.variable import Scope, Variable, pure
-from kerasish.layers.base.weights import WeightHolder
+from kerasish.layers.base.weights import VariableContainer
 
 
 class Metric(Configurable):
@@ -166,4 +166,4 @@ def _held(value: Any) -> Iterator:
         yield value
 
 
-WeightHolder._metric_class = Metric
+VariableContainer._metric_class = Metric

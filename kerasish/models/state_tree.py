@@ -12,7 +12,7 @@ from kerasish.core.state.variable import Variable
 
 _FORMATS = {
     "backend_tensor": lambda variable: variable.read(),
-    "numpy_array": lambda variable: np.array(processes.whole(variable.read())),
+    "numpy_array": lambda variable: np.array(processes.gather_to_host(variable.read())),
 }
 
 

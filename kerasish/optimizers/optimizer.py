@@ -300,7 +300,7 @@ class Optimizer(Tuned):
             # The array itself, not what a trace has made of it: state starts from concrete values.
             first = self.first_slot(name, variable._value, variable.path)
             if first is not None:
-                first = processes.whole(first)
+                first = processes.gather_to_host(first)
                 made[name] = self._new_slot(variable, name, first, first.shape, first.dtype)
         return made
 

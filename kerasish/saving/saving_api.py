@@ -17,7 +17,7 @@ from kerasish.saving.assets import FOLDER as ASSETS
 from kerasish.saving.assets import add_assets, load_assets, read_assets, save_assets
 from kerasish.saving.formats import legacy_h5
 from kerasish.saving.formats.h5_reader import reading
-from kerasish.saving.formats.zip_archive import begun_with, found_member, opened, read_text
+from kerasish.saving.formats.zip_archive import new_archive, open_member, opened, read_text
 from kerasish.saving.io import bounded_json
 from kerasish.saving.io.file_window import BadFile, file_window
 from kerasish.saving.state.model_from_config import make_model
@@ -77,7 +77,7 @@ def save_model(
 def _write(model, path):
     config = json.dumps(serialize_keras_object(model))
     write = functools.partial(write_weights, model)
-    with replacing(path) as beside, begun_with(beside, WEIGHTS_MEMBER, write) as archive:
+    with replacing(path) as beside, new_archive(beside, WEIGHTS_MEMBER, write) as archive:
         archive.writestr(_METADATA, json.dumps(_metadata()))
         archive.writestr(_CONFIG, config)
         add_assets(model, archive)
@@ -137,7 +137,7 @@ def load_model(
         with file_window(path) as window, reading(window, path) as tree:
             return legacy_h5.load_model(tree, custom_objects, compile, safe_mode)
     with opened(path) as archive:
-        with found_member(archive, WEIGHTS_MEMBER) as (window, checksum):
+        with open_member(archive, WEIGHTS_MEMBER) as (window, checksum):
             config = bounded_json.parse(read_text(archive, _CONFIG), path, "its config")
             model = _load(config, path, window, checksum, custom_objects, compile, safe_mode)
         read_assets(model, archive)

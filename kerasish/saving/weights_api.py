@@ -127,7 +127,7 @@ def opened(path: pathlib.Path) -> Iterator[Source]:
     with contextlib.ExitStack() as stack:
         if path.suffix == ".keras":
             archive = stack.enter_context(zip_archive.opened(path))
-            window, crc = stack.enter_context(zip_archive.found_member(archive, WEIGHTS_MEMBER))
+            window, crc = stack.enter_context(zip_archive.open_member(archive, WEIGHTS_MEMBER))
             yield stack.enter_context(reading(window, path, crc))
         elif path.name.endswith(".weights.json"):
             with contextlib.closing(Shards(path, stack)) as shards:

@@ -71,19 +71,19 @@ def placed(chunk: Chunk, eager: bool = False) -> Any:
 def sample_of(chunk: Chunk) -> Any:
     """Shapes of one batch of a chunk."""
     if chunk.kind == "batch":
-        return shapes_of(chunk.data)
+        return batch_spec(chunk.data)
     data, lead = (chunk.data, ()) if chunk.kind == "stack" else (chunk.data[0], (chunk.rows,))
     return jax.tree.map(
         lambda a: jax.ShapeDtypeStruct((*lead, *a.shape[1:]), device_dtype(a)), data
     )
 
 
-def shapes_of(batch: Any) -> Any:
+def batch_spec(batch: Any) -> Any:
     """Shapes and dtypes that a batch has on the device."""
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, device_dtype(a)), batch)
 
 
-def form_of(batch: Any) -> tuple:
+def spec_key(batch: Any) -> tuple:
     """Structure, shapes and dtypes of a batch, to tell whether two are alike."""
     leaves, tree = jax.tree.flatten(batch)
     return tree, tuple((a.shape, device_dtype(a)) for a in leaves)

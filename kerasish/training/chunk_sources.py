@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from kerasish.core import processes
-from kerasish.data import ArrayBatches, Batches, read_ahead
+from kerasish.data import ArrayBatches, Batches, prefetch
 from kerasish.distribution import batch_sharding as spread
-from kerasish.training.chunk import Chunk, device_dtype, form_of, rows_of, shapes_of, stack_of
+from kerasish.training.chunk import Chunk, batch_spec, device_dtype, rows_of, spec_key, stack_of
 
 # Waiting longer to fill a stack from a slow stream would only make the progress bar jump.
 PATIENCE_SECONDS = 0.05
@@ -79,7 +79,7 @@ class ArraySource(Source):
         self.rows = min(self.batches.batch_size, samples)
         self.full, self.rest = divmod(samples, self.rows)
         if self.full + bool(self.rest) > 1:
-            spread.refuse_uneven(self.rows)
+            spread.check_divisible(self.rows)
         self.order = self.batches.order(self.passes)
         self.position = 0
 
@@ -168,7 +168,7 @@ class StreamSource(Source):
         read = self.batches.epoch(self.passes)
         if getattr(self.batches, "one_shot", False):
             read = itertools.islice(read, self.needed)
-        self.iterator = read_ahead(read)
+        self.iterator = prefetch(read)
         self.seen = self.largest = 0
 
     @property
@@ -184,14 +184,14 @@ class StreamSource(Source):
             batch = self._next()
             if batch is None:
                 break
-            self.last_form = shapes_of(batch)
+            self.last_form = batch_spec(batch)
 
     def form(self):
         first = self._next()
         if first is None:
             return self.last_form
         self.held.insert(0, first)
-        return shapes_of(first)
+        return batch_spec(first)
 
     def restart(self):
         return super().restart() if self.seen else False
@@ -213,10 +213,10 @@ class StreamSource(Source):
         if first is None:
             return None
         rows = rows_of(first)
-        size = 0 if step.eager else step.stack_size(shapes_of(first))
+        size = 0 if step.eager else step.stack_size(batch_spec(first))
         # Processes must not part over a clock.
         patience = PATIENCE_SECONDS if processes.count() == 1 else math.inf
-        batches = [first, *self._alike(form_of(first), min(most, size) - 1, patience)]
+        batches = [first, *self._alike(spec_key(first), min(most, size) - 1, patience)]
         self._note(rows, len(batches))
         if not size:
             return Chunk("batch", first, 0, 1, rows)
@@ -225,7 +225,7 @@ class StreamSource(Source):
     def _note(self, rows, count):
         """Note batches of so many rows: full ones must divide over the devices, others need not."""
         if rows == self.largest or (rows > self.largest and count > 1):
-            spread.refuse_uneven(rows)
+            spread.check_divisible(rows)
         self.largest = max(rows, self.largest)
 
     def _alike(self, form, most, patience):
@@ -235,7 +235,7 @@ class StreamSource(Source):
             batch = self._next()
             if batch is None:
                 break
-            if form_of(batch) != form:
+            if spec_key(batch) != form:
                 self.held.insert(0, batch)
                 break
             found.append(batch)

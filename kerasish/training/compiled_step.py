@@ -2,7 +2,7 @@
 
 A step is compiled inside a loop with a free number of turns, so one program runs 1, 2, 8 or a
 whole epoch of steps, and the number never changes a result. Steps that XLA runs badly inside loops
-(see `loop_hostile`) are compiled plainly and called one by one.
+(see `slow_in_loops`) are compiled plainly and called one by one.
 """
 
 import re
@@ -18,15 +18,15 @@ import numpy as np
 
 from kerasish.core import processes, settings
 from kerasish.core.errors import hints
-from kerasish.core.lowering import where_it_runs
+from kerasish.core.lowering import assume_local_devices
 from kerasish.core.state.loops import fori_loop
 from kerasish.core.state.program import Program
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
 from kerasish.core.state.tracking import nan_flags
-from kerasish.core.state.variable import Unlisted, capture, values_of
+from kerasish.core.state.variable import UncapturedVariable, capture, values_of
 from kerasish.distribution import batch_sharding as spread
-from kerasish.kernels.loop_support import loop_hostile
-from kerasish.training.chunk import Chunk, fetch, form_of, placed, sample_of, shapes_of
+from kerasish.kernels.loop_support import slow_in_loops
+from kerasish.training.chunk import Chunk, batch_spec, fetch, placed, sample_of, spec_key
 from kerasish.training.chunk_sources import Source
 from kerasish.training.step_timing import CHUNK_SECONDS, Times
 
@@ -54,16 +54,16 @@ class Step:
         finish: Callable,
         collect: bool = False,
         eager: bool = False,
-        likely: Callable = lambda batch: [],
+        expected_variables: Callable = lambda batch: [],
     ):
-        self.body, self.finish, self.likely = body, finish, likely
+        self.body, self.finish, self.expected_variables = body, finish, expected_variables
         self._inner: Program | None = None  # the body, to lie in programs
         self.collect, self.eager = collect, eager
         self.written: list = []
         self.reads: list = []
         self.trained: list | None = None  # weights that it changed when last traced
         self.frozen: list[str] = []  # layers that were not trainable then
-        self.hostile: str | None = None
+        self.slow_op: str | None = None
         self.seconds: float | None = None  # of one step, as last measured
         self.most: int | None = None  # steps in a call, where someone watches them
         self.room: int | None = None  # steps that a stack holds, as last seen
@@ -97,18 +97,18 @@ class Step:
             flags = nan_flags.items()
             return carried, flags, self.finish(carried)
 
-        likely = [] if self._inner else self.likely(batch)
-        if likely:
-            self._inner = Program(self.body, likely, [], donate=False)
-        with hints(), where_it_runs():
-            seen = capture(whole, shapes_of(batch))
+        expected_variables = [] if self._inner else self.expected_variables(batch)
+        if expected_variables:
+            self._inner = Program(self.body, expected_variables, [], donate=False)
+        with hints(), assume_local_devices():
+            seen = capture(whole, batch_spec(batch))
         written = dict.fromkeys([*self.written, *seen.written])
         reads = dict.fromkeys(v for v in (*self.reads, *seen.reads) if v not in written)
         if list(written) != self.written or list(reads) != self.reads:
             self._programs.clear()
         self.written, self.reads = list(written), list(reads)
-        self.hostile = loop_hostile(seen.jaxpr) if jax.default_backend() == "cpu" else None
-        self._carried[form_of(batch)] = seen.result[0]
+        self.slow_op = slow_in_loops(seen.jaxpr) if jax.default_backend() == "cpu" else None
+        self._carried[spec_key(batch)] = seen.result[0]
         if processes.count() > 1:
             _compare(self._log.name, seen.jaxpr)
         if self._inner is None:
@@ -121,7 +121,7 @@ class Step:
             return self.body(batch)
         try:
             return inner(batch)
-        except Unlisted as miss:
+        except UncapturedVariable as miss:
             if miss.maker is not inner:
                 raise
             self._inner = None
@@ -129,7 +129,7 @@ class Step:
 
     def prepare(self, batch: Any) -> None:
         """Learn about a batch of this form, building what is built lazily."""
-        if not self.eager and form_of(batch) not in self._carried:
+        if not self.eager and spec_key(batch) not in self._carried:
             start = time.perf_counter()
             self._learn(batch)
             self.compile_seconds += time.perf_counter() - start
@@ -141,9 +141,9 @@ class Step:
         number of steps in a call does not change a bit of the result.
         """
         self.prepare(batch)
-        if self.eager or self.hostile:
+        if self.eager or self.slow_op:
             return 0
-        nest = (batch, self._carried[form_of(batch)] if self.collect else None)
+        nest = (batch, self._carried[spec_key(batch)] if self.collect else None)
         size = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(nest))
         self.room = max(1, min(MAX_STACK, STACK_BYTES // max(size, 1)))
         return min(self.most or self.room, self.room) if self.room > 1 else 0
@@ -182,9 +182,9 @@ class Step:
                 chunk = Chunk("stack", _resized(batch, stack), 0, size, rows, size)
             program, args = self._choose(chunk)
             try:
-                with where_it_runs():
+                with assume_local_devices():
                     return program.jitted().trace(*program.read(), *args)
-            except Unlisted as miss:
+            except UncapturedVariable as miss:
                 if miss.maker is not program:
                     raise
                 self.forget()
@@ -251,10 +251,10 @@ class Step:
             program, args = self._choose(chunk)
             before, start = self.traces, time.perf_counter()
             try:
-                with where_it_runs():
+                with assume_local_devices():
                     logs, bad, outputs = program(*args)
                 break
-            except Unlisted as miss:
+            except UncapturedVariable as miss:
                 if miss.maker is not program:
                     raise
                 self.forget()
@@ -278,12 +278,12 @@ class Step:
         if chunk.kind == "batch":
             key = ("batch", checks)
             if key not in self._programs:
-                self.prepare(shapes_of(chunk.data))
+                self.prepare(batch_spec(chunk.data))
             return self._program(key, self._plain), (placed(chunk),)
         sample = sample_of(chunk)
         self.prepare(sample)
-        carried = self._carried[form_of(sample)]
-        key = (chunk.kind, chunk.rows, chunk.size, checks, form_of(sample))
+        carried = self._carried[spec_key(sample)]
+        key = (chunk.kind, chunk.rows, chunk.size, checks, spec_key(sample))
         make = lambda: self._loop(chunk.kind, chunk.rows, carried, chunk.size)  # noqa: E731
         program = self._program(key, make)
         return program, (placed(chunk), np.int32(chunk.start), np.int32(chunk.count))
@@ -337,7 +337,7 @@ def _agreed(seconds, measured, before):
         return seconds
     if before is not None and measured & (measured - 1):  # not at a power of two
         return before
-    return max(float(s) for s in processes.meet("steps in a call", repr(seconds)))
+    return max(float(s) for s in processes.exchange("steps in a call", repr(seconds)))
 
 
 def _compare(name, jaxpr):

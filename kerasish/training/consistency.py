@@ -39,7 +39,7 @@ def _values(weights):
     total, room = 0, _MOST_BYTES
     for weight in weights:
         value = weight.read()
-        if processes.is_at_hand(value) and value.nbytes <= room:
+        if processes.is_readable_here(value) and value.nbytes <= room:
             room -= value.nbytes
             total = zlib.crc32(np.ascontiguousarray(value).reshape(-1).view("u1").data, total)
     return f"{total:08x}"

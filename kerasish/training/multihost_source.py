@@ -17,7 +17,7 @@ from kerasish.data import ArrayBatches, Batches
 from kerasish.data.stream_batches import StreamBatches
 from kerasish.distribution import batch_sharding as spread
 from kerasish.distribution import distribution
-from kerasish.training.chunk import Chunk, device_dtype, form_of, rows_of, shapes_of, stack_of
+from kerasish.training.chunk import Chunk, batch_spec, device_dtype, rows_of, spec_key, stack_of
 from kerasish.training.chunk_sources import ArraySource, ResidentSource, Source, StreamSource
 from kerasish.training.consistency import sample
 
@@ -38,14 +38,14 @@ class SharedSource(StreamSource):
         first = self._next()
         found = [] if first is None else [first]
         if found:
-            form = self.last_form = shapes_of(first)
-            most = min(most, self.sizes.get(form_of(form), 1))
-            found += self._alike(form_of(form), most - 1, math.inf)
+            form = self.last_form = batch_spec(first)
+            most = min(most, self.sizes.get(spec_key(form), 1))
+            found += self._alike(spec_key(form), most - 1, math.inf)
         if self.last_form is None:
-            said = processes.meet("the next batches", "none\t0\t0")
+            said = processes.exchange("the next batches", "none\t0\t0")
         else:
             rows = rows_of(first) if found else 0
-            said = processes.meet(
+            said = processes.exchange(
                 "the next batches", f"{_columns(self.last_form)}\t{len(found)}\t{rows}"
             )
         columns, counts, rows = zip(*(text.split("\t") for text in said), strict=True)
@@ -53,7 +53,7 @@ class SharedSource(StreamSource):
         if not any(counts):
             return None
         _check_columns(columns)
-        even = len(set(rows)) == 1 and spread.shares_fit(sum(rows))
+        even = len(set(rows)) == 1 and spread.local_rows_match(sum(rows))
         count = min(counts) if even else 1
         if len(set(rows)) == 1:
             self._note(sum(rows), count)
@@ -62,12 +62,12 @@ class SharedSource(StreamSource):
             return self._uneven(found, rows)
         whole = _with_rows(self.last_form, sum(rows))
         if count == 1 and len(set(counts)) == 1:  # learn how many to read next time
-            self.sizes[form_of(self.last_form)] = 0 if step.eager else step.stack_size(whole)
+            self.sizes[spec_key(self.last_form)] = 0 if step.eager else step.stack_size(whole)
         return self._even(found[:count], sum(rows))
 
     def _even(self, found, rows):
         """Batches to which every process brings as many rows."""
-        size = self.sizes.get(form_of(self.last_form), 0)
+        size = self.sizes.get(spec_key(self.last_form), 0)
         if not size:
             return Chunk("batch", spread.join_batch(found[0]), 0, 1, rows)
         data = spread.join_batch(stack_of(found, size), stacked=True)
@@ -143,6 +143,6 @@ def _compare_data(batches, kind):
         names = ("num_samples", "num_batches", "batch_size", "shuffle", "seed")
         facts |= {name.replace("_", " "): getattr(batches, name, None) for name in names}
         if isinstance(batches, ArrayBatches):
-            facts["arrays"] = _columns(shapes_of(batches.arrays))
+            facts["arrays"] = _columns(batch_spec(batches.arrays))
             facts["arrays' values"] = " ".join(map(sample, jax.tree.leaves(batches.arrays)))
     processes.compare("fit, evaluate or predict", facts)

@@ -131,7 +131,7 @@ def _cell(key: str, value: Any) -> str:
 def explain(step: Any) -> dict[str, Any]:
     """How the steps of a kind ran so far: a row of `FitReport`."""
     how = "uncompiled" if step.eager else "fused on the device"
-    if step.hostile:
+    if step.slow_op:
         how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
     return {
         "steps": how,
@@ -149,7 +149,7 @@ def explain(step: Any) -> dict[str, Any]:
 
 def _why_chunk(step):
     largest = step.times.largest
-    if step.eager or step.hostile:
+    if step.eager or step.slow_op:
         return "steps of this kind run one by one"
     if step.most is not None and largest >= step.most:
         return "`steps_per_execution`, or callbacks that watch batches, allow no more"

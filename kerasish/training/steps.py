@@ -373,8 +373,8 @@ class Steps:
             step.trained, step.frozen = self.trainable_variables, self._frozen_layers()
             return result
 
-        likely = lambda batch: self._likely(kind, batch) if ours else []  # noqa: E731
-        step = Step(run, finish, eager=eager, likely=likely)
+        expected_variables = lambda batch: self._likely(kind, batch) if ours else []  # noqa: E731
+        step = Step(run, finish, eager=eager, expected_variables=expected_variables)
         return step
 
     def _likely(self, kind, batch):

@@ -34,11 +34,11 @@ def test_does_what_every_layer_must(case):
 def test_empty_batch_gives_an_empty_batch(case):
     layer, x = case.make(layers), arguments(case.inputs())
 
-    def shapes_of(x):
+    def batch_spec(x):
         with Scope():  # whatever is assigned is forgotten
             return jax.eval_shape(lambda *x: layer(*x), *x)
 
-    real = shapes_of(x)
+    real = batch_spec(x)
     empty = jax.tree.map(lambda x: jax.ShapeDtypeStruct((0, *x.shape[1:]), x.dtype), x)
-    for one, other in zip(*map(jax.tree.leaves, (shapes_of(empty), real)), strict=True):
+    for one, other in zip(*map(jax.tree.leaves, (batch_spec(empty), real)), strict=True):
         assert one.shape == (0, *other.shape[1:])

@@ -6,13 +6,13 @@ import pytest
 
 import kerasish as keras
 from kerasish.core import lowering
-from kerasish.core.lowering import by_platform, where_it_runs
+from kerasish.core.lowering import assume_local_devices, platform_dependent
 
 X = jnp.arange(3.0)
 
 
 def choose(x):
-    return by_platform(x, cpu=jnp.sin, default=jnp.cos)
+    return platform_dependent(x, cpu=jnp.sin, default=jnp.cos)
 
 
 def is_open(fn):
@@ -22,17 +22,17 @@ def is_open(fn):
 
 def test_a_program_for_this_machine_is_traced_for_it_alone():
     assert is_open(choose)
-    with where_it_runs():
+    with assume_local_devices():
         assert not is_open(choose)
     assert is_open(choose)
-    with pytest.raises(ZeroDivisionError), where_it_runs():
+    with pytest.raises(ZeroDivisionError), assume_local_devices():
         _ = 1 / 0
     assert is_open(choose)
 
 
 def test_a_compiled_function_may_be_exported_after_it_ran_here():
     compiled = keras.jit(choose)
-    with where_it_runs():
+    with assume_local_devices():
         assert not is_open(compiled)
     assert is_open(compiled)
     program = jax.export.export(jax.jit(lambda x: compiled(x)), platforms=("cpu", "cuda"))(X)
@@ -43,7 +43,7 @@ def test_a_compiled_function_may_be_exported_after_it_ran_here():
 
 def test_with_other_devices_at_hand_nothing_is_known(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    with where_it_runs():
+    with assume_local_devices():
         assert is_open(choose)
 
 

@@ -45,5 +45,5 @@ def test_a_process_with_settings_of_its_own_is_left_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(malloc.ctypes, "CDLL", lambda name: asked.append(name))
     monkeypatch.setenv("MALLOC_MMAP_MAX_", "65536")
-    malloc.keep_pages.__wrapped__()
+    malloc.retain_freed_memory.__wrapped__()
     assert not asked

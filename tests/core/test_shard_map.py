@@ -9,8 +9,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 from kerasish import layers
-from kerasish.core.lowering import where_it_runs
-from kerasish.core.shard_map import varying_alike
+from kerasish.core.lowering import assume_local_devices
+from kerasish.core.shard_map import match_varying_axes
 
 LAYERS = {
     "Dense": lambda: layers.Dense(4),
@@ -21,7 +21,7 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("where", [contextlib.nullcontext, where_it_runs])
+@pytest.mark.parametrize("where", [contextlib.nullcontext, assume_local_devices])
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_weights_are_summed_over_devices(name, where):
     layer, every, first = LAYERS[name](), PartitionSpec(), PartitionSpec("batch")
@@ -48,4 +48,4 @@ def test_gradients_of_weights_are_summed_over_devices(name, where):
 
 def test_elsewhere_arrays_stay_as_they_are():
     arrays = [jnp.ones(2), None, (jnp.zeros(3),)]
-    assert varying_alike(arrays) is arrays
+    assert match_varying_axes(arrays) is arrays

@@ -33,7 +33,6 @@ from kerasish.data import (
     normalize,
     pack_x_y_sample_weight,
     pad_sequences,
-    read_ahead,
     to_categorical,
     train_validation_split,
     unpack_x_y_sample_weight,
@@ -486,13 +485,13 @@ def reading():
 
 
 def test_prefetch_gives_all_in_order_and_ends_its_thread():
-    assert list(read_ahead(iter(range(100)), depth=3)) == list(range(100))
+    assert list(prefetch(iter(range(100)), depth=3)) == list(range(100))
     assert not reading()
 
 
 def test_prefetch_reads_no_further_than_its_depth():
     read = []
-    iterator = read_ahead((read.append(i) or i for i in itertools.count()), depth=2)
+    iterator = prefetch((read.append(i) or i for i in itertools.count()), depth=2)
     assert next(iterator) == 0
     time.sleep(0.05)
     assert len(read) == 4  # one taken, two ready, one in hand
@@ -505,7 +504,7 @@ def test_prefetch_raises_after_the_items_before():
         yield 1
         raise OSError("disk gone")
 
-    iterator = read_ahead(failing())
+    iterator = prefetch(failing())
     assert next(iterator) == 1
     with pytest.raises(OSError, match="disk gone"):
         next(iterator)
@@ -522,7 +521,7 @@ def test_prefetch_lets_go(how):
         finally:
             closed.append(True)
 
-    iterator = read_ahead(source())
+    iterator = prefetch(source())
     next(iterator)
     assert len(reading()) == 1
     if how == "close":
@@ -537,7 +536,7 @@ def test_prefetch_lets_go(how):
 
 
 def test_an_interrupt_while_waiting_ends_the_thread():
-    iterator = read_ahead(time.sleep(0.1) or i for i in itertools.count())
+    iterator = prefetch(time.sleep(0.1) or i for i in itertools.count())
     next(iterator)
     timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -553,7 +552,7 @@ def test_memory_stays_flat():
     batches = make_batches(x, shuffle=True, batch_size=100)
     tracemalloc.start()
     for epoch in range(5):
-        for _ in read_ahead(batches.epoch(epoch)):
+        for _ in prefetch(batches.epoch(epoch)):
             pass
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

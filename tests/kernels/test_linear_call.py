@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kerasish.kernels.linear_call import derived_as, linear
+from kerasish.kernels.linear_call import differentiated_as, linear_call
 
 rng = np.random.default_rng(0)
 SCALE, X, Y = (jnp.asarray(rng.normal(size=(3,)), "float32") for _ in range(3))
@@ -27,7 +27,7 @@ def back(fixed, gradients):
 
 
 def own(scale, x, y=None):
-    one, other = linear(sums, back, (scale, None), {"x": x, "extra": y})
+    one, other = linear_call(sums, back, (scale, None), {"x": x, "extra": y})
     return jnp.sum(jnp.sin(one) * jnp.arange(1.0, 4)) + (0 if other is None else jnp.sum(other))
 
 
@@ -75,7 +75,7 @@ def test_the_transpose_is_used_and_traced_only_where_it_is_needed():
 
 def test_a_transpose_that_returns_something_else_is_refused():
     def f(x):
-        return linear(lambda _, x: x[0] * 2, lambda _, y: [y, y], (), [x])
+        return linear_call(lambda _, x: x[0] * 2, lambda _, y: [y, y], (), [x])
 
     assert float(f(1.0)) == 2
     with pytest.raises(ValueError, match="List arity mismatch"):
@@ -83,7 +83,7 @@ def test_a_transpose_that_returns_something_else_is_refused():
 
 
 def test_the_fast_function_computes_and_the_plain_one_is_derived():
-    fast = derived_as(lambda x: jnp.sin(x), lambda x: jnp.sin(x) + 1)
+    fast = differentiated_as(lambda x: jnp.sin(x), lambda x: jnp.sin(x) + 1)
     assert float(fast(0.0)) == 1
     assert float(jax.grad(fast)(0.0)) == 1
     assert float(jax.grad(jax.grad(fast))(1.0)) == pytest.approx(-np.sin(1))

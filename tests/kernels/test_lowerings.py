@@ -11,11 +11,11 @@ from jax import lax
 
 import kerasish as keras
 from kerasish import layers, ops
-from kerasish.core.lowering import where_it_runs
+from kerasish.core.lowering import assume_local_devices
 from kerasish.kernels import convolution, convolution_im2col
-from kerasish.kernels.dense import one_product
-from kerasish.kernels.loop_support import loop_hostile
-from kerasish.kernels.noinline import in_memory, plus_bias, times_scale
+from kerasish.kernels.dense import dense_product
+from kerasish.kernels.loop_support import slow_in_loops
+from kerasish.kernels.noinline import add_bias, materialize, scale_by
 from kerasish.kernels.pooling import window_max, window_sum
 
 # shape of the images, shape of the kernel, strides, padding, dilation
@@ -142,7 +142,7 @@ def test_transposed_convolutions_and_their_derivatives_are_the_primitives(case, 
         images = (0, last, *range(1, last))
         numbers = lax.ConvDimensionNumbers(images, (last, last - 1, *range(last - 1)), images)
         each = zip(kernel.shape[:-2], strides, more or [None] * len(strides), strict=True)
-        pads = [convolution._transpose_padding(n, s, 1, padding.upper(), e) for n, s, e in each]
+        pads = [windows._transpose_padding(n, s, 1, padding.upper(), e) for n, s, e in each]
         return lax.conv_transpose(
             x, kernel, strides, pads, dimension_numbers=numbers, transpose_kernel=True
         )
@@ -201,7 +201,7 @@ def test_steps_of_convolutional_models_run_in_loops(data_format, way):
         x = ops.conv_transpose(x, kernel, 2, "same", data_format=data_format)
         return x.sum()
 
-    assert loop_hostile(jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, kernel)) is None
+    assert slow_in_loops(jax.make_jaxpr(jax.grad(loss, (0, 1)))(x, kernel)) is None
 
 
 # shape, window, strides, padding
@@ -259,7 +259,7 @@ def test_what_lies_in_memory_is_computed_once():
         )
         return text.compile().as_text().count(" maximum(")
 
-    assert program(in_memory) < program(lambda x: x)
+    assert program(materialize) < program(lambda x: x)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_derivatives_of_products_with_a_turned_factor_are_those_of_matmul(sizes)
     tangents = rows((rows_, inner), (inner, outer), (outer,), (rows_, 1))
 
     def ours(x, kernel, bias, scale):
-        return times_scale(plus_bias(one_product(x, kernel, 1), bias), scale)
+        return scale_by(add_bias(dense_product(x, kernel, 1), bias), scale)
 
     def theirs(x, kernel, bias, scale):
         return (x @ kernel + bias) * scale
@@ -282,14 +282,14 @@ def test_derivatives_of_products_with_a_turned_factor_are_those_of_matmul(sizes)
         second = jax.jvp(gradient, arguments, tangents)
         return *second, jax.jvp(f, arguments, tangents), jax.grad(loss, 1)(*arguments)
 
-    with where_it_runs():
+    with assume_local_devices():
         assert one_product_turns(*arguments[:2]) == (rows_ < 20000 and outer > 1)
         found = jax.jit(lambda: (derivatives(ours), derivatives(theirs)))()
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3), *found)
 
 
 def one_product_turns(x, kernel):
-    gradient = jax.grad(lambda kernel: one_product(x, kernel, 1).sum())
+    gradient = jax.grad(lambda kernel: dense_product(x, kernel, 1).sum())
     return "transpose[" in str(jax.make_jaxpr(gradient)(kernel))
 
 
@@ -304,13 +304,13 @@ def test_new_kernels_are_written_where_the_old_ones_lie(rows_):
         def step(_, kernels):
             return jax.tree.map(lambda k, g: k - 0.1 * g, kernels, jax.grad(loss)(kernels))
 
-        with where_it_runs():
+        with assume_local_devices():
             run = jax.jit(lambda kernels: lax.fori_loop(0, 9, step, kernels))
             program = run.lower(kernels).compile().as_text()
         inside = program[: program.index("ENTRY")]
         return len(re.findall(r"= f32\[(?:48,40|40,3)\]\S* copy\(%get", inside))
 
-    assert copies(functools.partial(one_product, axes=1)) == 0
+    assert copies(functools.partial(dense_product, axes=1)) == 0
     assert copies(jnp.matmul) == 2
 
 

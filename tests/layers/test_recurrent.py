@@ -13,7 +13,7 @@ import kerasish
 from kerasish import layers
 from kerasish.core import lowering
 from kerasish.core.masking import get_mask
-from kerasish.kernels.recurrent import after_usual
+from kerasish.kernels.recurrent import apply_tanh_forms
 from kerasish.layers.rnn import rnn
 from kerasish.saving.weights_api import walk
 
@@ -435,7 +435,7 @@ def test_the_loop_s_own_derivative_is_that_of_its_steps(cls, loop):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *results)
 
 
-@pytest.mark.parametrize("where", [contextlib.nullcontext, lowering.where_it_runs])
+@pytest.mark.parametrize("where", [contextlib.nullcontext, lowering.assume_local_devices])
 @pytest.mark.parametrize("cls", [layers.SimpleRNN, layers.LSTM, layers.GRU])
 def test_loops_overwrite_what_they_have_read_and_copy_none_of_it(cls, where):
     """In `fit`, and in a step that somebody compiles."""
@@ -465,6 +465,6 @@ def test_gates_made_at_once_are_those_of_their_functions(cls, dtype, rtol, atol)
     steps, x = cls(8).steps(), jnp.linspace(-9, 9, 8, dtype=dtype)
     sums = jnp.concatenate([x] * len(steps.functions))
     wanted = [f(x.astype("float32")) if f else x for f in steps.functions]
-    gates = after_usual(steps, sums)
+    gates = apply_tanh_forms(steps, sums)
     assert gates.dtype == dtype
     np.testing.assert_allclose(gates.astype("float32"), jnp.concatenate(wanted), rtol, atol)

@@ -71,12 +71,12 @@ def test_an_archive_begins_with_a_file_that_lies_open_in_it(sizes, tmp_path):
                 wrote(file.tell(), value)
                 file.write(value)
 
-    with zip_archive.begun_with(tmp_path / "x", "first", write) as archive:
+    with zip_archive.new_archive(tmp_path / "x", "first", write) as archive:
         archive.writestr("last", "last")
     with zipfile.ZipFile(tmp_path / "x") as archive:
         assert archive.testzip() is None and archive.namelist() == ["last", "first"]
         assert archive.read("first") == b"".join(b"between" + bytes(value) for value in values)
-        with zip_archive.found_member(archive, "first") as (window, crc):
+        with zip_archive.open_member(archive, "first") as (window, crc):
             assert window.start == 512 and crc == zlib.crc32(archive.read("first"))
 
 

@@ -1,6 +1,7 @@
 """What two processes do together; each leaves what it found in a file of its own.
 
-python -m kerasish.launch --devices-per-process 2 tests/support/two_process_program.py OUT [CASE ...]
+python -m kerasish.launch --devices-per-process 2 \\
+    tests/support/two_process_program.py OUT [CASE ...]
 """
 
 import os
@@ -173,7 +174,7 @@ def end(how):
     if how in ("here", "elsewhere"):
         os.kill(os.getpid(), signal.SIGKILL) if first else time.sleep(60)
     if how == "early" and first:
-        processes.meet("where the other one does not come")
+        processes.exchange("where the other one does not come")
     if how == "late" and first:
         time.sleep(4)
 

@@ -12,7 +12,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import layers
-from kerasish.callbacks.checkpoint.resumable import Keeper
+from kerasish.callbacks.checkpoint.resumable import ResumableCheckpoint
 from kerasish.data import PyDataset
 
 pytestmark = pytest.mark.exact
@@ -51,7 +51,7 @@ class Stop(Exception):
     pass
 
 
-class StopAt(Keeper):
+class StopAt(ResumableCheckpoint):
     """Ends the run with an error after so many batches, when all callbacks are done with them."""
 
     every_batch = False

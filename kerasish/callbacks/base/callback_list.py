@@ -7,7 +7,7 @@ import jax
 from kerasish.callbacks.base.callback import Callback, overrides
 from kerasish.callbacks.base.history import History
 from kerasish.callbacks.base.logs import Logs
-from kerasish.callbacks.checkpoint.resumable import Keeper
+from kerasish.callbacks.checkpoint.resumable import ResumableCheckpoint
 from kerasish.callbacks.progress.progbar_logger import ProgbarLogger
 from kerasish.core.errors import bad_argument
 
@@ -53,7 +53,9 @@ class CallbackList(Callback):
             hint = "Give an instance: `EarlyStopping()`, not `EarlyStopping`."
             raise bad_argument(self, "callbacks", "made of `Callback` objects", callback, hint)
         self.callbacks.append(callback)
-        self.callbacks.sort(key=lambda c: isinstance(c, Keeper))  # they save the others' states
+        self.callbacks.sort(
+            key=lambda c: isinstance(c, ResumableCheckpoint)
+        )  # they save the others' states
         if self.model is not None:
             self._introduce(callback)
         if self.params:
@@ -83,8 +85,8 @@ class CallbackList(Callback):
     def _introduce(self, callback):
         if isinstance(callback, History):
             self.model.history = callback
-        if isinstance(callback, Keeper):
-            callback.companions = self.callbacks
+        if isinstance(callback, ResumableCheckpoint):
+            callback.run_callbacks = self.callbacks
         callback.set_model(self.model)
 
     def release(self):

@@ -23,14 +23,14 @@ def choose(verbose):
     Of several processes the first one shows.
     """
     if not processes.is_first():
-        return Nowhere()
+        return NullDisplay()
     if verbose == 2 or not settings.is_interactive_logging_enabled():
-        return Plain()
+        return StreamDisplay()
     if _in_notebook():
         return Notebook()
     if sys.stdout.isatty() or "PYCHARM_HOSTED" in os.environ:
         return Terminal()
-    return Plain()
+    return StreamDisplay()
 
 
 def announce(text) -> None:
@@ -53,7 +53,7 @@ def text_of(line) -> str:
     return "".join(text for text, _ in line)
 
 
-class Plain:
+class StreamDisplay:
     """A file or a pipe: lines appear when they are finished, without a bar."""
 
     moves = False
@@ -75,14 +75,14 @@ class Plain:
         """Nothing is left open."""
 
 
-class Nowhere(Plain):
+class NullDisplay(StreamDisplay):
     """What processes other than the first one have: nothing is shown."""
 
     def say(self, text):
         """Nothing."""
 
 
-class Terminal(Plain):
+class Terminal(StreamDisplay):
     """A terminal: the last line is written over in place."""
 
     moves = True
@@ -112,7 +112,7 @@ class Terminal(Plain):
         sys.stdout.flush()
 
 
-class Notebook(Plain):
+class Notebook(StreamDisplay):
     """A notebook: one output, updated in place, that holds all lines."""
 
     moves = True

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from kerasish.callbacks.checkpoint import run_state
-from kerasish.callbacks.checkpoint.resumable import Keeper
+from kerasish.callbacks.checkpoint.resumable import ResumableCheckpoint
 from kerasish.core import processes
 from kerasish.core.atomic_files import BESIDE, replacing
 from kerasish.core.errors import bad_argument
@@ -18,7 +18,7 @@ from kerasish.core.errors import bad_argument
 _LATEST, _PREVIOUS = "latest.npz", "previous.npz"
 
 
-class BackupAndRestore(Keeper):
+class BackupAndRestore(ResumableCheckpoint):
     """Backs up the training now and then; a `fit` that finds a backup goes on from there.
 
     A run that was killed and started again ends with the same weights as one that was not, bit for
@@ -88,8 +88,8 @@ class BackupAndRestore(Keeper):
         return f"BackupAndRestore: the backup in {self.backup_dir}"
 
     def _write(self, epoch, batch, logs):
-        meta, arrays = run_state.collect(self.model, self.companions, epoch, batch)
-        arrays = {name: processes.whole(value) for name, value in arrays.items()}
+        meta, arrays = run_state.collect(self.model, self.run_callbacks, epoch, batch)
+        arrays = {name: processes.gather_to_host(value) for name, value in arrays.items()}
         meta["dtypes"] = {name: value.dtype.name for name, value in arrays.items()}
         stored = {name: _as_numpy(value) for name, value in arrays.items()}
         stored["meta"] = np.frombuffer(json.dumps(meta).encode(), "uint8")

@@ -8,12 +8,12 @@ from kerasish.callbacks.base.displays import announce
 from kerasish.callbacks.base.monitor import MonitorCallback
 from kerasish.callbacks.checkpoint import run_state
 from kerasish.callbacks.checkpoint.orbax_store import OrbaxFolder
-from kerasish.callbacks.checkpoint.resumable import Keeper
+from kerasish.callbacks.checkpoint.resumable import ResumableCheckpoint
 from kerasish.core import processes
 from kerasish.core.errors import bad_argument
 
 
-class OrbaxCheckpoint(Keeper):
+class OrbaxCheckpoint(ResumableCheckpoint):
     """Keeps checkpoints of the whole run; a `fit` that finds some goes on from the latest.
 
     A checkpoint holds what `BackupAndRestore` keeps: weights, optimizer, metrics, random states,
@@ -190,7 +190,7 @@ class OrbaxCheckpoint(Keeper):
             arrays = run_state.model_arrays(self.model)
             meta, arrays = {}, {k: v for k, v in arrays.items() if k.startswith("model/")}
         else:
-            meta, arrays = run_state.collect(self.model, self.companions, epoch, batch)
+            meta, arrays = run_state.collect(self.model, self.run_callbacks, epoch, batch)
         self._folder.write(self._step, meta, arrays, value)
         if self.verbose > 0:
             announce(f"Epoch {epoch if batch == 0 else epoch + 1}: saved step {self._step}")

@@ -16,7 +16,7 @@ from kerasish.core.errors import bad_argument
 _asked = itertools.count()  # every process counts the same
 
 
-class Keeper(Callback):
+class ResumableCheckpoint(Callback):
     """Base of callbacks that save a run now and then, and let the next `fit` go on from there.
 
     They come last in the list of callbacks, since they save the states of the others. On SIGTERM
@@ -26,7 +26,7 @@ class Keeper(Callback):
         save_freq: `"epoch"`, or a number of batches, or `False`: on SIGTERM alone.
     """
 
-    companions: Sequence[Callback] = ()  # all callbacks of the run
+    run_callbacks: Sequence[Callback] = ()  # all callbacks of the run
 
     def __init__(self, save_freq: str | int | bool = "epoch"):
         super().__init__()
@@ -68,7 +68,7 @@ class Keeper(Callback):
         where = self._describe()
         run_state.build(self.model, where)
         state = run_state.RunState(meta, read())
-        run_state.restore(state, self.model, self.companions, where)
+        run_state.restore(state, self.model, self.run_callbacks, where)
 
     def _describe(self) -> str:
         """What is restored, for errors."""

@@ -10,7 +10,7 @@ import numpy as np
 from kerasish.core.errors import did_you_mean, hints
 from kerasish.core.state.program import Program
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
-from kerasish.core.state.variable import Unlisted, capture, one_at_a_time
+from kerasish.core.state.variable import UncapturedVariable, capture, state_lock
 
 
 class Compiled:
@@ -54,7 +54,7 @@ class Compiled:
         for _ in range(4):
             try:
                 return act(program, leaves, key)
-            except Unlisted as miss:
+            except UncapturedVariable as miss:
                 if miss.maker is not program:
                     raise
                 program = self._learn(program, leaves, key)
@@ -74,7 +74,7 @@ class Compiled:
 
     def _learn(self, outdated, leaves, key):
         """Find the Variables that this call touches, and make a program that lists them all."""
-        with one_at_a_time:
+        with state_lock:
             before = self._program
             if before is not outdated:  # another thread was faster
                 return before

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.state.variable import Scope, Unlisted, capture, values_of
+from kerasish.core.state.variable import Scope, UncapturedVariable, capture, values_of
 
 
 def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unroll=1):
@@ -75,7 +75,8 @@ def carrying(fn: Callable, variables: list) -> Callable:
     """`fn(*args)` as `run(values, *args) -> (result, new values)`, in order of `variables`.
 
     Raises:
-        Unlisted: With `variables` as its maker, when `fn` writes a Variable that is not among them.
+        UncapturedVariable: With `variables` as its maker, when `fn` writes a Variable that is not
+            among them.
     """
 
     def run(values, *args):
@@ -84,7 +85,7 @@ def carrying(fn: Callable, variables: list) -> Callable:
         listed = set(variables)
         for v in scope.written:
             if v not in listed:
-                raise Unlisted(variables, v)
+                raise UncapturedVariable(variables, v)
         return result, [scope.values[v] for v in variables]
 
     return run
@@ -100,7 +101,7 @@ def loop(run: Callable, written: list) -> Any:
         try:
             result, values = run(written)
             break
-        except Unlisted as miss:
+        except UncapturedVariable as miss:
             if miss.maker is not written:
                 raise
             written.append(miss.variable)

@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core import lowering, partitioning
-from kerasish.core.malloc import keep_pages
+from kerasish.core.malloc import retain_freed_memory
 from kerasish.core.state.variable import (
     Scope,
-    Unlisted,
+    UncapturedVariable,
     current_scope,
-    one_at_a_time,
+    state_lock,
     store,
     values_of,
 )
@@ -32,7 +32,7 @@ class Program:
         tuned: Whether to compile with `platforms.OPTIONS`; such a program lies in no other.
 
     Raises:
-        Unlisted: From a call that traces `fn` and meets a Variable in neither list.
+        UncapturedVariable: From a call that traces `fn` and meets a Variable in neither list.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Program:
                 result = values_of(fn(*args))
             for v in scope.written:
                 if v not in listed:
-                    raise Unlisted(self, v)
+                    raise UncapturedVariable(self, v)
             self._assigned.update(scope.written)
             return result, [scope.values[v] for v in written]
 
@@ -59,7 +59,7 @@ class Program:
 
     def jitted(self, *static) -> Callable:
         """The compiled form of `pure`, with these as the last arguments."""
-        if self._settled is not partitioning.now.distribution and current_scope() is None:
+        if self._settled is not partitioning.state.distribution and current_scope() is None:
             self._settle()
         form = static, lowering.traced.for_cpu
         found = self._jitted.get(form)
@@ -68,7 +68,7 @@ class Program:
             def run(values, constants, *args):
                 return self.pure(values, constants, *args, *static)
 
-            keep_pages()
+            retain_freed_memory()
             options = lowering.OPTIONS if self.tuned and lowering.traced.for_cpu else None
             donated = 0 if self.donate else ()
             found = jax.jit(run, donate_argnums=donated, compiler_options=options)
@@ -78,8 +78,8 @@ class Program:
 
     def _settle(self):
         """Let every Variable lie where the current distribution wants it."""
-        with one_at_a_time:
-            self._settled = partitioning.now.distribution
+        with state_lock:
+            self._settled = partitioning.state.distribution
             self._jitted = self._by_distribution.setdefault(self._settled, {})
             for v in sorted((*self.written, *self.reads), key=lambda v: v._serial):
                 v.settle()
@@ -101,7 +101,7 @@ class Program:
             if "deleted" not in str(error) and "donated" not in str(error):
                 raise
             # Between reading and calling, another thread may have donated what was read.
-            with one_at_a_time:
+            with state_lock:
                 return jitted(*self.read(), *args)[0]
 
     def _call_and_store(self, jitted, args):
@@ -112,7 +112,7 @@ class Program:
                 if variable in self._assigned:
                     store([variable], [value])
             return result
-        with one_at_a_time:
+        with state_lock:
             values, constants = self.read()
             if self.donate:
                 keep_held(values)

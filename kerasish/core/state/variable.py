@@ -31,10 +31,10 @@ _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
 
 # Held by whoever finds out what a function touches, or donates the arrays of Variables. Reentrant,
 # since tracing one function may call another.
-one_at_a_time = threading.RLock()
+state_lock = threading.RLock()
 
 
-class Unlisted(BaseException):
+class UncapturedVariable(BaseException):
     """A sealed scope met a Variable it was not told of; the scope's maker catches this.
 
     Not an `Exception`, so that a user's `except Exception` in a traced function lets it through.
@@ -50,8 +50,8 @@ class Scope:
 
     Args:
         values: Pairs of a Variable and the value to read it as.
-        sealed: Who must be told (by `Unlisted`) when a Variable is met that is not in the table.
-            `None`: it is looked up in the scope outside, or in the Variable itself.
+        sealed: Who must be told (by `UncapturedVariable`) when a Variable is met that is not in
+            the table. `None`: it is looked up in the scope outside, or in the Variable itself.
 
     Attributes:
         values: What each Variable reads as inside.
@@ -81,16 +81,16 @@ class Scope:
         if variable in self.values:
             return self.values[variable]
         if self.sealed is not None:
-            raise Unlisted(self.sealed, variable)
+            raise UncapturedVariable(self.sealed, variable)
         self.reads[variable] = None
         return self.outer.read(variable) if self.outer else variable._value
 
     def write(self, variable: "Variable", value: Any) -> None:
         """Assign inside only."""
         if self.sealed is not None and variable not in self.values:
-            raise Unlisted(self.sealed, variable)
+            raise UncapturedVariable(self.sealed, variable)
         if isinstance(value, jax.core.Tracer):
-            value = partitioning.keep(value, partitioning.spread(variable._value))
+            value = partitioning.constrain(value, partitioning.spread(variable._value))
         self.values[variable] = value
         self.written[variable] = None
 
@@ -245,7 +245,7 @@ class Variable:
 
     def _wanted_sharding(self):
         """Where the value is to lie, if it is said: by the layout given, or the distribution."""
-        layout, current = self._layout, partitioning.now.distribution
+        layout, current = self._layout, partitioning.state.distribution
         if layout is None:
             return None if current is None else current.sharding_of(self)
         if not isinstance(layout, Variable):
@@ -276,7 +276,7 @@ class Variable:
         if scope is not None:
             return scope.read(self)
         if self._value.is_deleted():  # donated by another thread's call, which brings the next one
-            with one_at_a_time:
+            with state_lock:
                 return self._value
         return self._value
 
@@ -342,10 +342,10 @@ class Variable:
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the value. Safe while another thread trains the Variable."""
         try:
-            return np.array(processes.whole(self.value))
+            return np.array(processes.gather_to_host(self.value))
         except RuntimeError:  # deleted: a compiled call donated it just then
-            with one_at_a_time:
-                return np.array(processes.whole(self.value))
+            with state_lock:
+                return np.array(processes.gather_to_host(self.value))
 
     @property
     def shape(self) -> tuple:
@@ -379,13 +379,13 @@ class Variable:
         memo[id(self)] = twin
         twin.__dict__.update(self.__dict__)
         twin._value = _own_array(
-            processes.whole(self._value), None, partitioning.spread(self._value)
+            processes.gather_to_host(self._value), None, partitioning.spread(self._value)
         )
         return twin
 
     def __getstate__(self):
         layout = self._layout if isinstance(self._layout, Variable) else None  # meshes stay here
-        return {**self.__dict__, "_layout": layout, "_value": processes.whole(self._value)}
+        return {**self.__dict__, "_layout": layout, "_value": processes.gather_to_host(self._value)}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -443,7 +443,7 @@ class Variable:
 
     def __repr__(self):
         value = self.read()
-        is_seen = not isinstance(value, jax.core.Tracer) and processes.is_at_hand(value)
+        is_seen = not isinstance(value, jax.core.Tracer) and processes.is_readable_here(value)
         shown = f", value={np.asarray(value)}" if is_seen else ""
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self._value.dtype}{shown}>"
 

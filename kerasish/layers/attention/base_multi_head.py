@@ -17,7 +17,7 @@ from kerasish.layers.regularization import Dropout
 from kerasish.ops.nn import normalization
 
 
-class HeadedAttention(Layer):
+class BaseMultiHeadAttention(Layer):
     """Base of attention layers with heads: projections, masks, and the attention itself."""
 
     def keep_rules(

@@ -2,14 +2,14 @@
 
 from kerasish.core.errors import bad_argument
 from kerasish.layers.attention.base_multi_head import (
-    HeadedAttention,
+    BaseMultiHeadAttention,
     attention_equations,
     without_mask,
 )
 from kerasish.layers.base.arguments import positive_int
 
 
-class GroupedQueryAttention(HeadedAttention):
+class GroupedQueryAttention(BaseMultiHeadAttention):
     """`MultiHeadAttention` in which groups of query heads share one head of keys and values.
 
     Call arguments are those of `MultiHeadAttention`.

@@ -6,14 +6,14 @@ import string
 from kerasish import regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.layers.attention.base_multi_head import (
-    HeadedAttention,
+    BaseMultiHeadAttention,
     attention_equations,
     without_mask,
 )
 from kerasish.layers.base.arguments import positive_int
 
 
-class MultiHeadAttention(HeadedAttention):
+class MultiHeadAttention(BaseMultiHeadAttention):
     """Attention by several heads at once, each with projections of its own.
 
     Call arguments: `query`, `value`, `key` (the values if not given), their masks, `attention_mask`

@@ -61,7 +61,7 @@ def known_size(layer, input_shape: tuple, axis: int) -> int:
     return size
 
 
-def keep_weight_rules(layer, prefix: str, initializer, regularizer=None, constraint=None) -> None:
+def set_weight_options(layer, prefix: str, initializer, regularizer=None, constraint=None) -> None:
     """Store what a weight starts from and is held to, as `<prefix>_initializer` and so on."""
     setattr(layer, f"{prefix}_initializer", initializers.get(initializer))
     setattr(layer, f"{prefix}_regularizer", regularizers.get(regularizer))
@@ -69,7 +69,7 @@ def keep_weight_rules(layer, prefix: str, initializer, regularizer=None, constra
 
 
 def make_weight(layer, name: str, shape: tuple, prefix: str = "", **options) -> Variable:
-    """Add the weight whose rules `keep_weight_rules` stored under `prefix` (or its name)."""
+    """Add the weight whose rules `set_weight_options` stored under `prefix` (or its name)."""
     prefix = prefix or name
     return layer.add_weight(
         shape=tuple(shape),

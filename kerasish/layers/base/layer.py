@@ -41,7 +41,7 @@ from kerasish.layers.base.signatures import (
     signature_of,
     tensor_arguments,
 )
-from kerasish.layers.base.weights import WeightHolder
+from kerasish.layers.base.weights import VariableContainer
 
 
 class _Context(threading.local):
@@ -75,7 +75,7 @@ def _bookkept(build):
     return wrapped
 
 
-class Layer(WeightHolder):
+class Layer(VariableContainer):
     """Weights, and a computation with them.
 
     Subclass it with `build`, which makes weights once the input's shape is known, and `call`, the
@@ -303,7 +303,7 @@ class Layer(WeightHolder):
             self._output_shapes = [known_sizes(np.shape(y)) for y in jax.tree.leaves(outputs)]
             self._locked = True
         self._regularize(outputs)
-        if partitioning.now.distribution is not None:
+        if partitioning.state.distribution is not None:
             held = self._weights
             path = held[0].path.rpartition("/")[0] if held else current_path()
             outputs = partitioning.lay_out(f"{path}/output", outputs)

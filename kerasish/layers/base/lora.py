@@ -9,7 +9,7 @@ from kerasish.layers.base.arguments import positive_int
 from kerasish.layers.base.layer import Layer
 
 
-class Adaptable(Layer):
+class LoRALayer(Layer):
     """Base of layers whose main weight can be adapted: `weight + alpha / rank * a @ b`.
 
     The weight is frozen, and `a` and `b`, thin matrices, are trained instead. Files hold the sum,

@@ -14,7 +14,7 @@ from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import Operation
 
 
-class WeightHolder(Operation):
+class VariableContainer(Operation):
     """The half of `Layer` that makes, lists, freezes, counts, stores and restores weights."""
 
     def add_weight(
@@ -81,10 +81,10 @@ class WeightHolder(Operation):
     def _own_variables(self) -> list[Variable]:
         return _in_order(parts(self, Variable))
 
-    def _sublayers(self) -> list["WeightHolder"]:
-        return list(parts(self, WeightHolder))
+    def _sublayers(self) -> list["VariableContainer"]:
+        return list(parts(self, VariableContainer))
 
-    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["WeightHolder"]:
+    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["VariableContainer"]:
         seen = {id(self)}
         if include_self:
             yield self
@@ -131,7 +131,7 @@ class WeightHolder(Operation):
     def _collect_trainable(self, found):
         if not self.trainable:
             return
-        held = list(parts(self, (Variable, WeightHolder)))
+        held = list(parts(self, (Variable, VariableContainer)))
         for variable in _in_order(v for v in held if isinstance(v, Variable)):
             if variable.trainable:
                 found[id(variable)] = variable
@@ -190,7 +190,7 @@ class WeightHolder(Operation):
 
     def get_weights(self) -> list[np.ndarray]:
         """NumPy copies of `weights`, in order."""
-        return [np.array(processes.whole(v.read())) for v in self.weights]
+        return [np.array(processes.gather_to_host(v.read())) for v in self.weights]
 
     def set_weights(self, weights) -> None:
         """Assign arrays to `weights`, in order; all of them or none."""

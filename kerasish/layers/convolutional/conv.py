@@ -5,18 +5,18 @@ import jax.numpy as jnp
 from kerasish import activations
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
-from kerasish.kernels.noinline import plus_bias
+from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
     int_tuple,
-    keep_weight_rules,
     known_size,
     make_weight,
     one_of,
     positive_int,
+    set_weight_options,
 )
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
-from kerasish.layers.base.lora import Adaptable
+from kerasish.layers.base.lora import LoRALayer
 from kerasish.ops.nn import convolution
 
 
@@ -33,7 +33,7 @@ def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate
         raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
 
 
-class Windowed(Layer):
+class BaseConv(Layer):
     """Base of all convolutions: the channels, the bias and the activation.
 
     Subclasses set `rank`, the number of spatial axes.
@@ -46,7 +46,7 @@ class Windowed(Layer):
         """Store what is done to the result."""
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        keep_weight_rules(self, "bias", initializer, regularizer, constraint)
+        set_weight_options(self, "bias", initializer, regularizer, constraint)
 
     def know_channels(self, input_shape):
         """The number of input channels, which the input must have from now on."""
@@ -65,11 +65,11 @@ class Windowed(Layer):
             bias = self.bias.value
             if self.data_format == "channels_first":
                 bias = jnp.reshape(bias, (-1, *[1] * self.rank))
-            y = plus_bias(y, bias)
+            y = add_bias(y, bias)
         return self.activation(y)
 
 
-class Conv(Adaptable, Windowed):
+class Conv(LoRALayer, BaseConv):
     """Base of `Conv1D`, `Conv2D` and `Conv3D`."""
 
     def __init__(
@@ -101,7 +101,9 @@ class Conv(Adaptable, Windowed):
         if filters % groups:
             raise bad_argument(self, "groups", f"a divisor of the {filters} filters", groups)
         keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
-        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        set_weight_options(
+            self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.keep_lora(lora_rank, lora_alpha)
 
@@ -221,7 +223,7 @@ class Conv3D(Conv):
     rank = 3
 
 
-class ConvTranspose(Windowed):
+class ConvTranspose(BaseConv):
     """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`."""
 
     def __init__(
@@ -253,7 +255,9 @@ class ConvTranspose(Windowed):
                 wanted = f"less than the strides {self.strides}"
                 raise bad_argument(self, "output_padding", wanted, output_padding)
         self.output_padding = output_padding
-        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        set_weight_options(
+            self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape):

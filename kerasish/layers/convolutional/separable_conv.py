@@ -1,11 +1,11 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
-from kerasish.layers.base.arguments import keep_weight_rules, make_weight, positive_int
-from kerasish.layers.convolutional.conv import Windowed, keep_window
+from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
+from kerasish.layers.convolutional.conv import BaseConv, keep_window
 from kerasish.ops.nn import convolution
 
 
-class DepthwiseConv(Windowed):
+class DepthwiseConv(BaseConv):
     """Base of `DepthwiseConv1D` and `DepthwiseConv2D`."""
 
     def __init__(
@@ -31,7 +31,7 @@ class DepthwiseConv(Windowed):
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
         keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        keep_weight_rules(self, "depthwise", *rules)
+        set_weight_options(self, "depthwise", *rules)
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape):
@@ -100,7 +100,7 @@ class DepthwiseConv2D(DepthwiseConv):
     rank = 2
 
 
-class SeparableConv(Windowed):
+class SeparableConv(BaseConv):
     """Base of `SeparableConv1D` and `SeparableConv2D`."""
 
     def __init__(
@@ -131,9 +131,9 @@ class SeparableConv(Windowed):
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
         keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
-        keep_weight_rules(self, "depthwise", *rules)
+        set_weight_options(self, "depthwise", *rules)
         rules = pointwise_initializer, pointwise_regularizer, pointwise_constraint
-        keep_weight_rules(self, "pointwise", *rules)
+        set_weight_options(self, "pointwise", *rules)
         self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
 
     def build(self, input_shape):

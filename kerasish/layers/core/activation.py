@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import keep_weight_rules, known_size, make_weight
+from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
@@ -135,7 +135,7 @@ class PReLU(Layer):
     ):
         super().__init__(**kwargs)
         self.supports_masking = True
-        keep_weight_rules(self, "alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
+        set_weight_options(self, "alpha", alpha_initializer, alpha_regularizer, alpha_constraint)
         if shared_axes is not None:
             shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
         self.shared_axes = shared_axes

@@ -6,19 +6,19 @@ import jax.numpy as jnp
 
 from kerasish import activations, initializers
 from kerasish.core.errors import bad_argument
-from kerasish.kernels.dense import one_product
-from kerasish.kernels.noinline import plus_bias
+from kerasish.kernels.dense import dense_product
+from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
-    keep_weight_rules,
     known_size,
     make_weight,
     positive_int,
+    set_weight_options,
 )
 from kerasish.layers.base.input_spec import InputSpec
-from kerasish.layers.base.lora import Adaptable
+from kerasish.layers.base.lora import LoRALayer
 
 
-class Dense(Adaptable):
+class Dense(LoRALayer):
     """Affine map of the last axis: `y = activation(x @ kernel + bias)`.
 
     Args:
@@ -65,8 +65,10 @@ class Dense(Adaptable):
         self.units = positive_int(self, "units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
-        keep_weight_rules(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
+        set_weight_options(
+            self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
+        set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         self.keep_lora(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.input_spec = InputSpec(min_ndim=2)
@@ -82,9 +84,9 @@ class Dense(Adaptable):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def call(self, inputs):
-        y = one_product(inputs, self.adapted_weight(), 1)
+        y = dense_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
-            y = plus_bias(y, self.bias.value)
+            y = add_bias(y, self.bias.value)
         return self.activation(y)
 
     def get_config(self):
@@ -94,7 +96,7 @@ class Dense(Adaptable):
         return config
 
 
-class EinsumDense(Adaptable):
+class EinsumDense(LoRALayer):
     """Affine map by an einsum: `y = activation(einsum(equation, x, kernel) + bias)`.
 
     Args:
@@ -147,8 +149,10 @@ class EinsumDense(Adaptable):
         )
         self.activation = activations.get(activation)
         self.bias_axes = bias_axes
-        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
-        keep_weight_rules(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
+        set_weight_options(
+            self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
+        set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         self.keep_lora(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
 
@@ -214,11 +218,11 @@ class EinsumDense(Adaptable):
         ins, kernel, outs, dots = _split_equation(self)
         free = sum(letter in outs for letter in ins)
         if not dots and kernel == ins[free:] + outs[free:] and ins[:free] == outs[:free]:
-            y = one_product(inputs, self.adapted_weight(), len(ins) - free)
+            y = dense_product(inputs, self.adapted_weight(), len(ins) - free)
         else:
             y = jnp.einsum(self.equation, inputs, self.adapted_weight())
         if self.bias is not None:
-            y = plus_bias(y, self.bias.value)
+            y = add_bias(y, self.bias.value)
         return self.activation(y)
 
     def get_config(self):

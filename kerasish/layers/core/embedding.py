@@ -4,11 +4,11 @@ import jax.numpy as jnp
 
 from kerasish.core.masking import set_mask
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
-from kerasish.layers.base.arguments import keep_weight_rules, make_weight, positive_int
-from kerasish.layers.base.lora import Adaptable
+from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
+from kerasish.layers.base.lora import LoRALayer
 
 
-class Embedding(Adaptable):
+class Embedding(LoRALayer):
     """A trainable vector for each number from 0 to `input_dim - 1`.
 
     Args:
@@ -55,7 +55,7 @@ class Embedding(Adaptable):
         self.input_dim = positive_int(self, "input_dim", input_dim)
         self.output_dim = positive_int(self, "output_dim", output_dim)
         rules = embeddings_initializer, embeddings_regularizer, embeddings_constraint
-        keep_weight_rules(self, "embeddings", *rules)
+        set_weight_options(self, "embeddings", *rules)
         self.mask_zero = mask_zero
         self.supports_masking = bool(mask_zero)
         self.keep_lora(lora_rank, lora_alpha)

@@ -9,8 +9,8 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.kernels.noinline import plus_bias, sum_in_memory, times_scale
-from kerasish.layers.base.arguments import keep_weight_rules, known_size, make_weight
+from kerasish.kernels.noinline import add_bias, materialized_sum, scale_by
+from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
@@ -103,10 +103,10 @@ class BatchNormalization(Layer):
         self.epsilon = float(epsilon)
         self.center = center
         self.scale = scale
-        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
-        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
-        keep_weight_rules(self, "moving_mean", moving_mean_initializer)
-        keep_weight_rules(self, "moving_variance", moving_variance_initializer)
+        set_weight_options(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        set_weight_options(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        set_weight_options(self, "moving_mean", moving_mean_initializer)
+        set_weight_options(self, "moving_variance", moving_variance_initializer)
         self.renorm = renorm
         self.renorm_clipping = _check_clipping(self, renorm_clipping) if renorm else renorm_clipping
         self.renorm_momentum = renorm_momentum
@@ -233,8 +233,8 @@ def _change_of_normalized(axis, epsilon, primals, tangents):
     dmean = jnp.mean(dx, _others(axis, x))
     half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
     slope = dgamma * deviation - factor * half / (variance + epsilon)
-    change = dx * _along(factor, axis, x) + times_scale(centred, _along(slope, axis, x))
-    change = plus_bias(change, _along(dbeta - factor * dmean, axis, x))
+    change = dx * _along(factor, axis, x) + scale_by(centred, _along(slope, axis, x))
+    change = add_bias(change, _along(dbeta - factor * dmean, axis, x))
     return (result, mean, variance), (change, dmean, 2 * half)
 
 
@@ -255,7 +255,7 @@ def _moments(x, axis, mask):
 
 
 def _mean(x, axes):
-    return sum_in_memory(x, axes) / math.prod(x.shape[axis] for axis in axes)
+    return materialized_sum(x, axes) / math.prod(x.shape[axis] for axis in axes)
 
 
 class LayerNormalization(Layer):
@@ -308,8 +308,8 @@ class LayerNormalization(Layer):
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
-        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
-        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        set_weight_options(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        set_weight_options(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.supports_masking = True
         self.autocast = False
 
@@ -325,9 +325,9 @@ class LayerNormalization(Layer):
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
         x = _standardized(tuple(axes), self.epsilon, x)
         if self.scale:
-            x = times_scale(x, jnp.reshape(self.gamma.value, shape))
+            x = scale_by(x, jnp.reshape(self.gamma.value, shape))
         if self.center:
-            x = plus_bias(x, jnp.reshape(self.beta.value, shape))
+            x = add_bias(x, jnp.reshape(self.beta.value, shape))
         return x.astype(self.compute_dtype)
 
     def get_config(self):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import keep_weight_rules, known_size, make_weight
+from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.normalization.batch_normalization import (
@@ -66,8 +66,8 @@ class GroupNormalization(Layer):
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
-        keep_weight_rules(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
-        keep_weight_rules(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
+        set_weight_options(self, "beta", beta_initializer, beta_regularizer, beta_constraint)
+        set_weight_options(self, "gamma", gamma_initializer, gamma_regularizer, gamma_constraint)
         self.supports_masking = True
         self.autocast = False
 

@@ -13,18 +13,23 @@ from kerasish import activations, random
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator
-from kerasish.kernels.dense import one_product
-from kerasish.kernels.noinline import plus_bias
-from kerasish.kernels.recurrent_step import Steps, TanhForm, after_functions, computed_again, meet
+from kerasish.kernels.dense import dense_product
+from kerasish.kernels.noinline import add_bias
+from kerasish.kernels.recurrent_step import (
+    Steps,
+    TanhForm,
+    apply_functions,
+    combine_gates,
+    recompute_gates,
+)
 from kerasish.layers.base.arguments import (
-    keep_weight_rules,
     known_size,
     make_weight,
     positive_int,
+    set_weight_options,
 )
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.regularization import dropping, shared_pattern
-
 
 _TANH_FORMS = {
     activations.sigmoid: TanhForm(0.5, 0.5, 0.5, slope=lambda y: y * (1 - y)),
@@ -73,10 +78,12 @@ class RecurrentCell(Layer):
         self.units = positive_int(self, "units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        keep_weight_rules(self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint)
+        set_weight_options(
+            self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
+        )
         rules = recurrent_initializer, recurrent_regularizer, recurrent_constraint
-        keep_weight_rules(self, "recurrent", *rules)
-        keep_weight_rules(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
+        set_weight_options(self, "recurrent", *rules)
+        set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.state_size = self.output_size = self.units
@@ -137,15 +144,15 @@ class RecurrentCell(Layer):
     def advance(cls, rules, weights, x, states, masks):
         """The new states, of which the first is the output, from an input split by gates."""
         kernel, bias = weights
-        gates = meet(x, masked_matmul(states[0], kernel, masks), cls.apart)
+        gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.apart)
         if bias is not None:
             own = jnp.split(bias, cls.apart)
             gates = [*gates[: len(x)], *map(jnp.add, gates[len(x) :], own)]
 
         def finish(gates, states):
-            return cls.finish(rules, after_functions(cls.functions(rules), gates), states)
+            return cls.finish(rules, apply_functions(cls.functions(rules), gates), states)
 
-        return computed_again(finish)(gates, states)
+        return recompute_gates(finish)(gates, states)
 
     @staticmethod
     def functions(rules) -> tuple:
@@ -161,7 +168,7 @@ class RecurrentCell(Layer):
         nested = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
         x, bias = self.project(inputs, of_inputs), self.input_bias()
-        x = jnp.split(x if bias is None else plus_bias(x, bias), self.gates, axis=self.gate_axis)
+        x = jnp.split(x if bias is None else add_bias(x, bias), self.gates, axis=self.gate_axis)
         before = list(states) if nested else [states]
         weights = self.step_weights()
         after = self.advance(self.rules(), weights, x, before, of_states)
@@ -207,7 +214,7 @@ class RecurrentCell(Layer):
 def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
     """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
     if masks is None:
-        return one_product(x, kernel, 1)
+        return dense_product(x, kernel, 1)
     kernels = jnp.split(kernel, len(masks), axis=1)
     parts = [jnp.matmul(x * mask, part) for mask, part in zip(masks, kernels, strict=True)]
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)

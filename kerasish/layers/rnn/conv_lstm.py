@@ -5,13 +5,13 @@ import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.core.errors import bad_argument
-from kerasish.kernels.recurrent_step import after_functions, computed_again
+from kerasish.kernels.recurrent_step import apply_functions, recompute_gates
 from kerasish.layers.base.arguments import known_size, make_weight, positive_int
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.convolutional.conv import keep_window
 from kerasish.layers.rnn.cell import RecurrentCell
 from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
-from kerasish.layers.rnn.lstm import LSTMCell, forgetful_bias, pass_gates
+from kerasish.layers.rnn.lstm import LSTMCell, forget_gate_bias, lstm_update
 from kerasish.ops.nn import convolution
 
 
@@ -77,7 +77,7 @@ class ConvLSTMCell(RecurrentCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.filters, self.filters]
 
-    make_bias = forgetful_bias
+    make_bias = forget_gate_bias
 
     def build(self, input_shape):
         if None in input_shape[1:]:
@@ -142,9 +142,9 @@ class ConvLSTMCell(RecurrentCell):
         parts = jnp.split(parts[0], 4, axis=axis) if masks is None else parts
 
         def finish(gates, memory):
-            return pass_gates(rules, after_functions(cls.functions(rules), gates), memory)
+            return lstm_update(rules, apply_functions(cls.functions(rules), gates), memory)
 
-        return computed_again(finish)([*map(jnp.add, x, parts)], c)
+        return recompute_gates(finish)([*map(jnp.add, x, parts)], c)
 
 
 class ConvLSTM(CellLayer):

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from kerasish import activations
-from kerasish.kernels.recurrent_step import computed_again, meet
+from kerasish.kernels.recurrent_step import combine_gates, recompute_gates
 from kerasish.layers.base.arguments import make_weight
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell, masked_matmul
@@ -127,14 +127,14 @@ class GRUCell(RecurrentCell):
             return super().advance(rules, weights, x, states, masks)
         of_gates, of_candidate = (None, None) if masks is None else (masks[:2], masks[2:])
         split = 2 * h.shape[-1]
-        z, r = meet(x[:2], masked_matmul(h, kernel[:, :split], of_gates), 0)
+        z, r = combine_gates(x[:2], masked_matmul(h, kernel[:, :split], of_gates), 0)
         inner = masked_matmul(gate(r) * h, kernel[:, split:], of_candidate)
 
         def mix(z, x, inner, h):
             z = gate(z)
             return [z * h + (1 - z) * activation(x + inner)]
 
-        return computed_again(mix)(z, x[2], inner, h)
+        return recompute_gates(mix)(z, x[2], inner, h)
 
     @staticmethod
     def functions(rules):

@@ -5,13 +5,13 @@ import numpy as np
 
 from kerasish import activations
 from kerasish.core.state.variable import Variable
-from kerasish.kernels.noinline import with_gradient_in_memory
+from kerasish.kernels.noinline import materialize_cotangent
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
 from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
 
 
-def forgetful_bias(cell: RecurrentCell) -> Variable:
+def forget_gate_bias(cell: RecurrentCell) -> Variable:
     """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
     initializer, units = cell.bias_initializer, cell.units
 
@@ -29,10 +29,10 @@ def forgetful_bias(cell: RecurrentCell) -> Variable:
     )
 
 
-def pass_gates(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
+def lstm_update(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
     """The new output and the new memory, from the gates."""
     (activation, *_), (i, f, g, o) = rules, gates
-    c = with_gradient_in_memory(f * memory + i * g)
+    c = materialize_cotangent(f * memory + i * g)
     return [o * activation(c), c]
 
 
@@ -121,7 +121,7 @@ class LSTMCell(RecurrentCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.units, self.units]
 
-    make_bias = forgetful_bias
+    make_bias = forget_gate_bias
 
     def rules(self):
         return self.activation, self.recurrent_activation
@@ -133,7 +133,7 @@ class LSTMCell(RecurrentCell):
 
     @staticmethod
     def finish(rules, gates, states):
-        return pass_gates(rules, gates, states[1])
+        return lstm_update(rules, gates, states[1])
 
 
 class LSTM(CellLayer):

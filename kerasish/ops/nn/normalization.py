@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.lowering import by_platform
+from kerasish.core.lowering import platform_dependent
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype
@@ -283,7 +283,7 @@ def dot_product_attention(
     if flash_attention or bias is not None or key.shape != value.shape or _heads_differ(query, key):
         return by_jax(query, key, value)
     on_cpu = functools.partial(_attend_by_heads, mask=mask, scale=scale, is_causal=is_causal)
-    return by_platform(query, key, value, cpu=on_cpu, default=by_jax)
+    return platform_dependent(query, key, value, cpu=on_cpu, default=by_jax)
 
 
 def _has_fused_kernel(dtype):

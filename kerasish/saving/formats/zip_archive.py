@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from kerasish.saving.io import bounded_json
-from kerasish.saving.io.file_window import BadFile, Window, bytes_of
+from kerasish.saving.io.file_window import BadFile, Window, as_bytes
 from kerasish.saving.io.parallel_reader import crc_of
 
 _LARGE = 2**16  # bytes that are worth another thread
@@ -24,7 +24,7 @@ _UNPACKED, _TIMES = 2**26, 100
 
 
 @contextlib.contextmanager
-def begun_with(
+def new_archive(
     path: pathlib.Path, name: str, write: Callable[[pathlib.Path, int, Callable], None]
 ) -> Iterator[zipfile.ZipFile]:
     """A new archive, open to add to, whose first member is a file that was written where it lies.
@@ -41,7 +41,7 @@ def begun_with(
 
         def count(start, value):
             if value.nbytes >= _LARGE:
-                data = bytes_of(value)
+                data = as_bytes(value)
                 known.append((start - _FREE, data.size, thread.submit(zlib.crc32, data)))
 
         write(path, _FREE, count)
@@ -136,7 +136,7 @@ def _naming(archive, name):
 
 
 @contextlib.contextmanager
-def found_member(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[Window, int]]:
+def open_member(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[Window, int]]:
     """The bytes of a member as it was before packing, and its CRC-32.
 
     They lie in the archive itself, where the member is stored; else in a copy.

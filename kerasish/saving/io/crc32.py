@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 
-from kerasish.saving.io.file_window import bytes_of
+from kerasish.saving.io.file_window import as_bytes
 
 _BLOCK = 2**16
 _CRC_POLYNOMIAL = 0xEDB88320  # the highest bit of a number stands for x^0
@@ -19,7 +19,7 @@ def sum_of(name: str, value: np.ndarray) -> int:
         value: The array.
     """
     state = zlib.crc32(f"{name} {value.dtype.name}{value.shape}".encode())
-    data = bytes_of(value)
+    data = as_bytes(value)
     whole = data.size - data.size % _BLOCK
     sums = data[:whole].view("u8").reshape(-1, _BLOCK // 8).sum(axis=1)
     return zlib.crc32(data[whole:], zlib.crc32(sums, state))

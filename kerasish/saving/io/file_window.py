@@ -83,12 +83,12 @@ def file_window(path: str | os.PathLike) -> Iterator[Window]:
         yield Window(file, 0, os.fstat(file.fileno()).st_size)
 
 
-def bytes_of(value: np.ndarray) -> np.ndarray:
+def as_bytes(value: np.ndarray) -> np.ndarray:
     """An array's bytes, without a copy if it lies in one piece."""
     return np.ascontiguousarray(value).reshape(-1).view("u1")
 
 
-def room_for(shape: tuple, dtype: Any) -> np.ndarray:
+def aligned_empty(shape: tuple, dtype: Any) -> np.ndarray:
     """An array to be filled, placed so that JAX can take it over without a copy."""
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize

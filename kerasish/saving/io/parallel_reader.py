@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kerasish.saving.io.crc32 import joined, sum_of
-from kerasish.saving.io.file_window import BadFile, Window, bytes_of, room_for
+from kerasish.saving.io.file_window import BadFile, Window, aligned_empty, as_bytes
 
 _SMALL = 2**16  # bytes that are read sooner than a thread wakes up
 _PIECE = 2**20
@@ -103,8 +103,8 @@ class Reader:
         return self._threads.submit(self._read, place).result
 
     def _read(self, place):
-        value = room_for(place.shape, place.dtype)
-        data = bytes_of(value)
+        value = aligned_empty(place.shape, place.dtype)
+        data = as_bytes(value)
         self.window.read_at(place.start, data)  # not mapped, as others may shorten the file
         check_sum(value, place)
         if self.expected_crc is not None and place.checksum is None and data.size >= _SMALL:

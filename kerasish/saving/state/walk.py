@@ -109,7 +109,7 @@ def _walk_container(container, path, seen):
 
 def own_arrays(part: Any) -> dict[str, np.ndarray]:
     """What a part has to save of its own."""
-    return {key: processes.whole(value) for key, value in _own_values(part).items()}
+    return {key: processes.gather_to_host(value) for key, value in _own_values(part).items()}
 
 
 def _own_values(part):

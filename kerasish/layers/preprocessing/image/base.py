@@ -118,7 +118,7 @@ class ImageLayer(Layer):
         return config
 
 
-class MovingLayer(ImageLayer):
+class GeometricImageLayer(ImageLayer):
     """Base of layers that move pixels, and those of segmentation masks with them.
 
     A subclass defines `move`. Masks keep their dtype, and are never interpolated.

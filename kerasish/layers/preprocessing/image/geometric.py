@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from kerasish import random
 from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of
-from kerasish.layers.preprocessing.image.base import MovingLayer, interval
+from kerasish.layers.preprocessing.image.base import GeometricImageLayer, interval
 from kerasish.ops.image import affine_transform
 
 
-class RandomFlip(MovingLayer):
+class RandomFlip(GeometricImageLayer):
     """In training, mirrors each image with a chance of one half.
 
     Args:
@@ -46,7 +46,7 @@ class RandomFlip(MovingLayer):
         return jnp.where(drawn, jnp.flip(images, axes[self.mode]), images)
 
 
-class _Affine(MovingLayer):
+class _Affine(GeometricImageLayer):
     """Base of layers whose draw is a matrix `(batch, 6)`: see `ops.image.affine_transform`."""
 
     def move(self, images, drawn, interpolation):

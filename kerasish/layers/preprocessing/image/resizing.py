@@ -7,14 +7,14 @@ from kerasish import random
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.seeds import SeedGenerator, make_default_seed
 from kerasish.layers.base.arguments import one_of, positive_int
-from kerasish.layers.preprocessing.image.base import MovingLayer
+from kerasish.layers.preprocessing.image.base import GeometricImageLayer
 from kerasish.ops.image import resize
 from kerasish.ops.image.resizing import to_aspect
 
 _METHODS = ("bilinear", "nearest", "bicubic", "lanczos3", "lanczos5")
 
 
-class Resizing(MovingLayer):
+class Resizing(GeometricImageLayer):
     """Images in a fixed size.
 
     Integers stay integers, rounded. Acts in training and out of it.
@@ -82,7 +82,7 @@ class Resizing(MovingLayer):
         )
 
 
-class CenterCrop(MovingLayer):
+class CenterCrop(GeometricImageLayer):
     """The middle of images, in floats.
 
     Of images that are too small, the largest part of the wanted proportions, resized. Acts in
@@ -118,7 +118,7 @@ class CenterCrop(MovingLayer):
         return resize(images, (height, width), interpolation, **options)
 
 
-class RandomCrop(MovingLayer):
+class RandomCrop(GeometricImageLayer):
     """In training, a part of images from a random place, the same for a whole batch.
 
     Images not larger than that in both directions, and all images out of training, are cut around
