@@ -33,7 +33,7 @@ from kerasish.data import (
     normalize,
     pack_x_y_sample_weight,
     pad_sequences,
-    to_categorical,
+    prefetch,
     train_validation_split,
     unpack_x_y_sample_weight,
 )

@@ -17,6 +17,7 @@ from kerasish.kernels.dense import dense_product
 from kerasish.kernels.loop_support import slow_in_loops
 from kerasish.kernels.noinline import add_bias, materialize, scale_by
 from kerasish.kernels.pooling import window_max, window_sum
+from kerasish.ops.nn import convolution as windows
 
 # shape of the images, shape of the kernel, strides, padding, dilation
 CONVOLUTIONS = [
