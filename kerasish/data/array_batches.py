@@ -22,8 +22,12 @@ class Batches:
         num_batches: Batches in one epoch; `None` if unknown or without end.
         batch_size: Rows of a full batch; `None` if unknown.
         num_samples: Rows in all; `None` if unknown.
+        one_shot: Whether the data can be read only once, as a generator's.
+        seed: Integer that fixes the order of each epoch; `None` where nothing is shuffled.
     """
 
+    one_shot = False
+    seed: int | None = None
     num_batches: int | None = None
     batch_size: int | None = None
     num_samples: int | None = None

@@ -132,7 +132,7 @@ def explain(step: Any) -> dict[str, Any]:
     """How the steps of a kind ran so far: a row of `FitReport`."""
     how = "uncompiled" if step.eager else "fused on the device"
     if step.slow_op:
-        how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
+        how = f"one by one: XLA on the CPU has no fast {step.slow_op} inside a loop"
     return {
         "steps": how,
         "chunk": step.times.largest,
@@ -151,7 +151,7 @@ def _why_chunk(step):
     largest = step.times.largest
     if step.eager or step.slow_op:
         return "steps of this kind run one by one"
-    if step.most is not None and largest >= step.most:
+    if step.max_batches is not None and largest >= step.max_batches:
         return "`steps_per_execution`, or callbacks that watch batches, allow no more"
     if step.room is not None and largest >= step.room:
         return "a stack holds no more"

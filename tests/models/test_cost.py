@@ -129,7 +129,7 @@ def test_memory_is_what_the_run_takes(name):
     guess = model.estimate_memory(16)
     assert model.explain_fit()["train"]["steps_done"] == 0, "nothing has run"
     model.fit(x, y, batch_size=16, verbose=0)
-    step = model._steps["train"]
+    step = model._compiled_steps["train"]
     (program,) = step._programs.values()
     real = step.trace(step.forms()[0]).lower().compile().memory_analysis()
     assert program is not None

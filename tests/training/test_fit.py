@@ -242,7 +242,7 @@ def test_freezing_a_layer_between_fits_is_seen():
 def test_a_hundred_fits_compile_once_and_keep_memory_flat():
     model = regressor()
     model.fit(X, Y, verbose=0)
-    step = model._steps["train"]
+    step = model._compiled_steps["train"]
     traces = step.traces
     gc.collect()
     arrays = len(jax.live_arrays())

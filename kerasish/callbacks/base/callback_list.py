@@ -94,6 +94,16 @@ class CallbackList(Callback):
         for callback in self:
             callback.release()
 
+    def show_compiling(self, begins: bool) -> None:
+        """Let progress bars show that a step is being compiled.
+
+        Args:
+            begins: Whether compiling begins; it ends otherwise.
+        """
+        for callback in self:
+            if isinstance(callback, ProgbarLogger):
+                callback.show_compiling(begins)
+
     @property
     def wants_train_batches(self) -> bool:
         """Whether a callback must be called for each batch of training."""

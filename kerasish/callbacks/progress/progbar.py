@@ -63,8 +63,9 @@ class Progbar:
         self._seen = 0
         self._sums = {}  # name -> (sum over steps, steps)
         self._latest = {}
-        self._start = time.monotonic()
-        self._first = None  # step count and time of the first update
+        self._start = self._pause_began = time.monotonic()
+        self._pauses = {}  # what the steps wait for, in words, since when
+        self._paused = 0.0  # seconds of pauses that are over
 
     def update(
         self,
@@ -94,8 +95,39 @@ class Progbar:
                 self._finish(current, shown)
             else:
                 self.screen.draw(self._moving_line(current, shown))
-        if self._first is None and current > 0:
-            self._first = (current, time.monotonic())
+
+    def pause(self, why: str) -> None:
+        """Show that steps wait, and leave the time until `resume` out of the time of a step.
+
+        Args:
+            why: What for: "compiling…".
+
+        Example:
+            >>> bar = Progbar(10, verbose=0)
+            >>> bar.pause("compiling…")
+            >>> bar.resume("compiling…")
+        """
+        if not self._pauses:
+            self._pause_began = time.monotonic()
+        self._pauses[why] = True
+        self._draw_pause()
+
+    def resume(self, why: str) -> None:
+        """End a pause.
+
+        Args:
+            why: As `pause` was told.
+        """
+        if self._pauses.pop(why, None) is None:
+            return
+        if self._pauses:
+            self._draw_pause()
+        else:
+            self._paused += time.monotonic() - self._pause_began
+
+    def _draw_pause(self):
+        if self.verbose and self.screen.moves:
+            self.screen.draw([*self._bar(self._seen), (list(self._pauses)[-1], PLAIN)])
 
     def add(self, n: int, values=None) -> None:
         """Note that `n` more steps are done."""
@@ -168,11 +200,8 @@ class Progbar:
         return f"{current:>{len(str(self.target))}}/{self.target}"
 
     def _seconds_each(self, current):
-        now = time.monotonic()
-        if self._first is not None and current > self._first[0]:
-            # Without the first steps, which compile.
-            return (now - self._first[1]) / (current - self._first[0])
-        return (now - self._start) / current if current else 0.0
+        now = self._pause_began if self._pauses else time.monotonic()
+        return (now - self._start - self._paused) / current if current else 0.0
 
 
 def _clock(seconds):

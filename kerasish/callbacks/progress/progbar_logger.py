@@ -5,6 +5,7 @@ from kerasish.callbacks.base.callback import Callback
 from kerasish.callbacks.progress.progbar import Progbar
 from kerasish.core.errors import bad_argument
 
+_COMPILING, _VALIDATING = "compiling…", "validating…"
 _INTERVAL = 0.1  # seconds; each redraw waits for the device once
 
 
@@ -67,9 +68,11 @@ class ProgbarLogger(Callback):
         self._finish(logs)
 
     def on_test_begin(self, logs=None):
-        """Begin a bar, unless this is validation."""
+        """Begin a bar; in `fit`, show that it is validating."""
         if not self._in_fit:
             self._begin()
+        elif self.progbar is not None:
+            self.progbar.pause(_VALIDATING)
 
     def on_test_batch_end(self, batch, logs=None):
         """Move the bar, unless this is validation."""
@@ -81,6 +84,8 @@ class ProgbarLogger(Callback):
         if not self._in_fit:
             self._finish(logs)
             self._close()
+        elif self.progbar is not None:
+            self.progbar.resume(_VALIDATING)
 
     def on_predict_begin(self, logs=None):
         """Begin a bar."""
@@ -94,6 +99,16 @@ class ProgbarLogger(Callback):
         """Show that it is done."""
         self._finish(None)
         self._close()
+
+    def show_compiling(self, begins: bool) -> None:
+        """Show that a step is being compiled, whose time is not the steps' time.
+
+        Args:
+            begins: Whether compiling begins; it ends otherwise.
+        """
+        if self.progbar is not None:
+            change = self.progbar.pause if begins else self.progbar.resume
+            change(_COMPILING)
 
     def _begin(self):
         self.seen = 0
