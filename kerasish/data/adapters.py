@@ -47,8 +47,9 @@ def make_batches(
         y: Targets; only beside arrays.
         sample_weight: A weight for each sample; only beside arrays.
         batch_size: Rows of a batch of arrays. `None` is 32, or what makes `steps` batches.
-        shuffle: Whether to draw a new order for each epoch, or `"batch"`: one within each batch
-            of arrays. Streams come in their own order, and so do the data sets made by kerasish.
+        shuffle: Whether to draw a new order for each epoch, or `"batch"`: one of the batches of
+            arrays, and of the rows within each. Streams come in their own order, and so do the
+            data sets made by kerasish.
         class_weight: Class number to weight, made into sample weights.
         steps: How many batches the caller will take for an epoch; endless sources need it.
 

@@ -15,7 +15,7 @@ from kerasish.data.array_conversion import count_rows, is_sparse
 class Batches:
     """A source of batches: tuples `(x,)`, `(x, y)` or `(x, y, sample_weight)` of array nests.
 
-    An epoch is one pass over the data: whoever wants fewer batches takes fewer, and goes on with
+    An epoch is one pass over the data: whoever wants fewer batches takes fewer, and continues with
     the same iterator.
 
     Attributes:
@@ -54,8 +54,9 @@ class RowBatches(Batches):
             `None`. NumPy arrays give NumPy batches, JAX arrays JAX ones, and of a sparse matrix
             each batch's rows are made dense.
         batch_size: Rows of a batch; the last one of an epoch may have fewer.
-        shuffle: `True` draws a new order of all rows for each epoch, `"batch"` one within
-            each batch, `False` leaves them in order.
+        shuffle: `True` draws a new order of all rows for each epoch; `"batch"` one of the batches
+            (a last one that is smaller stays last) and of the rows within each; `False` leaves them
+            in order.
         seed: Integer that, with the epoch, fixes the order; `None` draws one.
 
     Shapes:
@@ -81,9 +82,9 @@ class RowBatches(Batches):
         self.num_batches = math.ceil(self.num_samples / batch_size)
 
     def order(self, epoch: int) -> np.ndarray | None:
-        """The rows of an epoch in the order it takes them; `None` for the order they lie in.
+        """The rows of an epoch in the order it takes them; `None` for the order they have.
 
-        It depends on nothing but `seed` and `epoch`, so an interrupted run can go on inside it.
+        It depends on nothing but `seed` and `epoch`, so an interrupted run can resume inside it.
 
         Shapes:
             `(num_samples,)` of int32.
@@ -98,6 +99,7 @@ class RowBatches(Batches):
             return generator.permutation(rows)
         full = len(rows) - len(rows) % self.batch_size
         blocks = generator.permuted(rows[:full].reshape(-1, self.batch_size), axis=1)
+        blocks = generator.permutation(blocks)
         return np.concatenate([blocks.reshape(-1), generator.permutation(rows[full:])])
 
     def epoch(self, epoch: int) -> Iterator[tuple]:

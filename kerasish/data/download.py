@@ -13,6 +13,11 @@ import zipfile
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 
+# An archive that would grow to more than both of these is a bomb, or damaged.
+_MOST_GROWTH = 200
+_MOST_BYTES = 16 * 2**20
+_BLOCK = 4096  # what the smallest file or folder takes on a disk
+
 _OPENERS = {
     "tar": (tarfile.is_tarfile, tarfile.open),
     "zip": (zipfile.is_zipfile, zipfile.ZipFile),
@@ -64,7 +69,7 @@ def get_file(
         if fname
         else pathlib.PurePosixPath(urllib.parse.urlsplit(origin).path).name
     )
-    if not fname or fname != os.path.basename(fname):
+    if fname in ("", ".", "..") or fname != os.path.basename(fname) or "\0" in fname:
         hint = "Folders go into `cache_dir` and `cache_subdir`."
         raise bad_argument("get_file", "fname", "a file's name, without a folder", fname, hint)
     if md5_hash is not None and file_hash is None:
@@ -72,7 +77,7 @@ def get_file(
     folder = _writable(cache_dir) / cache_subdir
     folder.mkdir(parents=True, exist_ok=True)
     extract = extract or untar
-    target, inside = _places(folder, fname, extract)
+    target, inside = _paths(folder, fname, extract)
     if force_download or not _is_good(target, file_hash, hash_algorithm):
         _download(origin, target, file_hash, hash_algorithm)
     if extract:
@@ -94,8 +99,8 @@ def _writable(cache_dir):
     return home if os.access(home, os.W_OK) else pathlib.Path(tempfile.gettempdir(), ".keras")
 
 
-def _places(folder, fname, extract):
-    """Where the file lies, and where what is in it, by Keras' rules."""
+def _paths(folder, fname, extract):
+    """Paths of the file and of the folder of what is in it, by Keras' rules."""
     if not extract:
         return folder / fname, None
     if "." in fname:
@@ -152,20 +157,54 @@ def _download(origin, target, file_hash, algorithm):
 # -- archives
 
 
-def _check_links(archive, path):
-    """Raise on what would be written through a link in the archive, wherever that leads.
+class UnpackedSize:
+    """What an archive says that its files take, added up as long as that is believable.
+
+    Args:
+        path: The archive.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        self.path, self.total = path, 0
+        self.most = max(_MOST_BYTES, _MOST_GROWTH * path.stat().st_size)
+        self.free = shutil.disk_usage(path.parent).free
+
+    def add(self, size: int) -> None:
+        """Add a file of so many bytes.
+
+        Raises:
+            ValueError: The files would be far larger than the archive, or than the free space.
+        """
+        self.total += max(size, _BLOCK)
+        if self.total > self.most:
+            raise ValueError(
+                f"get_file: {self.path} would unpack to more than {_MOST_GROWTH} times its size, "
+                f"{self.total / 2**20:,.0f} MiB at least: refused, as a trap that fills the disk. "
+                "If you trust it, unpack it yourself."
+            )
+        if self.total > self.free:
+            raise ValueError(
+                f"get_file: {self.path} unpacks to at least {self.total / 2**20:,.0f} MiB, more "
+                f"than the {self.free / 2**20:,.0f} MiB that are free there."
+            )
+
+
+def _check_members(archive, path):
+    """Raise on a bomb, and on what would be written through a link, wherever that leads.
 
     Python's own filter follows links to see where they lead, and can be misled by long ones.
     """
     links = set()
+    size = UnpackedSize(path)
     for member in archive:
+        size.add(member.size)
         names = [member.name, member.linkname] if member.islnk() else [member.name]
         for name in names:
-            place = pathlib.PurePosixPath(posixpath.normpath(name.casefold()))
-            if links.intersection([place, *place.parents]):
+            target = pathlib.PurePosixPath(posixpath.normpath(name.casefold()))
+            if links.intersection([target, *target.parents]):
                 raise ValueError(f"get_file: {path} writes {name!r} through a link: refused.")
         if member.issym():
-            links.add(place)
+            links.add(target)
 
 
 def _extract(path, folder, formats):
@@ -188,9 +227,12 @@ def _extract(path, folder, formats):
     try:
         with opener(path) as archive:
             if kind == "tar":
-                _check_links(archive, path)
+                _check_members(archive, path)
                 archive.extractall(beside, filter="data")  # refuses paths that lead out of it
             else:
+                size = UnpackedSize(path)
+                for member in archive.infolist():
+                    size.add(member.file_size)
                 archive.extractall(beside)  # zipfile strips such paths
         beside.chmod(0o755)
         (beside / ".extracted").write_text(stamp)

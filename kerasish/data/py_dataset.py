@@ -130,7 +130,7 @@ class PyDatasetBatches(Batches):
         elif dataset.workers > 1:
             self._workers = self._workers or _Threads(dataset.workers)
         else:
-            return map(dataset.__getitem__, indices)
+            return (get_batch(dataset, index) for index in indices)
         self._workers.send(dataset)
         return self._workers.ask(indices, max(dataset.max_queue_size, dataset.workers))
 
@@ -149,6 +149,28 @@ class PyDatasetBatches(Batches):
             self._workers = None
 
 
+def get_batch(dataset: PyDataset, index: int) -> Any:
+    """The data set's batch of that number, with a `StopIteration` from its code made an error.
+
+    A `StopIteration` would end the loop that asks for batches as if there were no more.
+
+    Args:
+        dataset: The data set.
+        index: Number of the batch.
+
+    Raises:
+        RuntimeError: `__getitem__` raised `StopIteration`.
+    """
+    try:
+        return dataset[index]
+    except StopIteration as error:
+        raise RuntimeError(
+            f"{type(dataset).__name__}: `__getitem__({index})` raised StopIteration; it must "
+            "return a batch for every index below the length. (A `next(...)` in it on something that is "
+            "used up?)"
+        ) from error
+
+
 class _Threads:
     """Threads that make batches ahead, handed out in the order asked for."""
 
@@ -156,7 +178,7 @@ class _Threads:
         self.pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="PyDataset")
 
     def send(self, dataset):
-        self.make = dataset.__getitem__
+        self.make = functools.partial(get_batch, dataset)
 
     def ask(self, indices, ahead):
         indices = iter(indices)
@@ -236,4 +258,4 @@ def _make_in_worker(file, index):
                 "a module (not in a notebook or a function), or use `use_multiprocessing=False`."
             ) from error
         _Held.file = file
-    return _Held.dataset[index]
+    return get_batch(_Held.dataset, index)

@@ -84,7 +84,7 @@ class CompiledLoss:
             if self.metrics:
                 rows_seen = jax.tree.leaves(prediction)[0].shape[0]
                 next(trackers).update_state(value, sample_weight=rows_seen)
-            totals.append(value if factor is None else value * factor)
+            totals.append(value if factor is None else _weighted(value, factor))
         return sum(totals[1:], totals[0]) if totals else None
 
     @property
@@ -113,6 +113,15 @@ class CompiledLoss:
             if rule is not None and labels is not None:
                 who = fn.name if len(names) == 1 else f"{fn.name} of output {name!r}"
                 rule.check(np.asarray(labels), weight, who)
+
+
+def _weighted(value, factor):
+    """A loss times its weight; of weight 0, even a loss that is NaN has no part in the sum."""
+    if isinstance(factor, int | float):
+        return value * factor if factor else jnp.zeros_like(value)
+    factor = dtypes.to_array(factor)
+    kept = jnp.where(factor == 0, jax.lax.stop_gradient(jnp.zeros_like(value)), value)
+    return kept * factor
 
 
 class LabelRule(NamedTuple):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax.numpy as jnp
+
 from kerasish import metrics as metrics_module
 from kerasish.core import dtypes
 from kerasish.core.masking import get_mask
@@ -84,7 +86,7 @@ class CompiledMetrics:
             mask = get_mask(predictions[i])
             weight = weights[i] if weighted else None
             if mask is not None:
-                weight = mask if weight is None else weight * dtypes.to_array(mask, weight.dtype)
+                weight = mask if weight is None else _masked(weight, mask)
             metric.update_state(truths[i], predictions[i], sample_weight=weight)
 
     def result(self) -> dict:
@@ -93,6 +95,12 @@ class CompiledMetrics:
         for name, metric, _, _ in self._rows or []:
             results.update(metric._results(name))
         return results
+
+
+def _masked(weight, mask):
+    """Weights, with 0 where the mask is false: even for a weight that is NaN there."""
+    weight, mask = dtypes.to_array(weight), dtypes.to_array(mask).astype(bool)
+    return jnp.where(mask, weight, jnp.zeros((), weight.dtype))
 
 
 _CHOSEN_BY_SHAPE = {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kerasish.callbacks import CallbackList, Logs
+from kerasish.callbacks import CallbackList, LayerStatistics, Logs, TerminateOnNaN
 from kerasish.core import processes, settings
 from kerasish.training.argument_errors import in_argument
 from kerasish.training.chunk_sources import ArraySource, ChunkSource
@@ -65,7 +65,7 @@ def fit(
         first, done = point.epoch, point.batch
         resume(point, source, model._step("train"))
         epochs = first if model.stop_training else epochs  # a callback had just ended that run
-    logs, noticed = Logs(), False
+    logs, noticed = Logs(), any(isinstance(c, TerminateOnNaN | LayerStatistics) for c in callbacks)
     for epoch in range(first, epochs):
         if not done:
             model.reset_metrics()
@@ -94,7 +94,8 @@ def fit(
         noticed = noticed or notice_nan(logs, last)
         if model.stop_training:
             break
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if model.optimizer is not None:  # a `train_step` of the user's own needs none
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     callbacks.on_train_end(logs)
 
 

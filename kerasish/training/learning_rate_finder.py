@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random as python_random
+import warnings
 from typing import Any
 
 import jax
@@ -27,7 +28,9 @@ class LearningRateCurve:
         losses: The loss of the batch trained at each.
         smoothed: Their running mean, unbiased.
         lowest: The rate at which the smoothed loss is lowest: above it, training begins to fail.
-        suggestion: A tenth of that: a rate to train with, or the top of a `OneCycle` to start from.
+        suggestion: A tenth of that, within the rates tried: a rate to train with, or the top of a
+            `OneCycle` to start from.
+        note: What to try where the lowest loss lies at an end of the rates; else empty.
 
     Example:
         >>> curve = LearningRateCurve([0.001, 0.01, 0.1, 1.0], [2.0, 1.0, 0.5, 9.0])
@@ -39,8 +42,15 @@ class LearningRateCurve:
         self.rates = np.asarray(rates, "float64")
         self.losses = np.asarray(losses, "float64")
         self.smoothed = _smooth(self.losses)
-        self.lowest = float(self.rates[np.argmin(self.smoothed)])
-        self.suggestion = float(f"{self.lowest / 10:.3g}")
+        lowest = int(np.argmin(self.smoothed))
+        self.lowest = float(self.rates[lowest])
+        rounded = float(f"{self.lowest / 10:.3g}")
+        self.suggestion = float(np.clip(rounded, self.rates[0], self.rates[-1]))
+        self.note = ""
+        if lowest == 0:
+            self.note = "the loss is lowest at the first rate: try a smaller `start`"
+        elif lowest == len(self.rates) - 1:
+            self.note = "the loss still falls at the last rate: try a larger `end`"
 
     def plot(self, path=None, show=None):
         """Draw the curve with matplotlib.
@@ -59,6 +69,9 @@ class LearningRateCurve:
         axis.plot(self.rates, self.smoothed, label="running mean")
         label = f"suggestion {self.suggestion:.3g}"
         axis.axvline(self.suggestion, linestyle="--", color="tab:green", label=label)
+        nearest = int(np.argmin(np.abs(np.log(self.rates / self.suggestion))))
+        axis.plot(self.suggestion, self.smoothed[nearest], "o", color="tab:green")
+        axis.set_title(self.note, fontsize="medium")
         low, first = self.smoothed.min(), self.smoothed[0]
         room = max(first - low, 1e-3)
         axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
@@ -78,13 +91,15 @@ class LearningRateCurve:
     def _repr_png_(self):
         """What a notebook shows, where matplotlib is installed."""
         with contextlib.suppress(ImportError):
-            picture = io.BytesIO()
-            self.plot(show=False).savefig(picture, format="png", dpi=80)
-            return picture.getvalue()
+            image = io.BytesIO()
+            self.plot(show=False).savefig(image, format="png", dpi=110)
+            return image.getvalue()
 
     def __repr__(self):
         span = f"{self.rates[0]:.3g} to {self.rates[-1]:.3g}"
-        return f"<LearningRateCurve of {len(self.rates)} rates, {span}: try {self.suggestion:.3g}>"
+        note = f"; {self.note}" if self.note else ""
+        advice = f"try {self.suggestion:.3g}{note}"
+        return f"<LearningRateCurve of {len(self.rates)} rates, {span}: {advice}>"
 
 
 def _smooth(losses):
@@ -133,7 +148,10 @@ def find_learning_rate(
             f"find_learning_rate: the loss is not a number from the start, at a rate of {start}. "
             "Look at the data, or give a smaller `start`."
         )
-    return LearningRateCurve(rates[: len(losses)], losses)
+    curve = LearningRateCurve(rates[: len(losses)], losses)
+    if curve.note:
+        warnings.warn(f"find_learning_rate: {curve.note}.", stacklevel=3)
+    return curve
 
 
 def _limit(smoothed, factor):

@@ -200,7 +200,7 @@ def without_times(screen):
 def test_fit_in_a_file_is_two_lines_an_epoch(stdout, clock):
     screen = stdout(terminal=False)
     fit(clock, verbose="auto")
-    line = "10/10 - 1s - 133ms/step - loss: 0.5000 - val_loss: 7.0000"
+    line = "10/10 - 1s - 120ms/step - loss: 0.5000 - val_loss: 7.0000"
     assert screen.getvalue().splitlines() == ["Epoch 1/2", line, "Epoch 2/2", line]
 
 
@@ -277,7 +277,7 @@ def test_notebook_has_one_output_updated_in_place(notebook, clock):
     (outputs,) = shown
     bar = "━" * 20
     text = outputs[-1]["text/plain"].splitlines()
-    line = f"10/10 {bar} 1s 133ms/step - loss: 0.5000 - val_loss: 7.0000"
+    line = f"10/10 {bar} 1s 120ms/step - loss: 0.5000 - val_loss: 7.0000"
     assert text == ["Epoch 1/2", line, "Epoch 2/2", line]
     assert f'<span style="color:#3a3">{bar}</span>' in outputs[-1]["text/html"]
     assert 3 <= len(outputs) <= 8 and sys.stdout.getvalue() == ""

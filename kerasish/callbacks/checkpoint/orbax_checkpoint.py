@@ -4,6 +4,8 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
+
 from kerasish.callbacks.base.displays import announce
 from kerasish.callbacks.base.monitor import MonitorCallback
 from kerasish.callbacks.checkpoint import run_state
@@ -175,6 +177,8 @@ class OrbaxCheckpoint(ResumableCheckpoint):
     # -- the checkpoints
 
     def _goodness(self, value):
+        if np.isnan(value):
+            return -np.inf
         return value if self._watch.improves(1.0, 0.0) else -value
 
     def _describe(self):

@@ -27,6 +27,8 @@ class Progbar:
         stateless_metrics: Names of the values to average over steps; others are shown as they come.
         unit_name: What a step is called.
         screen: Where to show it; `None`: what stdout is.
+        skip_first: Whether the time of a step leaves out the first update, which compiles, as Keras
+            has it. Who tells of compiling by `pause` needs no such guess.
 
     Example:
         >>> bar = Progbar(10, verbose=2)
@@ -45,6 +47,7 @@ class Progbar:
         unit_name="step",
         *,
         screen=None,
+        skip_first=True,
     ):
         if stateful_metrics is not None and stateless_metrics is not None:
             hint = "One of the two tells which values are averaged."
@@ -64,6 +67,8 @@ class Progbar:
         self._sums = {}  # name -> (sum over steps, steps)
         self._latest = {}
         self._start = self._pause_began = time.monotonic()
+        self._skip_first = skip_first
+        self._first = None  # steps, and seconds they took, of the first update
         self._pauses = {}  # what the steps wait for, in words, since when
         self._paused = 0.0  # seconds of pauses that are over
 
@@ -95,6 +100,8 @@ class Progbar:
                 self._finish(current, shown)
             else:
                 self.screen.draw(self._moving_line(current, shown))
+        if self._skip_first and self._first is None and current > 0:
+            self._first = (current, self._seconds())
 
     def pause(self, why: str) -> None:
         """Show that steps wait, and leave the time until `resume` out of the time of a step.
@@ -200,8 +207,15 @@ class Progbar:
         return f"{current:>{len(str(self.target))}}/{self.target}"
 
     def _seconds_each(self, current):
+        steps, seconds = self._first or (0, 0.0)
+        if current > steps:
+            return (self._seconds() - seconds) / (current - steps)
+        return self._seconds() / current if current else 0.0
+
+    def _seconds(self):
+        """Seconds since the start, without pauses."""
         now = self._pause_began if self._pauses else time.monotonic()
-        return (now - self._start - self._paused) / current if current else 0.0
+        return now - self._start - self._paused
 
 
 def _clock(seconds):

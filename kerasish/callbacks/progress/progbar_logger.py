@@ -114,7 +114,11 @@ class ProgbarLogger(Callback):
         self.seen = 0
         self._screen = self._screen or displays.choose(self.verbose)
         self.progbar = Progbar(
-            self.target, verbose=self.verbose, interval=_INTERVAL, screen=self._screen
+            self.target,
+            verbose=self.verbose,
+            interval=_INTERVAL,
+            screen=self._screen,
+            skip_first=False,
         )
 
     def _update(self, batch, logs):
