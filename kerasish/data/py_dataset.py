@@ -166,8 +166,8 @@ def get_batch(dataset: PyDataset, index: int) -> Any:
     except StopIteration as error:
         raise RuntimeError(
             f"{type(dataset).__name__}: `__getitem__({index})` raised StopIteration; it must "
-            "return a batch for every index below the length. (A `next(...)` in it on something that is "
-            "used up?)"
+            "return a batch for every index below the length. (A `next(...)` in it on something "
+            "that is used up?)"
         ) from error
 
 

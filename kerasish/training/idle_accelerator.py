@@ -20,7 +20,7 @@ def warn_of_idle_accelerator() -> None:
 
     Not where the user has chosen the platforms: `JAX_PLATFORMS=cpu` says that it is meant so.
     """
-    if jax.config.jax_platforms or jax.default_backend() != "cpu":
+    if _chosen_platforms() or jax.default_backend() != "cpu":
         return
     for path, (name, extra) in _DEVICE_FILES.items():
         if os.path.exists(path):
@@ -31,3 +31,7 @@ def warn_of_idle_accelerator() -> None:
                 stacklevel=3,
             )
             return
+
+
+def _chosen_platforms():
+    return jax.config.jax_platforms

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import random as python_random
-import warnings
 from typing import Any
 
 import jax
@@ -148,10 +147,7 @@ def find_learning_rate(
             f"find_learning_rate: the loss is not a number from the start, at a rate of {start}. "
             "Look at the data, or give a smaller `start`."
         )
-    curve = LearningRateCurve(rates[: len(losses)], losses)
-    if curve.note:
-        warnings.warn(f"find_learning_rate: {curve.note}.", stacklevel=3)
-    return curve
+    return LearningRateCurve(rates[: len(losses)], losses)
 
 
 def _limit(smoothed, factor):

@@ -32,6 +32,7 @@ from kerasish.training.compiled_step import CompiledStep
 from kerasish.training.consistency import compare_models
 from kerasish.training.epoch_loop import at_most, limited, opened
 from kerasish.training.idle_accelerator import warn_of_idle_accelerator
+from kerasish.training.input_hints import input_hints
 from kerasish.training.label_check import check_batch_labels
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.monte_carlo import MonteCarlo
@@ -214,23 +215,24 @@ class Trainer(OverridableSteps):
         _check_epochs(epochs, initial_epoch)
         warn_of_idle_accelerator()
         epochs = at_most(epochs, settings.max_epochs())
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = train_validation_split(
-                (x, y, sample_weight), validation_split
-            )
-        batches = make_batches(
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            steps=steps_per_epoch,
-        )
-        steps_per_epoch = limited(steps_per_epoch, batches)
-        needed = steps_per_epoch and steps_per_epoch * max(0, epochs - initial_epoch)
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(fit_loop.only_fit(self))
+            cleanup.enter_context(input_hints(self, x))
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = train_validation_split(
+                    (x, y, sample_weight), validation_split
+                )
+            batches = make_batches(
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                steps=steps_per_epoch,
+            )
+            steps_per_epoch = limited(steps_per_epoch, batches)
+            needed = steps_per_epoch and steps_per_epoch * max(0, epochs - initial_epoch)
             self.stop_training = False
             source = cleanup.enter_context(opened("fit", batches, initial_epoch, needed))
             self._source = source
@@ -309,9 +311,11 @@ class Trainer(OverridableSteps):
             with `return_dict`.
         """
         self._require_compiled("evaluate")
-        batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
-        steps = limited(steps, batches)
-        with opened("evaluate", batches, needed=steps) as source:
+        with contextlib.ExitStack() as cleanup:
+            cleanup.enter_context(input_hints(self, x))
+            batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+            steps = limited(steps, batches)
+            source = cleanup.enter_context(opened("evaluate", batches, needed=steps))
             evaluate_loop.check_before_evaluation(self, source)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
             logs = evaluate_loop.evaluate(self, source, steps, callbacks)
@@ -355,17 +359,20 @@ class Trainer(OverridableSteps):
             Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation: Representing Model
             Uncertainty in Deep Learning".
         """
-        batches = make_batches(x, batch_size=batch_size, steps=steps)
-        asked = bool(verbose or callbacks or steps) or mc_samples is not None
-        if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
-            return self._predict_at_once(batches.arrays)
-        sampler = None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
-        step = sampler or self._step("predict")
-        steps = limited(steps, batches)
-        with opened("predict", batches, needed=steps) as source:
-            callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
-            most = 1 if callbacks.wants_predict_batches or mc_keep else None
-            outputs = predict_loop.predict(step, source, steps, callbacks, most)
+        with input_hints(self, x):
+            batches = make_batches(x, batch_size=batch_size, steps=steps)
+            asked = bool(verbose or callbacks or steps) or mc_samples is not None
+            if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
+                return self._predict_at_once(batches.arrays)
+            sampler = (
+                None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
+            )
+            step = sampler or self._step("predict")
+            steps = limited(steps, batches)
+            with opened("predict", batches, needed=steps) as source:
+                callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
+                most = 1 if callbacks.wants_predict_batches or mc_keep else None
+                outputs = predict_loop.predict(step, source, steps, callbacks, most)
         return sampler.result(outputs) if sampler else outputs
 
     def _monte_carlo(self, samples, seed, keep):
@@ -445,10 +452,11 @@ class Trainer(OverridableSteps):
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
-        batch = _complete_batch(x, y, sample_weight, class_weight)
-        step = self._step(f"{kind} on batch")
-        check_batch_labels(self, step, batch)
-        logs, _ = step.execute(single_batch_chunk(batch))
+        with input_hints(self, x):
+            batch = _complete_batch(x, y, sample_weight, class_weight)
+            step = self._step(f"{kind} on batch")
+            check_batch_labels(self, step, batch)
+            logs, _ = step.execute(single_batch_chunk(batch))
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
@@ -461,14 +469,15 @@ class Trainer(OverridableSteps):
         Args:
             x: Inputs of the batch.
         """
-        batch = _complete_batch(x, None, None, None)
-        rows = rows_of(batch)
-        if rows > _PREDICT_BATCH and not self.run_eagerly:
-            sizes = self.__dict__.setdefault("_predict_sizes", set())
-            if rows not in sizes and len(sizes) >= _OWN_SIZES:
-                return self.predict(*batch, batch_size=_PREDICT_BATCH, verbose=0)
-            sizes.add(rows)
-        return self._predict_at_once(batch)
+        with input_hints(self, x):
+            batch = _complete_batch(x, None, None, None)
+            rows = rows_of(batch)
+            if rows > _PREDICT_BATCH and not self.run_eagerly:
+                sizes = self.__dict__.setdefault("_predict_sizes", set())
+                if rows not in sizes and len(sizes) >= _OWN_SIZES:
+                    return self.predict(*batch, batch_size=_PREDICT_BATCH, verbose=0)
+                sizes.add(rows)
+            return self._predict_at_once(batch)
 
     def _predict_at_once(self, batch):
         _, outputs = self._step("predict").execute(single_batch_chunk(batch))
@@ -526,6 +535,8 @@ def _holds_objects(value):
 
 def _check_epochs(epochs, initial_epoch):
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if value is None and name == "epochs" and settings.max_epochs() is not None:
+            continue
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
             raise bad_argument("fit", name, "a number of epochs, an integer from 0", value)
 

@@ -278,7 +278,8 @@ def test_notebook_has_one_output_updated_in_place(notebook, clock):
     bar = "━" * 20
     text = outputs[-1]["text/plain"].splitlines()
     line = f"10/10 {bar} 1s 120ms/step - loss: 0.5000 - val_loss: 7.0000"
-    assert text == ["Epoch 1/2", line, "Epoch 2/2", line]
+    assert text == [f"Epoch 1/2 {line}", f"Epoch 2/2 {line}"]
+    assert "white-space:pre;" in outputs[-1]["text/html"], "a row never breaks"
     assert f'<span style="color:#3a3">{bar}</span>' in outputs[-1]["text/html"]
     assert 3 <= len(outputs) <= 8 and sys.stdout.getvalue() == ""
 

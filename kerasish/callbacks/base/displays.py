@@ -59,6 +59,14 @@ class StreamDisplay:
     moves = False
     drawn = 0.0
 
+    def begin(self, title: str) -> None:
+        """Show what the next line is about, above it.
+
+        Args:
+            title: "Epoch 1/3".
+        """
+        self.say(title)
+
     def draw(self, line):
         """Nothing: the line is not finished."""
 
@@ -124,21 +132,29 @@ class Notebook(StreamDisplay):
         self._live = []
         self._handle = None
         self._due = 0.0
+        self._title = ""
+
+    def begin(self, title):
+        """Let the next line begin with this, so that an epoch takes one row."""
+        self._title = title
 
     def draw(self, line):
         """Show the line below the finished ones."""
-        self._live = line
+        self._live = self._titled(line)
         self._update()
 
     def finish(self, line):
         """Show the line and keep it."""
-        self._finished.append(line)
-        self._live = []
+        self._finished.append(self._titled(line))
+        self._live, self._title = [], ""
         self._update()
 
     def say(self, text):
         """Show the text and keep it."""
         self.finish([(text, PLAIN)])
+
+    def _titled(self, line):
+        return [(f"{self._title} ", PLAIN), *line] if self._title else line
 
     def close(self):
         """Show what is not yet shown."""
@@ -154,7 +170,8 @@ class Notebook(StreamDisplay):
             return
         lines = [*self._finished, self._live] if self._live else self._finished
         body = "\n".join("".join(_html(*span) for span in line) for line in lines)
-        style = "white-space:pre-wrap;line-height:1.25;margin:0"
+        # A row too long for the page can be scrolled: it never breaks, least of all in a word.
+        style = "white-space:pre;overflow-x:auto;word-break:normal;line-height:1.25;margin:0"
         shown = {
             "text/plain": "\n".join(map(text_of, lines)),
             "text/html": f'<pre style="{style}">{body}</pre>',

@@ -57,7 +57,7 @@ class ProgbarLogger(Callback):
         """Begin a bar, under its epoch's number."""
         self._begin()
         if self.verbose and self.epochs > 1:
-            self._screen.say(f"Epoch {epoch + 1}/{self.epochs}")
+            self._screen.begin(f"Epoch {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
         """Move the bar."""
