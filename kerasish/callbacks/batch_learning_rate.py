@@ -38,7 +38,7 @@ class BatchLearningRateScheduler(Callback):
     The step is compiled anew when training first begins with the callback, and at no other time.
 
     Args:
-        schedule: Function `(batch, learning_rate) -> new learning rate`, or of `batch` alone, which
+        schedule: Function `(batch, learning_rate) -> new learning rate`, or of `batch` only, which
             counts from 0 since training began; a `LearningRateSchedule` is one.
 
     Example:
@@ -117,7 +117,7 @@ class OneCycle(BatchLearningRateScheduler):
         max_learning_rate: Learning rate at the top: what `model.find_learning_rate` suggests.
         total_steps: Batches of the whole cycle; `None`: all those of the `fit` it is given to.
         momentum: The least momentum, reached at the top, and the one at both ends; of optimizers
-            that have no `momentum`, it is `beta_1`. `None` leaves the momentum alone.
+            that have no `momentum`, it is `beta_1`. `None` leaves the momentum as it is.
         warmup_fraction: Part of the steps in which the rate rises, strictly between 0 and 1.
         start_divisor: What the top is divided by at the start.
         end_divisor: What the start is divided by at the end.

@@ -1,4 +1,4 @@
-"""What goes on in each layer while a network trains: activations and gradients."""
+"""What happens in each layer while a network trains: activations and gradients."""
 
 import contextlib
 import itertools

@@ -14,7 +14,7 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch, and notes it in the results.
 
     Args:
-        schedule: Function `(epoch, learning_rate) -> new learning_rate`, or of `epoch` alone;
+        schedule: Function `(epoch, learning_rate) -> new learning_rate`, or of `epoch` only;
             epochs count from 0.
         verbose: 1 to say what is set.
 

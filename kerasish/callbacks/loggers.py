@@ -21,7 +21,7 @@ class CSVLogger(Callback):
     Args:
         filename: The file.
         separator: What stands between two values.
-        append: Whether to go on with an existing file instead of writing over it.
+        append: Whether to continue an existing file instead of writing over it.
 
     Example:
         >>> import pathlib, tempfile

@@ -12,7 +12,7 @@ class SwapEMAWeights(Callback):
 
     Args:
         swap_on_epoch: Whether to swap at the end of each epoch too, so that callbacks later in the
-            list (`ModelCheckpoint`, say) meet the averages; training's weights come back when the
+            list (`ModelCheckpoint`, say) see the averages; training's weights come back when the
             next epoch begins.
 
     Example:

@@ -25,7 +25,7 @@ class TensorBoard(Callback):
     written here.
 
     Args:
-        log_dir: The folder, of this callback alone.
+        log_dir: The folder, of this callback only.
         histogram_freq: Epochs from one histogram of each weight to the next; 0: none.
         write_graph: Whether to write the model's layers (`Sequential` and functional models).
         write_images: Whether to draw the weights too, when histograms are written: from the
@@ -133,7 +133,7 @@ class TensorBoard(Callback):
             self._epoch_began = self._now()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Write the epoch's results, and weights when it is their turn."""
+        """Write the epoch's results, and weights when they are due."""
         ours = {n: v for n, v in (logs or {}).items() if not n.startswith("val_")}
         if logs:
             ours |= _learning_rates(self.model.optimizer)
@@ -210,10 +210,10 @@ class TensorBoard(Callback):
             if not processes.is_first():
                 continue
             self._writer("train").add_histogram(f"{weight.path}/histogram", value, epoch)
-            pictures = _as_pictures(value) if self.write_images else None
-            if pictures is not None:
+            images = _as_images(value) if self.write_images else None
+            if images is not None:
                 tag = f"{weight.path}/image"
-                self._writer("train").add_images(tag, pictures, epoch, dataformats="NHWC")
+                self._writer("train").add_images(tag, images, epoch, dataformats="NHWC")
 
     def _write_layers(self):
         if not processes.is_first():
@@ -284,8 +284,8 @@ def _learning_rates(optimizer):
     return {} if rate is None else {"learning_rate": float(rate)}
 
 
-def _as_pictures(weight):
-    """A weight as grey pictures, `(number, height, width, 1)`, or colours; `None` if it is none."""
+def _as_images(weight):
+    """A weight as grey images, `(number, height, width, 1)`, or colours; `None` if it is none."""
     x = np.squeeze(weight)
     if x.ndim == 1:
         x = x[None, :, None, None]

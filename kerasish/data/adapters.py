@@ -23,8 +23,8 @@ from kerasish.data.py_dataset import PyDataset, PyDatasetBatches
 from kerasish.data.stream_batches import StreamBatches, known_length, strip
 
 _ACCEPTED = (
-    "arrays (NumPy, JAX, pandas, torch, scipy's sparse, lists of numbers; alone or in lists, "
-    "tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a grain "
+    "arrays (NumPy, JAX, pandas, torch, scipy's sparse, lists of numbers; single or in "
+    "lists, tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a grain "
     "data set, a tf.data data set) or a PyDataset"
 )
 _DEFAULT_BATCH_SIZE = 32
@@ -42,7 +42,7 @@ def make_batches(
     """Batches of whatever was passed to `fit`, `evaluate` or `predict`.
 
     Args:
-        x: Inputs: arrays or a nest of them, or a source of whole batches: a generator, an
+        x: Inputs: arrays or a pytree of them, or a source of whole batches: a generator, an
             iterable, a `PyDataset`, or `Batches`, which are returned as they are.
         y: Targets; only beside arrays.
         sample_weight: A weight for each sample; only beside arrays.

@@ -13,7 +13,7 @@ from kerasish.data.array_conversion import count_rows, is_sparse
 
 
 class Batches:
-    """A source of batches: tuples `(x,)`, `(x, y)` or `(x, y, sample_weight)` of array nests.
+    """A source of batches: tuples `(x,)`, `(x, y)` or `(x, y, sample_weight)` of pytrees of arrays.
 
     An epoch is one pass over the data: whoever wants fewer batches takes fewer, and continues with
     the same iterator.
@@ -50,7 +50,7 @@ class RowBatches(Batches):
     """Batches of anything in memory that has rows, in order or shuffled.
 
     Args:
-        arrays: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, each an array, a nest of arrays, or
+        arrays: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, each an array, a pytree of arrays, or
             `None`. NumPy arrays give NumPy batches, JAX arrays JAX ones, and of a sparse matrix
             each batch's rows are made dense.
         batch_size: Rows of a batch; the last one of an epoch may have fewer.

@@ -1,4 +1,4 @@
-"""From what users pass to nests of arrays: conversion, row counts, splits, class weights."""
+"""From what users pass to pytrees of arrays: conversion, row counts, splits, class weights."""
 
 import functools
 import math
@@ -22,14 +22,14 @@ _STRINGS = (
 
 
 def to_arrays(data: Any, name: str = "x") -> Any:
-    """The same nest with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
+    """The same pytree with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
 
     pandas, torch and anything else with `__array__` become NumPy arrays, and so do lists of
     numbers; a pandas Series becomes a column. NumPy floats are cast to `floatx()`. scipy's sparse
     matrices stay sparse, with rows that are quick to take.
 
     Args:
-        data: An array, or any nest of lists, tuples and mappings of them; `None` stays `None`.
+        data: An array, or any pytree of lists, tuples and mappings of them; `None` stays `None`.
         name: What errors call it.
 
     Shapes:
@@ -46,7 +46,7 @@ def to_arrays(data: Any, name: str = "x") -> Any:
 
 
 def holds_arrays(data: Any) -> bool:
-    """Whether data is an array, a list of values, or a nest of nothing but these."""
+    """Whether data is an array, a list of values, or a pytree of nothing but these."""
     if isinstance(data, Mapping):
         return all(map(holds_arrays, data.values()))
     if isinstance(data, _SEQUENCES):
@@ -148,8 +148,8 @@ def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
     if not sizes:
         raise bad_argument("data", "x", "at least one array", x)
     found = {}
-    for name, nest in zip(("x", "y", "sample_weight"), (x, y, sample_weight), strict=True):
-        for path, leaf in jax.tree.leaves_with_path(nest):
+    for name, part in zip(("x", "y", "sample_weight"), (x, y, sample_weight), strict=True):
+        for path, leaf in jax.tree.leaves_with_path(part):
             found[name + jax.tree_util.keystr(path)] = leaf.shape[0]
     first, *others = found
     odd = next(other for other in others if found[other] != found[first])
@@ -189,11 +189,11 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
     """Cut arrays in two: the rows before the last fraction, and the last fraction.
 
     Args:
-        arrays: `(x, y, sample_weight)` or any other nest of arrays with one number of rows.
+        arrays: `(x, y, sample_weight)` or any other pytree of arrays with one number of rows.
         validation_split: Fraction of the rows to hold out, strictly between 0 and 1.
 
     Returns:
-        `(train, validation)`, two nests like `arrays`.
+        `(train, validation)`, two pytrees like `arrays`.
     """
     if not (isinstance(validation_split, numbers.Real) and 0 < validation_split < 1):
         wanted = "strictly between 0 and 1"
@@ -266,8 +266,8 @@ def match_outputs(sample_weight: Any, y: Any) -> Any:
 
 
 def _check_same_outputs(sample_weight, y):
-    def names(nest):
-        return sorted(nest) if isinstance(nest, Mapping) else list(range(len(nest)))
+    def names(parts):
+        return sorted(parts) if isinstance(parts, Mapping) else list(range(len(parts)))
 
     if names(sample_weight) != names(y):
         wanted = f"one array for each output in `y`, {names(y)}"

@@ -1,4 +1,4 @@
-"""Folders of pictures, texts or sounds as data sets."""
+"""Folders of images, text files or audio files as data sets."""
 
 import functools
 import pathlib
@@ -40,7 +40,7 @@ def image_dataset_from_directory(
     """Image files of a folder as a data set: floats from 0 to 255, all of one size.
 
     Needs Pillow (`pip install "kerasish[image]"`). Takes `.png`, `.jpg`, `.jpeg`, `.bmp`, and of
-    `.gif` the first picture.
+    `.gif` the first image.
 
     Args:
         directory: The folder, with a folder for each class if labels are inferred.

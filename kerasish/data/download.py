@@ -39,13 +39,13 @@ def get_file(
 ) -> str:
     """Path to a file that is downloaded unless it is in the cache.
 
-    A download that breaks off goes on where it stopped, also in the next process. The file appears
+    A download that breaks off resumes where it stopped, also in the next process. The file appears
     in the cache only when it is whole and has the right hash.
 
     Args:
         fname: Name in the cache; of an archive to extract, its folder's. `None`: the URL's.
         origin: The URL.
-        untar: `extract` for tar archives alone; the older name.
+        untar: `extract` for tar archives only; the older name.
         md5_hash: `file_hash` by MD5; the older name.
         file_hash: SHA-256 or MD5 of the file as hexadecimal text, to check it by.
         cache_subdir: Folder in the cache, or an absolute path.

@@ -1,4 +1,4 @@
-"""Image files and pictures as arrays, by Pillow (`pip install "kerasish[image]"`)."""
+"""Image files and Pillow images as arrays, by Pillow (`pip install "kerasish[image]"`)."""
 
 import io
 import os
@@ -71,7 +71,7 @@ def _middle(height, width, wanted_height, wanted_width):
 
 
 def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
-    """A picture as an array.
+    """A Pillow image as an array.
 
     Args:
         img: A Pillow image, or an array of 2 or 3 axes.
@@ -92,7 +92,7 @@ def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
 
 
 def array_to_img(x, data_format=None, scale=True, dtype=None) -> Any:
-    """An array as a picture.
+    """An array as a Pillow image.
 
     Args:
         x: The array.

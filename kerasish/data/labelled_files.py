@@ -1,4 +1,4 @@
-"""Samples that lie in files, sorted into folders: which there are, in what order, their labels."""
+"""Samples that are in files, sorted into folders: which there are, in what order, their labels."""
 
 import concurrent.futures
 import functools
@@ -156,10 +156,10 @@ def files_in(
 
 def list_files(directory: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
     """Paths of all files below a folder with one of these endings, folder by folder, sorted."""
-    walk = sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0])
+    folders = sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0])
     return [
         os.path.join(folder, name)
-        for folder, _, names in walk
+        for folder, _, names in folders
         for name in sorted(names)
         if name.lower().endswith(endings)
     ]

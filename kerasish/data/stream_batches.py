@@ -21,9 +21,9 @@ _ENDLESS_LENGTH = 2**62  # grain's `repeat()` has the largest length there is
 
 
 class StreamBatches(Batches):
-    """Batches of any iterable of batches, by its interface alone.
+    """Batches of any iterable of batches, by nothing but its interface.
 
-    An iterable is started anew for each epoch; a generator or iterator goes on where it is, and
+    An iterable is started anew for each epoch; a generator or iterator continues where it is, and
     one that has ended gives a warning instead of batches.
 
     Args:
@@ -68,7 +68,7 @@ class StreamBatches(Batches):
 
 
 def make_batch(item: Any, class_weight: Mapping | None = None) -> tuple:
-    """A batch as the engine takes it: a tuple of one to three nests of arrays of equal length."""
+    """A batch as steps take it: a tuple of one to three pytrees of arrays of equal length."""
     x, y, sample_weight = unpack_x_y_sample_weight(item)
     x, y = to_arrays(x), to_arrays(y, "y")
     if class_weight is not None:

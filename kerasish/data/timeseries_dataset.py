@@ -12,7 +12,7 @@ class Windows(Samples):
     Args:
         data: The series, one row a time.
         targets: One row for each window, by the window's first time; or `None`.
-        offsets: Times of a window's entries, counted from its first.
+        offsets: Times of a window's elements, counted from its first.
         starts: First times of all windows.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.
         reshuffle: Whether to draw a new order for each epoch.
@@ -48,10 +48,10 @@ def timeseries_dataset_from_array(
 
     Args:
         data: The series: an array, its first axis being time.
-        targets: What belongs to the window that begins at each time, or `None` for windows alone.
+        targets: What belongs to the window that begins at each time, or `None` for windows only.
         sequence_length: Entries in a window.
         sequence_stride: Times between the beginnings of two windows.
-        sampling_rate: Times between two entries of a window.
+        sampling_rate: Times between two elements of a window.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.
         shuffle: Whether to draw a new order for each epoch.
         seed: Integer that fixes the orders.

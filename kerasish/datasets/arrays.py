@@ -74,49 +74,49 @@ def check_split(test_split) -> None:
         raise bad_argument("load_data", "test_split", "from 0, less than 1", test_split)
 
 
-def number_words(texts, start_char, index_from) -> list[list]:
+def number_words(sequences, start_char, index_from) -> list[list]:
     """Texts as lists of word numbers, moved up by `index_from`, after a mark of the start."""
     first = [] if start_char is None else [start_char]
     move = index_from if start_char is not None or index_from else 0
-    return [first + [word + move for word in text] for text in texts]
+    return [first + [word + move for word in sequence] for sequence in sequences]
 
 
-def shorter(maxlen, texts, labels) -> tuple:
-    """The texts of less than `maxlen` words, with their labels; all of them if it is `None`."""
+def shorter(maxlen, sequences, labels) -> tuple:
+    """The sequences of less than `maxlen` words, with their labels; all of them if it is `None`."""
     if not maxlen:
-        return texts, labels
-    kept = [i for i, text in enumerate(texts) if len(text) < maxlen]
+        return sequences, labels
+    kept = [i for i, sequence in enumerate(sequences) if len(sequence) < maxlen]
     if not kept:
         raise bad_argument("load_data", "maxlen", "longer than the shortest text", maxlen)
-    return [texts[i] for i in kept], np.asarray(labels)[kept]
+    return [sequences[i] for i in kept], np.asarray(labels)[kept]
 
 
-def frequent(texts, num_words, skip_top, oov_char) -> np.ndarray:
+def frequent(sequences, num_words, skip_top, oov_char) -> np.ndarray:
     """Texts with rare and all too frequent words replaced by `oov_char`, or left out for `None`.
 
     Args:
-        texts: Lists of word numbers, which tell how frequent a word is: less is more.
-        num_words: Numbers from here on are rare; `None`: the largest one alone, as in Keras.
+        sequences: Lists of word numbers, which tell how frequent a word is: less is more.
+        num_words: Numbers from here on are rare; `None`: only the largest one, as in Keras.
         skip_top: Numbers below are too frequent.
         oov_char: Number that stands for such words.
     """
-    limit = num_words or max(max(text) for text in texts)
+    limit = num_words or max(max(sequence) for sequence in sequences)
 
     def fits(word):
         return skip_top <= word < limit
 
     if oov_char is None:
-        texts = [[w for w in text if fits(w)] for text in texts]
+        sequences = [[w for w in sequence if fits(w)] for sequence in sequences]
     else:
-        texts = [[w if fits(w) else oov_char for w in text] for text in texts]
-    return as_objects(texts)
+        sequences = [[w if fits(w) else oov_char for w in sequence] for sequence in sequences]
+    return as_objects(sequences)
 
 
-def as_objects(texts) -> np.ndarray:
-    """An array whose entries are lists, whatever their lengths."""
-    array = np.empty(len(texts), dtype="object")
-    for i, text in enumerate(texts):
-        array[i] = text
+def as_objects(sequences) -> np.ndarray:
+    """An array whose elements are lists, whatever their lengths."""
+    array = np.empty(len(sequences), dtype="object")
+    for i, sequence in enumerate(sequences):
+        array[i] = sequence
     return array
 
 

@@ -8,7 +8,7 @@ HASH = "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5"
 
 
 def load_data(path="boston_housing.npz", test_split=0.2, seed=113) -> tuple:
-    """Median prices of houses in 506 places around Boston, in the 1970s, in thousands of dollars.
+    """Median prices of houses in 506 districts around Boston, in the 1970s, in $1000.
 
     One of the 13 columns encodes the share of Black inhabitants, on racist grounds: use the data
     to show that problem; for anything else use `california_housing`.

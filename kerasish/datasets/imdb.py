@@ -47,11 +47,11 @@ def load_data(
     parts = []
     generator = np.random.RandomState(seed)
     for name in ("train", "test"):
-        texts, labels = shuffled(generator, data[f"x_{name}"], data[f"y_{name}"])
-        parts.append(shorter(maxlen, number_words(texts, start_char, index_from), labels))
+        sequences, labels = shuffled(generator, data[f"x_{name}"], data[f"y_{name}"])
+        parts.append(shorter(maxlen, number_words(sequences, start_char, index_from), labels))
     (x_train, y_train), (x_test, y_test) = parts
-    texts = frequent([*x_train, *x_test], num_words, skip_top, oov_char)
-    return (texts[: len(x_train)], y_train), (texts[len(x_train) :], y_test)
+    sequences = frequent([*x_train, *x_test], num_words, skip_top, oov_char)
+    return (sequences[: len(x_train)], y_train), (sequences[len(x_train) :], y_test)
 
 
 def get_word_index(path="imdb_word_index.json") -> dict[str, int]:

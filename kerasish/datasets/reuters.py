@@ -36,20 +36,20 @@ def load_data(
         num_words: Words of this number and above become `oov_char`.
         skip_top: Words below this number become `oov_char`.
         maxlen: Texts must be shorter than this.
-        test_split: Part of the texts to test on.
-        seed: Of the order of the texts.
+        test_split: Part of the sequences to test on.
+        seed: Of the order of the sequences.
         start_char: Number that marks a text's start; `None` for no mark.
         oov_char: Number of words left out; `None` drops them.
         index_from: What is added to all words' numbers, to make room for 0 (padding) and the two
             above.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: texts as arrays of lists, and topics from 0 to 45.
+        `(x_train, y_train), (x_test, y_test)`: arrays of lists, and topics from 0 to 45.
     """
     data = read_npz(get_file(path, ORIGIN + "reuters.npz", file_hash=HASH))
-    texts, labels = shuffled(seed, data["x"], data["y"])
-    texts, labels = shorter(maxlen, number_words(texts, start_char, index_from), labels)
-    return split(frequent(texts, num_words, skip_top, oov_char), labels, test_split)
+    sequences, labels = shuffled(seed, data["x"], data["y"])
+    sequences, labels = shorter(maxlen, number_words(sequences, start_char, index_from), labels)
+    return split(frequent(sequences, num_words, skip_top, oov_char), labels, test_split)
 
 
 def get_word_index(path="reuters_word_index.json") -> dict[str, int]:

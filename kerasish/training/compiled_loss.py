@@ -26,8 +26,8 @@ class CompiledLoss:
 
     Args:
         loss: A loss, a name or a function; or a list of them, or a dict by output name. `None`
-            entries leave an output without a loss.
-        loss_weights: Numbers in the same form, or one for all.
+            elements leave an output without a loss.
+        loss_weights: Numbers in the same structure, or one for all.
         output_names: Names of the model's outputs, when it has any.
     """
 

@@ -15,7 +15,7 @@ from kerasish.training.step_factory import stateful
 # Odd, so that multiples of it are all different in 32 bits; large, to keep off the users' seeds.
 _STRIDE = np.uint32(0x9E3779B9)
 # What one layer's output may take for the samples computed side by side: about what fits into the
-# cache of a CPU. The other samples wait their turn.
+# cache of a CPU. The other samples wait.
 _BYTES = 2**23
 _BYTES_ELSEWHERE = 2**28
 
@@ -84,7 +84,7 @@ class MonteCarlo(CompiledStep):
         std = jax.tree.map(lambda s: jnp.std(s, 0), wide)
         if not self.keep:
             return mean, std
-        # The engine joins batches along the first axis.
+        # The loop joins batches along the first axis.
         return mean, std, jax.tree.map(lambda s: jnp.moveaxis(s, 0, 1), samples)
 
     def start(self, seed: int | None) -> None:

@@ -8,7 +8,7 @@ from kerasish.training.compiled_step import CompiledStep
 
 
 class ResumePoint(NamedTuple):
-    """Where a callback wants a `fit` that begins to go on.
+    """Where a callback wants a `fit` that begins to resume.
 
     Attributes:
         epoch: The epoch.

@@ -104,7 +104,7 @@ def _frozen_layers(model):
 
 
 def stateful(model: Any, step: Callable, kinds: tuple) -> Callable:
-    """A user's step as stateful code, whichever of the two forms it has.
+    """A user's step as stateful code, whichever of the two signatures it has.
 
     Args:
         model: The model.

@@ -79,7 +79,8 @@ class Trainer(OverridableSteps):
             optimizer: An optimizer, its name, or any optax transformation.
             loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
                 a dict by output name.
-            loss_weights: Numbers that weigh the outputs' losses, in the same form, or one for all.
+            loss_weights: Numbers that weigh the outputs' losses, in the same structure, or one for
+                all.
             metrics: List of metrics, names or functions; for several outputs a list of lists or a
                 dict by output name.
             weighted_metrics: The same, for metrics that see the sample weights.
@@ -307,8 +308,8 @@ class Trainer(OverridableSteps):
         Takes data as `fit` does.
 
         Returns:
-            The loss alone, or a list of it and the metrics in order of `metrics_names`, or a dict
-            with `return_dict`.
+            The loss, if there is nothing else, or a list of it and the metrics in order of
+            `metrics_names`, or a dict with `return_dict`.
         """
         self._require_compiled("evaluate")
         with contextlib.ExitStack() as cleanup:

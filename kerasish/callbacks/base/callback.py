@@ -47,7 +47,7 @@ class Callback:
     def get_state(self) -> dict:
         """What the callback has come to know in this run, for those that save whole runs.
 
-        A run that is interrupted and goes on from what `BackupAndRestore` or `OrbaxCheckpoint`
+        A run that is interrupted and resumes from what `BackupAndRestore` or `OrbaxCheckpoint`
         saved gives it to `set_state`, so that it acts as if there had been no interruption.
 
         Returns:

@@ -22,7 +22,7 @@ class CallbackList(Callback):
     """Calls each of its callbacks in order; for training loops of one's own too.
 
     Args:
-        callbacks: A callback, or lists of them, nested as one likes.
+        callbacks: A callback, or a pytree of them.
         add_history: Whether to add a `History` if there is none.
         add_progbar: Whether to add a `ProgbarLogger` if there is none.
         model: The model they watch.

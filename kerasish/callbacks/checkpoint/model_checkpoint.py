@@ -15,16 +15,16 @@ from kerasish.core.errors import bad_argument
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after each epoch or every so many batches.
 
-    A file is written beside its place and moved there when it is whole, so a crash while saving
+    A file is written under another name and renamed when it is complete, so a crash while saving
     leaves the file of before.
 
     Args:
-        filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights alone. May hold
+        filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights only. May hold
             `{epoch:02d}` (from 1), `{batch}` (from 1) and the results' names: `{val_loss:.2f}`.
         monitor: Name of the result that tells the best, with `save_best_only`.
         verbose: 1 to say when it saves.
         save_best_only: Whether to save only if `monitor` is better than ever before.
-        save_weights_only: Whether to save the weights alone.
+        save_weights_only: Whether to save only the weights.
         mode: `"min"`, `"max"` or `"auto"`: whether less or more is better.
         save_freq: `"epoch"`, or a number of batches. A number calls it for each batch, so batches
             do not run fused.
@@ -78,7 +78,7 @@ class ModelCheckpoint(MonitorCallback):
         return {**super().get_state(), "_batches_since_saving": self._batches_since_saving}
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Note how many batches are done: an epoch may go on in its middle."""
+        """Note how many batches are done: an epoch may resume in its middle."""
         self._last_batch = batch - 1
 
     def on_train_batch_end(self, batch, logs=None):

@@ -1,4 +1,4 @@
-"""Everything a training run is made of, as plain data and arrays: to save, and to go on from."""
+"""Everything a training run is made of, as plain data and arrays: to save, and to resume from."""
 
 import random
 import warnings
@@ -19,7 +19,8 @@ class RunState(NamedTuple):
     """A run at one moment.
 
     Attributes:
-        meta: What JSON can hold: the epoch, its batches done, the data's place, the callbacks.
+        meta: What JSON can hold: the epoch, its batches done, the position in the data, the
+            callbacks.
         arrays: Names to arrays: `model/0`, `optimizer/3`, ...
     """
 
@@ -113,7 +114,7 @@ def set_variables(model: Any, arrays: dict, where: str, new_epoch: bool = True) 
         elif kind == "metrics":
             if not new_epoch:
                 warnings.warn("The epoch's metrics begin anew.", stacklevel=4)
-        elif values and (variables or kind == "model"):  # not compiled: weights alone
+        elif values and (variables or kind == "model"):  # not compiled: weights only
             raise ValueError(
                 f"{where} is of another {kind}: it has {len(values)} arrays where there are "
                 f"{len(variables)}, or others' shapes. Use a folder of its own for each run."
@@ -126,7 +127,7 @@ def build(model: Any, where: str) -> None:
     """Make sure that all Variables are there."""
     if not model.built:
         raise ValueError(
-            f"{where}: model {model.name!r} must be built to go on from there. Call it on a "
+            f"{where}: model {model.name!r} must be built to resume from there. Call it on a "
             "batch, or `build(input_shape)`, first."
         )
     if model.compiled:
