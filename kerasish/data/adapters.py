@@ -24,8 +24,8 @@ from kerasish.data.stream_batches import StreamBatches, known_length, strip
 
 _ACCEPTED = (
     "arrays (NumPy, JAX, pandas, torch, scipy's sparse, lists of numbers; single or in "
-    "lists, tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a grain "
-    "data set, a tf.data data set) or a PyDataset"
+    "lists, tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a "
+    "grain data set, a tf.data data set) or a PyDataset"
 )
 _DEFAULT_BATCH_SIZE = 32
 
