@@ -30,14 +30,14 @@ class EarlyStopping(MonitorCallback):
 
     def __init__(
         self,
-        monitor="val_loss",
-        min_delta=0,
-        patience=0,
-        verbose=0,
-        mode="auto",
-        baseline=None,
-        restore_best_weights=False,
-        start_from_epoch=0,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
     ):
         super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = patience
@@ -67,11 +67,11 @@ class EarlyStopping(MonitorCallback):
         if self.stopped_epoch:
             self.model.stop_training = True
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Forget an earlier training."""
         self._reset()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the result with the best so far; stop if it is time."""
         value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
@@ -89,7 +89,7 @@ class EarlyStopping(MonitorCallback):
             self.stopped_epoch = epoch
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Put the best weights back, if asked to."""
         if self.stopped_epoch > 0 and self.verbose > 0:
             announce(f"Epoch {self.stopped_epoch + 1}: early stopping")
@@ -99,7 +99,7 @@ class EarlyStopping(MonitorCallback):
                 announce(f"Restoring model weights from the end of the best epoch: {best}.")
             self.model.set_weights(self.best_weights)
 
-    def get_monitor_value(self, logs) -> Any:
+    def get_monitor_value(self, logs: dict | None) -> Any:
         """The watched result, `None` with a warning if it is not in the logs."""
         value = (logs or {}).get(self.monitor)
         if value is None:

@@ -79,7 +79,14 @@ class LayerStatistics(Callback):
         (['dead', 'gradient', 'mean', 'std', 'update'], [0, 1])
     """
 
-    def __init__(self, x, y=None, layers=None, ratio=1000.0, verbose=0):
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        layers: Any = None,
+        ratio: float = 1000.0,
+        verbose: int | str = 0,
+    ):
         super().__init__()
         if ratio <= 1:
             raise bad_argument(self, "ratio", "above 1", ratio)
@@ -95,12 +102,12 @@ class LayerStatistics(Callback):
         self._model_measured = None
         self._order: list[str] = []  # names of the layers as they are called
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look at the network as it is before training."""
         self.history, self.epochs = {}, []
         self._look(0)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Look at the network as the epoch left it."""
         before = self.problems()
         self._look(epoch + 1)
@@ -203,7 +210,7 @@ class LayerStatistics(Callback):
     def _with_gradients(self):
         return [(name, s) for name, s in self.history.items() if "gradient" in s]
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw the statistics over the depth of the network, a color for each look, by matplotlib.
 
         Layers stand in the order in which the network calls them; deep networks' layers by number.

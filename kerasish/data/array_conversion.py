@@ -230,7 +230,7 @@ def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
     if not isinstance(class_weight, Mapping):
         raise bad_argument("fit", "class_weight", "a dict of class number to weight", class_weight)
     for number, weight in class_weight.items():
-        is_class = isinstance(number, numbers.Integral)
+        is_class = isinstance(number, int | np.integer)
         if not is_class or not isinstance(weight, numbers.Real) or not math.isfinite(weight):
             wanted = "a dict of class number to weight"
             raise bad_argument("fit", "class_weight", wanted, {number: weight})

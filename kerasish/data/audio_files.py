@@ -1,13 +1,16 @@
 """Sound files as arrays."""
 
 import wave
+from typing import Any
 
 import numpy as np
 
 from kerasish.core.errors import bad_argument
 
 
-def read_wav(path, sampling_rate=None, output_sequence_length=None) -> np.ndarray:
+def read_wav(
+    path: Any, sampling_rate: Any = None, output_sequence_length: Any = None
+) -> np.ndarray:
     """A WAV file's samples, from -1 to 1.
 
     Args:

@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 import urllib.parse
 import zipfile
+from typing import Any
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
@@ -25,17 +26,17 @@ _OPENERS = {
 
 
 def get_file(
-    fname=None,
-    origin=None,
-    untar=False,
-    md5_hash=None,
-    file_hash=None,
-    cache_subdir="datasets",
-    hash_algorithm="auto",
-    extract=False,
-    archive_format="auto",
-    cache_dir=None,
-    force_download=False,
+    fname: Any = None,
+    origin: str | None = None,
+    untar: bool = False,
+    md5_hash: str | None = None,
+    file_hash: str | None = None,
+    cache_subdir: Any = "datasets",
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: Any = "auto",
+    cache_dir: Any = None,
+    force_download: bool = False,
 ) -> str:
     """Path to a file that is downloaded unless it is in the cache.
 
@@ -111,7 +112,7 @@ def _paths(folder, fname, extract):
 # -- hashes
 
 
-def hash_file(fpath, algorithm="sha256", chunk_size=65535) -> str:
+def hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) -> str:
     """The SHA-256 or MD5 of a file, as hexadecimal text."""
     algorithm = "md5" if algorithm == "md5" else "sha256"
     with open(fpath, "rb") as file:
@@ -121,7 +122,9 @@ def hash_file(fpath, algorithm="sha256", chunk_size=65535) -> str:
     return hasher.hexdigest()
 
 
-def validate_file(fpath, file_hash, algorithm="auto", chunk_size=65535) -> bool:
+def validate_file(
+    fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535
+) -> bool:
     """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5."""
     if algorithm == "auto":
         algorithm = "sha256" if len(str(file_hash)) == 64 else "md5"

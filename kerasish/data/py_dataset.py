@@ -240,7 +240,7 @@ class _Held:
     """The data set a worker process has read last."""
 
     file = None
-    dataset = None
+    dataset: Any = None
 
 
 def _start_worker():

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,11 @@ from kerasish.ops.image.resizing import to_aspect
 
 
 def resize_picture(
-    image, size, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False
+    image: Any,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
 ) -> np.ndarray:
     """What `keras.ops.image.resize` makes of one image, without smoothing before it shrinks.
 

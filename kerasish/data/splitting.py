@@ -26,17 +26,22 @@ class Split(Samples):
         batch_size: Rows in a batch; `None` gives them one by one, without a batch axis.
     """
 
-    def __init__(self, arrays, rows, batch_size=None):
+    def __init__(self, arrays: Any, rows: Any, batch_size: int | None = None):
         super().__init__(len(rows), batch_size)
         self.arrays, self.rows = arrays, np.asarray(rows)
 
-    def gather(self, rows) -> Any:
+    def gather(self, rows: Any) -> Any:
         """The sample of that number, or the batch of these."""
         return jax.tree.map(lambda array: array[self.rows[rows]], self.arrays)
 
 
 def split_dataset(
-    dataset, left_size=None, right_size=None, shuffle=False, seed=None, preferred_backend=None
+    dataset: Any,
+    left_size: Any = None,
+    right_size: Any = None,
+    shuffle: Any = False,
+    seed: int | None = None,
+    preferred_backend: Any = None,
 ) -> tuple[Split, Split]:
     """Cut data in two, for instance to train on one part and to test on the other.
 

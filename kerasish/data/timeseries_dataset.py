@@ -1,5 +1,7 @@
 """Windows over a series of measurements, as batches."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasish.core.errors import bad_argument
@@ -19,12 +21,21 @@ class Windows(Samples):
         seed: Integer that fixes the orders.
     """
 
-    def __init__(self, data, targets, offsets, starts, batch_size, reshuffle, seed):
+    def __init__(
+        self,
+        data: Any,
+        targets: Any,
+        offsets: Any,
+        starts: Any,
+        batch_size: int | None,
+        reshuffle: bool,
+        seed: int | None,
+    ):
         super().__init__(len(starts), batch_size, reshuffle, seed)
         self.data, self.targets = data, targets
         self.offsets, self.starts = offsets, starts
 
-    def gather(self, rows):
+    def gather(self, rows: Any) -> Any:
         """The window of that number, or the batch of these; with targets if there are any."""
         starts = self.starts[rows]
         windows = self.data[starts[..., None] + self.offsets]
@@ -32,17 +43,17 @@ class Windows(Samples):
 
 
 def timeseries_dataset_from_array(
-    data,
-    targets,
-    sequence_length,
-    sequence_stride=1,
-    sampling_rate=1,
-    batch_size=128,
-    shuffle=False,
-    seed=None,
-    start_index=None,
-    end_index=None,
-    format=None,
+    data: Any,
+    targets: Any,
+    sequence_length: Any,
+    sequence_stride: int = 1,
+    sampling_rate: int = 1,
+    batch_size: int | None = 128,
+    shuffle: Any = False,
+    seed: int | None = None,
+    start_index: Any = None,
+    end_index: Any = None,
+    format: Any = None,
 ) -> Windows:
     """Cut a series into windows of equal length, to train on.
 

@@ -1,6 +1,7 @@
 """News from Reuters, as word numbers."""
 
 import json
+from typing import Any
 
 from kerasish.data.download import get_file
 from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled, split
@@ -17,15 +18,15 @@ _TOPICS = (
 
 
 def load_data(
-    path="reuters.npz",
-    num_words=None,
-    skip_top=0,
-    maxlen=None,
-    test_split=0.2,
-    seed=113,
-    start_char=1,
-    oov_char=2,
-    index_from=3,
+    path: Any = "reuters.npz",
+    num_words: int | None = None,
+    skip_top: int = 0,
+    maxlen: int | None = None,
+    test_split: float = 0.2,
+    seed: int | None = 113,
+    start_char: int | None = 1,
+    oov_char: int | None = 2,
+    index_from: int = 3,
 ) -> tuple:
     """11,228 news from Reuters on 46 topics.
 
@@ -52,7 +53,7 @@ def load_data(
     return split(frequent(sequences, num_words, skip_top, oov_char), labels, test_split)
 
 
-def get_word_index(path="reuters_word_index.json") -> dict[str, int]:
+def get_word_index(path: Any = "reuters_word_index.json") -> dict[str, int]:
     """Words to their numbers, before `index_from` is added."""
     path = get_file(path, ORIGIN + "reuters_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:

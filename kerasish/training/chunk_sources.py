@@ -106,7 +106,7 @@ class ArraySource(ChunkSource):
         self.on_host = jax.tree.map(np.asarray, batches.arrays)
         super().__init__(batches, epoch, needed)
 
-    def start_pass(self):
+    def start_pass(self) -> None:
         samples = self.batches.num_samples
         self.rows = min(self.batches.batch_size, samples)
         self.full, self.rest = divmod(samples, self.rows)
@@ -115,15 +115,15 @@ class ArraySource(ChunkSource):
         self.order = self.batches.order(self.passes)
         self.position = 0
 
-    def seek(self, passes, position):
+    def seek(self, passes: int, position: int) -> None:
         self.passes = passes
         self.start_pass()
         self.position = position
 
-    def can_stack(self):
+    def can_stack(self) -> Any:
         return self.full > 1 and self.position < self.full
 
-    def next_chunk(self, max_batches, stack_room):
+    def next_chunk(self, max_batches: int, stack_room: int) -> Any:
         start, last = self.position, self.full + bool(self.rest)
         if start >= last:
             return None
@@ -137,7 +137,7 @@ class ArraySource(ChunkSource):
         data = self.stack(start, count, stack_room)
         return Chunk("stack", data, 0, count, self.rows, stack_room)
 
-    def batch_spec(self):
+    def batch_spec(self) -> Any:
         return jax.tree.map(
             lambda a: jax.ShapeDtypeStruct((self.rows, *a.shape[1:]), device_dtype(a)),
             self.batches.arrays,
@@ -173,15 +173,15 @@ class ResidentSource(ArraySource):
         self.arrays = batch_sharding.replicate(batches.arrays)
         super().__init__(batches, epoch, needed)
 
-    def start_pass(self):
+    def start_pass(self) -> None:
         super().start_pass()
         order = np.arange(self.batches.num_samples) if self.order is None else self.order
         self.device_order = batch_sharding.replicate(order.astype("int32"))
 
-    def stack(self, start, count, size):
+    def stack(self, start: int, count: int, size: int) -> Any:
         return self.arrays, self.device_order
 
-    def next_chunk(self, max_batches, stack_room):
+    def next_chunk(self, max_batches: int, stack_room: int) -> Any:
         start, chunk = self.position, super().next_chunk(max_batches, stack_room)
         if chunk is None or chunk.kind == "batch":
             return chunk
@@ -197,7 +197,7 @@ class StreamSource(ChunkSource):
         self.last_spec: Any = None
         super().__init__(batches, epoch, needed)
 
-    def start_pass(self):
+    def start_pass(self) -> None:
         self.close()
         read = self.batches.epoch(self.passes)
         if self.batches.one_shot:
@@ -207,10 +207,10 @@ class StreamSource(ChunkSource):
         self.seen = self.largest = 0
 
     @property
-    def position(self):
+    def position(self) -> Any:
         return self.seen - len(self.held)
 
-    def seek(self, passes, position):
+    def seek(self, passes: int, position: int) -> None:
         # A generator can be read only once: it is started again only for another pass.
         if passes != self.passes or self.position > position:
             self.passes = passes
@@ -221,17 +221,17 @@ class StreamSource(ChunkSource):
                 break
             self.last_spec = batch_spec(batch)
 
-    def batch_spec(self):
+    def batch_spec(self) -> Any:
         first = self._next()
         if first is None:
             return self.last_spec
         self.held.insert(0, first)
         return batch_spec(first)
 
-    def restart(self):
+    def restart(self) -> Any:
         return super().restart() if self.seen else False
 
-    def close(self):
+    def close(self) -> None:
         if self.iterator is not None:
             self.iterator.close()
         self.iterator = None
@@ -243,7 +243,7 @@ class StreamSource(ChunkSource):
         self.seen += batch is not None
         return batch
 
-    def next_chunk(self, max_batches, stack_room):
+    def next_chunk(self, max_batches: int, stack_room: int) -> Any:
         first = self._next()
         if first is None:
             return None

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random as python_random
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -37,7 +38,7 @@ class LearningRateCurve:
         (0.1, 0.01)
     """
 
-    def __init__(self, rates, losses):
+    def __init__(self, rates: Any, losses: Any):
         self.rates = np.asarray(rates, "float64")
         self.losses = np.asarray(losses, "float64")
         self.smoothed = _smooth(self.losses)
@@ -51,7 +52,7 @@ class LearningRateCurve:
         elif lowest == len(self.rates) - 1:
             self.note = "the loss still falls at the last rate: try a larger `end`"
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw the curve with matplotlib.
 
         Args:
@@ -110,7 +111,15 @@ def _smooth(losses):
 
 
 def find_learning_rate(
-    model: Any, x, y, sample_weight, batch_size, start, end, steps, stop_factor
+    model: Any,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
+    start: float,
+    end: float,
+    steps: int | None,
+    stop_factor: float,
 ) -> LearningRateCurve:
     """See `Trainer.find_learning_rate`."""
     if not 0 < start < end:
@@ -172,7 +181,7 @@ def _endless(batches):
 
 
 @contextlib.contextmanager
-def kept_random_state():
+def kept_random_state() -> Iterator:
     """Let Python's, NumPy's and kerasish's own random states be as they were."""
     own = seeds.global_seed_generator().state
     kept = python_random.getstate(), np.random.get_state(), own.numpy()
@@ -185,7 +194,7 @@ def kept_random_state():
 
 
 @contextlib.contextmanager
-def kept_values(model):
+def kept_values(model: Any) -> Iterator:
     """Let all the model's Variables be as they were: weights, optimizer, metrics, random states."""
     metrics = [v for m in model.metrics for v in m.variables]
     variables = {id(v): v for v in (*model.variables, *model.optimizer.variables, *metrics)}

@@ -40,13 +40,13 @@ class SharedSource(StreamSource):
         self.agreed: tuple[Any, Any] | None = None
         super().__init__(batches, epoch, needed)
 
-    def can_stack(self):
+    def can_stack(self) -> Any:
         return self.agreed is not None  # the same on every process
 
-    def batch_spec(self):
+    def batch_spec(self) -> Any:
         return super().batch_spec() if self.agreed is None else self.agreed[1]
 
-    def next_chunk(self, max_batches, stack_room):
+    def next_chunk(self, max_batches: int, stack_room: int) -> Any:
         first = self._next()
         found = [] if first is None else [first]
         if found:

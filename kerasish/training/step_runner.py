@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +37,7 @@ def run_steps(
     max_batches: int | None = None,
     check: Callable[[Chunk], None] | None = None,
     on_compile: Callable[[bool], None] | None = None,
-) -> Iterator[Ran]:
+) -> Generator[Ran]:
     """Run a step over batches, yielding after each call of the device.
 
     Args:

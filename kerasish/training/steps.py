@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -79,7 +80,7 @@ class OverridableSteps:
             results.update(self._compiled_metrics.result())
         return results
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
         """Take a batch into the metrics and return all results. Override to change them."""
         self._update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
@@ -89,7 +90,14 @@ class OverridableSteps:
 
     # -- losses and steps
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """The scalar to minimise: the compiled loss plus the model's own losses.
 
         Args:
@@ -114,7 +122,7 @@ class OverridableSteps:
             return jnp.zeros(())
         return sum(losses[1:], losses[0])
 
-    def train_step(self, state_or_data, data=None):
+    def train_step(self, state_or_data: Any, data: Any = None) -> Any:
         """One step of training: loss, gradients, update, metrics.
 
         Override it as `train_step(self, data)` in plain stateful code, or as
@@ -130,7 +138,7 @@ class OverridableSteps:
             )
         return self._results(self._train_on(state_or_data))
 
-    def test_step(self, state_or_data, data=None):
+    def test_step(self, state_or_data: Any, data: Any = None) -> Any:
         """One step of evaluation: loss and metrics. Override it as `train_step`."""
         if data is not None:
             trained, others, metrics = state_or_data
@@ -139,7 +147,7 @@ class OverridableSteps:
             return logs, (trained, state[1], state[3])
         return self._results(self._test_on(state_or_data))
 
-    def predict_step(self, state_or_data, data=None):
+    def predict_step(self, state_or_data: Any, data: Any = None) -> Any:
         """One step of prediction: the outputs. Override it as `train_step`."""
         if data is not None:
             trained, others = state_or_data
@@ -195,15 +203,15 @@ class OverridableSteps:
 
     def compute_loss_and_updates(
         self,
-        trainable_variables,
-        non_trainable_variables,
-        metrics_variables,
-        x,
-        y,
-        sample_weight,
-        training=False,
-        optimizer_variables=None,
-    ):
+        trainable_variables: Sequence,
+        non_trainable_variables: Sequence,
+        metrics_variables: Sequence,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool = False,
+        optimizer_variables: Sequence | None = None,
+    ) -> Any:
         """The loss of a stateless call, for `jax.value_and_grad(..., has_aux=True)`.
 
         Returns:
@@ -224,15 +232,15 @@ class OverridableSteps:
 
     def stateless_compute_loss(
         self,
-        trainable_variables,
-        non_trainable_variables,
-        metrics_variables,
-        x=None,
-        y=None,
-        y_pred=None,
-        sample_weight=None,
-        training=True,
-    ):
+        trainable_variables: Sequence,
+        non_trainable_variables: Sequence,
+        metrics_variables: Sequence,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """`compute_loss` with values given from outside, changing nothing.
 
         Returns:

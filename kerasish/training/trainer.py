@@ -1,7 +1,8 @@
 """`compile`, `fit`, `evaluate` and `predict`: a model's loops over data."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -57,15 +58,15 @@ class Trainer(OverridableSteps):
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution="auto",
-        jit_compile="auto",
-        auto_scale_loss=True,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Say what to train with.
 
@@ -168,22 +169,22 @@ class Trainer(OverridableSteps):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Mapping | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
     ) -> History:
         """Train for some epochs.
 
@@ -215,7 +216,7 @@ class Trainer(OverridableSteps):
             raise bad_argument("fit", "validation_freq", wanted, validation_freq)
         _check_epochs(epochs, initial_epoch)
         warn_of_idle_accelerator()
-        epochs = at_most(epochs, settings.max_epochs())
+        last_epoch: Any = at_most(epochs, settings.max_epochs())
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(fit_loop.only_fit(self))
             cleanup.enter_context(input_hints(self, x))
@@ -233,7 +234,7 @@ class Trainer(OverridableSteps):
                 steps=steps_per_epoch,
             )
             steps_per_epoch = limited(steps_per_epoch, batches)
-            needed = steps_per_epoch and steps_per_epoch * max(0, epochs - initial_epoch)
+            needed = steps_per_epoch and steps_per_epoch * max(0, last_epoch - initial_epoch)
             self.stop_training = False
             source = cleanup.enter_context(opened("fit", batches, initial_epoch, needed))
             self._source = source
@@ -248,12 +249,12 @@ class Trainer(OverridableSteps):
             )
             fit_loop.check_data(self, source, validation)
             steps = steps_per_epoch or batches.num_batches
-            callbacks = self._callbacks(callbacks, verbose, epochs, steps, add_history=True)
+            callbacks = self._callbacks(callbacks, verbose, last_epoch, steps, add_history=True)
             cleanup.callback(callbacks.release)
             names = [type(callback).__name__ for callback in callbacks]
-            compare_models("fit", self, epochs=epochs, steps=steps_per_epoch, callbacks=names)
+            compare_models("fit", self, epochs=last_epoch, steps=steps_per_epoch, callbacks=names)
             fit_loop.fit(
-                self, source, validation, callbacks, epochs, initial_epoch, steps_per_epoch
+                self, source, validation, callbacks, last_epoch, initial_epoch, steps_per_epoch
             )
         assert self.history is not None
         return self.history
@@ -294,15 +295,15 @@ class Trainer(OverridableSteps):
 
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Loss and metrics on data, without training.
 
         Takes data as `fit` does.
@@ -331,15 +332,15 @@ class Trainer(OverridableSteps):
 
     def predict(
         self,
-        x,
-        batch_size=None,
-        verbose="auto",
-        steps=None,
-        callbacks=None,
-        mc_samples=None,
-        mc_seed=None,
-        mc_keep=False,
-    ):
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        mc_samples: int | None = None,
+        mc_seed: int | None = None,
+        mc_keep: bool = False,
+    ) -> Any:
         """Outputs for inputs, batch by batch, as NumPy arrays.
 
         With `mc_samples`, dropout layers stay on (Monte Carlo dropout): each input is asked about
@@ -387,14 +388,14 @@ class Trainer(OverridableSteps):
 
     def find_learning_rate(
         self,
-        x,
-        y=None,
-        sample_weight=None,
-        batch_size=None,
-        start=1e-6,
-        end=10.0,
-        steps=100,
-        stop_factor=4.0,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        start: float = 1e-6,
+        end: float = 10.0,
+        steps: int | None = 100,
+        stop_factor: float = 4.0,
     ) -> LearningRateCurve:
         """Train briefly with a growing learning rate, to see which one to use; undo it all.
 
@@ -423,8 +424,13 @@ class Trainer(OverridableSteps):
     # -- one batch at a time
 
     def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict: bool = False
-    ):
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Train on one batch.
 
         Args:
@@ -440,7 +446,9 @@ class Trainer(OverridableSteps):
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict: bool = False):
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """Loss and metrics of one batch, as `evaluate` returns them, without training.
 
         Args:
@@ -461,7 +469,7 @@ class Trainer(OverridableSteps):
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch of inputs, as NumPy arrays.
 
         A program is compiled for each number of samples up to 32, as by `predict`, and for the

@@ -1,6 +1,7 @@
 """Several callbacks as one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
@@ -37,7 +38,14 @@ class CallbackList(Callback):
         False
     """
 
-    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params,
+    ):
         self.callbacks = []
         for callback in jax.tree.leaves(callbacks):
             self.append(callback)
@@ -47,7 +55,7 @@ class CallbackList(Callback):
         self.set_model(model)
         self.set_params(params)
 
-    def append(self, callback) -> None:
+    def append(self, callback: Any) -> None:
         """Add a callback at the end, with the model and the parameters of the others."""
         if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
             hint = "Give an instance: `EarlyStopping()`, not `EarlyStopping`."
@@ -67,14 +75,14 @@ class CallbackList(Callback):
     def __len__(self) -> int:
         return len(self.callbacks)
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         """Hand the parameters to each callback."""
         self.params = params
         if params:
             for callback in self:
                 callback.set_params(params)
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Hand the model to each callback."""
         if model is None:
             return
@@ -89,7 +97,7 @@ class CallbackList(Callback):
             callback.run_callbacks = self.callbacks
         callback.set_model(self.model)
 
-    def release(self):
+    def release(self) -> None:
         """Let each callback let go of what it took."""
         for callback in self:
             callback.release()

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from typing import Any
 
 from kerasish.core import processes, settings
 
@@ -17,7 +18,7 @@ _ANSI = {BOLD: "\x1b[1m", DONE: "\x1b[32m", LEFT: "\x1b[37m"}
 _CSS = {BOLD: "font-weight:bold", DONE: "color:#3a3", LEFT: "color:#bbb"}
 
 
-def choose(verbose):
+def choose(verbose: int | str) -> Any:
     """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done).
 
     Of several processes the first one shows.
@@ -33,7 +34,7 @@ def choose(verbose):
     return StreamDisplay()
 
 
-def announce(text) -> None:
+def announce(text: str) -> None:
     """Print what a callback has to say, below a bar that may be moving; once for all processes."""
     if not processes.is_first():
         return
@@ -48,7 +49,7 @@ def _in_notebook():
     return own and getattr(shell, "kernel", None) is not None
 
 
-def text_of(line) -> str:
+def text_of(line: list) -> str:
     """The line without its styles."""
     return "".join(text for text, _ in line)
 
@@ -67,26 +68,26 @@ class StreamDisplay:
         """
         self.say(title)
 
-    def draw(self, line):
+    def draw(self, line: list) -> None:
         """Nothing: the line is not finished."""
 
-    def finish(self, line):
+    def finish(self, line: list) -> None:
         """Write the line."""
         self.say(text_of(line))
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Write the text."""
         encoding = sys.stdout.encoding or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
-    def close(self):
+    def close(self) -> None:
         """Nothing is left open."""
 
 
 class NullDisplay(StreamDisplay):
     """What processes other than the first one have: nothing is shown."""
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Nothing."""
 
 
@@ -98,7 +99,7 @@ class Terminal(StreamDisplay):
     def __init__(self):
         self._length = 0
 
-    def draw(self, line):
+    def draw(self, line: list) -> None:
         """Write over the line drawn last."""
         # A line that wraps could not be written over.
         line = _cut(line, shutil.get_terminal_size().columns - 1)
@@ -106,7 +107,7 @@ class Terminal(StreamDisplay):
         self._length = len(text_of(line))
         self.drawn = time.monotonic()
 
-    def finish(self, line):
+    def finish(self, line: list) -> None:
         """Write over the line drawn last, and go to the next one."""
         self._write(line)
         self._length = 0
@@ -134,29 +135,29 @@ class Notebook(StreamDisplay):
         self._due = 0.0
         self._title = ""
 
-    def begin(self, title):
+    def begin(self, title: Any) -> None:
         """Let the next line begin with this, so that an epoch takes one row."""
         self._title = title
 
-    def draw(self, line):
+    def draw(self, line: list) -> None:
         """Show the line below the finished ones."""
         self._live = self._titled(line)
         self._update()
 
-    def finish(self, line):
+    def finish(self, line: list) -> None:
         """Show the line and keep it."""
         self._finished.append(self._titled(line))
         self._live, self._title = [], ""
         self._update()
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Show the text and keep it."""
         self.finish([(text, PLAIN)])
 
     def _titled(self, line):
         return [(f"{self._title} ", PLAIN), *line] if self._title else line
 
-    def close(self):
+    def close(self) -> None:
         """Show what is not yet shown."""
         if self._finished or self._live:
             self._due = 0.0

@@ -20,7 +20,13 @@ class MonitorCallback(Callback):
         min_delta: How much better a value must be to count as better, in the result's unit.
     """
 
-    def __init__(self, monitor="val_loss", mode="auto", baseline=None, min_delta=0):
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        baseline: float | None = None,
+        min_delta: float = 0,
+    ):
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(
@@ -85,7 +91,7 @@ def _rounded(value):
     return np.float64(value) if settings.floatx() == "float64" else np.float32(value)
 
 
-def warn_of_absence(callback, logs) -> None:
+def warn_of_absence(callback: Any, logs: dict | None) -> None:
     """Warn that the watched result is not in the logs."""
     warnings.warn(
         f"{type(callback).__name__} watches {callback.monitor!r}, which is not among the results: "

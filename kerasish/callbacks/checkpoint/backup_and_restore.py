@@ -68,14 +68,14 @@ class BackupAndRestore(ResumableCheckpoint):
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look for a backup to resume, and listen for SIGTERM."""
         if processes.is_first():  # what a run left that was killed while it wrote
             for path in pathlib.Path(self.backup_dir).glob(f"{BESIDE}*"):
                 path.unlink()
         super().on_train_begin(logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Delete the backup: it is no longer needed."""
         if self.delete_checkpoint and processes.is_first():
             folder = pathlib.Path(self.backup_dir)

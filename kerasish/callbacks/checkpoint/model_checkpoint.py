@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -38,14 +39,14 @@ class ModelCheckpoint(MonitorCallback):
 
     def __init__(
         self,
-        filepath,
-        monitor="val_loss",
-        verbose=0,
-        save_best_only=False,
-        save_weights_only=False,
-        mode="auto",
-        save_freq="epoch",
-        initial_value_threshold=None,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: Any = "epoch",
+        initial_value_threshold: float | None = None,
     ):
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
@@ -68,7 +69,7 @@ class ModelCheckpoint(MonitorCallback):
         """Whether it must be called for each batch."""
         return self.save_freq != "epoch"
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start counting batches from 0."""
         self._epoch = epoch
         self._last_batch = -1
@@ -77,11 +78,11 @@ class ModelCheckpoint(MonitorCallback):
         """The best value so far, and the batches since it saved."""
         return {**super().get_state(), "_batches_since_saving": self._batches_since_saving}
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Note how many batches are done: an epoch may resume in its middle."""
         self._last_batch = batch - 1
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time."""
         if self.save_freq == "epoch":
             return
@@ -91,7 +92,7 @@ class ModelCheckpoint(MonitorCallback):
             self._batches_since_saving = 0
             self._save(self._epoch, batch, logs or {})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, unless batches decide."""
         if self.save_freq == "epoch":
             self._save(epoch, None, logs or {})

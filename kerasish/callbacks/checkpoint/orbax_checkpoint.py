@@ -141,12 +141,12 @@ class OrbaxCheckpoint(ResumableCheckpoint):
 
     # -- hooks
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Take the model to watch."""
         super().set_model(model)
         self._watch.set_model(model)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look for checkpoints, and listen for SIGTERM."""
         self._folder.open()
         self._step = self._folder.latest() or 0
@@ -162,7 +162,7 @@ class OrbaxCheckpoint(ResumableCheckpoint):
         """Take over the numbers of the interrupted run."""
         self._step, self._watch.best = state["step"], state["best"]
 
-    def release(self):
+    def release(self) -> None:
         """Finish what is being written."""
         self._folder.close()
         super().release()

@@ -51,7 +51,7 @@ class ResumableCheckpoint(Callback):
         """Whether it must be called for each batch."""
         return self.save_freq == 1
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look for a run to resume, and listen for SIGTERM."""
         self._unsaved, self._terminated = 0, False
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -74,15 +74,15 @@ class ResumableCheckpoint(Callback):
         """What is restored, for errors."""
         raise NotImplementedError
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Count from here."""
         self._epoch = epoch
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Note how many batches of the epoch are done."""
         self._batch = batch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time."""
         self._count(batch + 1 - self._batch)
         self._batch = batch + 1
@@ -93,7 +93,7 @@ class ResumableCheckpoint(Callback):
     def _count(self, batches):
         self._unsaved += batches
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, unless batches decide."""
         if self.save_freq == "epoch" or self._must_end():
             self._save(epoch + 1, 0, logs)
@@ -111,7 +111,7 @@ class ResumableCheckpoint(Callback):
             self._terminated = False
             raise SystemExit(128 + signal.SIGTERM)
 
-    def release(self):
+    def release(self) -> None:
         """Stop listening; a signal that came after the last saving is heard now."""
         self._stop_listening()
         if self._terminated:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -38,16 +39,16 @@ class Progbar:
 
     def __init__(
         self,
-        target,
-        width=20,
-        verbose=1,
-        interval=0.05,
-        stateful_metrics=None,
-        stateless_metrics=None,
-        unit_name="step",
+        target: int | None,
+        width: int = 20,
+        verbose: int | str = 1,
+        interval: float = 0.05,
+        stateful_metrics: Any = None,
+        stateless_metrics: Any = None,
+        unit_name: str = "step",
         *,
-        screen=None,
-        skip_first=True,
+        screen: Any = None,
+        skip_first: bool = True,
     ):
         if stateful_metrics is not None and stateless_metrics is not None:
             hint = "One of the two tells which values are averaged."
@@ -136,7 +137,7 @@ class Progbar:
         if self.verbose and self.screen.moves:
             self.screen.draw([*self._bar(self._seen), (list(self._pauses)[-1], PLAIN)])
 
-    def add(self, n: int, values=None) -> None:
+    def add(self, n: int, values: Any = None) -> None:
         """Note that `n` more steps are done."""
         self.update(self._seen + n, values)
 
@@ -158,7 +159,7 @@ class Progbar:
         return name not in (self.stateful_metrics or ())
 
     def _read(self):
-        latest = self._latest() if callable(self._latest) else self._latest
+        latest: Any = self._latest() if callable(self._latest) else self._latest
         totals = jax.device_get([total for total, _ in self._sums.values()])
         means = {}
         for (name, (_, count)), total in zip(self._sums.items(), totals, strict=True):

@@ -26,14 +26,14 @@ class ProgbarLogger(Callback):
     def __init__(self):
         super().__init__()
         self.seen = 0
-        self.progbar = None
+        self.progbar: Any = None
         self.target = None
         self.verbose = 1
         self.epochs = 1
-        self._screen = None
+        self._screen: Any = None
         self._in_fit = False
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         """Take the verbosity and the numbers of epochs and steps."""
         super().set_params(params)
         verbose = params.get("verbose", 1)
@@ -43,43 +43,43 @@ class ProgbarLogger(Callback):
         self.epochs = params.get("epochs", 1)
         self.target = params.get("steps")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Keep validation quiet from now on."""
         self._in_fit = True
         self._screen = displays.choose(self.verbose)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Show what is not yet shown."""
         self._in_fit = False
         self._close()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Begin a bar, under its epoch's number."""
         self._begin()
         if self.verbose and self.epochs > 1:
             self._screen.begin(f"Epoch {epoch + 1}/{self.epochs}")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar."""
         self._update(batch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the epoch's results."""
         self._finish(logs)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Begin a bar; in `fit`, show that it is validating."""
         if not self._in_fit:
             self._begin()
         elif self.progbar is not None:
             self.progbar.pause(_VALIDATING)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar, unless this is validation."""
         if not self._in_fit:
             self._update(batch, logs)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Show the results, unless this is validation."""
         if not self._in_fit:
             self._finish(logs)
@@ -87,15 +87,15 @@ class ProgbarLogger(Callback):
         elif self.progbar is not None:
             self.progbar.resume(_VALIDATING)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict | None = None) -> None:
         """Begin a bar."""
         self._begin()
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar; predictions are not shown."""
         self._update(batch, None)
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict | None = None) -> None:
         """Show that it is done."""
         self._finish(None)
         self._close()
