@@ -144,6 +144,6 @@ def _take_jax_rows(array, rows):
     return jnp.take(array, rows, axis=0)
 
 
-def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
+def epoch_generator(seed: Any, epoch: int) -> np.random.Generator:
     """NumPy's generator for one epoch, a function of both numbers and nothing else."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch]))

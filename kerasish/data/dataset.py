@@ -25,6 +25,9 @@ class Dataset(PyDataset):
 
     batch_size: int | None = None
 
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define `__len__()`.")
+
     def __iter__(self):
         self.on_epoch_begin()
         return (self[i] for i in range(len(self)))

@@ -69,7 +69,7 @@ class Files(Samples):
         if self.label_mode == "binary":
             return labels[..., None].astype("float32")
         if self.label_mode == "categorical":
-            return (labels[..., None] == np.arange(len(self.class_names))).astype("float32")
+            return (labels[..., None] == np.arange(len(self.class_names or ()))).astype("float32")
         return labels
 
 
@@ -134,7 +134,7 @@ def files_in(
         who, directory, endings, follow_links, labels, class_names
     )
     say = print if verbose and settings.is_interactive_logging_enabled() else _say_nothing
-    belonging = "" if labels is None else f" belonging to {len(class_names)} classes"
+    belonging = "" if labels is None else f" belonging to {len(class_names or ())} classes"
     say(f"Found {len(paths)} files{belonging}.")
     if not paths:
         raise bad_argument(who, "directory", f"a folder with files in {endings}", directory)

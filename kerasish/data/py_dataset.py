@@ -70,7 +70,7 @@ class PyDataset:
     def num_batches(self) -> int | None:
         """Number of batches, `None` if there is no end of them."""
         if hasattr(self, "__len__"):
-            return len(self)
+            return len(self)  # pyright: ignore[reportArgumentType]
         raise NotImplementedError(f"{type(self).__name__} must define `__len__` or `num_batches`.")
 
     def on_epoch_begin(self) -> None:

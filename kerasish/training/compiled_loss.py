@@ -106,6 +106,8 @@ class CompiledLoss:
         """
         if y is None or not self.has_label_rules:
             return
+        if len(self._rules) == 1 and isinstance(y, np.ndarray) and self._rules[0].are_good(y):
+            return
         names = [name for name, *_ in self._parts]
         weights = match_weights(sample_weight, names)
         rows = zip(self._parts, match_data(y, names, "y"), weights, self._rules, strict=True)
@@ -138,7 +140,7 @@ class LabelRule(NamedTuple):
 
     def check(self, labels: np.ndarray, weight: Any, who: str) -> None:
         """Raise a `ValueError` unless all labels whose weight is not 0 are as they must be."""
-        if not labels.size or self._all_good(labels):
+        if self.are_good(labels):
             return
         if weight is not None:
             weight = np.asarray(weight)
@@ -147,7 +149,7 @@ class LabelRule(NamedTuple):
                 labels = np.where(weight == 0, labels.dtype.type(0), labels)
         if self.classes is not None:
             losses_module.check_sparse_labels(labels, self.classes, who, self.ignored)
-        elif not self._all_good(labels):
+        elif not self.are_good(labels):
             good = (labels >= 0) & (labels <= 1)
             at = np.unravel_index(np.argmin(good), labels.shape)
             where = ", ".join(str(int(i)) for i in at)
@@ -160,11 +162,16 @@ class LabelRule(NamedTuple):
                 "take another loss.",
             )
 
-    def _all_good(self, labels):
-        low, high = labels.min(), labels.max()
+    def are_good(self, labels: np.ndarray) -> bool:
+        """Whether a quick look shows that all labels are as they must be."""
+        if not labels.size:
+            return True
+        least, most = np.minimum.reduce, np.maximum.reduce  # quicker than methods on few labels
         if self.classes is None:
-            return bool(low >= 0) and bool(high <= 1)
-        return labels.dtype.kind in "iub" and bool(low >= 0) and bool(high < self.classes)
+            return bool(least(labels, None) >= 0) and bool(most(labels, None) <= 1)
+        if labels.dtype.kind not in "iub":
+            return False
+        return bool(least(labels, None) >= 0) and bool(most(labels, None) < self.classes)
 
 
 def _label_rule(loss, prediction):

@@ -1,27 +1,32 @@
 """Hints for inputs that do not fit a model: a missing batch axis, a list for an array."""
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 
-@contextlib.contextmanager
-def input_hints(model: Any, x: Any) -> Iterator[None]:
+class input_hints:  # noqa: N801, a context manager: `contextlib` costs more than a small model
     """Add to errors raised inside what to write instead, if the inputs show a common mistake.
 
     Args:
         model: The model that is given the inputs.
         x: What was passed as inputs.
     """
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        hint = hint_for(model, x)
-        if hint and error.args and isinstance(error.args[0], str):
-            error.args = (f"{error.args[0].rstrip()} {hint}", *error.args[1:])
-        raise
+
+    __slots__ = ("model", "x")
+
+    def __init__(self, model: Any, x: Any):
+        self.model, self.x = model, x
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if isinstance(error, TypeError | ValueError):
+            hint = hint_for(self.model, self.x)
+            if hint and error.args and isinstance(error.args[0], str):
+                error.args = (f"{error.args[0].rstrip()} {hint}", *error.args[1:])
 
 
 def hint_for(model: Any, x: Any) -> str:

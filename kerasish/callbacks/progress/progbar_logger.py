@@ -1,5 +1,7 @@
 """The progress bar of `fit`, `evaluate` and `predict`."""
 
+from typing import Any
+
 from kerasish.callbacks.base import displays
 from kerasish.callbacks.base.callback import Callback
 from kerasish.callbacks.progress.progbar import Progbar
