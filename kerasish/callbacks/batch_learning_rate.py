@@ -94,7 +94,11 @@ class BatchLearningRateScheduler(Callback):
         return {"spans": [[int(span.first.read()), int(span.last.read())] for span in spans]}
 
     def set_state(self, state: dict) -> None:
-        """Rule the same steps."""
+        """Rule the same steps.
+
+        Args:
+            state: What `get_state` gave.
+        """
         for (span, _), (first, last) in zip(self._ruled.values(), state["spans"], strict=True):
             span.first.assign(first)
             span.last.assign(last)

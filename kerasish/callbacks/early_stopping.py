@@ -100,7 +100,11 @@ class EarlyStopping(MonitorCallback):
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs: dict | None) -> Any:
-        """The watched result, `None` with a warning if it is not in the logs."""
+        """The watched result, `None` with a warning if it is not in the logs.
+
+        Args:
+            logs: The epoch's results.
+        """
         value = (logs or {}).get(self.monitor)
         if value is None:
             warn_of_absence(self, logs)

@@ -145,7 +145,11 @@ class ReduceLROnPlateau(MonitorCallback):
 
 
 def optimizers_of(model: Any) -> Any:
-    """The model's optimizers, each with the ending of its learning rate's name in the logs."""
+    """The model's optimizers, each with the ending of its learning rate's name in the logs.
+
+    Args:
+        model: The model, compiled.
+    """
     several = getattr(model.optimizer, "optimizers", None)
     if several is None:
         return [("", model.optimizer)]

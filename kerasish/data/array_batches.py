@@ -33,7 +33,11 @@ class Batches:
     num_samples: int | None = None
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch. One without any batch means that the data ran out."""
+        """The batches of that epoch. One without any batch means that the data ran out.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say what its batches are.")
 
     def on_epoch_begin(self) -> None:
@@ -86,6 +90,9 @@ class RowBatches(Batches):
 
         It depends on nothing but `seed` and `epoch`, so an interrupted run can resume inside it.
 
+        Args:
+            epoch: Number of the epoch, from 0.
+
         Shapes:
             `(num_samples,)` of int32.
         """
@@ -129,7 +136,11 @@ class ArrayBatches(RowBatches):
 
 
 def dense(array: Any) -> Any:
-    """The array itself, or a sparse matrix written out."""
+    """The array itself, or a sparse matrix written out.
+
+    Args:
+        array: An array, or a sparse matrix of scipy.
+    """
     return array.toarray() if is_sparse(array) else array
 
 
@@ -145,5 +156,10 @@ def _take_jax_rows(array, rows):
 
 
 def epoch_generator(seed: Any, epoch: int) -> np.random.Generator:
-    """NumPy's generator for one epoch, a function of both numbers and nothing else."""
+    """NumPy's generator for one epoch, a function of both numbers and nothing else.
+
+    Args:
+        seed: Integer that fixes all epochs.
+        epoch: Number of the epoch, from 0.
+    """
     return np.random.Generator(np.random.Philox(key=[seed, epoch]))

@@ -46,7 +46,11 @@ def to_arrays(data: Any, name: str = "x") -> Any:
 
 
 def holds_arrays(data: Any) -> bool:
-    """Whether data is an array, a list of values, or a pytree of nothing but these."""
+    """Whether data is an array, a list of values, or a pytree of nothing but these.
+
+    Args:
+        data: Anything.
+    """
     if isinstance(data, Mapping):
         return all(map(holds_arrays, data.values()))
     if isinstance(data, _SEQUENCES):
@@ -55,7 +59,11 @@ def holds_arrays(data: Any) -> bool:
 
 
 def is_sparse(data: Any) -> bool:
-    """Whether data is one of scipy's sparse matrices."""
+    """Whether data is one of scipy's sparse matrices.
+
+    Args:
+        data: Anything.
+    """
     return hasattr(data, "tocsr")
 
 
@@ -141,7 +149,13 @@ def _dtype_for(dtype, floatx):
 
 
 def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
-    """How many rows all the arrays have; an error that names each if they differ."""
+    """How many rows all the arrays have; an error that names each if they differ.
+
+    Args:
+        x: Inputs: a pytree of arrays.
+        y: Targets.
+        sample_weight: Weights of the samples.
+    """
     sizes = {leaf.shape[0] for leaf in jax.tree.leaves((x, y, sample_weight))}
     if len(sizes) == 1:
         return sizes.pop()
@@ -160,6 +174,9 @@ def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
 def unpack_x_y_sample_weight(data: Any) -> tuple:
     """`(x, y, sample_weight)` from a batch `x`, `(x,)`, `(x, y)` or all three; `None` for the rest.
 
+    Args:
+        data: The batch.
+
     Example:
         >>> unpack_x_y_sample_weight(([1, 2], [3, 4]))
         ([1, 2], [3, 4], None)
@@ -175,6 +192,11 @@ def unpack_x_y_sample_weight(data: Any) -> tuple:
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """The shortest batch that `unpack_x_y_sample_weight` gives these back from.
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        sample_weight: Weights of the samples.
 
     Example:
         >>> pack_x_y_sample_weight("x", "y")
@@ -252,7 +274,12 @@ def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
 
 
 def match_outputs(sample_weight: Any, y: Any) -> Any:
-    """Sample weights in the structure of `y`: one array for all outputs is given to each."""
+    """Sample weights in the structure of `y`: one array for all outputs is given to each.
+
+    Args:
+        sample_weight: Arrays of weights, or `None`.
+        y: Targets, as arrays.
+    """
     if sample_weight is None or not isinstance(y, list | tuple | Mapping):
         return sample_weight
     if isinstance(sample_weight, list | tuple | Mapping):

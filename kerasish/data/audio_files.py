@@ -39,6 +39,9 @@ def read_wav(
 def pad_and_stack(items: list) -> np.ndarray:
     """A batch of arrays, with zeros at the ends of the shorter ones.
 
+    Args:
+        items: Arrays of one number of axes.
+
     Example:
         >>> pad_and_stack([np.ones(3), np.ones(1)])
         array([[1., 1., 1.], [1., 0., 0.]])

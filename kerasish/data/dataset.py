@@ -33,7 +33,11 @@ class Dataset(PyDataset):
         return (self[i] for i in range(len(self)))
 
     def check(self, index: int) -> None:
-        """End loops that go by the index."""
+        """End loops that go by the index.
+
+        Args:
+            index: The index asked for.
+        """
         if not 0 <= index < len(self):
             raise IndexError(index)
 
@@ -71,11 +75,19 @@ class Dataset(PyDataset):
         return _Shuffled(self, seed, reshuffle_each_iteration)
 
     def take(self, count: int) -> "Dataset":
-        """The first `count` items of each epoch; all for -1."""
+        """The first `count` items of each epoch; all for -1.
+
+        Args:
+            count: Number of items.
+        """
         return _Part(self, 0, len(self) if count == -1 else count)
 
     def skip(self, count: int) -> "Dataset":
-        """Each epoch's items without the first `count`; none for -1."""
+        """Each epoch's items without the first `count`; none for -1.
+
+        Args:
+            count: Number of items.
+        """
         return _Part(self, len(self) if count == -1 else count, len(self))
 
     def cache(self) -> "Dataset":
@@ -83,7 +95,11 @@ class Dataset(PyDataset):
         return _Cached(self)
 
     def prefetch(self, buffer_size: int | None = None) -> "Dataset":
-        """The data set itself: `fit` reads ahead anyway."""
+        """The data set itself: `fit` reads ahead anyway.
+
+        Args:
+            buffer_size: Kept for tf.data's sake.
+        """
         return self
 
 
@@ -118,7 +134,11 @@ class Samples(Dataset):
         self._order = np.arange(count)
 
     def gather(self, rows: Any) -> Any:
-        """The sample of that number, or the batch of these."""
+        """The sample of that number, or the batch of these.
+
+        Args:
+            rows: A number, or an array of numbers.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `gather(rows)`.")
 
     def __len__(self):
@@ -138,6 +158,9 @@ class Samples(Dataset):
 
 def stack(items: list) -> Any:
     """A batch of items that are alike: arrays get a first axis, strings become an array of them.
+
+    Args:
+        items: Pytrees of one structure, with arrays of one shape or strings.
 
     Example:
         >>> stack([("a", 1), ("b", 2)])

@@ -113,7 +113,13 @@ def _paths(folder, fname, extract):
 
 
 def hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) -> str:
-    """The SHA-256 or MD5 of a file, as hexadecimal text."""
+    """The SHA-256 or MD5 of a file, as hexadecimal text.
+
+    Args:
+        fpath: Path of the file.
+        algorithm: `"sha256"` or `"md5"`.
+        chunk_size: Bytes to read at a time.
+    """
     algorithm = "md5" if algorithm == "md5" else "sha256"
     with open(fpath, "rb") as file:
         hasher = hashlib.new(algorithm, usedforsecurity=False)
@@ -125,7 +131,14 @@ def hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) ->
 def validate_file(
     fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535
 ) -> bool:
-    """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5."""
+    """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5.
+
+    Args:
+        fpath: Path of the file.
+        file_hash: The hash as hexadecimal text.
+        algorithm: `"sha256"`, `"md5"` or `"auto"`.
+        chunk_size: Bytes to read at a time.
+    """
     if algorithm == "auto":
         algorithm = "sha256" if len(str(file_hash)) == 64 else "md5"
     return hash_file(fpath, algorithm, chunk_size) == str(file_hash).lower()
@@ -174,6 +187,9 @@ class UnpackedSize:
 
     def add(self, size: int) -> None:
         """Add a file of so many bytes.
+
+        Args:
+            size: The size in bytes.
 
         Raises:
             ValueError: The files would be far larger than the archive, or than the free space.

@@ -188,7 +188,13 @@ def _list_and_label(who, directory, endings, follow_links, labels, class_names):
 
 
 def list_files(directory: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
-    """Paths of all files below a folder with one of these endings, folder by folder, sorted."""
+    """Paths of all files below a folder with one of these endings, folder by folder, sorted.
+
+    Args:
+        directory: The folder.
+        endings: Endings of the names.
+        follow_links: Whether to look into folders behind symbolic links.
+    """
     folders = sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0])
     return [
         os.path.join(folder, name)

@@ -111,7 +111,11 @@ class PyDatasetBatches(Batches):
         return self.dataset.num_batches
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch."""
+        """The batches of that epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         for batch in self._ask(self._order(epoch)):
             yield make_batch(batch, self.class_weight)
 

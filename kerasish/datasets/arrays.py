@@ -116,7 +116,11 @@ def frequent(
 
 
 def as_objects(sequences: Any) -> np.ndarray:
-    """An array whose elements are lists, whatever their lengths."""
+    """An array whose elements are lists, whatever their lengths.
+
+    Args:
+        sequences: Lists.
+    """
     array = np.empty(len(sequences), dtype="object")
     for i, sequence in enumerate(sequences):
         array[i] = sequence

@@ -43,7 +43,11 @@ def single_batch_chunk(batch: Any) -> Chunk:
 
 
 def rows_of(batch: Any) -> int:
-    """Number of rows of a batch."""
+    """Number of rows of a batch.
+
+    Args:
+        batch: Pytree of arrays.
+    """
     return len(jax.tree.leaves(batch)[0])
 
 
@@ -96,7 +100,11 @@ def put_on_devices(chunk: Chunk, eager: bool = False) -> Any:
 
 
 def spec_of_one(chunk: Chunk) -> Any:
-    """Shapes and dtypes of one batch of a chunk."""
+    """Shapes and dtypes of one batch of a chunk.
+
+    Args:
+        chunk: The chunk.
+    """
     if chunk.kind == "batch":
         return batch_spec(chunk.data)
     data, lead = (chunk.data, ()) if chunk.kind == "stack" else (chunk.data[0], (chunk.rows,))
@@ -106,16 +114,28 @@ def spec_of_one(chunk: Chunk) -> Any:
 
 
 def batch_spec(batch: Any) -> Any:
-    """Shapes and dtypes that a batch has on the device."""
+    """Shapes and dtypes that a batch has on the device.
+
+    Args:
+        batch: Pytree of arrays, or of their specs.
+    """
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, device_dtype(a)), batch)
 
 
 def spec_key(batch: Any) -> tuple:
-    """Structure, shapes and dtypes of a batch, hashable: equal for batches of one spec."""
+    """Structure, shapes and dtypes of a batch, hashable: equal for batches of one spec.
+
+    Args:
+        batch: Pytree of arrays, or of their specs.
+    """
     leaves, tree = jax.tree.flatten(batch)
     return tree, tuple((a.shape, device_dtype(a)) for a in leaves)
 
 
 def device_dtype(array: Any) -> Any:
-    """Dtype that an array gets on the device."""
+    """Dtype that an array gets on the device.
+
+    Args:
+        array: An array, or its spec.
+    """
     return jax.dtypes.canonicalize_dtype(array.dtype)

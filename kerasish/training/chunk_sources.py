@@ -144,7 +144,12 @@ class ArraySource(ChunkSource):
         )
 
     def gather(self, start: int, count: int) -> Any:
-        """The next `count` rows of every array, from batch number `start` on."""
+        """The next `count` rows of every array, from batch number `start` on.
+
+        Args:
+            start: Number of the batch.
+            count: Number of rows.
+        """
         first = start * self.rows
         if self.order is None:
             return jax.tree.map(lambda a: a[first : first + count], self.on_host)
@@ -152,7 +157,13 @@ class ArraySource(ChunkSource):
         return jax.tree.map(lambda a: np.take(a, order, axis=0), self.on_host)
 
     def stack(self, start: int, count: int, size: int) -> Any:
-        """`count` batches along a new first axis, with room for `size` of them."""
+        """`count` batches along a new first axis, with room for `size` of them.
+
+        Args:
+            start: Number of the first batch.
+            count: Number of batches.
+            size: Length of the new axis.
+        """
         rows = self.gather(start, count * self.rows)
 
         def fill(a):

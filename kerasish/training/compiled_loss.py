@@ -139,7 +139,13 @@ class LabelRule(NamedTuple):
     ignored: int | None = None
 
     def check(self, labels: np.ndarray, weight: Any, who: str) -> None:
-        """Raise a `ValueError` unless all labels whose weight is not 0 are as they must be."""
+        """Raise a `ValueError` unless all labels whose weight is not 0 are as they must be.
+
+        Args:
+            labels: The labels.
+            weight: Their weights, or `None`.
+            who: Whom the error names.
+        """
         if self.are_good(labels):
             return
         if weight is not None:
@@ -163,7 +169,11 @@ class LabelRule(NamedTuple):
             )
 
     def are_good(self, labels: np.ndarray) -> bool:
-        """Whether a quick look shows that all labels are as they must be."""
+        """Whether a quick look shows that all labels are as they must be.
+
+        Args:
+            labels: The labels.
+        """
         if not labels.size:
             return True
         least, most = np.minimum.reduce, np.maximum.reduce  # quicker than methods on few labels

@@ -64,14 +64,25 @@ class CompiledMetrics:
                     self._rows.append((distinct(name, taken), metric, i, weighted))
 
     def expect(self, y_true: Any, y_pred: Any) -> None:
-        """Make the metrics for targets and predictions of these shapes."""
+        """Make the metrics for targets and predictions of these shapes.
+
+        Args:
+            y_true: Targets, or their specs.
+            y_pred: Predictions, or their specs.
+        """
         names, predictions = name_outputs(y_pred, self.output_names)
         if not self.made:
             truths = match_data(y_true, names, "y")
             self._build(names, truths, predictions, have_names(y_pred, self.output_names))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch."""
+        """Take in a batch.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: Weights of the samples.
+        """
         names, predictions = name_outputs(y_pred, self.output_names)
         if not self.spec and not self.weighted_spec:
             self._rows = []

@@ -46,7 +46,11 @@ def _values(weights):
 
 
 def sample(array: np.ndarray) -> str:
-    """A checksum of some of an array's rows."""
+    """A checksum of some of an array's rows.
+
+    Args:
+        array: The array.
+    """
     rows = np.asarray(array[:: max(1, len(array) // _MOST_ROWS)])
     return _checksum(rows.tobytes())
 

@@ -88,17 +88,31 @@ def run_epoch(
 
 
 def no_batch(who: str) -> ValueError:
-    """The error for data without a batch."""
+    """The error for data without a batch.
+
+    Args:
+        who: What runs: "fit".
+    """
     hint = "Is the dataset empty, or a generator already used up?"
     return ValueError(f"{who}: the data gave no batch at all. {hint}")
 
 
 def at_most(number: int | None, limit: int | None) -> int | None:
-    """The lesser of two numbers, where `None` is no limit."""
+    """The lesser of two numbers, where `None` is no limit.
+
+    Args:
+        number: The number.
+        limit: The limit.
+    """
     return number if limit is None else limit if number is None else min(number, limit)
 
 
 def limited(steps: int | None, batches: Batches) -> int | None:
-    """Batches of a pass: as asked for, but no more than `keras.config.set_max_steps_per_epoch`."""
+    """Batches of a pass: as asked for, but no more than `keras.config.set_max_steps_per_epoch`.
+
+    Args:
+        steps: Batches asked for; `None` for all.
+        batches: The data.
+    """
     limit = settings.max_steps_per_epoch()
     return steps if limit is None else at_most(steps or batches.num_batches, limit)

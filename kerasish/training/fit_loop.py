@@ -33,7 +33,11 @@ class Validation(NamedTuple):
     frequency: int | Collection[int]
 
     def is_due(self, epoch: int) -> bool:
-        """Whether to evaluate after this epoch, which counts from 0."""
+        """Whether to evaluate after this epoch, which counts from 0.
+
+        Args:
+            epoch: Number of the epoch.
+        """
         if isinstance(self.frequency, int):
             return (epoch + 1) % self.frequency == 0
         return (epoch + 1) in self.frequency

@@ -121,7 +121,19 @@ def find_learning_rate(
     steps: int | None,
     stop_factor: float,
 ) -> LearningRateCurve:
-    """See `Trainer.find_learning_rate`."""
+    """See `Trainer.find_learning_rate`.
+
+    Args:
+        model: The model, compiled.
+        x: Inputs, as for `fit`.
+        y: Targets.
+        sample_weight: Weights of the samples.
+        batch_size: Samples in a batch.
+        start: First learning rate.
+        end: Last learning rate.
+        steps: Number of batches.
+        stop_factor: How often the loss may lose what it gained before the search ends early.
+    """
     if not 0 < start < end:
         raise bad_argument("find_learning_rate", "start, end", "positive and rising", (start, end))
     if not isinstance(steps, int) or steps < 10:
@@ -195,7 +207,11 @@ def kept_random_state() -> Iterator:
 
 @contextlib.contextmanager
 def kept_values(model: Any) -> Iterator:
-    """Let all the model's Variables be as they were: weights, optimizer, metrics, random states."""
+    """Let all the model's Variables be as they were: weights, optimizer, metrics, random states.
+
+    Args:
+        model: The model, compiled.
+    """
     metrics = [v for m in model.metrics for v in m.variables]
     variables = {id(v): v for v in (*model.variables, *model.optimizer.variables, *metrics)}
     kept = [(v, np.array(v.read())) for v in variables.values()]

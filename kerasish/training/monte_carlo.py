@@ -88,12 +88,20 @@ class MonteCarlo(CompiledStep):
         return mean, std, jax.tree.map(lambda s: jnp.moveaxis(s, 0, 1), samples)
 
     def start(self, seed: int | None) -> None:
-        """Set what the samples are drawn from: an integer, or `None` for one drawn anew."""
+        """Set what the samples are drawn from: an integer, or `None` for one drawn anew.
+
+        Args:
+            seed: The integer.
+        """
         generator = SeedGenerator(seed)
         self.seeds.state.assign(generator.state)
 
     def result(self, found: Any) -> McPrediction | McSamples:
-        """The result, from the outputs of all batches."""
+        """The result, from the outputs of all batches.
+
+        Args:
+            found: Outputs of all batches, joined.
+        """
         if not self.keep:
             return McPrediction(*found)
         mean, std, samples = found

@@ -107,7 +107,11 @@ def _with_rows(spec, rows):
 
 
 def columns_of(spec: Any) -> str:
-    """What a row of batches of a spec is made of, in words."""
+    """What a row of batches of a spec is made of, in words.
+
+    Args:
+        spec: The spec.
+    """
     leaves, tree = jax.tree.flatten(spec)
     return f"{tree} of {[(s.shape[1:], s.dtype.name) for s in leaves]}"
 

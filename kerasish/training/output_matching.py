@@ -8,7 +8,12 @@ from kerasish.core.errors import did_you_mean
 
 
 def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
-    """The outputs in order, with their names: the model's own, the dict's keys, or numbers."""
+    """The outputs in order, with their names: the model's own, the dict's keys, or numbers.
+
+    Args:
+        y_pred: One output, or a list or dict of them.
+        names: The model's names of them, if it has any.
+    """
     if isinstance(y_pred, dict):
         keys = list(y_pred)
         return [str(k) for k in keys], [y_pred[k] for k in keys]
@@ -20,12 +25,22 @@ def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
 
 
 def have_names(y_pred: Any, names: list | None) -> bool:
-    """Whether several outputs have names of their own, for those of their results to begin with."""
+    """Whether several outputs have names of their own, for those of their results to begin with.
+
+    Args:
+        y_pred: One output, or a list or dict of them.
+        names: The model's names of them, if it has any.
+    """
     return not isinstance(y_pred, list | tuple) or bool(names and len(names) == len(y_pred))
 
 
 def distinct(name: str, taken: Collection[str]) -> str:
-    """The name, with a number behind it if it is taken."""
+    """The name, with a number behind it if it is taken.
+
+    Args:
+        name: The name.
+        taken: Names that are in use.
+    """
     numbered = (f"{name}_{i}" if i else name for i in itertools.count())
     return next(one for one in numbered if one not in taken)
 

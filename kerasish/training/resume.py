@@ -24,7 +24,11 @@ class ResumePoint(NamedTuple):
 
 
 def data_position(source: ChunkSource) -> dict:
-    """The position of a training in its data, as plain numbers."""
+    """The position of a training in its data, as plain numbers.
+
+    Args:
+        source: The training data.
+    """
     return {"passes": source.passes, "position": source.position, "seed": source.batches.seed}
 
 

@@ -81,7 +81,14 @@ class OverridableSteps:
         return results
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        """Take a batch into the metrics and return all results. Override to change them."""
+        """Take a batch into the metrics and return all results. Override to change them.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            y_pred: The model's outputs.
+            sample_weight: Weights of the samples.
+        """
         self._update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
@@ -129,6 +136,10 @@ class OverridableSteps:
         `train_step(self, state, data)`, which takes and returns the four lists of values
         (trainable, non-trainable, optimizer, metrics).
 
+        Args:
+            state_or_data: The batch, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; or the state.
+            data: The batch, after a state.
+
         Returns:
             A dict of results; with `state`, `(results, state)`.
         """
@@ -139,7 +150,12 @@ class OverridableSteps:
         return self._results(self._train_on(state_or_data))
 
     def test_step(self, state_or_data: Any, data: Any = None) -> Any:
-        """One step of evaluation: loss and metrics. Override it as `train_step`."""
+        """One step of evaluation: loss and metrics. Override it as `train_step`.
+
+        Args:
+            state_or_data: The batch, or the state: trainable, non-trainable and metrics values.
+            data: The batch, after a state.
+        """
         if data is not None:
             trained, others, metrics = state_or_data
             step = lambda data: self._results(self._test_on(data))  # noqa: E731
@@ -148,7 +164,12 @@ class OverridableSteps:
         return self._results(self._test_on(state_or_data))
 
     def predict_step(self, state_or_data: Any, data: Any = None) -> Any:
-        """One step of prediction: the outputs. Override it as `train_step`."""
+        """One step of prediction: the outputs. Override it as `train_step`.
+
+        Args:
+            state_or_data: The batch, or the state: trainable and non-trainable values.
+            data: The batch, after a state.
+        """
         if data is not None:
             trained, others = state_or_data
             outputs, state = self._stateless(self._predict_on, (trained, others, [], []), data)
@@ -214,6 +235,16 @@ class OverridableSteps:
     ) -> Any:
         """The loss of a stateless call, for `jax.value_and_grad(..., has_aux=True)`.
 
+        Args:
+            trainable_variables: Values of the trainable weights.
+            non_trainable_variables: Values of the others.
+            metrics_variables: Values of the metrics' Variables.
+            x: Inputs.
+            y: Targets.
+            sample_weight: Weights of the samples.
+            training: Whether it is for a training step.
+            optimizer_variables: Kept for Keras' sake: the loss does not depend on them.
+
         Returns:
             `(loss, (unscaled loss, outputs, non-trainable values, metrics values))`.
         """
@@ -242,6 +273,16 @@ class OverridableSteps:
         training: bool = True,
     ) -> Any:
         """`compute_loss` with values given from outside, changing nothing.
+
+        Args:
+            trainable_variables: Values of the trainable weights.
+            non_trainable_variables: Values of the others.
+            metrics_variables: Values of the metrics' Variables.
+            x: Inputs.
+            y: Targets.
+            y_pred: The model's outputs.
+            sample_weight: Weights of the samples.
+            training: Whether it is for a training step.
 
         Returns:
             `(loss, (trainable values, non-trainable values, metrics values))`.

@@ -146,7 +146,11 @@ class Trainer(OverridableSteps):
         return config
 
     def compile_from_config(self, config: dict) -> None:
-        """Compile with what `get_compile_config` gave."""
+        """Compile with what `get_compile_config` gave.
+
+        Args:
+            config: The arguments of `compile` as plain data.
+        """
         config = {
             k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()
         }
@@ -307,6 +311,16 @@ class Trainer(OverridableSteps):
         """Loss and metrics on data, without training.
 
         Takes data as `fit` does.
+
+        Args:
+            x: Inputs, as for `fit`.
+            y: Targets.
+            batch_size: Samples in a batch; 32 for arrays.
+            verbose: As for `fit`.
+            sample_weight: Weight of each sample.
+            steps: Number of batches; needed for endless sources.
+            callbacks: Callbacks, called at each batch if they ask for it.
+            return_dict: Whether to return a dict of results by name.
 
         Returns:
             The loss, if there is nothing else, or a list of it and the metrics in order of

@@ -32,11 +32,19 @@ class Callback:
     _model: Any = None
 
     def set_params(self, params: dict) -> None:
-        """Called before all hooks, with `verbose`, `epochs` and `steps`."""
+        """Called before all hooks, with `verbose`, `epochs` and `steps`.
+
+        Args:
+            params: The parameters.
+        """
         self.params = params
 
     def set_model(self, model: Any) -> None:
-        """Called before all hooks, with the model."""
+        """Called before all hooks, with the model.
+
+        Args:
+            model: The model.
+        """
         self._model = model
 
     @property
@@ -60,6 +68,9 @@ class Callback:
 
         Called after `on_train_begin`, when the model has its values of then. Override it if
         attributes are not all there is to it.
+
+        Args:
+            state: What `get_state` gave.
         """
         vars(self).update(state)
 
@@ -159,6 +170,11 @@ class LambdaCallback(Callback):
 
 
 def overrides(callback: Any, hook: str) -> bool:
-    """Whether a callback's hook is other than the empty one of `Callback`."""
+    """Whether a callback's hook is other than the empty one of `Callback`.
+
+    Args:
+        callback: The callback.
+        hook: Name of the hook.
+    """
     method = getattr(callback, hook, None)
     return method is not None and getattr(method, "__func__", None) is not getattr(Callback, hook)

@@ -56,7 +56,11 @@ class CallbackList(Callback):
         self.set_params(params)
 
     def append(self, callback: Any) -> None:
-        """Add a callback at the end, with the model and the parameters of the others."""
+        """Add a callback at the end, with the model and the parameters of the others.
+
+        Args:
+            callback: The callback.
+        """
         if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
             hint = "Give an instance: `EarlyStopping()`, not `EarlyStopping`."
             raise bad_argument(self, "callbacks", "made of `Callback` objects", callback, hint)
@@ -76,14 +80,22 @@ class CallbackList(Callback):
         return len(self.callbacks)
 
     def set_params(self, params: dict) -> None:
-        """Hand the parameters to each callback."""
+        """Hand the parameters to each callback.
+
+        Args:
+            params: `verbose`, `epochs` and `steps`.
+        """
         self.params = params
         if params:
             for callback in self:
                 callback.set_params(params)
 
     def set_model(self, model: Any) -> None:
-        """Hand the model to each callback."""
+        """Hand the model to each callback.
+
+        Args:
+            model: The model they watch.
+        """
         if model is None:
             return
         super().set_model(model)

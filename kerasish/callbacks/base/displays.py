@@ -22,6 +22,9 @@ def choose(verbose: int | str) -> Any:
     """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done).
 
     Of several processes the first one shows.
+
+    Args:
+        verbose: 1 or 2.
     """
     if not processes.is_first():
         return NullDisplay()
@@ -35,7 +38,11 @@ def choose(verbose: int | str) -> Any:
 
 
 def announce(text: str) -> None:
-    """Print what a callback has to say, below a bar that may be moving; once for all processes."""
+    """Print what a callback has to say, below a bar that may be moving; once for all processes.
+
+    Args:
+        text: What to print.
+    """
     if not processes.is_first():
         return
     print(("\n" if sys.stdout.isatty() else "") + text, flush=True)
@@ -50,7 +57,11 @@ def _in_notebook():
 
 
 def text_of(line: list) -> str:
-    """The line without its styles."""
+    """The line without its styles.
+
+    Args:
+        line: Pairs `(text, style)`.
+    """
     return "".join(text for text, _ in line)
 
 
@@ -69,14 +80,26 @@ class StreamDisplay:
         self.say(title)
 
     def draw(self, line: list) -> None:
-        """Nothing: the line is not finished."""
+        """Nothing: the line is not finished.
+
+        Args:
+            line: Pairs `(text, style)`.
+        """
 
     def finish(self, line: list) -> None:
-        """Write the line."""
+        """Write the line.
+
+        Args:
+            line: Pairs `(text, style)`.
+        """
         self.say(text_of(line))
 
     def say(self, text: str) -> None:
-        """Write the text."""
+        """Write the text.
+
+        Args:
+            text: The text.
+        """
         encoding = sys.stdout.encoding or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
 

@@ -51,7 +51,11 @@ class History(Callback):
         return {"epoch": self.epoch, "history": self.history, "epochs": self._epochs}
 
     def set_state(self, state: dict) -> None:
-        """Take over the epochs of the interrupted run."""
+        """Take over the epochs of the interrupted run.
+
+        Args:
+            state: What `get_state` gave.
+        """
         self.epoch, self.history, self._epochs = state["epoch"], state["history"], state["epochs"]
 
     def on_train_begin(self, logs: dict | None = None) -> None:

@@ -58,7 +58,12 @@ class Logs(dict):
         super().update(new)
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """The value of that name, after adding it if there was none."""
+        """The value of that name, after adding it if there was none.
+
+        Args:
+            name: The name.
+            default: The value to add.
+        """
         if name not in self:
             self[name] = default
         return self[name]

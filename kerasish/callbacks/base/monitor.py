@@ -92,7 +92,12 @@ def _rounded(value):
 
 
 def warn_of_absence(callback: Any, logs: dict | None) -> None:
-    """Warn that the watched result is not in the logs."""
+    """Warn that the watched result is not in the logs.
+
+    Args:
+        callback: The callback that watches it.
+        logs: The results there are.
+    """
     warnings.warn(
         f"{type(callback).__name__} watches {callback.monitor!r}, which is not among the results: "
         f"{', '.join(logs or {})}.",

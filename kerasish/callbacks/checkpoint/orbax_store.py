@@ -101,7 +101,11 @@ class OrbaxFolder:
         return step if step is not None and self._manager.metrics(step) else None
 
     def must_end(self, step: int) -> bool:
-        """Whether any of several processes was told to end; all learn it at the same step."""
+        """Whether any of several processes was told to end; all learn it at the same step.
+
+        Args:
+            step: Number of the step.
+        """
         return self._manager.reached_preemption(step)
 
     def write(self, step: int, meta: dict, arrays: Mapping[str, Any], value: float | None) -> None:
@@ -129,7 +133,11 @@ class OrbaxFolder:
         )
 
     def read_meta(self, step: int) -> dict:
-        """The plain data of a checkpoint."""
+        """The plain data of a checkpoint.
+
+        Args:
+            step: Number of the step.
+        """
         args = self._orbax.args.Composite(run=self._orbax.args.JsonRestore())
         with self._naming(f"step {step}"):
             run = self._manager.restore(step, args=args)["run"]

@@ -76,7 +76,11 @@ def restore(state: RunState, model: Any, callbacks: Sequence[Callback], where: s
 
 
 def variables_of(model: Any) -> dict[str, list[Variable]]:
-    """A model's Variables by kind: its own, its optimizer's, its metrics', the global seed."""
+    """A model's Variables by kind: its own, its optimizer's, its metrics', the global seed.
+
+    Args:
+        model: The model, built.
+    """
     metrics = model.metrics_variables
     known = {id(v) for v in metrics}
     return {
@@ -88,7 +92,11 @@ def variables_of(model: Any) -> dict[str, list[Variable]]:
 
 
 def model_arrays(model: Any) -> dict[str, Any]:
-    """The arrays of all of a model's Variables by name, on their devices."""
+    """The arrays of all of a model's Variables by name, on their devices.
+
+    Args:
+        model: The model, built.
+    """
     return {
         f"{kind}/{i}": variable.read()
         for kind, variables in variables_of(model).items()
@@ -124,7 +132,12 @@ def set_variables(model: Any, arrays: dict, where: str, new_epoch: bool = True) 
 
 
 def build(model: Any, where: str) -> None:
-    """Make sure that all Variables are there."""
+    """Make sure that all Variables are there.
+
+    Args:
+        model: The model.
+        where: What is restored, for the error.
+    """
     if not model.built:
         raise ValueError(
             f"{where}: model {model.name!r} must be built to resume from there. Call it on a "

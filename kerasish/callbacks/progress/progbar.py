@@ -138,7 +138,12 @@ class Progbar:
             self.screen.draw([*self._bar(self._seen), (list(self._pauses)[-1], PLAIN)])
 
     def add(self, n: int, values: Any = None) -> None:
-        """Note that `n` more steps are done."""
+        """Note that `n` more steps are done.
+
+        Args:
+            n: Number of steps.
+            values: As for `update`.
+        """
         self.update(self._seen + n, values)
 
     def _take(self, values, current, finalize):
