@@ -11,6 +11,7 @@ from kerasish import metrics as metrics_module
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.training.output_matching import (
     distinct,
     have_names,
@@ -77,7 +78,9 @@ class CompiledLoss:
                 continue
             if truth is None:
                 raise ValueError(_lacks_targets(name, len(names), y_true))
-            self._rules[i] = _label_rule(fn, prediction)
+            self._rules[i] = rule = _label_rule(fn, prediction)
+            if rule is not None and _is_concrete(truth) and _is_concrete(weight):  # uncompiled
+                rule.check(np.asarray(truth), weight, _name_for_errors(fn, name, names))
             value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
             if value.ndim:
                 value = jnp.mean(value)
@@ -113,8 +116,15 @@ class CompiledLoss:
         rows = zip(self._parts, match_data(y, names, "y"), weights, self._rules, strict=True)
         for (name, fn, _), labels, weight, rule in rows:
             if rule is not None and labels is not None:
-                who = fn.name if len(names) == 1 else f"{fn.name} of output {name!r}"
-                rule.check(np.asarray(labels), weight, who)
+                rule.check(np.asarray(labels), weight, _name_for_errors(fn, name, names))
+
+
+def _name_for_errors(loss, output, outputs):
+    return loss.name if len(outputs) == 1 else f"{loss.name} of output {output!r}"
+
+
+def _is_concrete(array):
+    return not isinstance(array, jax.core.Tracer | jax.ShapeDtypeStruct | KerasTensor)
 
 
 def _weighted(value, factor):

@@ -215,10 +215,14 @@ class Trainer(OverridableSteps):
             A `History` with the results of each epoch; `history.plot()` draws them.
         """
         self._require_compiled("fit")
-        if not isinstance(validation_freq, int | Collection) or isinstance(validation_freq, str):
-            wanted = "a number of epochs, or a list of epochs"
+        is_list = isinstance(validation_freq, Collection) and not isinstance(validation_freq, str)
+        if not is_list and not (isinstance(validation_freq, int) and validation_freq > 0):
+            wanted = "a positive number of epochs, or a list of epochs"
             raise bad_argument("fit", "validation_freq", wanted, validation_freq)
         _check_epochs(epochs, initial_epoch)
+        _check_counts(
+            "fit", validation_steps=validation_steps, validation_batch_size=validation_batch_size
+        )
         warn_of_idle_accelerator()
         last_epoch: Any = at_most(epochs, settings.max_epochs())
         with contextlib.ExitStack() as cleanup:
@@ -327,6 +331,7 @@ class Trainer(OverridableSteps):
             `metrics_names`, or a dict with `return_dict`.
         """
         self._require_compiled("evaluate")
+        _check_counts("evaluate", steps=steps)
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(input_hints(self, x))
             batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
@@ -375,6 +380,7 @@ class Trainer(OverridableSteps):
             Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation: Representing Model
             Uncertainty in Deep Learning".
         """
+        _check_counts("predict", steps=steps)
         with input_hints(self, x):
             batches = make_batches(x, batch_size=batch_size, steps=steps)
             asked = bool(verbose or callbacks or steps) or mc_samples is not None
@@ -554,6 +560,13 @@ def _holds_objects(value):
     if isinstance(value, dict):
         return is_serialized(value) or any(map(_holds_objects, value.values()))
     return isinstance(value, list | tuple) and any(map(_holds_objects, value))
+
+
+def _check_counts(who, **arguments):
+    for name, value in arguments.items():
+        is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if value is not None and not (is_integer and value > 0):
+            raise bad_argument(who, name, "a positive integer or None", value)
 
 
 def _check_epochs(epochs, initial_epoch):

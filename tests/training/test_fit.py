@@ -265,6 +265,14 @@ def test_no_value_is_read_until_someone_looks(monkeypatch):
     assert reads
 
 
+def test_explain_fit_names_what_is_slow_in_loops():
+    model = regressor()
+    model.fit(X, Y, verbose=0)
+    model._compiled_steps["train"].slow_op = "gradient of a convolution"
+    explained = model.explain_fit()["train"]
+    assert explained["steps"].endswith("no fast gradient of a convolution inside a loop")
+
+
 def test_explain_fit_says_how_steps_ran():
     model = regressor()
     model.fit(X, Y, epochs=3, verbose=0)

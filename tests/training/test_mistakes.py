@@ -78,6 +78,12 @@ def test_labels_out_of_range_are_an_error_before_the_step(way, kind):
     assert all(np.isfinite(w).all() for w in model.get_weights())
 
 
+@pytest.mark.parametrize("way", ["fit", "evaluate", "train_on_batch", "fit, a PyDataset"])
+def test_labels_are_looked_at_in_uncompiled_steps_too(way):
+    with pytest.raises(ValueError, match="got 3"):
+        WAYS[way](classifier(run_eagerly=True), spoilt(CLASSES, 3))
+
+
 @pytest.mark.parametrize("way", ["arrays", "a generator", "a batch"])
 def test_labels_of_weight_0_may_be_anything(way):
     weights = np.where(np.arange(20) == 13, 0.0, 1.0).astype("float32")
@@ -184,6 +190,12 @@ ARGUMENTS = {
         {"sample_weight": np.ones(3)},
         r"`sample_weight` must have as many rows as `x`",
     ),
+    "validation_freq 0": ({"validation_freq": 0}, r"fit: `validation_freq` must be .*; got 0"),
+    "validation_steps": ({"validation_steps": 0}, r"fit: `validation_steps` must be .*; got 0"),
+    "validation_batch_size": (
+        {"validation_batch_size": 2.5},
+        r"fit: `validation_batch_size` must be .*; got 2.5",
+    ),
     "validation_freq": ({"validation_freq": "x"}, r"fit: `validation_freq` must be"),
     "validation_split": ({"validation_split": 2}, r"fit: `validation_split` must be"),
 }
@@ -194,6 +206,12 @@ def test_the_argument_at_fault_is_named(case):
     arguments, text = ARGUMENTS[case]
     with pytest.raises(ValueError, match=text):
         classifier().fit(X, CLASSES, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_steps_are_named(method):
+    with pytest.raises(ValueError, match=f"{method}: `steps` must be a positive integer"):
+        getattr(classifier(), method)(X, steps=0, verbose=0)
 
 
 @pytest.mark.parametrize("data", [X, Data(X)], ids=["arrays", "PyDataset"])
