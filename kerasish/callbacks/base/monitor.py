@@ -48,18 +48,18 @@ class MonitorCallback(Callback):
     def improves(self, value: Any, best: Any) -> bool:
         """Whether `value` is better than `best` by more than `min_delta`.
 
-        NaN is never better, and a best that is NaN counts as
-        none: a bad first epoch does not stand in the way of all good ones.
+        A best that is NaN counts as none: a bad first epoch does not stand in the way of all good
+        ones.
 
         Args:
             value: The new value.
             best: The best one so far; `None` for none.
         """
         self._direction = self._direction or self._find_direction()
-        if np.isnan(value):
-            return False
-        if best is None or np.isnan(best):
+        if best is None:
             return True
+        if np.isnan(best):
+            return not np.isnan(value)
         if self._direction == "max":
             return bool(_rounded(value - self.min_delta) > _rounded(best))
         return bool(_rounded(value + self.min_delta) < _rounded(best))
