@@ -11,7 +11,7 @@ from kerasish.core.settings import standardize_data_format
 from kerasish.data.audio_files import pad_and_stack, read_wav
 from kerasish.data.image_files import load_img
 from kerasish.data.labelled_files import Files, files_in
-from kerasish.data.resize_images import INTERPOLATIONS, resize_picture
+from kerasish.data.resize_images import INTERPOLATIONS, resize_image
 
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _COLOURS = ("rgb", "rgba", "grayscale")
@@ -126,7 +126,7 @@ def image_dataset_from_directory(
 
 def _read_picture(path, color_mode, first, **kwargs):
     image = np.asarray(load_img(path, color_mode))
-    image = resize_picture(image if image.ndim == 3 else image[..., None], **kwargs)
+    image = resize_image(image if image.ndim == 3 else image[..., None], **kwargs)
     return np.moveaxis(image, -1, 0) if first else image
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from kerasish.ops.image.resizing import to_aspect
 
 
-def resize_picture(
+def resize_image(
     image: Any,
     size: tuple[int, int],
     interpolation: str = "bilinear",
@@ -29,7 +29,7 @@ def resize_picture(
         `(height, width, channels)`, of float32.
 
     Example:
-        >>> resize_picture(np.array([[[0], [6]]]), (1, 3))[0, :, 0]
+        >>> resize_image(np.array([[[0], [6]]]), (1, 3))[0, :, 0]
         array([0., 3., 6.], dtype=float32)
     """
     height, width, _ = image.shape

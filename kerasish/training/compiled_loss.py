@@ -109,7 +109,8 @@ class CompiledLoss:
         """
         if y is None or not self.has_label_rules:
             return
-        if len(self._rules) == 1 and isinstance(y, np.ndarray) and self._rules[0].are_good(y):
+        only = self._rules[0] if len(self._rules) == 1 else None
+        if only is not None and isinstance(y, np.ndarray) and only.are_good(y):
             return
         names = [name for name, *_ in self._parts]
         weights = match_weights(sample_weight, names)
