@@ -224,7 +224,7 @@ def test_an_error_closes_the_scope():
     with pytest.raises(ZeroDivisionError), Scope(), Scope():
         v.assign(1 / 0)
     v.assign(3.0)
-    assert float(v) == 3 and keras.core.variable.current_scope() is None
+    assert float(v) == 3 and keras.core.state.variable.current_scope() is None
 
 
 def test_a_scope_belongs_to_its_thread():
