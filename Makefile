@@ -19,12 +19,13 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test test-slow notebooks bench lint format clean
+.PHONY: help demo test smoke test-slow notebooks bench lint format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       train and save a digit reader, then load it in a new process"
 	@echo "make test       all tests but the slow ones"
+	@echo "make smoke      what a newcomer does first, in ten seconds"
 	@echo "make test-slow  the slow ones"
 	@echo "make notebooks  run the notebooks and examples from top to bottom"
 	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
@@ -37,6 +38,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	$(run) -m pytest -n $(WORKERS) --dist worksteal $(TESTS) $(ARGS)
+
+smoke: $(VENV)/.installed-test
+	$(run) -m pytest -q tests/test_smoke.py
 
 test-slow: $(VENV)/.installed-test
 	$(run) -m pytest -m slow $(TESTS) $(ARGS)
