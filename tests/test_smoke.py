@@ -1,4 +1,4 @@
-"""The five things a newcomer does first, in ten seconds: `make smoke`, and a hook before each commit."""
+"""What a newcomer does first, in ten seconds: `make smoke`, and a hook before each commit."""
 
 import numpy as np
 
@@ -11,7 +11,9 @@ Y = (X @ [1.0, -2.0, 0.5, 3.0] > 0).astype("int32")
 
 def sequential():
     model = keras.Sequential([layers.Dense(16, "relu"), layers.Dense(2, "softmax")])
-    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", ["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
