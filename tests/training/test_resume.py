@@ -199,7 +199,7 @@ import os, sys, time
 import numpy as np
 sys.path.insert(0, {tests!r})
 import kerasish as keras
-from training.test_resume import fit, make_model, state
+from tests.training.test_resume import fit, make_model, state
 folder = sys.argv[1]
 print("ready", flush=True)
 model = make_model(seed=int(sys.argv[2]))
