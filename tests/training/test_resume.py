@@ -250,7 +250,7 @@ def run_with_kills(tests, folder, right, rng, kills, keeper="BackupAndRestore"):
 
 @pytest.fixture
 def tests(request):
-    return request.config.rootpath / "tests"
+    return request.config.rootpath
 
 
 def test_kills_leave_no_trace(tests, tmp_path, uninterrupted):
