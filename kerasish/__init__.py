@@ -5,6 +5,7 @@ from kerasish.core.gc_pause import gc_paused as _undisturbed
 with _undisturbed():
     from kerasish import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -84,6 +85,7 @@ __all__ = [
     "StatelessScope",
     "Variable",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "capture",
