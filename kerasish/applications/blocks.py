@@ -51,6 +51,25 @@ def halving_pad(x: Any, kernel: int, name: str):
     return layers.ZeroPadding2D(padding, name=name)(x)
 
 
+def depthwise(x: Any, kernel: int, stride: int, name: str, pad: str | None = None, **options: Any):
+    """Convolution of each channel by itself, padded so that its output is 1 / `stride` as large.
+
+    Args:
+        x: Images.
+        kernel: Height and width of the filters.
+        stride: 1 or 2.
+        name: Name of the layer.
+        pad: Name of a layer that pads as `halving_pad` does, where the stride is 2; `None`: the
+            convolution pads by itself.
+        options: Other arguments of the convolution.
+    """
+    padding = "same"
+    if pad is not None and stride == 2:
+        x, padding = halving_pad(x, kernel, pad), "valid"
+    options = {"strides": stride, "padding": padding, "use_bias": False, **options}
+    return layers.DepthwiseConv2D(kernel, name=name, **options)(x)
+
+
 def round_filters(filters: float, at_least: float = 0.9, divisor: int = 8) -> int:
     """The multiple of `divisor` nearest to a number, but not under `at_least` times it.
 

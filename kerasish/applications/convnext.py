@@ -88,9 +88,9 @@ def _head(request, x):
     return request.classifier(_norm(f"{name}_layernorm")(x), name=f"{name}_dense")
 
 
-def _convnext(kind, depths, width, hashes):
+def _convnext(kind, depths, width):
     title, usual_name = f"ConvNeXt{kind}", f"convnext_{kind.lower()}"
-    files = weight_files(f"convnext/{usual_name}", hashes)
+    files = weight_files("convnext", usual_name)
     widths = [width * 2**stage for stage in range(4)]
 
     def build(
@@ -121,36 +121,11 @@ def _convnext(kind, depths, width, hashes):
     return build
 
 
-ConvNeXtTiny = _convnext(
-    "Tiny", (3, 3, 9, 3), 96, (
-        "8ae6e78ce2933352b1ef4008e6dd2f17bc40771563877d156bc6426c7cf503ff",
-        "d547c096cabd03329d7be5562c5e14798aa39ed24b474157cef5e85ab9e49ef1",
-    ),
-)  # fmt: skip
-ConvNeXtSmall = _convnext(
-    "Small", (3, 3, 27, 3), 96, (
-        "ce1277d8f1ee5a0ef0e171469089c18f5233860ceaf9b168049cb9263fd7483c",
-        "6fc8009faa2f00c1c1dfce59feea9b0745eb260a7dd11bee65c8e20843da6eab",
-    ),
-)  # fmt: skip
-ConvNeXtBase = _convnext(
-    "Base", (3, 3, 27, 3), 128, (
-        "52cbb006d3dadd03f6e095a8ca1aca47aecdd75acb4bc74bce1f5c695d0086e6",
-        "40a20c5548a5e9202f69735ecc06c990e6b7c9d2de39f0361e27baeb24cb7c45",
-    ),
-)  # fmt: skip
-ConvNeXtLarge = _convnext(
-    "Large", (3, 3, 27, 3), 192, (
-        "070c5ed9ed289581e477741d3b34beffa920db8cf590899d6d2c67fba2a198a6",
-        "96f02b6f0753d4f543261bc9d09bed650f24dd6bc02ddde3066135b63d23a1cd",
-    ),
-)  # fmt: skip
-ConvNeXtXLarge = _convnext(
-    "XLarge", (3, 3, 27, 3), 256, (
-        "c1f5ccab661354fc3a79a10fa99af82f0fbf10ec65cb894a3ae0815f17a889ee",
-        "de3f8a54174130e0cecdc71583354753d557fcf1f4487331558e2a16ba0cfe05",
-    ),
-)  # fmt: skip
+ConvNeXtTiny = _convnext("Tiny", (3, 3, 9, 3), 96)
+ConvNeXtSmall = _convnext("Small", (3, 3, 27, 3), 96)
+ConvNeXtBase = _convnext("Base", (3, 3, 27, 3), 128)
+ConvNeXtLarge = _convnext("Large", (3, 3, 27, 3), 192)
+ConvNeXtXLarge = _convnext("XLarge", (3, 3, 27, 3), 256)
 
 __all__ = [
     "ConvNeXtBase",

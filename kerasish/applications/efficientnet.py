@@ -3,7 +3,15 @@
 import math
 
 from kerasish import layers
-from kerasish.applications.blocks import act, channel_axis, conv, halving_pad, norm, round_filters
+from kerasish.applications.blocks import (
+    act,
+    channel_axis,
+    conv,
+    depthwise,
+    halving_pad,
+    norm,
+    round_filters,
+)
 from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import unchanged as preprocess_input
@@ -15,6 +23,7 @@ _PAPER = (
     'Tan and Le, 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural\n'
     '    Networks"'
 )
+_FOLDER = "https://storage.googleapis.com/keras-applications/"
 _DEVIATION = (0.229, 0.224, 0.225)  # of red, green and blue in ImageNet's images
 _DROP = 0.2  # rate at which the last block is left out; the others are less often
 
@@ -41,16 +50,10 @@ def scaled_conv(x, filters, kernel=1, strides=1, name=None, **options):
     return conv(x, filters, kernel, strides, name, kernel_initializer=initializer, **options)
 
 
-def depthwise(x, kernel, strides, name, padding="same"):
-    """Convolution of each channel by itself."""
-    return layers.DepthwiseConv2D(
-        kernel,
-        strides=strides,
-        padding=padding,
-        use_bias=False,
-        depthwise_initializer=kernel_initializer(),
-        name=name,
-    )(x)
+def scaled_depthwise(x, kernel, stride, name, **options):
+    """Convolution of each channel by itself, as both kinds of EfficientNet have it."""
+    initializer = kernel_initializer()
+    return depthwise(x, kernel, stride, name, depthwise_initializer=initializer, **options)
 
 
 def squeeze_and_excite(x, filters, squeezed, name):
@@ -89,9 +92,7 @@ def _block(inputs, filters_in, filters_out, kernel, expansion, stride, drop, nam
     x, filters = inputs, filters_in * expansion
     if expansion != 1:
         x = _norm_act(scaled_conv(x, filters, name=f"{name}expand_conv"), name, "expand_")
-    if stride == 2:
-        x = halving_pad(x, kernel, f"{name}dwconv_pad")
-    x = depthwise(x, kernel, stride, f"{name}dwconv", "valid" if stride == 2 else "same")
+    x = scaled_depthwise(x, kernel, stride, f"{name}dwconv", pad=f"{name}dwconv_pad")
     x = squeeze_and_excite(_norm_act(x, name), filters, max(1, filters_in // 4), name)
     x = norm(scaled_conv(x, filters_out, name=f"{name}project_conv"), f"{name}project_bn", last=3)
     if stride == 1 and filters_in == filters_out:
@@ -124,11 +125,9 @@ def _features(x, width, depth):
     return _norm_act(scaled_conv(x, round_filters(1280 * width), name="top_conv"), "top_")
 
 
-def _efficientnet(kind, width, depth, size, dropout, hashes):
-    files = weight_files(
-        f"https://storage.googleapis.com/keras-applications/efficientnet{kind}", hashes
-    )
+def _efficientnet(kind, width, depth, size, dropout):
     title = f"EfficientNet{kind.upper()}"
+    files = weight_files(_FOLDER, title.lower())
 
     def features(x):
         return _features(x, width, depth)
@@ -141,38 +140,14 @@ def _efficientnet(kind, width, depth, size, dropout, hashes):
     )
 
 
-EfficientNetB0 = _efficientnet(
-    "b0", 1.0, 1.0, 224, 0.2,
-    ("902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d"),
-)  # fmt: skip
-EfficientNetB1 = _efficientnet(
-    "b1", 1.0, 1.1, 240, 0.2,
-    ("1d254153d4ab51201f1646940f018540", "74c4e6b3e1f6a1eea24c589628592432"),
-)  # fmt: skip
-EfficientNetB2 = _efficientnet(
-    "b2", 1.1, 1.2, 260, 0.3,
-    ("b15cce36ff4dcbd00b6dd88e7857a6ad", "111f8e2ac8aa800a7a99e3239f7bfb39"),
-)  # fmt: skip
-EfficientNetB3 = _efficientnet(
-    "b3", 1.2, 1.4, 300, 0.3,
-    ("ffd1fdc53d0ce67064dc6a9c7960ede0", "af6d107764bb5b1abb91932881670226"),
-)  # fmt: skip
-EfficientNetB4 = _efficientnet(
-    "b4", 1.4, 1.8, 380, 0.4,
-    ("18c95ad55216b8f92d7e70b3a046e2fc", "ebc24e6d6c33eaebbd558eafbeedf1ba"),
-)  # fmt: skip
-EfficientNetB5 = _efficientnet(
-    "b5", 1.6, 2.2, 456, 0.4,
-    ("ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f"),
-)  # fmt: skip
-EfficientNetB6 = _efficientnet(
-    "b6", 1.8, 2.6, 528, 0.5,
-    ("165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743"),
-)  # fmt: skip
-EfficientNetB7 = _efficientnet(
-    "b7", 2.0, 3.1, 600, 0.5,
-    ("8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a"),
-)  # fmt: skip
+EfficientNetB0 = _efficientnet("b0", 1.0, 1.0, 224, 0.2)
+EfficientNetB1 = _efficientnet("b1", 1.0, 1.1, 240, 0.2)
+EfficientNetB2 = _efficientnet("b2", 1.1, 1.2, 260, 0.3)
+EfficientNetB3 = _efficientnet("b3", 1.2, 1.4, 300, 0.3)
+EfficientNetB4 = _efficientnet("b4", 1.4, 1.8, 380, 0.4)
+EfficientNetB5 = _efficientnet("b5", 1.6, 2.2, 456, 0.4)
+EfficientNetB6 = _efficientnet("b6", 1.8, 2.6, 528, 0.5)
+EfficientNetB7 = _efficientnet("b7", 2.0, 3.1, 600, 0.5)
 
 __all__ = [
     "EfficientNetB0",

@@ -7,9 +7,9 @@ from kerasish.applications.blocks import act, channel_axis, norm, round_filters
 from kerasish.applications.builders import SCALED, describe
 from kerasish.applications.efficientnet import (
     add_residual,
-    depthwise,
     head,
     scaled_conv,
+    scaled_depthwise,
     squeeze_and_excite,
 )
 from kerasish.applications.imagenet_utils import decode_predictions
@@ -86,7 +86,7 @@ def _fused(x, filters_in, filters_out, expansion, stride, name):
 def _separate(x, filters_in, filters_out, expansion, stride, name):
     filters = filters_in * expansion
     x = _norm_act(scaled_conv(x, filters, name=f"{name}expand_conv"), f"{name}expand_")
-    x = _norm_act(depthwise(x, 3, stride, f"{name}dwconv2"), name)
+    x = _norm_act(scaled_depthwise(x, 3, stride, f"{name}dwconv2"), name)
     x = squeeze_and_excite(x, filters, max(1, filters_in // 4), name)
     return _norm(scaled_conv(x, filters_out, name=f"{name}project_conv"), f"{name}project_bn")
 
@@ -119,10 +119,10 @@ def _features(x, stem, stages, width, depth):
     return _norm_act(scaled_conv(x, rounded(1280), name="top_conv"), "top_")
 
 
-def _efficientnet(kind, table, width, depth, size, hashes):
+def _efficientnet(kind, table, width, depth, size):
     stem, *stages = table
     usual_name = f"efficientnetv2-{kind}"
-    files = weight_files(f"efficientnet_v2/{usual_name}", hashes)
+    files = weight_files("efficientnet_v2", usual_name)
     title = f"EfficientNetV2{kind.upper()}"
 
     def build(
@@ -150,34 +150,13 @@ def _efficientnet(kind, table, width, depth, size, hashes):
     return build
 
 
-EfficientNetV2B0 = _efficientnet(
-    "b0", _B, 1.0, 1.0, 224,
-    ("21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff"),
-)  # fmt: skip
-EfficientNetV2B1 = _efficientnet(
-    "b1", _B, 1.0, 1.1, 240,
-    ("069f0534ff22adf035c89e2d9547a9dc", "0e80663031ca32d657f9caa404b6ec37"),
-)  # fmt: skip
-EfficientNetV2B2 = _efficientnet(
-    "b2", _B, 1.1, 1.2, 260,
-    ("424e49f28180edbde1e94797771950a7", "1dfe2e7a5d45b6632553a8961ea609eb"),
-)  # fmt: skip
-EfficientNetV2B3 = _efficientnet(
-    "b3", _B, 1.2, 1.4, 300,
-    ("1f1fc43bd98a6e4fd8fdfd551e02c7a0", "f6abf7b5849ac99a89b50dd3fd532856"),
-)  # fmt: skip
-EfficientNetV2S = _efficientnet(
-    "s", _S, 1.0, 1.0, 384,
-    ("e1d88a8495beba45748fedd0cecbe016", "af0682fb74e8c54910f2d4393339c070"),
-)  # fmt: skip
-EfficientNetV2M = _efficientnet(
-    "m", _M, 1.0, 1.0, 480,
-    ("a3bf6aa3276309f4fc6a34aa114c95cd", "1b8dc055df72dde80d614482840fe342"),
-)  # fmt: skip
-EfficientNetV2L = _efficientnet(
-    "l", _L, 1.0, 1.0, 480,
-    ("27e6d408b53c7ebc868fefa357689935", "b0b66b5c863aef5b46e8608fe1711615"),
-)  # fmt: skip
+EfficientNetV2B0 = _efficientnet("b0", _B, 1.0, 1.0, 224)
+EfficientNetV2B1 = _efficientnet("b1", _B, 1.0, 1.1, 240)
+EfficientNetV2B2 = _efficientnet("b2", _B, 1.1, 1.2, 260)
+EfficientNetV2B3 = _efficientnet("b3", _B, 1.2, 1.4, 300)
+EfficientNetV2S = _efficientnet("s", _S, 1.0, 1.0, 384)
+EfficientNetV2M = _efficientnet("m", _M, 1.0, 1.0, 480)
+EfficientNetV2L = _efficientnet("l", _L, 1.0, 1.0, 480)
 
 __all__ = [
     "EfficientNetV2B0",

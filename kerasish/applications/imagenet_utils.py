@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasish import backend, ops
 from kerasish.core.errors import bad_argument
-from kerasish.data import get_file
+from kerasish.utils import get_file
 
 CLASS_INDEX_PATH = (
     "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"

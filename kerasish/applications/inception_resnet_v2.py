@@ -6,7 +6,7 @@ from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.inception_v3 import STEM, branch, head, mixed
 from kerasish.applications.preprocessing import tf as preprocess_input
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 from kerasish.core.config import publish
 
 _PAPER = (
@@ -79,10 +79,7 @@ InceptionResNetV2 = builder(
     __name__,
     _PAPER,
     _features,
-    weight_files(
-        "inception_resnet_v2/inception_resnet_v2_weights_tf_dim_ordering_tf_kernels",
-        ("e693bd0210a403b3192acc6073ad2e96", "d19885ff4a710c122648d3b5c3b684e4"),
-    ),
+    weight_files("inception_resnet_v2", "inception_resnet_v2", KERNELS),
     name="inception_resnet_v2",
     default_size=299,
     min_size=75,

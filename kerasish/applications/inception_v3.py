@@ -5,7 +5,7 @@ from kerasish.applications.blocks import conv_norm_relu, join
 from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import tf as preprocess_input
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 
 _PAPER = (
     'Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2016, "Rethinking the Inception\n'
@@ -94,10 +94,7 @@ InceptionV3 = builder(
     __name__,
     _PAPER,
     _features,
-    weight_files(
-        "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels",
-        ("9a0d58056eeedaa3f26cb7ebd46da564", "bcbd6486424b2319ff4ef7d526e38f63"),
-    ),
+    weight_files("inception_v3", "inception_v3", KERNELS),
     name="inception_v3",
     default_size=299,
     min_size=75,

@@ -3,7 +3,7 @@
 import warnings
 
 from kerasish import layers
-from kerasish.applications.blocks import conv, norm
+from kerasish.applications.blocks import conv, depthwise, norm
 from kerasish.applications.builders import describe, scaling
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import tf as preprocess_input
@@ -63,19 +63,11 @@ def _norm_relu(x, name):
 
 
 def _block(x, number, filters, stride, multiplier):
-    padding = "same"
+    name, padding = f"conv_dw_{number}", "valid" if stride == 2 else "same"
     if stride == 2:
         x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"conv_pad_{number}")(x)
-        padding = "valid"
-    name = f"conv_dw_{number}"
-    x = layers.DepthwiseConv2D(
-        3,
-        strides=stride,
-        padding=padding,
-        depth_multiplier=multiplier,
-        use_bias=False,
-        name=name,
-    )(x)
+    options = {"padding": padding, "depth_multiplier": multiplier}
+    x = depthwise(x, 3, stride, name, **options)
     x = _norm_relu(x, name)
     return _norm_relu(conv(x, filters, name=f"conv_pw_{number}"), f"conv_pw_{number}")
 
@@ -119,7 +111,7 @@ def MobileNet(  # noqa: N802
     x = _norm_relu(conv(image, int(32 * alpha), 3, 2, "conv1"), "conv1")
     for number, (filters, stride) in enumerate(_BLOCKS, 1):
         x = _block(x, number, int(filters * alpha), stride, depth_multiplier)
-    files = weight_files(f"mobilenet/mobilenet_{_ALPHAS.get(alpha)}_{size}_tf", bare="_no_top")
+    files = weight_files("mobilenet", f"mobilenet_{_ALPHAS.get(alpha)}_{size}_tf", bare="_no_top")
     x = _head(request, x, dropout)
     return request.model(image, x, files, name=name or f"mobilenet_{alpha:.2f}_{size}")
 

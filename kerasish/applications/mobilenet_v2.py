@@ -1,12 +1,12 @@
 """MobileNetV2: inverted residuals, wide inside and narrow where one block meets the next."""
 
 from kerasish import layers
-from kerasish.applications.blocks import channel_axis, conv, halving_pad, norm, round_filters
+from kerasish.applications.blocks import channel_axis, conv, depthwise, norm, round_filters
 from kerasish.applications.builders import describe, scaling
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.mobilenet import square, trained_size, usual_size
 from kerasish.applications.preprocessing import tf as preprocess_input
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 from kerasish.applications.request import Request
 from kerasish.core.errors import bad_argument
 from kerasish.models import Model
@@ -47,15 +47,7 @@ def _block(inputs, number, filters, stride):
     if number:
         x = _norm(conv(x, 6 * channels, name=f"{prefix}expand"), f"{prefix}expand_BN")
         x = _relu(x, f"{prefix}expand_relu")
-    if stride == 2:
-        x = halving_pad(x, 3, f"{prefix}pad")
-    x = layers.DepthwiseConv2D(
-        3,
-        strides=stride,
-        padding="same" if stride == 1 else "valid",
-        use_bias=False,
-        name=f"{prefix}depthwise",
-    )(x)
+    x = depthwise(x, 3, stride, f"{prefix}depthwise", pad=f"{prefix}pad")
     x = _relu(_norm(x, f"{prefix}depthwise_BN"), f"{prefix}depthwise_relu")
     x = _norm(conv(x, filters, name=f"{prefix}project"), f"{prefix}project_BN")
     if stride == 1 and channels == filters:
@@ -99,8 +91,8 @@ def MobileNetV2(  # noqa: N802
     size = trained_size(request, shape, _SIZES)
     image = request.start(shape)
     x = request.head(_features(image, alpha), average=None, named=False)
-    stem = f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_{float(alpha)}_{size}"
-    files = weight_files(f"mobilenet_v2/{stem}", bare="_no_top")
+    kernels = f"{KERNELS}_{float(alpha)}_{size}"
+    files = weight_files("mobilenet_v2", "mobilenet_v2", kernels, bare="_no_top")
     return request.model(image, x, files, name=name or f"mobilenetv2_{alpha:.2f}_{size}")
 
 

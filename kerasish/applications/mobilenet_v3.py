@@ -3,7 +3,7 @@
 import warnings
 
 from kerasish import layers
-from kerasish.applications.blocks import channel_axis, conv, halving_pad, norm, round_filters
+from kerasish.applications.blocks import channel_axis, conv, depthwise, norm, round_filters
 from kerasish.applications.builders import SCALED, describe
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import unchanged as preprocess_input
@@ -13,20 +13,6 @@ from kerasish.core.errors import bad_argument
 from kerasish.models import Model
 
 _PAPER = 'Howard et al., 2019, "Searching for MobileNetV3"'
-_HASHES = {
-    "large_224_0.75": ("765b44a33ad4005b3ac83185abf1d0eb", "40af19a13ebea4e2ee0c676887f69a2e"),
-    "large_224_1.0": ("59e551e166be033d707958cf9e29a6a7", "07fb09a5933dd0c8eaafa16978110389"),
-    "large_minimalistic_224_1.0": (
-        "675e7b876c45c57e9e63e6d90a36599c",
-        "ec5221f64a2f6d1ef965a614bdae7973",
-    ),
-    "small_224_0.75": ("cb65d4e5be93758266aa0a7f2c6708b7", "ebdb5cc8e0b497cd13a7c275d475c819"),
-    "small_224_1.0": ("8768d4c2e7dee89b9d02b2d03d65d862", "d3e8ec802a04aa4fc771ee12a9a9b836"),
-    "small_minimalistic_224_1.0": (
-        "99cd97fb2fcdad2bf028eb838de69e37",
-        "cde8136e733e811080d9fcd8a252f7e4",
-    ),
-}
 # Expansion, filters, kernel, stride, whether squeezed and excited, whether with hard swish. The
 # last two, and a kernel of 5, are for those models that are not minimalistic.
 _SMALL = (
@@ -81,15 +67,7 @@ def _block(inputs, number, expansion, filters, kernel, stride, squeezed, activat
     x, prefix = inputs, f"expanded_conv_{number}_" if number else "expanded_conv_"
     if number:
         x = activation(_norm(conv(x, wide, name=f"{prefix}expand"), f"{prefix}expand_bn"))
-    if stride == 2:
-        x = halving_pad(x, kernel, f"{prefix}depthwise_pad")
-    x = layers.DepthwiseConv2D(
-        kernel,
-        strides=stride,
-        padding="same" if stride == 1 else "valid",
-        use_bias=False,
-        name=f"{prefix}depthwise",
-    )(x)
+    x = depthwise(x, kernel, stride, f"{prefix}depthwise", pad=f"{prefix}depthwise_pad")
     x = activation(_norm(x, f"{prefix}depthwise_bn"))
     if squeezed:
         x = _squeeze_and_excite(x, wide, f"{prefix}squeeze_excite_")
@@ -176,9 +154,8 @@ def _mobilenet(kind, table, last):
         x = _features(x, table, alpha, minimalistic)
         filters = round_filters(last * alpha) if alpha > 1 else last
         x = _head(request, x, filters, _relu if minimalistic else _swish, dropout_rate)
-        stem = f"{kind}{'_minimalistic' if minimalistic else ''}_224_{float(alpha)}"
-        address = f"mobilenet_v3/weights_mobilenet_v3_{stem}_float"
-        files = weight_files(address, _HASHES.get(stem, (None, None)), bare="_no_top_v2")
+        stem = f"weights_mobilenet_v3_{kind}{'_minimalistic' if minimalistic else ''}_224"
+        files = weight_files("mobilenet_v3", f"{stem}_{float(alpha)}_float", bare="_no_top_v2")
         return request.model(image, x, files)
 
     describe(build, title, __name__, SCALED, _PAPER)

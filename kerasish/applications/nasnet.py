@@ -5,7 +5,7 @@ from kerasish.applications.blocks import act, conv, halving_pad, join, norm
 from kerasish.applications.builders import describe, scaling
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import tf as preprocess_input
-from kerasish.applications.pretrained import STORAGE, WeightFile, WeightFiles
+from kerasish.applications.pretrained import weight_files
 from kerasish.applications.request import Request
 from kerasish.backend import name_scope
 from kerasish.core.errors import bad_argument
@@ -152,13 +152,9 @@ def _features(x, filters, repeats, stem, skips):
     return act(x)
 
 
-def _nasnet(kind, filters, repeats, stem, skips, size, hashes):
+def _nasnet(kind, filters, repeats, stem, skips, size):
     title, usual_name = f"NASNet{kind.capitalize()}", f"nasnet_{kind}"
-    with_top, without = hashes
-    files = WeightFiles(
-        WeightFile(f"{STORAGE}nasnet/NASNet-{kind}.h5", with_top, f"{usual_name}.h5"),
-        WeightFile(f"{STORAGE}nasnet/NASNet-{kind}-no-top.h5", without, f"{usual_name}_no_top.h5"),
-    )
+    files = weight_files("nasnet", f"NASNet-{kind}", bare="-no-top", cached=usual_name)
 
     def build(
         input_shape=None,
@@ -188,13 +184,7 @@ def _nasnet(kind, filters, repeats, stem, skips, size, hashes):
     return build
 
 
-NASNetMobile = _nasnet(
-    "mobile", 44, 4, 32, False, 224,
-    ("020fb642bf7360b370c678b08e0adf61", "1ed92395b5b598bdda52abe5c0dbfd63"),
-)  # fmt: skip
-NASNetLarge = _nasnet(
-    "large", 168, 6, 96, True, 331,
-    ("11577c9a518f0070763c2b964a382f17", "d81d89dc07e6e56530c4e77faddd61b5"),
-)  # fmt: skip
+NASNetMobile = _nasnet("mobile", 44, 4, 32, False, 224)
+NASNetLarge = _nasnet("large", 168, 6, 96, True, 331)
 
 __all__ = ["NASNetLarge", "NASNetMobile", "decode_predictions", "preprocess_input"]

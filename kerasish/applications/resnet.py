@@ -6,7 +6,7 @@ from kerasish.applications.blocks import act, conv
 from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import caffe as preprocess_input
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 
 WIDTHS = (64, 128, 256, 512)
 _PAPER = 'He, Zhang, Ren and Sun, 2016, "Deep Residual Learning for Image Recognition"'
@@ -25,9 +25,9 @@ def stem(x, after=lambda x: x):
     return layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
 
 
-def files(name: str, hashes: tuple):
+def files(title: str):
     """ImageNet's weights of either kind."""
-    return weight_files(f"resnet/{name}_weights_tf_dim_ordering_tf_kernels", hashes)
+    return weight_files("resnet", title.lower(), KERNELS)
 
 
 def _block(x, width, stride, name, project):
@@ -45,7 +45,7 @@ def _block(x, width, stride, name, project):
     return act(x, name=f"{name}_out")
 
 
-def _resnet(title, depths, hashes):
+def _resnet(title, depths):
     def features(x):
         x = stem(x, lambda x: act(norm(x, "conv1_bn"), name="conv1_relu"))
         for stage, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), 2):
@@ -54,23 +54,11 @@ def _resnet(title, depths, hashes):
                 x = _block(x, width, stride, f"conv{stage}_block{i}", project=i == 1)
         return x
 
-    return builder(title, __name__, _PAPER, features, files(title.lower(), hashes))
+    return builder(title, __name__, _PAPER, features, files(title))
 
 
-ResNet50 = _resnet(
-    "ResNet50",
-    (3, 4, 6, 3),
-    ("2cb95161c43110f7111970584f804107", "4d473c1dd8becc155b73f8504c6f6626"),
-)
-ResNet101 = _resnet(
-    "ResNet101",
-    (3, 4, 23, 3),
-    ("f1aeb4b969a6efcfb50fad2f0c20cfc5", "88cf7a10940856eca736dc7b7e228a21"),
-)
-ResNet152 = _resnet(
-    "ResNet152",
-    (3, 8, 36, 3),
-    ("100835be76be38e30d865e96f2aaae62", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
-)
+ResNet50 = _resnet("ResNet50", (3, 4, 6, 3))
+ResNet101 = _resnet("ResNet101", (3, 4, 23, 3))
+ResNet152 = _resnet("ResNet152", (3, 8, 36, 3))
 
 __all__ = ["ResNet101", "ResNet152", "ResNet50", "decode_predictions", "preprocess_input"]

@@ -30,7 +30,7 @@ def _pointwise(x, filters, name):
     return conv(x, filters, name=name, padding="valid", use_bias=True)
 
 
-def _resnet(title, depths, hashes):
+def _resnet(title, depths):
     def features(x):
         x = stem(x)
         for stage, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), 2):
@@ -39,23 +39,11 @@ def _resnet(title, depths, hashes):
                 x = _block(x, width, stride, f"conv{stage}_block{i}", project=i == 1)
         return act(norm(x, "post_bn"), name="post_relu")
 
-    return builder(title, __name__, _PAPER, features, files(title.lower(), hashes))
+    return builder(title, __name__, _PAPER, features, files(title))
 
 
-ResNet50V2 = _resnet(
-    "ResNet50V2",
-    (3, 4, 6, 3),
-    ("3ef43a0b657b3be2300d5770ece849e0", "fac2f116257151a9d068a22e544a4917"),
-)
-ResNet101V2 = _resnet(
-    "ResNet101V2",
-    (3, 4, 23, 3),
-    ("6343647c601c52e1368623803854d971", "c0ed64b8031c3730f411d2eb4eea35b5"),
-)
-ResNet152V2 = _resnet(
-    "ResNet152V2",
-    (3, 8, 36, 3),
-    ("a49b44d1979771252814e80f8ec446f9", "ed17cf2e0169df9d443503ef94b23b33"),
-)
+ResNet50V2 = _resnet("ResNet50V2", (3, 4, 6, 3))
+ResNet101V2 = _resnet("ResNet101V2", (3, 4, 23, 3))
+ResNet152V2 = _resnet("ResNet152V2", (3, 8, 36, 3))
 
 __all__ = ["ResNet101V2", "ResNet152V2", "ResNet50V2", "decode_predictions", "preprocess_input"]

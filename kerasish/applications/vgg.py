@@ -3,7 +3,7 @@
 from kerasish import layers
 from kerasish.applications.blocks import conv
 from kerasish.applications.builders import builder
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 
 _WIDTHS = (64, 128, 256, 512, 512)
 _PAPER = (
@@ -12,14 +12,13 @@ _PAPER = (
 )
 
 
-def vgg(title: str, module: str, repeats: tuple, hashes: tuple):
+def vgg(title: str, module: str, repeats: tuple):
     """The builder of one VGG.
 
     Args:
         title: Its name.
         module: `__name__` of its module.
         repeats: Convolutions of each of the five blocks.
-        hashes: Of ImageNet's weights, with and without the classifier.
     """
 
     def features(x):
@@ -30,8 +29,7 @@ def vgg(title: str, module: str, repeats: tuple, hashes: tuple):
             x = layers.MaxPooling2D(2, strides=2, name=f"block{block}_pool")(x)
         return x
 
-    name = title.lower()
-    files = weight_files(f"{name}/{name}_weights_tf_dim_ordering_tf_kernels", hashes)
+    files = weight_files(title.lower(), title.lower(), KERNELS)
     return builder(title, module, _PAPER, features, files, head=_head)
 
 

@@ -6,7 +6,7 @@ from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.inception_v3 import head
 from kerasish.applications.preprocessing import tf as preprocess_input
-from kerasish.applications.pretrained import weight_files
+from kerasish.applications.pretrained import KERNELS, weight_files
 
 _PAPER = 'Chollet, 2017, "Xception: Deep Learning with Depthwise Separable Convolutions"'
 
@@ -50,10 +50,7 @@ Xception = builder(
     __name__,
     _PAPER,
     _features,
-    weight_files(
-        "xception/xception_weights_tf_dim_ordering_tf_kernels",
-        ("0a58e3b7378bc2990ea3b43d5981f1f6", "b0042744bf5b25fce3cb969f33bebb97"),
-    ),
+    weight_files("xception", "xception", KERNELS),
     default_size=299,
     min_size=71,
     head=head,
