@@ -5,11 +5,11 @@ import jax
 import keras
 import numpy as np
 import pytest
-from both import _differences, plain
 from keras.src.backend.common.variables import initialize_all_variables
 from keras.src.legacy.saving import legacy_h5_format
 
 import kerasish
+from tests.support.keras_oracle import _differences, plain
 
 # One of each family, with the smallest image it takes.
 FAMILIES = {
