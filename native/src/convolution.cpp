@@ -333,7 +333,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(kerasish_convolution, Handle,
                                   .Attr<ffi::Span<const int64_t>>("geometry"));
 
 // Whether oneDNN has fast code for it. Never throws.
-extern "C" __attribute__((visibility("default"))) int kerasish_convolution_is_fast(
+extern "C" int kerasish_convolution_is_fast(
     const int64_t* geometry, int64_t size, int64_t rank, const int64_t* x, const int64_t* kernel,
     const int64_t* y) {
   try {
