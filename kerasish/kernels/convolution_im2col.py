@@ -29,8 +29,10 @@ def reach_and_pads(
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """What a window covers, and the padding around images, along each axis."""
     reach = [(n - 1) * d + 1 for n, d in zip(window, options["rhs_dilation"], strict=True)]
-    pads = lax.padtype_to_pads(x.shape[1:-1], reach, options["window_strides"], options["padding"])
-    return reach, pads
+    padding, strides = options["padding"], options["window_strides"]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
+    return reach, list(padding)
 
 
 # What is copied may take this much: as tiles of columns, as patches under the kernel, or as lines

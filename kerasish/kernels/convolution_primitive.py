@@ -226,6 +226,8 @@ def _lax(geometry, x, kernel):
 
 
 def _xla_on_cpu(geometry, x, kernel):
+    if not math.prod((*x.shape, *kernel.shape, *geometry.positions)):
+        return _lax(geometry, x, kernel)
     strides, padding, dilation = geometry.strides, geometry.padding, geometry.dilation
     return convolve_on_cpu(x, kernel, strides, padding, dilation, geometry.groups)
 
