@@ -177,7 +177,7 @@ def _unfold(x, size, axis, outer):
 
 def _map(args, axes, *, kind, geometry):
     roles = _roles(kind)
-    mapped = [i for i in (0, 1) if axes[i] is not batching.not_mapped]
+    mapped = [i for i in (0, 1) if axes[i] is not None]
     size = args[mapped[0]].shape[axes[mapped[0]]]
     args = list(args)
     if len(mapped) == 2:
