@@ -188,6 +188,8 @@ def test_on_several_devices(case, by):
 
 @needs_onednn
 def test_where_onednn_is_called(monkeypatch):
+    monkeypatch.setenv(onednn.SWITCH, "1")
+    jax.clear_caches()
     x, kernel = arrays((2, 8, 8, 4), (3, 3, 4, 4))
 
     def program(x, kernel):
@@ -258,6 +260,7 @@ def test_no_library(message, module, monkeypatch, caplog):
             raise ModuleNotFoundError(name)
         return Broken()
 
+    monkeypatch.setenv(onednn.SWITCH, "1")
     fresh = functools.cache(onednn._library.__wrapped__)
     monkeypatch.setattr(onednn, "_library", fresh)
     monkeypatch.setattr(onednn.importlib, "import_module", load)
@@ -303,6 +306,7 @@ def trained(steps=20):
 
 @needs_onednn
 def test_twenty_steps_are_the_same(monkeypatch):
+    monkeypatch.setenv(onednn.SWITCH, "1")
     with_library = trained()
     monkeypatch.setenv(onednn.SWITCH, "0")
     jax.clear_caches()
