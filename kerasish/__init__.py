@@ -1,7 +1,9 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
 from kerasish.core.gc_pause import gc_paused as _undisturbed
+from kerasish.core.malloc import share_one_arena as _share_one_arena
 
+_share_one_arena()
 with _undisturbed():
     from kerasish import (
         activations,

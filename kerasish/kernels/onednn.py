@@ -3,12 +3,14 @@
 Without it, or with `KERASISH_ONEDNN=0` in the environment, XLA computes convolutions by itself.
 """
 
+import contextlib
 import ctypes
 import functools
 import importlib
 import logging
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
@@ -19,9 +21,26 @@ SWITCH = "KERASISH_ONEDNN"
 _log = logging.getLogger(__name__)
 
 
+class _Thread(threading.local):
+    uses = True
+
+
+_thread = _Thread()
+
+
 def is_available() -> bool:
-    """Whether oneDNN can be used: read when a program is traced."""
-    return os.environ.get(SWITCH, "1") != "0" and _library() is not None
+    """Whether oneDNN can be used: read when a program is traced, and when it is lowered."""
+    return _thread.uses and os.environ.get(SWITCH, "1") != "0" and _library() is not None
+
+
+@contextlib.contextmanager
+def left_out() -> Iterator[None]:
+    """For programs that are only looked at: XLA counts no arithmetic in what it cannot see."""
+    before, _thread.uses = _thread.uses, False
+    try:
+        yield
+    finally:
+        _thread.uses = before
 
 
 @functools.cache

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from kerasish.core.state.variable import capture, pure
+from kerasish.kernels import onednn
 from kerasish.models.inspection.batch_specs import sample_batch, sample_inputs, trial_step
 from kerasish.models.inspection.layer_calls import Call, alone, calls_of
 
@@ -102,7 +103,8 @@ def cost_of(fn: Callable, *args: Any, known: dict[str, Cost] | None = None) -> C
         *args: Arrays or shapes.
         known: Costs found before, by program; filled.
     """
-    return _cost(jax.jit(fn).trace(*args), {} if known is None else known)
+    with onednn.left_out():
+        return _cost(jax.jit(fn).trace(*args), {} if known is None else known)
 
 
 def _cost(traced, known):
