@@ -51,7 +51,7 @@ _NARROW = 8
 _BRIEF = 600
 # XLA's own code for images is good from so many channels on; where no gradient is taken, between
 # so few and so many, too, and at fewer places than these.
-_MANY = 128
+MANY = 128
 _FEW, _SOME, _PLACES = 4, 32, 2000
 
 
@@ -83,7 +83,7 @@ def as_product(
         pays = deep and places * channels * filters >= _WORK and places >= _FILLED * tiled
         if pays and copies * itemsize <= _TILES:
             return product_of_tiles
-    if images and channels >= _MANY:
+    if images and channels >= MANY:
         return None
     if places * math.prod(window) * channels * itemsize <= _PATCHES:
         return product_of_patches

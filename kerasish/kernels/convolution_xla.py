@@ -16,6 +16,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from kerasish.kernels.convolution_im2col import (
+    MANY,
     MOST_SHIFTS,
     as_product,
     product_of_patches,
@@ -56,7 +57,17 @@ def convolve_on_cpu(
         return shifted_products(options, x, kernel)
     if size == 1:
         return product_of_patches(options, x, kernel)
+    if last == 2 and kernel.shape[-2] >= MANY:
+        return _as_image(x, kernel, strides, padding, dilation)
     return _with_fast_gradients(numbers, options)(x, kernel)
+
+
+def _as_image(x, kernel, strides, padding, dilation):
+    """A convolution along one axis, of images of one row: of many channels XLA is fast for those,
+    and makes patches of lines."""
+    padding = padding if isinstance(padding, str) else ((0, 0), *padding)
+    options = (1, *strides), padding, (1, *dilation), 1
+    return jnp.squeeze(convolve_on_cpu(x[:, None], kernel[None], *options), 1)
 
 
 def _with_fast_gradients(numbers, options):
