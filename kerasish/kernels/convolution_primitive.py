@@ -66,9 +66,7 @@ class Geometry:
     def canonical(self) -> "Geometry":
         """The same convolution, with no more zeros behind the input than the kernel reads."""
         padding = []
-        each = zip(
-            self.image, self.padding, self.reach, self.strides, self.positions, strict=True
-        )
+        each = zip(self.image, self.padding, self.reach, self.strides, self.positions, strict=True)
         for n, (before, after), reach, stride, positions in each:
             if positions:
                 least = (positions - 1) * stride + reach - n - before

@@ -35,7 +35,7 @@ def is_available() -> bool:
 
 @contextlib.contextmanager
 def left_out() -> Iterator[None]:
-    """For programs that are only looked at: XLA counts no arithmetic in what it cannot see."""
+    """For lowering what is only looked at: XLA counts no arithmetic in what it cannot see."""
     before, _thread.uses = _thread.uses, False
     try:
         yield

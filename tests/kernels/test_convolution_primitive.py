@@ -168,9 +168,7 @@ def test_on_several_devices(case, by):
 
     wanted = of(plain(case))(*inputs)
     specs = [data, whole, data, whole]
-    placed = [
-        jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(inputs, specs, strict=True)
-    ]
+    placed = [jax.device_put(a, NamedSharding(mesh, s)) for a, s in zip(inputs, specs, strict=True)]
     assert_close(of(ours(case))(*placed), wanted)
 
     def gradients(conv, x, kernel):

@@ -103,10 +103,10 @@ def cost_of(fn: Callable, *args: Any, known: dict[str, Cost] | None = None) -> C
         *args: Arrays or shapes.
         known: Costs found before, by program; filled.
     """
-    with onednn.left_out():
-        return _cost(jax.jit(fn).trace(*args), {} if known is None else known)
+    return _cost(jax.jit(fn).trace(*args), {} if known is None else known)
 
 
+@onednn.left_out()
 def _cost(traced, known):
     from jax.extend.core import jaxpr_as_fun  # noqa: PLC0415  (brings much with it)
 
