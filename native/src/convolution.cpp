@@ -142,7 +142,7 @@ struct Problem {
 // A primitive for so many images, and how its kernel lies in memory.
 struct Compiled {
   dnnl::primitive primitive;
-  memory::desc x, y, kernel, plain, scratch;
+  memory::desc x, y, kernel, plain, scratch, reorder_scratch;
   dnnl::reorder reorder;  // of the kernel: from plain, or to it
   std::string name;
   bool Fast() const { return name.compare(0, 3, "ref") != 0; }
@@ -172,17 +172,20 @@ std::shared_ptr<Compiled> Compile(const Problem& p, int64_t images, bool plain) 
     Keep<dnnl::convolution_forward>(*c, forward, forward.weights_desc());
   } else if (p.kind == kInput) {
     const dnnl::convolution_backward_data::primitive_desc d(
-        Engine(), direct, c->x, kernel, c->y, p.strides, dilation, p.before, p.after, forward, attr);
+        Engine(), direct, c->x, kernel, c->y, p.strides, dilation, p.before, p.after, forward,
+        attr);
     Keep<dnnl::convolution_backward_data>(*c, d, d.weights_desc());
   } else {
     const dnnl::convolution_backward_weights::primitive_desc d(
-        Engine(), direct, c->x, kernel, c->y, p.strides, dilation, p.before, p.after, forward, attr);
+        Engine(), direct, c->x, kernel, c->y, p.strides, dilation, p.before, p.after, forward,
+        attr);
     Keep<dnnl::convolution_backward_weights>(*c, d, d.diff_weights_desc());
   }
   if (c->Reorders()) {
     const auto& from = p.kind == kKernel ? c->kernel : c->plain;
     const auto& to = p.kind == kKernel ? c->plain : c->kernel;
-    c->reorder = dnnl::reorder(dnnl::reorder::primitive_desc(Engine(), from, Engine(), to));
+    const dnnl::reorder::primitive_desc d(Engine(), from, Engine(), to, attr);
+    c->reorder = dnnl::reorder(d), c->reorder_scratch = d.scratchpad_desc();
   }
   return c;
 }
@@ -235,16 +238,21 @@ struct Job {
     float* of_kernel = p.kind != kKernel || i == 0 ? kernel : partial + (i - 1) * p.OfKernel();
     memory plain(c->plain, engine, of_kernel);
     memory own(c->kernel, engine, c->Reorders() ? blocked.Get(c->kernel.get_size()) : of_kernel);
-    if (c->Reorders() && p.kind != kKernel) c->reorder.execute(Stream(), plain, own);
     memory xs(c->x, engine, x + first * p.OfX()), ys(c->y, engine, y + first * p.OfY());
-    memory space(c->scratch, engine, scratch.Get(c->scratch.get_size()));
+    const size_t reordering = c->Reorders() ? c->reorder_scratch.get_size() : 0;
+    void* space = scratch.Get(std::max(c->scratch.get_size(), reordering));
+    auto reorder = [&](memory& from, memory& to) {
+      c->reorder.execute(Stream(), {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to},
+                                    {DNNL_ARG_SCRATCHPAD, {c->reorder_scratch, engine, space}}});
+    };
+    if (c->Reorders() && p.kind != kKernel) reorder(plain, own);
     const int of[3][3] = {{DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
                           {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
                           {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST}};
     const int* args = of[p.kind];
     c->primitive.execute(Stream(), {{args[0], xs}, {args[1], own}, {args[2], ys},
-                                    {DNNL_ARG_SCRATCHPAD, space}});
-    if (c->Reorders() && p.kind == kKernel) c->reorder.execute(Stream(), own, plain);
+                                    {DNNL_ARG_SCRATCHPAD, {c->scratch, engine, space}}});
+    if (c->Reorders() && p.kind == kKernel) reorder(own, plain);
     scratch.Trim(), blocked.Trim();
   }
 
