@@ -83,7 +83,11 @@ def ours(case):
 
 
 def assert_close(got, wanted):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-4), got, wanted)
+    """Equal to what float32 leaves of the largest element: sums of many cancel in others."""
+    for a, b in zip(*map(jax.tree.leaves, (got, wanted)), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        if b.size:
+            assert jnp.max(jnp.abs(a - b)) < 2e-5 * max(1, jnp.max(jnp.abs(b)))
 
 
 def derivatives(conv, x, kernel, dx, dkernel):
@@ -237,8 +241,7 @@ def test_slices_of_a_batch_are_the_whole():
         run = jax.jit(functools.partial(derivatives, ours(case)))
         got = run(*inputs)
         wanted = jax.jit(functools.partial(derivatives, plain(case)))(*inputs)
-        for a, b in zip(*map(jax.tree.leaves, (got, wanted)), strict=True):
-            assert jnp.max(jnp.abs(a - b)) < 2e-5 * jnp.max(jnp.abs(b))
+        assert_close(got, wanted)
         jax.tree.map(np.testing.assert_array_equal, run(*inputs), got)
 
 
