@@ -34,6 +34,7 @@ from kerasish.layers.core.activation import ELU, Activation, LeakyReLU, PReLU, R
 from kerasish.layers.core.basic import Identity, Lambda, Masking, Wrapper
 from kerasish.layers.core.dense import Dense, EinsumDense
 from kerasish.layers.core.embedding import Embedding, ReversibleEmbedding
+from kerasish.layers.core.foreign_layer import TFSMLayer, TorchModuleWrapper
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.layers.core.jax_layer import FlaxLayer, JaxLayer
 from kerasish.layers.merging import (
@@ -351,8 +352,10 @@ __all__ = [
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TFSMLayer",
     "TextVectorization",
     "TimeDistributed",
+    "TorchModuleWrapper",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

@@ -17,6 +17,7 @@ FLOORS = [
     {"metrics", "callbacks", "saving", "visualization"},
     {"training"},
     {"models"},
+    {"export"},
 ]
 FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 TOP = len(FLOORS)  # what is built on all these or only names them: testing, datasets, utils, ...
