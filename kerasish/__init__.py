@@ -19,6 +19,7 @@ with _undisturbed():
         export,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
         mixed_precision,
@@ -33,6 +34,7 @@ with _undisturbed():
         tree,
         utils,
         visualization,
+        wrappers,
     )
     from kerasish.core.device import device
     from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
@@ -49,6 +51,7 @@ with _undisturbed():
     )
     from kerasish.core.state.variable import Scope, StatelessScope, Variable, capture, pure
     from kerasish.core.symbolic.keras_tensor import KerasTensor, Operation
+    from kerasish.core.symbolic.symbolic_scope import SymbolicScope
     from kerasish.initializers import Initializer
     from kerasish.layers import Input, InputSpec, Layer
     from kerasish.layers.base.remat import RematScope
@@ -85,6 +88,7 @@ __all__ = [
     "Scope",
     "Sequential",
     "StatelessScope",
+    "SymbolicScope",
     "Variable",
     "activations",
     "applications",
@@ -105,6 +109,7 @@ __all__ = [
     "initializers",
     "jit",
     "layers",
+    "legacy",
     "losses",
     "metrics",
     "mixed_precision",
@@ -126,6 +131,7 @@ __all__ = [
     "version",
     "visualization",
     "vmap",
+    "wrappers",
 ]
 
 _use_compilation_cache()

@@ -45,8 +45,11 @@ from kerasish.data import (
 )
 from kerasish.models.graph.graph import get_source_inputs
 from kerasish.models.inspection.plot_model import model_to_dot, plot_model
+from kerasish.utils import legacy
+from kerasish.utils.config_dict import Config
 
 __all__ = [
+    "Config",
     "CustomObjectScope",
     "Progbar",
     "PyDataset",
@@ -67,6 +70,7 @@ __all__ = [
     "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "legacy",
     "load_img",
     "model_to_dot",
     "normalize",
