@@ -87,14 +87,18 @@ from kerasish.layers.pooling import (
 )
 from kerasish.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
 from kerasish.layers.preprocessing.hashing import HashedCrossing, Hashing
+from kerasish.layers.preprocessing.image.blur import RandomGaussianBlur
+from kerasish.layers.preprocessing.image.clahe import ContrastLimitedAdaptiveHistogramEqualization
 from kerasish.layers.preprocessing.image.color import (
     RandomBrightness,
+    RandomColorDegeneration,
     RandomColorJitter,
     RandomContrast,
     RandomGrayscale,
     RandomHue,
     RandomSaturation,
 )
+from kerasish.layers.preprocessing.image.distortion import RandomElasticTransform, RandomPerspective
 from kerasish.layers.preprocessing.image.geometric import (
     RandomFlip,
     RandomRotation,
@@ -102,7 +106,9 @@ from kerasish.layers.preprocessing.image.geometric import (
     RandomTranslation,
     RandomZoom,
 )
+from kerasish.layers.preprocessing.image.max_boxes import MaxNumBoundingBoxes
 from kerasish.layers.preprocessing.image.mixing import CutMix, MixUp, RandomErasing
+from kerasish.layers.preprocessing.image.policies import AugMix, RandAugment
 from kerasish.layers.preprocessing.image.resizing import CenterCrop, RandomCrop, Resizing
 from kerasish.layers.preprocessing.image.tone import (
     AutoContrast,
@@ -219,6 +225,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -232,6 +239,7 @@ __all__ = [
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -296,6 +304,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -314,15 +323,20 @@ __all__ = [
     "Pipeline",
     "RMSNormalization",
     "RNN",
+    "RandAugment",
     "RandomBrightness",
+    "RandomColorDegeneration",
     "RandomColorJitter",
     "RandomContrast",
     "RandomCrop",
+    "RandomElasticTransform",
     "RandomErasing",
     "RandomFlip",
+    "RandomGaussianBlur",
     "RandomGrayscale",
     "RandomHue",
     "RandomInvert",
+    "RandomPerspective",
     "RandomPosterization",
     "RandomRotation",
     "RandomSaturation",

@@ -3,12 +3,12 @@
 import inspect
 from typing import Any
 
+from kerasish.core.errors import bad_argument, did_you_mean
 from kerasish.core.serialization.configurable import (
     custom_object_scope,
     get_registered_name,
     get_registered_object,
 )
-from kerasish.core.errors import bad_argument, did_you_mean
 
 __all__ = ["deserialize_keras_object", "serialize_keras_object"]
 

@@ -45,7 +45,7 @@ from kerasish.data import (
 )
 from kerasish.models.graph.graph import get_source_inputs
 from kerasish.models.inspection.plot_model import model_to_dot, plot_model
-from kerasish.utils import legacy
+from kerasish.utils import bounding_boxes, legacy
 from kerasish.utils.config_dict import Config
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -19,7 +19,5 @@ def __getattr__(name: str) -> Any:
     try:
         from kerasish.wrappers import estimators
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{name}: scikit-learn is needed: `pip install scikit-learn`."
-        ) from error
+        raise ImportError(f"{name}: scikit-learn is needed: `pip install scikit-learn`.") from error
     return getattr(estimators, name)

@@ -100,7 +100,7 @@ class ModelEstimator(BaseEstimator):
         """What the model predicts."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        return np.asarray(self.model_.predict(X))
+        return np.asarray(self.model_.predict(X, verbose=0))
 
     def _learn_target(self, y: np.ndarray) -> np.ndarray:
         """What the model is fitted to: targets in two axes."""
