@@ -148,7 +148,7 @@ def test_boxes_follow_what_is_in_them(name, form):
     make, room = FOLLOWS[name]
     shape = (6, 48, 36, 1)
     corner = RNG.uniform((12, 16), (16, 20), size=(6, 1, 2)).round()
-    boxes = np.concatenate([corner, corner + [5, 9]], axis=-1)
+    boxes = np.concatenate([corner, corner + np.array([5, 9])], axis=-1)
     to = kerasish.utils.bounding_boxes.convert_format
     given = to(boxes, "xyxy", form, *shape[1:3])
     masks = cells(boxes, shape)

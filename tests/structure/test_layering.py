@@ -14,7 +14,7 @@ FLOORS = [
     {"ops"},
     {"activations", "initializers", "regularizers", "constraints", "random", "distribution"},
     {"losses", "optimizers", "layers", "data"},
-    {"metrics", "callbacks", "saving", "visualization"},
+    {"metrics", "callbacks", "saving", "visualization", "legacy"},
     {"training"},
     {"models"},
     {"export"},

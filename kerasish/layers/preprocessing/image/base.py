@@ -26,8 +26,9 @@ class ImageLayer(Layer):
     """Base of layers that change images: one image, a batch, or a dict that holds either.
 
     A dict may have `images`, `labels`, `segmentation_masks` and `bounding_boxes`, all changed
-    alike, and more, which passes through. A subclass says in `alter` what happens to a batch of images, channels last; in
-    `draw` which random numbers that takes, if any. By default it acts in training alone.
+    alike, and more, which passes through. A subclass says in `alter` what happens to a batch of
+    images, channels last; in `draw` which random numbers that takes, if any. By default it acts in
+    training alone.
 
     Shapes:
         `(batch, height, width, channels)` or `(height, width, channels)`, or channels first.
