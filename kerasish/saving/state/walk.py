@@ -69,7 +69,7 @@ def _names_of(saveable):
     names = {name for c in users for name in vars(c) if not name.startswith("__")}
     if hasattr(type(saveable), "layers"):
         names.add("layers")  # a model's: what comes after it in the alphabet is found there
-    return (names | set(vars(saveable))) - _SKIPPED
+    return (names | set(vars(saveable))) - _SKIPPED - vars(saveable).get("_untracked", set())
 
 
 def _is_saveable(x):
