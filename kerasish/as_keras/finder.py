@@ -99,6 +99,20 @@ def _module(name: str) -> types.ModuleType | None:
     return (_own_module(name) if is_folder else None) or SourceModule(name)
 
 
+class AbsentModule(types.ModuleType):
+    """Stands for a part of Keras that kerasish lacks: libraries import, and calls say so."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = AbsentModule(f"{self.__name__}.{name}")
+        setattr(self, name, found)
+        return found
+
+    def __call__(self, *args, **kwargs):
+        raise NotImplementedError(f"{self.__name__} is not part of kerasish.")
+
+
 class _Loader(importlib.abc.Loader):
     """Gives a module that is there already, and leaves it as it is."""
 
@@ -150,5 +164,10 @@ def install() -> None:
     sys.modules["keras"] = kerasish
     source = importlib.import_module(_SOURCE)
     kerasish.src = source
+    for name in ("applications", "quantizers"):
+        if name not in vars(kerasish):
+            sys.modules[f"keras.{name}"] = absent = AbsentModule(f"keras.{name}")
+            setattr(kerasish, name, absent)
+            kerasish.__all__.append(name)  # for `from keras import *`
     for path in sorted(_NAMED):  # so that they are reached as attributes too
         importlib.import_module(path)
