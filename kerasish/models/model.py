@@ -164,6 +164,19 @@ class Model(Trainer, Layer):
         """The symbolic outputs, in order."""
         return self._require_graph("outputs").outputs
 
+    def compute_output_spec(self, *args, **kwargs):
+        """The outputs as symbolic tensors, for inputs that are.
+
+        Where the whole graph cannot be traced at once, each layer says what it makes.
+        """
+        try:
+            return super().compute_output_spec(*args, **kwargs)
+        except Exception:
+            if self._function is None:
+                raise
+            inputs = args[0] if args else kwargs["inputs"]
+            return _without_list(self._function.run(arrange_inputs(self, inputs, None), _specs_of))
+
     @property
     def input(self):
         """The symbolic input, or the nest of them."""
@@ -369,6 +382,13 @@ def _any_tensor(x):
     if isinstance(x, list | tuple):
         return any(map(_any_tensor, x))
     return isinstance(x, KerasTensor)
+
+
+def _specs_of(operation, args, kwargs):
+    """What a layer or op of a graph makes of symbolic tensors, the call not being recorded."""
+    if isinstance(operation, Layer):
+        return operation.compute_output_spec(*args, **kwargs)
+    return operation(*args, **kwargs)
 
 
 def _takes_tensors(cls):

@@ -106,7 +106,7 @@ class H5IOStore:
     def __setitem__(self, key, value):
         if self.mode != "w":
             raise bad_argument(type(self), "mode", "'w' to set an array", self.mode)
-        value = processes.whole(value)
+        value = processes.gather_to_host(value)
         array = np.asarray(value)
         narrow = array.dtype == ml_dtypes.bfloat16  # which HDF5 has no type for
         data = self._open().create_dataset(key, data=array.astype("float32") if narrow else array)

@@ -73,7 +73,7 @@ def _names_of(saveable):
 
 
 def _is_saveable(x):
-    return hasattr(x, "save_own_variables")
+    return hasattr(x, "save_own_variables") and not isinstance(x, type)
 
 
 def walk(saveable: Any, path: str = "", seen: set | None = None) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,12 @@ import jax.numpy as jnp
 from kerasish import random
 from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import fraction, one_of
-from kerasish.layers.preprocessing.image.base import FILLS, INTERPOLATIONS, GeometricImageLayer, interval
+from kerasish.layers.preprocessing.image.base import (
+    FILLS,
+    INTERPOLATIONS,
+    GeometricImageLayer,
+    interval,
+)
 from kerasish.layers.preprocessing.image.bounding_boxes import project_boxes
 from kerasish.layers.preprocessing.image.color import per_image
 from kerasish.ops.image import perspective_transform

@@ -12,8 +12,8 @@ from kerasish.core.state.seeds import KeyStream, draw_seed
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.image.base import (
     INTERPOLATIONS,
-    ImageLayer,
     GeometricImageLayer,
+    ImageLayer,
     interval,
 )
 from kerasish.layers.preprocessing.image.bounding_boxes import clip_to_image_size
