@@ -47,10 +47,12 @@ from kerasish.models.graph.graph import get_source_inputs
 from kerasish.models.inspection.plot_model import model_to_dot, plot_model
 from kerasish.utils import bounding_boxes, legacy
 from kerasish.utils.config_dict import Config
+from kerasish.utils.feature_space import FeatureSpace
 
 __all__ = [
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",

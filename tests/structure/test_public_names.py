@@ -24,9 +24,6 @@ ABSENT = {
     "keras.export.ExportArchive": "export is a part of its own",
 }
 NO_TF_DATA = "tf.data is not a dependency: without `format`, arrays come in kerasish's own form"
-BASE_FACTOR = (
-    "Keras' base class takes it and these layers ignore it; here an unknown argument is an error"
-)
 OTHER = {
     ("keras.layers.EinsumDense", "gptq_unpacked_column_size"): QUANTIZED,
     ("keras.layers.EinsumDense", "quantization_config"): QUANTIZED,
@@ -147,11 +144,19 @@ def test_every_layer_takes_what_keras_layers_take():
     assert not lost
 
 
+# Of use in a `with` statement alone: functions that make contexts.
+CONTEXTS = {
+    "keras.name_scope",
+    *(f"keras.{part}.CustomObjectScope" for part in ("saving", "utils")),
+    *(f"keras.{part}.custom_object_scope" for part in ("saving", "utils")),
+}
+
+
 def test_classes_are_classes():
     """What a program subclasses or asks `isinstance` of is a class here too."""
     kinds = [path for path in CALLABLE if inspect.isclass(NAMES[path])]
-    other = [path for path in kinds if not inspect.isclass(ours(path))]
-    assert other == ["keras.device", "keras.name_scope"] or not other
+    other = {path for path in kinds if not inspect.isclass(ours(path))}
+    assert other == CONTEXTS
 
 
 FOREIGN = {

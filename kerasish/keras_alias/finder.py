@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import kerasish
-from kerasish.as_keras.source_names import EXTRAS
+from kerasish.keras_alias.source_names import EXTRAS
 
 KERAS_VERSION = "3.15.1"
 _SOURCE = "keras.src"
