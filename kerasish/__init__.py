@@ -1,5 +1,7 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
+from importlib import import_module as _import_module
+
 from kerasish.core.gc_pause import gc_paused as _undisturbed
 from kerasish.core.malloc import share_one_arena as _share_one_arena
 
@@ -7,7 +9,6 @@ _share_one_arena()
 with _undisturbed():
     from kerasish import (
         activations,
-        applications,
         backend,
         callbacks,
         config,
@@ -65,9 +66,23 @@ with _undisturbed():
 __version__ = "0.1.0.dev0"
 
 
+# Imported when they are asked for: few programs do, and all would wait for them.
+_LATER = ("applications",)
+
+
 def version() -> str:
     """The version of kerasish."""
     return __version__
+
+
+def __getattr__(name: str):
+    if name in _LATER:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [

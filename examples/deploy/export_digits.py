@@ -11,6 +11,7 @@ import argparse
 import json
 import pathlib
 import sys
+import zipfile
 
 import kerasish as keras
 
@@ -45,6 +46,8 @@ def main():
     plain = options.out / "digits_plain.onnx"
     model.export(plain, input_signature=one_row, opset_version=12, verify=picture)
     model.export(options.out / "digits.zip", class_names=NAMES, verify=picture)
+    with zipfile.ZipFile(options.out / "digits.zip") as archive:
+        archive.extract("exported.py", options.out)  # what runs it, from an archive of our own
     expected = model.predict(picture, verbose=0)[0]
     (options.out / "picture.json").write_text(json.dumps(picture.ravel().tolist()))
     (options.out / "expected.json").write_text(json.dumps(expected.tolist()))

@@ -1,4 +1,4 @@
-"""Read a digit with JAX alone: `pip install jax flatbuffers`. What runs the model lies in its file.
+"""Read a digit with JAX alone: `pip install jax flatbuffers`. `exported.py` runs the model.
 
 python with_jax.py out/deploy
 """
@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 folder = pathlib.Path(sys.argv[1])
-sys.path.insert(0, str(folder / "digits.zip"))
+sys.path.insert(0, str(folder))  # `exported.py`, which came out of an archive of our own
 from exported import load  # noqa: E402
 
 picture = np.array(json.loads((folder / "picture.json").read_text()), "float32")

@@ -21,10 +21,10 @@ ABSENT = {
     "keras.dtype_policies.Int4DTypePolicy": QUANTIZED,
     "keras.dtype_policies.QuantizedDTypePolicy": QUANTIZED,
     "keras.dtype_policies.QuantizedFloat8DTypePolicy": QUANTIZED,
-    "keras.export.ExportArchive": "export is a part of its own",
 }
 NO_TF_DATA = "tf.data is not a dependency: without `format`, arrays come in kerasish's own form"
 OTHER = {
+    ("keras.export.ExportArchive", "format"): "StableHLO needs no TensorFlow, a SavedModel does",
     ("keras.layers.EinsumDense", "gptq_unpacked_column_size"): QUANTIZED,
     ("keras.layers.EinsumDense", "quantization_config"): QUANTIZED,
     ("keras.preprocessing.timeseries_dataset_from_array", "format"): NO_TF_DATA,
