@@ -155,7 +155,7 @@ def smart_resize(
     x: Any,
     size: Any,
     interpolation: str = "bilinear",
-    data_format: Any = None,
+    data_format: str = "channels_last",
     backend_module: Any = None,
 ) -> Any:
     """Resize without distortion: crop to the wanted proportions around the centre, then resize.

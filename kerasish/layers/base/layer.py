@@ -175,6 +175,11 @@ class Layer(VariableContainer):
     input_dtype = compute_dtype
 
     @property
+    def quantization_mode(self) -> str | None:
+        """How its weights are quantized, as its dtype policy says; `None`: they are not."""
+        return getattr(self._policy, "quantization_mode", None)
+
+    @property
     def path(self) -> str:
         """Where it stands: the open name scopes, then its name."""
         return "/".join(part for part in (current_path(), self.name) if part)

@@ -163,6 +163,16 @@ class VariableContainer(Operation):
         return list(dict.fromkeys(metric for metrics in held for metric in metrics))
 
     @property
+    def _metrics(self) -> list:
+        """The layer's own metrics: libraries made for Keras read and set them by this name."""
+        held = vars(self).get("_metrics")
+        return list(parts(self, self._metric_class)) if held is None else held
+
+    @_metrics.setter
+    def _metrics(self, metrics):
+        vars(self)["_metrics"] = metrics
+
+    @property
     def metrics_variables(self) -> list[Variable]:
         """Variables of all metrics."""
         return [v for metric in self.metrics for v in metric.variables]

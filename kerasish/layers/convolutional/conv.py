@@ -13,6 +13,7 @@ from kerasish.layers.base.arguments import (
     one_of,
     positive_int,
     set_weight_options,
+    show_defaults,
 )
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
@@ -41,6 +42,10 @@ class BaseConv(Layer):
 
     rank = 0
     paddings = ("valid", "same")
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def keep_output(self, activation, use_bias, initializer, regularizer, constraint):
         """Store what is done to the result."""
@@ -351,10 +356,36 @@ class Conv3DTranspose(ConvTranspose):
         padding="valid",
         data_format=None,
         output_padding=None,
+        dilation_rate=1,
+        activation=None,
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        bias_constraint=None,
         **kwargs,
     ):
         super().__init__(
-            filters, kernel_size, strides, padding, output_padding, data_format, **kwargs
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            output_padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
         )
 
     def get_config(self):
