@@ -216,11 +216,7 @@ class Trainer(OverridableSteps):
             A `History` with the results of each epoch; `history.plot()` draws them.
         """
         self._require_compiled("fit")
-        is_list = isinstance(validation_freq, Collection) and not isinstance(validation_freq, str)
-        if not is_list and not (isinstance(validation_freq, int) and validation_freq > 0):
-            wanted = "a positive number of epochs, or a list of epochs"
-            raise bad_argument("fit", "validation_freq", wanted, validation_freq)
-        _check_epochs(epochs, initial_epoch)
+        _check_epochs(epochs, initial_epoch, validation_freq)
         _check_counts(
             "fit", validation_steps=validation_steps, validation_batch_size=validation_batch_size
         )
@@ -248,13 +244,9 @@ class Trainer(OverridableSteps):
             source = cleanup.enter_context(opened("fit", batches, initial_epoch, needed))
             self._source = source
             cleanup.callback(self.__dict__.pop, "_source")
+            size = validation_batch_size or batch_size
             validation = cleanup.enter_context(
-                _open_validation(
-                    validation_data,
-                    validation_batch_size or batch_size,
-                    validation_steps,
-                    validation_freq,
-                )
+                _open_validation(validation_data, size, validation_steps, validation_freq)
             )
             fit_loop.check_data(self, source, validation)
             steps = steps_per_epoch or batches.num_batches
@@ -570,7 +562,11 @@ def _check_counts(who, **arguments):
             raise bad_argument(who, name, "a positive integer or None", value)
 
 
-def _check_epochs(epochs, initial_epoch):
+def _check_epochs(epochs, initial_epoch, validation_freq):
+    is_list = isinstance(validation_freq, Collection) and not isinstance(validation_freq, str)
+    if not is_list and not (isinstance(validation_freq, int) and validation_freq > 0):
+        wanted = "a positive number of epochs, or a list of epochs"
+        raise bad_argument("fit", "validation_freq", wanted, validation_freq)
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
         if value is None and name == "epochs" and settings.max_epochs() is not None:
             continue
