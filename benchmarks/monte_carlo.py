@@ -66,7 +66,7 @@ def measure(features, units, rows):
     }
     # XLA counts a loop's body once, so the samples must not wait their turn in one.
     monte_carlo._BYTES, limit = 2**50, monte_carlo._BYTES
-    step = model._steps[f"predict, {SAMPLES} samples"]
+    step = model._compiled_steps[f"predict, {SAMPLES} samples"]
     sampled = keras.jit(step.body).lower((jnp.asarray(x),)).compile().cost_analysis()["flops"]
     predicted = plain.lower(many).compile().cost_analysis()["flops"]
     monte_carlo._BYTES = limit

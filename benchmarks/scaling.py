@@ -79,7 +79,7 @@ def measure(devices, choice):
     model.compile("adam", loss)
     (x, y), _ = load_data(BATCH)
     model.train_on_batch(x, y)
-    step = next(iter(model._steps.values()))
+    step = next(iter(model._compiled_steps.values()))
     program = step.trace(step.forms()[0], one=True).lower().compile()
     found = list(collectives(program.as_text()))
     held = [*model.variables, *model.optimizer.variables]

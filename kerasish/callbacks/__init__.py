@@ -4,11 +4,12 @@ from kerasish.callbacks.base.callback import Callback, LambdaCallback
 from kerasish.callbacks.base.callback_list import CallbackList
 from kerasish.callbacks.base.history import History
 from kerasish.callbacks.base.logs import Logs
-from kerasish.callbacks.base.monitor import EarlyStopping, MonitorCallback
+from kerasish.callbacks.base.monitor import MonitorCallback
 from kerasish.callbacks.batch_learning_rate import BatchLearningRateScheduler, OneCycle
 from kerasish.callbacks.checkpoint.backup_and_restore import BackupAndRestore
 from kerasish.callbacks.checkpoint.model_checkpoint import ModelCheckpoint
 from kerasish.callbacks.checkpoint.orbax_checkpoint import OrbaxCheckpoint
+from kerasish.callbacks.early_stopping import EarlyStopping
 from kerasish.callbacks.layer_statistics import LayerStatistics
 from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from kerasish.callbacks.loggers import CSVLogger, RemoteMonitor

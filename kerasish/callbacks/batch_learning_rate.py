@@ -1,5 +1,7 @@
 """Callbacks that change the learning rate at each batch, on the device: steps still run fused."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from kerasish.callbacks.base.callback import Callback
@@ -38,7 +40,7 @@ class BatchLearningRateScheduler(Callback):
     The step is compiled anew when training first begins with the callback, and at no other time.
 
     Args:
-        schedule: Function `(batch, learning_rate) -> new learning rate`, or of `batch` alone, which
+        schedule: Function `(batch, learning_rate) -> new learning rate`, or of `batch` only, which
             counts from 0 since training began; a `LearningRateSchedule` is one.
 
     Example:
@@ -47,7 +49,7 @@ class BatchLearningRateScheduler(Callback):
         0.101
     """
 
-    def __init__(self, schedule):
+    def __init__(self, schedule: Any):
         super().__init__()
         if not callable(schedule):
             raise bad_argument(self, "schedule", "a function of the batch", schedule)
@@ -65,7 +67,7 @@ class BatchLearningRateScheduler(Callback):
 
         return {"learning_rate": rate}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Let the optimizer follow the schedule, from its next step on."""
         self._begin(_EVER)
 
@@ -92,16 +94,20 @@ class BatchLearningRateScheduler(Callback):
         return {"spans": [[int(span.first.read()), int(span.last.read())] for span in spans]}
 
     def set_state(self, state: dict) -> None:
-        """Rule the same steps."""
+        """Rule the same steps.
+
+        Args:
+            state: What `get_state` gave.
+        """
         for (span, _), (first, last) in zip(self._ruled.values(), state["spans"], strict=True):
             span.first.assign(first)
             span.last.assign(last)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note the learning rate in the results."""
         note_rates(self.model, logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Let go of the optimizer: the learning rate stays as it is."""
         for span, _ in self._ruled.values():
             span.last.assign(span.first.read())
@@ -117,7 +123,7 @@ class OneCycle(BatchLearningRateScheduler):
         max_learning_rate: Learning rate at the top: what `model.find_learning_rate` suggests.
         total_steps: Batches of the whole cycle; `None`: all those of the `fit` it is given to.
         momentum: The least momentum, reached at the top, and the one at both ends; of optimizers
-            that have no `momentum`, it is `beta_1`. `None` leaves the momentum alone.
+            that have no `momentum`, it is `beta_1`. `None` leaves the momentum as it is.
         warmup_fraction: Part of the steps in which the rate rises, strictly between 0 and 1.
         start_divisor: What the top is divided by at the start.
         end_divisor: What the start is divided by at the end.
@@ -134,12 +140,12 @@ class OneCycle(BatchLearningRateScheduler):
 
     def __init__(
         self,
-        max_learning_rate,
-        total_steps=None,
-        momentum=(0.85, 0.95),
-        warmup_fraction=0.3,
-        start_divisor=25.0,
-        end_divisor=1e4,
+        max_learning_rate: float,
+        total_steps: int | None = None,
+        momentum: tuple[float, float] | None = (0.85, 0.95),
+        warmup_fraction: float = 0.3,
+        start_divisor: float = 25.0,
+        end_divisor: float = 1e4,
     ):
         super().__init__(self._rate_at)
         if momentum is not None and not (0 <= momentum[0] <= momentum[1] < 1):
@@ -178,7 +184,7 @@ class OneCycle(BatchLearningRateScheduler):
 
         return {**functions, name: momentum}
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Start the cycle at the optimizer's next step."""
         total = self.total_steps
         if total is None:

@@ -1,6 +1,7 @@
-"""What goes on in each layer while a network trains: activations and gradients."""
+"""What happens in each layer while a network trains: activations and gradients."""
 
 import contextlib
+import itertools
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +10,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish import activations
 from kerasish.callbacks.base.callback import Callback
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.compiled import jit
 from kerasish.core.state.transforms import value_and_grad
 from kerasish.core.state.variable import Scope
+from kerasish.layers.core.activation import ReLU
+
+# Outputs at which activations are flat; others have a slope wherever they are.
+_FLAT: dict[Any, tuple[float, ...]] = {
+    activations.relu: (0.0,),
+    activations.relu6: (0.0, 6.0),
+    activations.sigmoid: (0.0, 1.0),
+    activations.tanh: (-1.0, 1.0),
+    activations.hard_sigmoid: (0.0, 1.0),
+    activations.hard_tanh: (-1.0, 1.0),
+    activations.hard_silu: (0.0,),
+    activations.hard_shrink: (0.0,),
+    activations.soft_shrink: (0.0,),
+    activations.threshold: (0.0,),
+}
+_MOST_NAMES = 12  # that fit under a plot
 
 _PLOTS = {
     "mean": "mean of activations",
@@ -30,8 +48,8 @@ class LayerStatistics(Callback):
     changing anything; one look costs about one training step on that batch.
 
     A gradient is called vanishing or exploding by comparison with the last layer that has weights:
-    per entry, a thousandth of it or a thousand times it. A gradient whose norm is a thousand times
-    that of its weights is called exploding too.
+    per element, a thousandth of it or a thousand times it. A gradient whose norm is a thousand
+    times that of its weights is called exploding too.
 
     Args:
         x: Inputs to look at: some dozens, at least 2, at most some hundreds.
@@ -41,10 +59,11 @@ class LayerStatistics(Callback):
         verbose: 1 to warn when a layer's gradients begin to vanish or explode.
 
     Attributes:
-        history: For each layer's name a dict of lists, one entry a look: `mean` and `std` of the
-            activations, `dead`, the fraction of units whose output is the same for all inputs, and,
-            of layers with weights, `gradient`, the norm of their gradients, and `update`, that
-            norm over the norm of the weights.
+        history: For each layer's name, in the order in which the network calls the layers, a dict
+            of lists, one element a look: `mean` and `std` of the activations, `dead`, the fraction
+            of units that are for all inputs where their activation is flat (at 0 of ReLU, at an end
+            of tanh), and, of layers with weights, `gradient`, the norm of their gradients, and
+            `update`, that norm over the norm of the weights.
         epochs: Epochs done at each look, from 0.
 
     References:
@@ -60,7 +79,14 @@ class LayerStatistics(Callback):
         (['dead', 'gradient', 'mean', 'std', 'update'], [0, 1])
     """
 
-    def __init__(self, x, y=None, layers=None, ratio=1000.0, verbose=0):
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        layers: Any = None,
+        ratio: float = 1000.0,
+        verbose: int | str = 0,
+    ):
         super().__init__()
         if ratio <= 1:
             raise bad_argument(self, "ratio", "above 1", ratio)
@@ -74,13 +100,14 @@ class LayerStatistics(Callback):
         self._sizes: dict[str, int] = {}
         self._measure = None
         self._model_measured = None
+        self._order: list[str] = []  # names of the layers as they are called
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look at the network as it is before training."""
         self.history, self.epochs = {}, []
         self._look(0)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Look at the network as the epoch left it."""
         before = self.problems()
         self._look(epoch + 1)
@@ -95,7 +122,8 @@ class LayerStatistics(Callback):
         x, y = jax.tree.map(jnp.asarray, (self.x, self.y))
         found = jax.device_get(self._measure(x, y))
         self.epochs.append(epoch)
-        for name, statistics in found.items():
+        for name in self._order:  # compiled functions return dicts in alphabetical order
+            statistics = found[name]
             own = self.history.setdefault(name, {})
             for kind, value in statistics.items():
                 own.setdefault(kind, []).append(float(value))
@@ -108,8 +136,10 @@ class LayerStatistics(Callback):
             with Scope():
                 model(jax.tree.map(jnp.asarray, self.x), training=False)
         watched = self._chosen(model)
-        weights = {layer.name: layer.trainable_variables for layer in watched}
+        weights = {name: layer.trainable_variables for name, layer in watched.items()}
         self._sizes = {name: sum(v.size for v in own) for name, own in weights.items() if own}
+
+        flat = {name: _flat_outputs(layer) for name, layer in watched.items()}
 
         def measure(x, y):
             outputs: dict[str, Any] = {}
@@ -118,11 +148,15 @@ class LayerStatistics(Callback):
                 with _watching(watched, outputs):
                     y_pred = model(x, training=True)
                 value = model.compute_loss(x=x, y=y, y_pred=y_pred)
-                return value, {n: _activation_statistics(o) for n, o in outputs.items()}
+                return value, {
+                    name: _activation_statistics(output, flat[name])
+                    for name, output in outputs.items()
+                }
 
             with Scope():  # statistics and random states stay as they are
                 found = value_and_grad(loss, weights, has_aux=True)()
             (_, statistics), gradients = found
+            self._order = [*outputs, *(n for n in gradients if n not in outputs and gradients[n])]
             for name, own in gradients.items():
                 if own:
                     norm = _norm(own)
@@ -134,14 +168,19 @@ class LayerStatistics(Callback):
         return jit(measure)
 
     def _chosen(self, model):
+        """The layers to look at, by the names they are listed under."""
         leaves = [x for x in model._flatten_layers(include_self=False) if not x._sublayers()]
+        known = _named(leaves)
         if self.layers is None:
-            return [x for x in leaves if x.weights or hasattr(x, "activation")]
-        known = {layer.name: layer for layer in leaves}
+            return {
+                name: x
+                for name, x in known.items()
+                if x.weights or isinstance(x, ReLU) or hasattr(x, "activation")
+            }
         unknown = [name for name in self.layers if name not in known]
         if unknown:
             raise bad_argument(self, "layers", f"names among {list(known)}", unknown[0])
-        return [known[name] for name in self.layers]
+        return {name: known[name] for name in self.layers}
 
     # -- what it says
 
@@ -171,8 +210,10 @@ class LayerStatistics(Callback):
     def _with_gradients(self):
         return [(name, s) for name, s in self.history.items() if "gradient" in s]
 
-    def plot(self, path=None, show=None):
-        """Draw the statistics of all layers, the last look's darkest, with matplotlib.
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
+        """Draw the statistics over the depth of the network, a color for each look, by matplotlib.
+
+        Layers stand in the order in which the network calls them; deep networks' layers by number.
 
         Args:
             path: File to save the figure to.
@@ -185,19 +226,33 @@ class LayerStatistics(Callback):
 
         if not self.history:
             raise RuntimeError("LayerStatistics: nothing seen yet. Give it to `fit` first.")
-        width = max(8.0, 0.3 * len(self.history))
-        figure, axes = plt.subplots(2, 2, figsize=(width, 6), layout="constrained", sharex=True)
+        figure, axes = plt.subplots(2, 2, figsize=(9, 6), layout="constrained", sharex=True)
         names = list(self.history)
+        colors = plt.get_cmap("viridis")(np.linspace(0.9, 0.0, len(self.epochs)))
         for (kind, title), axis in zip(_PLOTS.items(), axes.flat, strict=True):
             for look, epoch in enumerate(self.epochs):
                 values = [self.history[n].get(kind, [np.nan] * (look + 1))[look] for n in names]
-                shade = 0.15 + 0.85 * (look + 1) / len(self.epochs)
-                label = f"epoch {epoch}" if look in (0, len(self.epochs) - 1) else None
-                axis.plot(values, "o-", markersize=3, color="tab:blue", alpha=shade, label=label)
+                shown = len(self.epochs) <= 6 or look in (0, len(self.epochs) - 1)
+                label = f"epoch {epoch}" if shown else None
+                axis.plot(
+                    range(1, len(names) + 1),
+                    values,
+                    "o-",
+                    markersize=3,
+                    color=colors[look],
+                    label=label,
+                )
             axis.set_title(title)
-            axis.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
             axis.grid(alpha=0.3)
-        axes.flat[-1].set_yscale("log")
+            if kind == "dead":  # a share
+                axis.set_ylim(-0.02, 1.02)
+            if kind == "gradient":
+                axis.set_yscale("log")
+        for axis in axes[-1]:
+            if len(names) <= _MOST_NAMES:
+                axis.set_xticks(range(1, len(names) + 1), names, rotation=45, ha="right")
+            else:
+                axis.set_xlabel(f"depth: layer 1 ({names[0]}) to {len(names)} ({names[-1]})")
         axes.flat[0].legend()
         if path is not None:
             figure.savefig(path)
@@ -211,29 +266,51 @@ class LayerStatistics(Callback):
 def _watching(layers, outputs) -> Iterator[None]:
     """Let these layers put what they compute into a dict, by their names."""
 
-    def watch(layer):
+    def watch(name, layer):
         compute = layer._run_call
 
         def run(bound):
             result = compute(bound)
-            outputs[layer.name] = jax.tree.leaves(result)[0]
+            outputs[name] = jax.tree.leaves(result)[0]
             return result
 
         object.__setattr__(layer, "_run_call", run)
 
-    for layer in layers:
-        watch(layer)
+    for name, layer in layers.items():
+        watch(name, layer)
     try:
         yield
     finally:
-        for layer in layers:
+        for layer in layers.values():
             object.__delattr__(layer, "_run_call")
 
 
-def _activation_statistics(output):
+def _named(layers) -> dict[str, Any]:
+    """Layers by name; by path, or with a number, where several have the same."""
+    names = [layer.name for layer in layers]
+    found: dict[str, Any] = {}
+    for layer in layers:
+        name = layer.name if names.count(layer.name) == 1 else layer.path
+        numbered = (f"{name}_{i}" if i else name for i in itertools.count())
+        found[next(one for one in numbered if one not in found)] = layer
+    return found
+
+
+def _flat_outputs(layer) -> tuple[float, ...]:
+    """Outputs at which a layer's activation has no slope, so that a unit there no longer learns."""
+    if isinstance(layer, ReLU):
+        flat = () if layer.negative_slope else (0.0,)
+        return flat if layer.max_value is None else (*flat, float(layer.max_value))
+    return _FLAT.get(getattr(layer, "activation", None), ())
+
+
+def _activation_statistics(output, flat):
     output = jax.lax.stop_gradient(output).astype("float32")
     units = output.reshape(-1, output.shape[-1]) if output.ndim > 1 else output[:, None]
-    dead = jnp.mean(units.max(0) == units.min(0))
+    is_flat = jnp.zeros(units.shape, bool)
+    for value in flat:
+        is_flat |= units == value
+    dead = jnp.mean(jnp.all(is_flat, 0))
     return {"mean": jnp.mean(output), "std": jnp.std(output), "dead": dead}
 
 

@@ -1,6 +1,7 @@
 """Callbacks that change the learning rate between epochs."""
 
 import inspect
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate at the start of each epoch, and notes it in the results.
 
     Args:
-        schedule: Function `(epoch, learning_rate) -> new learning_rate`, or of `epoch` alone;
+        schedule: Function `(epoch, learning_rate) -> new learning_rate`, or of `epoch` only;
             epochs count from 0.
         verbose: 1 to say what is set.
 
@@ -24,14 +25,14 @@ class LearningRateScheduler(Callback):
         0.025
     """
 
-    def __init__(self, schedule, verbose=0):
+    def __init__(self, schedule: Any, verbose: int = 0):
         super().__init__()
         if not callable(schedule):
             raise bad_argument(self, "schedule", "a function of the epoch", schedule)
         self.schedule = schedule
         self.verbose = verbose
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Set this epoch's learning rate."""
         for suffix, optimizer in optimizers_of(self.model):
             rate = self._next_rate(epoch, _rate(optimizer))
@@ -40,12 +41,12 @@ class LearningRateScheduler(Callback):
                 _say(self, epoch, "setting", suffix, rate)
 
     def _next_rate(self, epoch, rate):
-        new = self.schedule(epoch, rate) if takes_two(self.schedule) else self.schedule(epoch)
+        new: Any = self.schedule(epoch, rate) if takes_two(self.schedule) else self.schedule(epoch)
         if isinstance(new, str | bool) or new is None or np.ndim(new) != 0:
             raise bad_argument(self, "schedule", "a function that returns a number", new)
         return float(new)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note the learning rate in the results."""
         note_rates(self.model, logs)
 
@@ -71,14 +72,14 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def __init__(
         self,
-        monitor="val_loss",
-        factor=0.1,
-        patience=10,
-        verbose=0,
-        mode="auto",
-        min_delta=1e-4,
-        cooldown=0,
-        min_lr=0.0,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
         **kwargs,
     ):
         super().__init__(monitor, mode, min_delta=min_delta)
@@ -105,11 +106,11 @@ class ReduceLROnPlateau(MonitorCallback):
         """Whether a reduction is so recent that epochs do not count."""
         return self.cooldown_counter > 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Forget an earlier training."""
         self._reset()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Compare the result with the best so far; reduce the learning rate if it is time."""
         logs = {} if logs is None else logs
         note_rates(self.model, logs)
@@ -143,8 +144,12 @@ class ReduceLROnPlateau(MonitorCallback):
         return reduced
 
 
-def optimizers_of(model):
-    """The model's optimizers, each with the ending of its learning rate's name in the logs."""
+def optimizers_of(model: Any) -> Any:
+    """The model's optimizers, each with the ending of its learning rate's name in the logs.
+
+    Args:
+        model: The model, compiled.
+    """
     several = getattr(model.optimizer, "optimizers", None)
     if several is None:
         return [("", model.optimizer)]
@@ -163,13 +168,13 @@ def _say(callback, epoch, act, suffix, rate):
     announce(f"Epoch {epoch + 1}: {name} {act} learning rate{suffix} to {rate}.")
 
 
-def note_rates(model, logs):
+def note_rates(model: Any, logs: dict | None) -> None:
     if logs is not None:
         for suffix, optimizer in optimizers_of(model):
             logs[f"learning_rate{suffix}"] = _rate(optimizer)
 
 
-def takes_two(schedule):
+def takes_two(schedule: Any) -> Any:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(schedule).parameters.values()
     many = any(p.kind == inspect.Parameter.VAR_POSITIONAL for p in parameters)

@@ -21,7 +21,7 @@ class CSVLogger(Callback):
     Args:
         filename: The file.
         separator: What stands between two values.
-        append: Whether to go on with an existing file instead of writing over it.
+        append: Whether to continue an existing file instead of writing over it.
 
     Example:
         >>> import pathlib, tempfile
@@ -35,7 +35,7 @@ class CSVLogger(Callback):
         0,0.5,0.6
     """
 
-    def __init__(self, filename, separator=",", append=False):
+    def __init__(self, filename: Any, separator: str = ",", append: bool = False):
         super().__init__()
         self.filename = os.fspath(filename)
         self.sep = separator
@@ -60,14 +60,14 @@ class CSVLogger(Callback):
         self._file.write(state["text"])
         self._file.flush()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Open the file."""
         self.on_train_end()
         path = self.filename if processes.is_first() else os.devnull
         self._file = open(path, "a" if self.append else "w", newline="")  # noqa: SIM115
         self._names = None
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Write a line."""
         logs = logs or {}
         writer = csv.writer(self._file, delimiter=self.sep)
@@ -80,13 +80,13 @@ class CSVLogger(Callback):
         writer.writerow([epoch, *(_cell(logs.get(name, "NA")) for name in self._names)])
         self._file.flush()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def release(self):
+    def release(self) -> None:
         """Close the file, also after an error."""
         self.on_train_end()
 
@@ -118,11 +118,11 @@ class RemoteMonitor(Callback):
 
     def __init__(
         self,
-        root="http://localhost:9000",
-        path="/publish/epoch/end/",
-        field="data",
-        headers=None,
-        send_as_json=False,
+        root: str = "http://localhost:9000",
+        path: Any = "/publish/epoch/end/",
+        field: str = "data",
+        headers: Any = None,
+        send_as_json: bool = False,
     ):
         super().__init__()
         self.root = root
@@ -131,7 +131,7 @@ class RemoteMonitor(Callback):
         self.headers = headers
         self.send_as_json = send_as_json
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Send the results."""
         if not processes.is_first():
             return

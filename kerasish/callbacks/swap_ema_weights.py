@@ -12,7 +12,7 @@ class SwapEMAWeights(Callback):
 
     Args:
         swap_on_epoch: Whether to swap at the end of each epoch too, so that callbacks later in the
-            list (`ModelCheckpoint`, say) meet the averages; training's weights come back when the
+            list (`ModelCheckpoint`, say) see the averages; training's weights come back when the
             next epoch begins.
 
     Example:
@@ -20,7 +20,7 @@ class SwapEMAWeights(Callback):
         True
     """
 
-    def __init__(self, swap_on_epoch=False):
+    def __init__(self, swap_on_epoch: bool = False):
         super().__init__()
         self.swap_on_epoch = swap_on_epoch
         self._swapped = False
@@ -29,34 +29,34 @@ class SwapEMAWeights(Callback):
         """Whether the averages are in the model."""
         return {"_swapped": self._swapped}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Put training's weights back."""
         if self.swap_on_epoch:
             self._show_averages(False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Put the averages in, if each epoch asks for it."""
         if not self.swap_on_epoch:
             return
         self._show_averages(True)
-        if epoch == self.params["epochs"] - 1:
+        if epoch == (self.params or {}).get("epochs", 0) - 1:
             # `fit` ends by moving the averages into the model: they must be the averages still.
             for weight, average in self._pairs():
                 average.assign(np.array(weight.read()))
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Put the averages in."""
         self._show_averages(True)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Put training's weights back."""
         self._show_averages(False)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict | None = None) -> None:
         """Put the averages in."""
         self._show_averages(True)
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict | None = None) -> None:
         """Put training's weights back."""
         self._show_averages(False)
 

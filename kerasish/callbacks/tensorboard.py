@@ -25,7 +25,7 @@ class TensorBoard(Callback):
     written here.
 
     Args:
-        log_dir: The folder, of this callback alone.
+        log_dir: The folder, of this callback only.
         histogram_freq: Epochs from one histogram of each weight to the next; 0: none.
         write_graph: Whether to write the model's layers (`Sequential` and functional models).
         write_images: Whether to draw the weights too, when histograms are written: from the
@@ -58,15 +58,15 @@ class TensorBoard(Callback):
 
     def __init__(
         self,
-        log_dir="logs",
-        histogram_freq=0,
-        write_graph=True,
-        write_images=False,
-        write_steps_per_second=False,
-        update_freq="epoch",
-        profile_batch=0,
-        embeddings_freq=0,
-        embeddings_metadata=None,
+        log_dir: str = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: Any = "epoch",
+        profile_batch: int = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
     ):
         super().__init__()
         _tensorboard_x()
@@ -102,7 +102,7 @@ class TensorBoard(Callback):
         """The number of batches so far, by which results are ordered."""
         return {"_batches": self._batches}
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Write the model's layers, and where the projector finds its vectors."""
         super().set_model(model)
         self.release()
@@ -111,15 +111,15 @@ class TensorBoard(Callback):
         if self.embeddings_freq:
             self._write_projector()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Count batches from 1."""
         self._batches = 0
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Close the files."""
         self.release()
 
-    def release(self):
+    def release(self) -> None:
         """Close the files, also after an error."""
         if self._profiling:
             self._stop_profiling()
@@ -127,13 +127,13 @@ class TensorBoard(Callback):
             writer.close()
         self._writers = {}
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Look at the clock, if speed is asked for."""
         if self.write_steps_per_second:
             self._epoch_began = self._now()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Write the epoch's results, and weights when it is their turn."""
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Write the epoch's results, and weights when they are due."""
         ours = {n: v for n, v in (logs or {}).items() if not n.startswith("val_")}
         if logs:
             ours |= _learning_rates(self.model.optimizer)
@@ -149,7 +149,7 @@ class TensorBoard(Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Begin a profile when it is time."""
         self._batches += 1
         if self.update_freq != "epoch" and self.write_steps_per_second:
@@ -158,7 +158,7 @@ class TensorBoard(Callback):
             jax.profiler.start_trace(os.path.join(self.log_dir, "train"))
             self._profiling = True
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Write the results so far when it is time, and end a profile."""
         if self.update_freq != "epoch" and self._batches % self.update_freq == 0:
             found = {f"batch_{name}": value for name, value in (logs or {}).items()}
@@ -168,7 +168,7 @@ class TensorBoard(Callback):
         if self._profiling and self._batches >= self._last:
             self._stop_profiling()
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Write the results of `evaluate` or validation over the updates made."""
         if self.model.optimizer is not None:
             step = int(self.model.optimizer.iterations)
@@ -210,10 +210,10 @@ class TensorBoard(Callback):
             if not processes.is_first():
                 continue
             self._writer("train").add_histogram(f"{weight.path}/histogram", value, epoch)
-            pictures = _as_pictures(value) if self.write_images else None
-            if pictures is not None:
+            images = _as_images(value) if self.write_images else None
+            if images is not None:
                 tag = f"{weight.path}/image"
-                self._writer("train").add_images(tag, pictures, epoch, dataformats="NHWC")
+                self._writer("train").add_images(tag, images, epoch, dataformats="NHWC")
 
     def _write_layers(self):
         if not processes.is_first():
@@ -284,8 +284,8 @@ def _learning_rates(optimizer):
     return {} if rate is None else {"learning_rate": float(rate)}
 
 
-def _as_pictures(weight):
-    """A weight as grey pictures, `(number, height, width, 1)`, or colours; `None` if it is none."""
+def _as_images(weight):
+    """A weight as grey images, `(number, height, width, 1)`, or colours; `None` if it is none."""
     x = np.squeeze(weight)
     if x.ndim == 1:
         x = x[None, :, None, None]

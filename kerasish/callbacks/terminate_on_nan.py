@@ -27,11 +27,11 @@ class TerminateOnNaN(Callback):
 
     every_batch = False
 
-    def __init__(self, raise_error=False):
+    def __init__(self, raise_error: bool = False):
         super().__init__()
         self.raise_error = raise_error
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Look at the loss."""
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(np.mean(loss)):

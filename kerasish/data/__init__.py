@@ -1,4 +1,4 @@
-"""Data: what turns anything passed to `fit` into batches, and tools for arrays."""
+"""Data: from anything passed to `fit` to batches, and tools for arrays."""
 
 from kerasish.data.adapters import make_batches
 from kerasish.data.array_batches import ArrayBatches, Batches

@@ -23,9 +23,9 @@ from kerasish.data.py_dataset import PyDataset, PyDatasetBatches
 from kerasish.data.stream_batches import StreamBatches, known_length, strip
 
 _ACCEPTED = (
-    "arrays (NumPy, JAX, pandas, torch, scipy's sparse, lists of numbers; alone or in lists, "
-    "tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a grain "
-    "data set, a tf.data data set) or a PyDataset"
+    "arrays (NumPy, JAX, pandas, torch, scipy's sparse, lists of numbers; single or in "
+    "lists, tuples and dicts), a generator or another iterable of batches (a torch DataLoader, a "
+    "grain data set, a tf.data data set) or a PyDataset"
 )
 _DEFAULT_BATCH_SIZE = 32
 
@@ -42,13 +42,14 @@ def make_batches(
     """Batches of whatever was passed to `fit`, `evaluate` or `predict`.
 
     Args:
-        x: Inputs: arrays or a nest of them, or a source of whole batches: a generator, an
+        x: Inputs: arrays or a pytree of them, or a source of whole batches: a generator, an
             iterable, a `PyDataset`, or `Batches`, which are returned as they are.
         y: Targets; only beside arrays.
         sample_weight: A weight for each sample; only beside arrays.
         batch_size: Rows of a batch of arrays. `None` is 32, or what makes `steps` batches.
-        shuffle: Whether to draw a new order for each epoch, or `"batch"`: one within each batch
-            of arrays. Streams come in their own order, and so do the data sets made by kerasish.
+        shuffle: Whether to draw a new order for each epoch, or `"batch"`: one of the batches of
+            arrays, and of the rows within each. Streams come in their own order, and so do the
+            data sets made by kerasish.
         class_weight: Class number to weight, made into sample weights.
         steps: How many batches the caller will take for an epoch; endless sources need it.
 

@@ -13,23 +13,31 @@ from kerasish.data.array_conversion import count_rows, is_sparse
 
 
 class Batches:
-    """A source of batches: tuples `(x,)`, `(x, y)` or `(x, y, sample_weight)` of array nests.
+    """A source of batches: tuples `(x,)`, `(x, y)` or `(x, y, sample_weight)` of pytrees of arrays.
 
-    An epoch is one pass over the data: whoever wants fewer batches takes fewer, and goes on with
+    An epoch is one pass over the data: whoever wants fewer batches takes fewer, and continues with
     the same iterator.
 
     Attributes:
         num_batches: Batches in one epoch; `None` if unknown or without end.
         batch_size: Rows of a full batch; `None` if unknown.
         num_samples: Rows in all; `None` if unknown.
+        one_shot: Whether the data can be read only once, as a generator's.
+        seed: Integer that fixes the order of each epoch; `None` where nothing is shuffled.
     """
 
+    one_shot = False
+    seed: int | None = None
     num_batches: int | None = None
     batch_size: int | None = None
     num_samples: int | None = None
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch. One without any batch means that the data ran out."""
+        """The batches of that epoch. One without any batch means that the data ran out.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not say what its batches are.")
 
     def on_epoch_begin(self) -> None:
@@ -46,12 +54,13 @@ class RowBatches(Batches):
     """Batches of anything in memory that has rows, in order or shuffled.
 
     Args:
-        arrays: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, each an array, a nest of arrays, or
+        arrays: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, each an array, a pytree of arrays, or
             `None`. NumPy arrays give NumPy batches, JAX arrays JAX ones, and of a sparse matrix
             each batch's rows are made dense.
         batch_size: Rows of a batch; the last one of an epoch may have fewer.
-        shuffle: `True` draws a new order of all rows for each epoch, `"batch"` one within
-            each batch, `False` leaves them in order.
+        shuffle: `True` draws a new order of all rows for each epoch; `"batch"` one of the batches
+            (a last one that is smaller stays last) and of the rows within each; `False` leaves them
+            in order.
         seed: Integer that, with the epoch, fixes the order; `None` draws one.
 
     Shapes:
@@ -77,9 +86,12 @@ class RowBatches(Batches):
         self.num_batches = math.ceil(self.num_samples / batch_size)
 
     def order(self, epoch: int) -> np.ndarray | None:
-        """The rows of an epoch in the order it takes them; `None` for the order they lie in.
+        """The rows of an epoch in the order it takes them; `None` for the order they have.
 
-        It depends on nothing but `seed` and `epoch`, so an interrupted run can go on inside it.
+        It depends on nothing but `seed` and `epoch`, so an interrupted run can resume inside it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
 
         Shapes:
             `(num_samples,)` of int32.
@@ -94,6 +106,7 @@ class RowBatches(Batches):
             return generator.permutation(rows)
         full = len(rows) - len(rows) % self.batch_size
         blocks = generator.permuted(rows[:full].reshape(-1, self.batch_size), axis=1)
+        blocks = generator.permutation(blocks)
         return np.concatenate([blocks.reshape(-1), generator.permutation(rows[full:])])
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
@@ -123,7 +136,11 @@ class ArrayBatches(RowBatches):
 
 
 def dense(array: Any) -> Any:
-    """The array itself, or a sparse matrix written out."""
+    """The array itself, or a sparse matrix written out.
+
+    Args:
+        array: An array, or a sparse matrix of scipy.
+    """
     return array.toarray() if is_sparse(array) else array
 
 
@@ -138,6 +155,11 @@ def _take_jax_rows(array, rows):
     return jnp.take(array, rows, axis=0)
 
 
-def epoch_generator(seed: int, epoch: int) -> np.random.Generator:
-    """NumPy's generator for one epoch, a function of both numbers and nothing else."""
+def epoch_generator(seed: Any, epoch: int) -> np.random.Generator:
+    """NumPy's generator for one epoch, a function of both numbers and nothing else.
+
+    Args:
+        seed: Integer that fixes all epochs.
+        epoch: Number of the epoch, from 0.
+    """
     return np.random.Generator(np.random.Philox(key=[seed, epoch]))

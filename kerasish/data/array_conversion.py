@@ -1,4 +1,4 @@
-"""From what users pass to nests of arrays: conversion, row counts, splits, class weights."""
+"""From what users pass to pytrees of arrays: conversion, row counts, splits, class weights."""
 
 import functools
 import math
@@ -22,14 +22,14 @@ _STRINGS = (
 
 
 def to_arrays(data: Any, name: str = "x") -> Any:
-    """The same nest with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
+    """The same pytree with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
 
     pandas, torch and anything else with `__array__` become NumPy arrays, and so do lists of
     numbers; a pandas Series becomes a column. NumPy floats are cast to `floatx()`. scipy's sparse
     matrices stay sparse, with rows that are quick to take.
 
     Args:
-        data: An array, or any nest of lists, tuples and mappings of them; `None` stays `None`.
+        data: An array, or any pytree of lists, tuples and mappings of them; `None` stays `None`.
         name: What errors call it.
 
     Shapes:
@@ -46,7 +46,11 @@ def to_arrays(data: Any, name: str = "x") -> Any:
 
 
 def holds_arrays(data: Any) -> bool:
-    """Whether data is an array, a list of values, or a nest of nothing but these."""
+    """Whether data is an array, a list of values, or a pytree of nothing but these.
+
+    Args:
+        data: Anything.
+    """
     if isinstance(data, Mapping):
         return all(map(holds_arrays, data.values()))
     if isinstance(data, _SEQUENCES):
@@ -55,7 +59,11 @@ def holds_arrays(data: Any) -> bool:
 
 
 def is_sparse(data: Any) -> bool:
-    """Whether data is one of scipy's sparse matrices."""
+    """Whether data is one of scipy's sparse matrices.
+
+    Args:
+        data: Anything.
+    """
     return hasattr(data, "tocsr")
 
 
@@ -141,15 +149,21 @@ def _dtype_for(dtype, floatx):
 
 
 def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
-    """How many rows all the arrays have; an error that names each if they differ."""
+    """How many rows all the arrays have; an error that names each if they differ.
+
+    Args:
+        x: Inputs: a pytree of arrays.
+        y: Targets.
+        sample_weight: Weights of the samples.
+    """
     sizes = {leaf.shape[0] for leaf in jax.tree.leaves((x, y, sample_weight))}
     if len(sizes) == 1:
         return sizes.pop()
     if not sizes:
         raise bad_argument("data", "x", "at least one array", x)
     found = {}
-    for name, nest in zip(("x", "y", "sample_weight"), (x, y, sample_weight), strict=True):
-        for path, leaf in jax.tree.leaves_with_path(nest):
+    for name, part in zip(("x", "y", "sample_weight"), (x, y, sample_weight), strict=True):
+        for path, leaf in jax.tree.leaves_with_path(part):
             found[name + jax.tree_util.keystr(path)] = leaf.shape[0]
     first, *others = found
     odd = next(other for other in others if found[other] != found[first])
@@ -159,6 +173,9 @@ def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
 
 def unpack_x_y_sample_weight(data: Any) -> tuple:
     """`(x, y, sample_weight)` from a batch `x`, `(x,)`, `(x, y)` or all three; `None` for the rest.
+
+    Args:
+        data: The batch.
 
     Example:
         >>> unpack_x_y_sample_weight(([1, 2], [3, 4]))
@@ -176,6 +193,11 @@ def unpack_x_y_sample_weight(data: Any) -> tuple:
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """The shortest batch that `unpack_x_y_sample_weight` gives these back from.
 
+    Args:
+        x: Inputs.
+        y: Targets.
+        sample_weight: Weights of the samples.
+
     Example:
         >>> pack_x_y_sample_weight("x", "y")
         ('x', 'y')
@@ -189,11 +211,11 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
     """Cut arrays in two: the rows before the last fraction, and the last fraction.
 
     Args:
-        arrays: `(x, y, sample_weight)` or any other nest of arrays with one number of rows.
+        arrays: `(x, y, sample_weight)` or any other pytree of arrays with one number of rows.
         validation_split: Fraction of the rows to hold out, strictly between 0 and 1.
 
     Returns:
-        `(train, validation)`, two nests like `arrays`.
+        `(train, validation)`, two pytrees like `arrays`.
     """
     if not (isinstance(validation_split, numbers.Real) and 0 < validation_split < 1):
         wanted = "strictly between 0 and 1"
@@ -229,6 +251,11 @@ def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
     """
     if not isinstance(class_weight, Mapping):
         raise bad_argument("fit", "class_weight", "a dict of class number to weight", class_weight)
+    for number, weight in class_weight.items():
+        is_class = isinstance(number, int | np.integer)
+        if not is_class or not isinstance(weight, numbers.Real) or not math.isfinite(weight):
+            wanted = "a dict of class number to weight"
+            raise bad_argument("fit", "class_weight", wanted, {number: weight})
     if y is None:
         raise bad_argument("fit", "class_weight", "used with labels", "y=None")
     if isinstance(y, list | tuple | Mapping):
@@ -247,7 +274,12 @@ def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
 
 
 def match_outputs(sample_weight: Any, y: Any) -> Any:
-    """Sample weights in the structure of `y`: one array for all outputs is given to each."""
+    """Sample weights in the structure of `y`: one array for all outputs is given to each.
+
+    Args:
+        sample_weight: Arrays of weights, or `None`.
+        y: Targets, as arrays.
+    """
     if sample_weight is None or not isinstance(y, list | tuple | Mapping):
         return sample_weight
     if isinstance(sample_weight, list | tuple | Mapping):
@@ -261,8 +293,8 @@ def match_outputs(sample_weight: Any, y: Any) -> Any:
 
 
 def _check_same_outputs(sample_weight, y):
-    def names(nest):
-        return sorted(nest) if isinstance(nest, Mapping) else list(range(len(nest)))
+    def names(parts):
+        return sorted(parts) if isinstance(parts, Mapping) else list(range(len(parts)))
 
     if names(sample_weight) != names(y):
         wanted = f"one array for each output in `y`, {names(y)}"

@@ -1,13 +1,16 @@
 """Sound files as arrays."""
 
 import wave
+from typing import Any
 
 import numpy as np
 
 from kerasish.core.errors import bad_argument
 
 
-def read_wav(path, sampling_rate=None, output_sequence_length=None) -> np.ndarray:
+def read_wav(
+    path: Any, sampling_rate: Any = None, output_sequence_length: Any = None
+) -> np.ndarray:
     """A WAV file's samples, from -1 to 1.
 
     Args:
@@ -27,20 +30,23 @@ def read_wav(path, sampling_rate=None, output_sequence_length=None) -> np.ndarra
         length = frames if output_sequence_length is None else output_sequence_length
         raw = np.frombuffer(file.readframes(min(frames, length)), "uint8").reshape(-1, width)
     # Each number's bytes, the lowest first, become the highest of 32 bits.
-    whole = np.zeros((len(raw), 4), "uint8")
-    whole[:, 4 - width :] = raw if width > 1 else raw ^ 128  # 8 bits alone are without sign
-    sound = (whole.view("<i4") / 2**31).astype("float32").reshape(-1, channels)
+    samples = np.zeros((len(raw), 4), "uint8")
+    samples[:, 4 - width :] = raw if width > 1 else raw ^ 128  # only 8 bits are without sign
+    sound = (samples.view("<i4") / 2**31).astype("float32").reshape(-1, channels)
     return np.pad(sound, [(0, max(length - len(sound), 0)), (0, 0)])
 
 
 def pad_and_stack(items: list) -> np.ndarray:
     """A batch of arrays, with zeros at the ends of the shorter ones.
 
+    Args:
+        items: Arrays of one number of axes.
+
     Example:
         >>> pad_and_stack([np.ones(3), np.ones(1)])
         array([[1., 1., 1.], [1., 0., 0.]])
     """
     batch = np.zeros((len(items), *np.max([item.shape for item in items], axis=0)), items[0].dtype)
-    for place, item in zip(batch, items, strict=True):
-        place[tuple(map(slice, item.shape))] = item
+    for row, item in zip(batch, items, strict=True):
+        row[tuple(map(slice, item.shape))] = item
     return batch

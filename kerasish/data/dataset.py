@@ -1,6 +1,7 @@
 """Data sets of samples in an order of their own, and tf.data's names for what is done to them."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,16 +25,23 @@ class Dataset(PyDataset):
 
     batch_size: int | None = None
 
+    def __len__(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} must define `__len__()`.")
+
     def __iter__(self):
         self.on_epoch_begin()
         return (self[i] for i in range(len(self)))
 
     def check(self, index: int) -> None:
-        """End loops that go by the index."""
+        """End loops that go by the index.
+
+        Args:
+            index: The index asked for.
+        """
         if not 0 <= index < len(self):
             raise IndexError(index)
 
-    def map(self, map_func, num_parallel_calls=None) -> "Dataset":
+    def map(self, map_func: Callable, num_parallel_calls: Any = None) -> "Dataset":
         """A function's results, `map_func(x)` or `map_func(x, y)`, computed in order.
 
         Args:
@@ -42,7 +50,7 @@ class Dataset(PyDataset):
         """
         return _Mapped(self, map_func)
 
-    def batch(self, batch_size, drop_remainder=False) -> "Dataset":
+    def batch(self, batch_size: int | None, drop_remainder: bool = False) -> "Dataset":
         """Items stacked in batches.
 
         Args:
@@ -51,7 +59,12 @@ class Dataset(PyDataset):
         """
         return _Batched(self, batch_size, drop_remainder)
 
-    def shuffle(self, buffer_size=None, seed=None, reshuffle_each_iteration=True) -> "Dataset":
+    def shuffle(
+        self,
+        buffer_size: int | None = None,
+        seed: int | None = None,
+        reshuffle_each_iteration: bool = True,
+    ) -> "Dataset":
         """The items in another order.
 
         Args:
@@ -61,20 +74,32 @@ class Dataset(PyDataset):
         """
         return _Shuffled(self, seed, reshuffle_each_iteration)
 
-    def take(self, count) -> "Dataset":
-        """The first `count` items of each epoch; all for -1."""
+    def take(self, count: int) -> "Dataset":
+        """The first `count` items of each epoch; all for -1.
+
+        Args:
+            count: Number of items.
+        """
         return _Part(self, 0, len(self) if count == -1 else count)
 
-    def skip(self, count) -> "Dataset":
-        """Each epoch's items without the first `count`; none for -1."""
+    def skip(self, count: int) -> "Dataset":
+        """Each epoch's items without the first `count`; none for -1.
+
+        Args:
+            count: Number of items.
+        """
         return _Part(self, len(self) if count == -1 else count, len(self))
 
     def cache(self) -> "Dataset":
         """The first epoch's items, kept in memory for all others, in the same order."""
         return _Cached(self)
 
-    def prefetch(self, buffer_size=None) -> "Dataset":
-        """The data set itself: `fit` reads ahead anyway."""
+    def prefetch(self, buffer_size: int | None = None) -> "Dataset":
+        """The data set itself: `fit` reads ahead anyway.
+
+        Args:
+            buffer_size: Kept for tf.data's sake.
+        """
         return self
 
 
@@ -95,15 +120,25 @@ class Samples(Dataset):
         [[-4, -9], [-16]]
     """
 
-    def __init__(self, count, batch_size=None, reshuffle=False, seed=None):
+    def __init__(
+        self,
+        count: int,
+        batch_size: int | None = None,
+        reshuffle: bool = False,
+        seed: int | None = None,
+    ):
         super().__init__()
         self.batch_size, self.reshuffle = batch_size, reshuffle
         self.seed = make_default_seed() if reshuffle and seed is None else seed
         self._epoch = 0
         self._order = np.arange(count)
 
-    def gather(self, rows) -> Any:
-        """The sample of that number, or the batch of these."""
+    def gather(self, rows: Any) -> Any:
+        """The sample of that number, or the batch of these.
+
+        Args:
+            rows: A number, or an array of numbers.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define `gather(rows)`.")
 
     def __len__(self):
@@ -114,7 +149,7 @@ class Samples(Dataset):
         size = self.batch_size
         return self.gather(self._order[index if size is None else _slice(index, size)])
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         """Draw the epoch's order."""
         if self.reshuffle:
             self._order = epoch_generator(self.seed, self._epoch).permutation(len(self._order))
@@ -123,6 +158,9 @@ class Samples(Dataset):
 
 def stack(items: list) -> Any:
     """A batch of items that are alike: arrays get a first axis, strings become an array of them.
+
+    Args:
+        items: Pytrees of one structure, with arrays of one shape or strings.
 
     Example:
         >>> stack([("a", 1), ("b", 2)])

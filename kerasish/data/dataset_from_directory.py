@@ -1,7 +1,8 @@
-"""Folders of pictures, texts or sounds as data sets."""
+"""Folders of images, text files or audio files as data sets."""
 
 import functools
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from kerasish.core.settings import standardize_data_format
 from kerasish.data.audio_files import pad_and_stack, read_wav
 from kerasish.data.image_files import load_img
 from kerasish.data.labelled_files import Files, files_in
-from kerasish.data.resize_images import INTERPOLATIONS, resize_picture
+from kerasish.data.resize_images import INTERPOLATIONS, resize_image
 
 _PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 _COLOURS = ("rgb", "rgba", "grayscale")
@@ -18,29 +19,29 @@ _FORMATS = ("tf", "grain")
 
 
 def image_dataset_from_directory(
-    directory,
-    labels="inferred",
-    label_mode="int",
-    class_names=None,
-    color_mode="rgb",
-    batch_size=32,
-    image_size=(256, 256),
-    shuffle=True,
-    seed=None,
-    validation_split=None,
-    subset=None,
-    interpolation="bilinear",
-    follow_links=False,
-    crop_to_aspect_ratio=False,
-    pad_to_aspect_ratio=False,
-    data_format=None,
-    format="tf",
-    verbose=True,
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str = "int",
+    class_names: Any = None,
+    color_mode: str = "rgb",
+    batch_size: int | None = 32,
+    image_size: Any = (256, 256),
+    shuffle: Any = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: Any = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: Any = None,
+    format: str = "tf",
+    verbose: bool = True,
 ) -> Files | tuple[Files, Files]:
     """Image files of a folder as a data set: floats from 0 to 255, all of one size.
 
     Needs Pillow (`pip install "kerasish[image]"`). Takes `.png`, `.jpg`, `.jpeg`, `.bmp`, and of
-    `.gif` the first picture.
+    `.gif` the first image.
 
     Args:
         directory: The folder, with a folder for each class if labels are inferred.
@@ -125,24 +126,24 @@ def image_dataset_from_directory(
 
 def _read_picture(path, color_mode, first, **kwargs):
     image = np.asarray(load_img(path, color_mode))
-    image = resize_picture(image if image.ndim == 3 else image[..., None], **kwargs)
+    image = resize_image(image if image.ndim == 3 else image[..., None], **kwargs)
     return np.moveaxis(image, -1, 0) if first else image
 
 
 def text_dataset_from_directory(
-    directory,
-    labels="inferred",
-    label_mode="int",
-    class_names=None,
-    batch_size=32,
-    max_length=None,
-    shuffle=True,
-    seed=None,
-    validation_split=None,
-    subset=None,
-    follow_links=False,
-    format="tf",
-    verbose=True,
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str = "int",
+    class_names: Any = None,
+    batch_size: int | None = 32,
+    max_length: Any = None,
+    shuffle: Any = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: Any = None,
+    follow_links: bool = False,
+    format: str = "tf",
+    verbose: bool = True,
 ) -> Files | tuple[Files, Files]:
     """Text files (`.txt`, in UTF-8) of a folder as a data set of strings.
 
@@ -205,20 +206,20 @@ def _read_text(path, max_length):
 
 
 def audio_dataset_from_directory(
-    directory,
-    labels="inferred",
-    label_mode="int",
-    class_names=None,
-    batch_size=32,
-    sampling_rate=None,
-    output_sequence_length=None,
-    ragged=False,
-    shuffle=True,
-    seed=None,
-    validation_split=None,
-    subset=None,
-    follow_links=False,
-    verbose=True,
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str = "int",
+    class_names: Any = None,
+    batch_size: int | None = 32,
+    sampling_rate: Any = None,
+    output_sequence_length: Any = None,
+    ragged: bool = False,
+    shuffle: Any = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: Any = None,
+    follow_links: bool = False,
+    verbose: bool = True,
 ) -> Files | tuple[Files, Files]:
     """Sound files (`.wav`, PCM of 8 to 32 bits) of a folder as a data set: floats from -1 to 1.
 

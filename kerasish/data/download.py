@@ -9,9 +9,15 @@ import tarfile
 import tempfile
 import urllib.parse
 import zipfile
+from typing import Any
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
+
+# An archive that would grow to more than both of these is a bomb, or damaged.
+_MOST_GROWTH = 200
+_MOST_BYTES = 16 * 2**20
+_BLOCK = 4096  # what the smallest file or folder takes on a disk
 
 _OPENERS = {
     "tar": (tarfile.is_tarfile, tarfile.open),
@@ -20,27 +26,27 @@ _OPENERS = {
 
 
 def get_file(
-    fname=None,
-    origin=None,
-    untar=False,
-    md5_hash=None,
-    file_hash=None,
-    cache_subdir="datasets",
-    hash_algorithm="auto",
-    extract=False,
-    archive_format="auto",
-    cache_dir=None,
-    force_download=False,
+    fname: Any = None,
+    origin: str | None = None,
+    untar: bool = False,
+    md5_hash: str | None = None,
+    file_hash: str | None = None,
+    cache_subdir: Any = "datasets",
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    archive_format: Any = "auto",
+    cache_dir: Any = None,
+    force_download: bool = False,
 ) -> str:
     """Path to a file that is downloaded unless it is in the cache.
 
-    A download that breaks off goes on where it stopped, also in the next process. The file appears
+    A download that breaks off resumes where it stopped, also in the next process. The file appears
     in the cache only when it is whole and has the right hash.
 
     Args:
         fname: Name in the cache; of an archive to extract, its folder's. `None`: the URL's.
         origin: The URL.
-        untar: `extract` for tar archives alone; the older name.
+        untar: `extract` for tar archives only; the older name.
         md5_hash: `file_hash` by MD5; the older name.
         file_hash: SHA-256 or MD5 of the file as hexadecimal text, to check it by.
         cache_subdir: Folder in the cache, or an absolute path.
@@ -64,7 +70,7 @@ def get_file(
         if fname
         else pathlib.PurePosixPath(urllib.parse.urlsplit(origin).path).name
     )
-    if not fname or fname != os.path.basename(fname):
+    if fname in ("", ".", "..") or fname != os.path.basename(fname) or "\0" in fname:
         hint = "Folders go into `cache_dir` and `cache_subdir`."
         raise bad_argument("get_file", "fname", "a file's name, without a folder", fname, hint)
     if md5_hash is not None and file_hash is None:
@@ -72,7 +78,7 @@ def get_file(
     folder = _writable(cache_dir) / cache_subdir
     folder.mkdir(parents=True, exist_ok=True)
     extract = extract or untar
-    target, inside = _places(folder, fname, extract)
+    target, inside = _paths(folder, fname, extract)
     if force_download or not _is_good(target, file_hash, hash_algorithm):
         _download(origin, target, file_hash, hash_algorithm)
     if extract:
@@ -94,8 +100,8 @@ def _writable(cache_dir):
     return home if os.access(home, os.W_OK) else pathlib.Path(tempfile.gettempdir(), ".keras")
 
 
-def _places(folder, fname, extract):
-    """Where the file lies, and where what is in it, by Keras' rules."""
+def _paths(folder, fname, extract):
+    """Paths of the file and of the folder of what is in it, by Keras' rules."""
     if not extract:
         return folder / fname, None
     if "." in fname:
@@ -106,8 +112,14 @@ def _places(folder, fname, extract):
 # -- hashes
 
 
-def hash_file(fpath, algorithm="sha256", chunk_size=65535) -> str:
-    """The SHA-256 or MD5 of a file, as hexadecimal text."""
+def hash_file(fpath: Any, algorithm: str = "sha256", chunk_size: int = 65535) -> str:
+    """The SHA-256 or MD5 of a file, as hexadecimal text.
+
+    Args:
+        fpath: Path of the file.
+        algorithm: `"sha256"` or `"md5"`.
+        chunk_size: Bytes to read at a time.
+    """
     algorithm = "md5" if algorithm == "md5" else "sha256"
     with open(fpath, "rb") as file:
         hasher = hashlib.new(algorithm, usedforsecurity=False)
@@ -116,8 +128,17 @@ def hash_file(fpath, algorithm="sha256", chunk_size=65535) -> str:
     return hasher.hexdigest()
 
 
-def validate_file(fpath, file_hash, algorithm="auto", chunk_size=65535) -> bool:
-    """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5."""
+def validate_file(
+    fpath: Any, file_hash: str, algorithm: str = "auto", chunk_size: int = 65535
+) -> bool:
+    """Whether a file has that hash; `"auto"` takes 64 digits for SHA-256, others for MD5.
+
+    Args:
+        fpath: Path of the file.
+        file_hash: The hash as hexadecimal text.
+        algorithm: `"sha256"`, `"md5"` or `"auto"`.
+        chunk_size: Bytes to read at a time.
+    """
     if algorithm == "auto":
         algorithm = "sha256" if len(str(file_hash)) == 64 else "md5"
     return hash_file(fpath, algorithm, chunk_size) == str(file_hash).lower()
@@ -152,20 +173,57 @@ def _download(origin, target, file_hash, algorithm):
 # -- archives
 
 
-def _check_links(archive, path):
-    """Raise on what would be written through a link in the archive, wherever that leads.
+class UnpackedSize:
+    """What an archive says that its files take, added up as long as that is believable.
+
+    Args:
+        path: The archive.
+    """
+
+    def __init__(self, path: pathlib.Path):
+        self.path, self.total = path, 0
+        self.most = max(_MOST_BYTES, _MOST_GROWTH * path.stat().st_size)
+        self.free = shutil.disk_usage(path.parent).free
+
+    def add(self, size: int) -> None:
+        """Add a file of so many bytes.
+
+        Args:
+            size: The size in bytes.
+
+        Raises:
+            ValueError: The files would be far larger than the archive, or than the free space.
+        """
+        self.total += max(size, _BLOCK)
+        if self.total > self.most:
+            raise ValueError(
+                f"get_file: {self.path} would unpack to more than {_MOST_GROWTH} times its size, "
+                f"{self.total / 2**20:,.0f} MiB at least: refused, as a trap that fills the disk. "
+                "If you trust it, unpack it yourself."
+            )
+        if self.total > self.free:
+            raise ValueError(
+                f"get_file: {self.path} unpacks to at least {self.total / 2**20:,.0f} MiB, more "
+                f"than the {self.free / 2**20:,.0f} MiB that are free there."
+            )
+
+
+def _check_members(archive, path):
+    """Raise on a bomb, and on what would be written through a link, wherever that leads.
 
     Python's own filter follows links to see where they lead, and can be misled by long ones.
     """
     links = set()
+    size = UnpackedSize(path)
     for member in archive:
+        size.add(member.size)
         names = [member.name, member.linkname] if member.islnk() else [member.name]
         for name in names:
-            place = pathlib.PurePosixPath(posixpath.normpath(name.casefold()))
-            if links.intersection([place, *place.parents]):
+            target = pathlib.PurePosixPath(posixpath.normpath(name.casefold()))
+            if links.intersection([target, *target.parents]):
                 raise ValueError(f"get_file: {path} writes {name!r} through a link: refused.")
         if member.issym():
-            links.add(place)
+            links.add(target)
 
 
 def _extract(path, folder, formats):
@@ -188,9 +246,12 @@ def _extract(path, folder, formats):
     try:
         with opener(path) as archive:
             if kind == "tar":
-                _check_links(archive, path)
+                _check_members(archive, path)
                 archive.extractall(beside, filter="data")  # refuses paths that lead out of it
             else:
+                size = UnpackedSize(path)
+                for member in archive.infolist():
+                    size.add(member.file_size)
                 archive.extractall(beside)  # zipfile strips such paths
         beside.chmod(0o755)
         (beside / ".extracted").write_text(stamp)

@@ -20,7 +20,7 @@ def fetch(origin: str, part: pathlib.Path, target: pathlib.Path) -> None:
     Args:
         origin: Its URL.
         part: Where the bytes go; those that are there already are not fetched again.
-        target: Where the file will lie, for the error.
+        target: Where the file will be, for the error.
     """
     for attempt in range(_TRIES):
         try:

@@ -1,4 +1,4 @@
-"""Image files and pictures as arrays, by Pillow (`pip install "kerasish[image]"`)."""
+"""Image files and Pillow images as arrays, by Pillow (`pip install "kerasish[image]"`)."""
 
 import io
 import os
@@ -29,7 +29,11 @@ def _pillow():
 
 
 def load_img(
-    path, color_mode="rgb", target_size=None, interpolation="nearest", keep_aspect_ratio=False
+    path: Any,
+    color_mode: str = "rgb",
+    target_size: Any = None,
+    interpolation: str = "nearest",
+    keep_aspect_ratio: bool = False,
 ) -> Any:
     """Read an image file.
 
@@ -70,8 +74,8 @@ def _middle(height, width, wanted_height, wanted_width):
     return (height - kept_height) // 2, (width - kept_width) // 2, kept_height, kept_width
 
 
-def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
-    """A picture as an array.
+def img_to_array(img: Any, data_format: Any = None, dtype: Any = None) -> np.ndarray:
+    """A Pillow image as an array.
 
     Args:
         img: A Pillow image, or an array of 2 or 3 axes.
@@ -91,8 +95,8 @@ def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
     return np.moveaxis(x, -1, 0) if first and is_image else x
 
 
-def array_to_img(x, data_format=None, scale=True, dtype=None) -> Any:
-    """An array as a picture.
+def array_to_img(x: Any, data_format: Any = None, scale: bool = True, dtype: Any = None) -> Any:
+    """An array as a Pillow image.
 
     Args:
         x: The array.
@@ -120,7 +124,14 @@ def array_to_img(x, data_format=None, scale=True, dtype=None) -> Any:
     return image_module.fromarray(x[..., 0].astype("int32" if wide else "uint8"))
 
 
-def save_img(path, x, data_format=None, file_format=None, scale=True, **kwargs) -> None:
+def save_img(
+    path: Any,
+    x: Any,
+    data_format: Any = None,
+    file_format: Any = None,
+    scale: bool = True,
+    **kwargs,
+) -> None:
     """Write an array as an image file.
 
     Args:
@@ -141,7 +152,11 @@ def save_img(path, x, data_format=None, file_format=None, scale=True, **kwargs) 
 
 
 def smart_resize(
-    x, size, interpolation="bilinear", data_format="channels_last", backend_module=None
+    x: Any,
+    size: Any,
+    interpolation: str = "bilinear",
+    data_format: str = "channels_last",
+    backend_module: Any = None,
 ) -> Any:
     """Resize without distortion: crop to the wanted proportions around the centre, then resize.
 

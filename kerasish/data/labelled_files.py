@@ -1,4 +1,4 @@
-"""Samples that lie in files, sorted into folders: which there are, in what order, their labels."""
+"""Samples that are in files, sorted into folders: which there are, in what order, their labels."""
 
 import concurrent.futures
 import functools
@@ -49,7 +49,7 @@ class Files(Samples):
         self.file_paths, self.labels, self.class_names = file_paths, labels, class_names
         self.label_mode, self.read, self.collate = label_mode, read, collate
 
-    def gather(self, rows) -> Any:
+    def gather(self, rows: Any) -> Any:
         """The file of that number, or the batch of these; with labels if there are any."""
         if np.ndim(rows) == 0:
             x = self._read(rows)
@@ -69,7 +69,7 @@ class Files(Samples):
         if self.label_mode == "binary":
             return labels[..., None].astype("float32")
         if self.label_mode == "categorical":
-            return (labels[..., None] == np.arange(len(self.class_names))).astype("float32")
+            return (labels[..., None] == np.arange(len(self.class_names or ()))).astype("float32")
         return labels
 
 
@@ -100,33 +100,41 @@ def files_in(
 
     Files come in the order of their paths, class by class. Shuffled, they come in the order that
     Keras gives them for the same seed, so that a split has the same files on the same side.
+
+    Args:
+        who: The public function, for errors.
+        directory: The folder.
+        endings: Endings of the names of the files.
+        read: Function from a path to an array or a string.
+        collate: Function from a list of these to a batch.
+        labels: `"inferred"` from the subfolders, a list of one for each file, or `None`.
+        label_mode: `"int"`, `"binary"`, `"categorical"` or `None`.
+        class_names: Subfolders to take, in this order; `None` for all, sorted.
+        batch_size: Files in a batch; `None` gives them one by one.
+        shuffle: Whether to shuffle, before the split and for each epoch.
+        seed: Integer that fixes the orders.
+        validation_split: Fraction to hold out.
+        subset: `"training"`, `"validation"`, `"both"` or `None`.
+        follow_links: Whether to look into folders behind symbolic links.
+        verbose: Whether to say how many files were found.
+
+    Returns:
+        A data set; for `subset="both"` that of training and that of validation.
     """
     if label_mode not in LABEL_MODES:
         raise bad_argument(who, "label_mode", f"one of {LABEL_MODES}", label_mode)
-    if not (labels in ("inferred", None) if isinstance(labels, str | None) else _is_list(labels)):
-        wanted = '"inferred", None, or a list of one label for each file'
-        raise bad_argument(who, "labels", wanted, labels)
     if batch_size is not None and not (isinstance(batch_size, int | np.integer) and batch_size > 0):
         raise bad_argument(who, "batch_size", "a positive integer or None", batch_size)
     _check_split(who, validation_split, subset, shuffle, seed)
-    labels = None if label_mode is None else labels
-    if class_names is not None and labels != "inferred":
-        raise bad_argument(who, "class_names", 'None unless `labels="inferred"`', class_names)
     if not os.path.isdir(directory):
         raise bad_argument(who, "directory", "a folder", directory)
     seed = np.random.randint(int(1e6)) if seed is None else seed  # drawn as Keras does
-
-    if labels == "inferred":
-        class_names = _classes(who, directory, class_names)
-        found = [list_files(os.path.join(directory, c), endings, follow_links) for c in class_names]
-        paths = [path for paths in found for path in paths]
-        labels = np.repeat(np.arange(len(found), dtype="int32"), [len(paths) for paths in found])
-    else:
-        paths = list_files(os.path.join(directory, ""), endings, follow_links)
-        if labels is not None:
-            labels, class_names = _given_labels(who, labels, len(paths))
+    labels = _check_labels(who, labels, label_mode, class_names)
+    paths, labels, class_names = _list_and_label(
+        who, directory, endings, follow_links, labels, class_names
+    )
     say = print if verbose and settings.is_interactive_logging_enabled() else _say_nothing
-    belonging = "" if labels is None else f" belonging to {len(class_names)} classes"
+    belonging = "" if labels is None else f" belonging to {len(class_names or ())} classes"
     say(f"Found {len(paths)} files{belonging}.")
     if not paths:
         raise bad_argument(who, "directory", f"a folder with files in {endings}", directory)
@@ -154,12 +162,43 @@ def files_in(
     return (sets[0], sets[1]) if subset == "both" else sets[0]
 
 
+def _check_labels(who, labels, label_mode, class_names):
+    """The labels as they are to be used: none without a mode for them."""
+    if not (labels in ("inferred", None) if isinstance(labels, str | None) else _is_list(labels)):
+        wanted = '"inferred", None, or a list of one label for each file'
+        raise bad_argument(who, "labels", wanted, labels)
+    labels = None if label_mode is None else labels
+    if class_names is not None and labels != "inferred":
+        raise bad_argument(who, "class_names", 'None unless `labels="inferred"`', class_names)
+    return labels
+
+
+def _list_and_label(who, directory, endings, follow_links, labels, class_names):
+    """Paths of the files, their labels and the names of the classes."""
+    if labels == "inferred":
+        class_names = _classes(who, directory, class_names)
+        found = [list_files(os.path.join(directory, c), endings, follow_links) for c in class_names]
+        paths = [path for paths in found for path in paths]
+        labels = np.repeat(np.arange(len(found), dtype="int32"), [len(paths) for paths in found])
+        return paths, labels, class_names
+    paths = list_files(os.path.join(directory, ""), endings, follow_links)
+    if labels is not None:
+        labels, class_names = _given_labels(who, labels, len(paths))
+    return paths, labels, class_names
+
+
 def list_files(directory: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
-    """Paths of all files below a folder with one of these endings, folder by folder, sorted."""
-    walk = sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0])
+    """Paths of all files below a folder with one of these endings, folder by folder, sorted.
+
+    Args:
+        directory: The folder.
+        endings: Endings of the names.
+        follow_links: Whether to look into folders behind symbolic links.
+    """
+    folders = sorted(os.walk(directory, followlinks=follow_links), key=lambda found: found[0])
     return [
         os.path.join(folder, name)
-        for folder, _, names in walk
+        for folder, _, names in folders
         for name in sorted(names)
         if name.lower().endswith(endings)
     ]

@@ -70,7 +70,7 @@ class PyDataset:
     def num_batches(self) -> int | None:
         """Number of batches, `None` if there is no end of them."""
         if hasattr(self, "__len__"):
-            return len(self)
+            return len(self)  # pyright: ignore[reportArgumentType]
         raise NotImplementedError(f"{type(self).__name__} must define `__len__` or `num_batches`.")
 
     def on_epoch_begin(self) -> None:
@@ -111,7 +111,11 @@ class PyDatasetBatches(Batches):
         return self.dataset.num_batches
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch."""
+        """The batches of that epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         for batch in self._ask(self._order(epoch)):
             yield make_batch(batch, self.class_weight)
 
@@ -130,7 +134,7 @@ class PyDatasetBatches(Batches):
         elif dataset.workers > 1:
             self._workers = self._workers or _Threads(dataset.workers)
         else:
-            return map(dataset.__getitem__, indices)
+            return (get_batch(dataset, index) for index in indices)
         self._workers.send(dataset)
         return self._workers.ask(indices, max(dataset.max_queue_size, dataset.workers))
 
@@ -149,6 +153,28 @@ class PyDatasetBatches(Batches):
             self._workers = None
 
 
+def get_batch(dataset: PyDataset, index: int) -> Any:
+    """The data set's batch of that number, with a `StopIteration` from its code made an error.
+
+    A `StopIteration` would end the loop that asks for batches as if there were no more.
+
+    Args:
+        dataset: The data set.
+        index: Number of the batch.
+
+    Raises:
+        RuntimeError: `__getitem__` raised `StopIteration`.
+    """
+    try:
+        return dataset[index]
+    except StopIteration as error:
+        raise RuntimeError(
+            f"{type(dataset).__name__}: `__getitem__({index})` raised StopIteration; it must "
+            "return a batch for every index below the length. (A `next(...)` in it on something "
+            "that is used up?)"
+        ) from error
+
+
 class _Threads:
     """Threads that make batches ahead, handed out in the order asked for."""
 
@@ -156,7 +182,7 @@ class _Threads:
         self.pool = concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="PyDataset")
 
     def send(self, dataset):
-        self.make = dataset.__getitem__
+        self.make = functools.partial(get_batch, dataset)
 
     def ask(self, indices, ahead):
         indices = iter(indices)
@@ -218,7 +244,7 @@ class _Held:
     """The data set a worker process has read last."""
 
     file = None
-    dataset = None
+    dataset: Any = None
 
 
 def _start_worker():
@@ -236,4 +262,4 @@ def _make_in_worker(file, index):
                 "a module (not in a notebook or a function), or use `use_multiprocessing=False`."
             ) from error
         _Held.file = file
-    return _Held.dataset[index]
+    return get_batch(_Held.dataset, index)

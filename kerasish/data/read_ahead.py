@@ -82,6 +82,6 @@ def _read(iterator, shelf):
         finally:
             if hasattr(iterator, "close"):
                 iterator.close()
-    except BaseException as raised:  # whatever it is, the consumer must hear of it
+    except BaseException as raised:  # whatever it is, the consumer must know of it
         error = raised
     shelf.end(error)

@@ -2,14 +2,19 @@
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
 from kerasish.ops.image.resizing import to_aspect
 
 
-def resize_picture(
-    image, size, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False
+def resize_image(
+    image: Any,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
 ) -> np.ndarray:
     """What `keras.ops.image.resize` makes of one image, without smoothing before it shrinks.
 
@@ -24,7 +29,7 @@ def resize_picture(
         `(height, width, channels)`, of float32.
 
     Example:
-        >>> resize_picture(np.array([[[0], [6]]]), (1, 3))[0, :, 0]
+        >>> resize_image(np.array([[[0], [6]]]), (1, 3))[0, :, 0]
         array([0., 3., 6.], dtype=float32)
     """
     height, width, _ = image.shape
@@ -36,7 +41,7 @@ def resize_picture(
     elif pad_to_aspect_ratio:
         top, left = max(tall - height, 0) // 2, max(wide - width, 0) // 2
         image = np.pad(image, [(top, top), (left, left), (0, 0)])
-    for axis in (0, 1):  # rows first: they lie together in memory
+    for axis in (0, 1):  # rows first: they are contiguous in memory
         image = _resize_axis(image, axis, size[axis], interpolation)
     return image.astype("float32")
 
@@ -53,29 +58,29 @@ def _resize_axis(image, axis, size, interpolation):
 
 
 @functools.lru_cache(256)
-def _taps(interpolation, entries, size):
-    """Which entries each new one is the weighted sum of, and the weights, as `(taps, size)`."""
+def _taps(interpolation, length, size):
+    """Which elements each new one is the weighted sum of, and the weights, as `(taps, size)`."""
     if interpolation == "nearest":
         # In float32, as the op does, so that ties fall to the same side.
-        position = (np.arange(size, dtype="float32") + np.float32(0.5)) * np.float32(entries)
+        position = (np.arange(size, dtype="float32") + np.float32(0.5)) * np.float32(length)
         nearest = np.floor(position / np.float32(size)).astype(int)
         return nearest[None], np.ones((1, size), "float32")
     if interpolation == "area":
-        edges = np.arange(size + 1) * (entries / size)
+        edges = np.arange(size + 1) * (length / size)
         first = np.floor(edges[:-1]).astype(int)
-        sources = first + np.arange(math.ceil(entries / size) + 1)[:, None]
+        sources = first + np.arange(math.ceil(length / size) + 1)[:, None]
         overlap = np.minimum(sources + 1, edges[1:]) - np.maximum(sources, edges[:-1])
         weights = np.maximum(overlap, 0)
     else:
         radius, kernel = _KERNELS[interpolation]
-        centre = (np.arange(size) + 0.5) * (entries / size) - 0.5
+        centre = (np.arange(size) + 0.5) * (length / size) - 0.5
         reach = math.ceil(radius)
         sources = np.floor(centre).astype(int) + np.arange(1 - reach, reach + 1)[:, None]
         distance = np.abs(sources - centre)
         weights = np.where(distance < radius, kernel(distance), 0)
-    weights = np.where((sources >= 0) & (sources < entries), weights, 0)
+    weights = np.where((sources >= 0) & (sources < length), weights, 0)
     weights /= weights.sum(0)
-    return sources.clip(0, entries - 1), weights.astype("float32")
+    return sources.clip(0, length - 1), weights.astype("float32")
 
 
 def _cubic(b, c):
@@ -85,7 +90,7 @@ def _cubic(b, c):
     return lambda x: np.where(x < 1, np.polyval(near, x), np.polyval(far, x))
 
 
-_KERNELS = {  # how far they reach, and the weight of an entry at some distance
+_KERNELS = {  # how far they reach, and the weight of an element at some distance
     "bilinear": (1, lambda x: 1 - x),
     "bicubic": (2, _cubic(0, 0.5)),
     "lanczos3": (3, lambda x: np.sinc(x) * np.sinc(x / 3)),

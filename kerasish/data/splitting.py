@@ -14,39 +14,44 @@ from kerasish.data.dataset import Dataset, Samples, stack
 from kerasish.data.py_dataset import PyDataset
 
 _WHO = "split_dataset"
-_ACCEPTED = "arrays (alone or in lists, tuples and dicts), a PyDataset, or an iterable of samples"
+_ACCEPTED = "arrays (single or in lists, tuples and dicts), a PyDataset, or an iterable of samples"
 
 
 class Split(Samples):
     """One side of what `split_dataset` makes: some rows of arrays, in a fixed order.
 
     Args:
-        arrays: A nest of arrays of equal length.
+        arrays: A pytree of arrays of equal length.
         rows: The rows to give.
         batch_size: Rows in a batch; `None` gives them one by one, without a batch axis.
     """
 
-    def __init__(self, arrays, rows, batch_size=None):
+    def __init__(self, arrays: Any, rows: Any, batch_size: int | None = None):
         super().__init__(len(rows), batch_size)
         self.arrays, self.rows = arrays, np.asarray(rows)
 
-    def gather(self, rows) -> Any:
+    def gather(self, rows: Any) -> Any:
         """The sample of that number, or the batch of these."""
         return jax.tree.map(lambda array: array[self.rows[rows]], self.arrays)
 
 
 def split_dataset(
-    dataset, left_size=None, right_size=None, shuffle=False, seed=None, preferred_backend=None
+    dataset: Any,
+    left_size: Any = None,
+    right_size: Any = None,
+    shuffle: Any = False,
+    seed: int | None = None,
+    preferred_backend: Any = None,
 ) -> tuple[Split, Split]:
     """Cut data in two, for instance to train on one part and to test on the other.
 
     All of it is held in memory.
 
     Args:
-        dataset: Arrays (alone, or in a list, tuple or dict of equal lengths); a `PyDataset`, whose
-            batches are taken apart and, on both sides, made anew in the same size; or an iterable
+        dataset: Arrays (single, or in a list, tuple or dict of equal lengths); a `PyDataset`, whose
+            batches are split and, on both sides, made anew in the same size; or an iterable
             of single samples: a generator, a list-like data set.
-        left_size: Samples on the left: a whole number of them, or a fraction strictly between 0
+        left_size: Samples on the left: an integer, or a fraction strictly between 0
             and 1. `None`: all that are not on the right.
         right_size: The same of the right, which ends with the data's end.
         shuffle: Whether to shuffle the samples before.
@@ -75,7 +80,7 @@ def split_dataset(
 
 
 def _as_arrays(dataset):
-    """A nest of arrays with all samples, and the batch size, `None` if samples came alone."""
+    """A pytree of arrays with all samples, and the batch size; `None` for single samples."""
     if isinstance(dataset, PyDataset) and not _is_single(dataset):
         if dataset.num_batches is None:
             raise bad_argument(_WHO, "dataset", "of a known length", dataset)
@@ -118,8 +123,8 @@ def _check_some(items):
         raise bad_argument(_WHO, "dataset", "at least one sample long", "none")
 
 
-def _check_arrays(nest):
-    arrays = jax.tree.map(np.asarray, nest)
+def _check_arrays(dataset):
+    arrays = jax.tree.map(np.asarray, dataset)
     shapes = [array.shape for array in jax.tree.leaves(arrays)]
     if not all(shapes) or len({shape[0] for shape in shapes}) != 1:
         raise bad_argument(_WHO, "dataset", "arrays of equal length", f"shapes {shapes}")
@@ -145,5 +150,5 @@ def _sizes(left, right, total):
     if left_count + right_count > total or not (left_count and right_count):
         wanted = f"such that both sides of {total} samples get some, and none twice"
         got = f"{left} and {right} on the right, that is {left_count} and {right_count}"
-        raise bad_argument(_WHO, "left_size", wanted, got, "Give one of the two alone.")
+        raise bad_argument(_WHO, "left_size", wanted, got, "Give only one of the two.")
     return int(left_count), int(right_count)

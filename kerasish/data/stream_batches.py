@@ -21,9 +21,9 @@ _ENDLESS_LENGTH = 2**62  # grain's `repeat()` has the largest length there is
 
 
 class StreamBatches(Batches):
-    """Batches of any iterable of batches, by its interface alone.
+    """Batches of any iterable of batches, by nothing but its interface.
 
-    An iterable is started anew for each epoch; a generator or iterator goes on where it is, and
+    An iterable is started anew for each epoch; a generator or iterator continues where it is, and
     one that has ended gives a warning instead of batches.
 
     Args:
@@ -44,7 +44,11 @@ class StreamBatches(Batches):
         self._ended = False
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch."""
+        """The batches of that epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         make_iterator = getattr(self.source, "as_numpy_iterator", None)
         given = 0
         for item in make_iterator() if make_iterator else self.source:
@@ -68,7 +72,12 @@ class StreamBatches(Batches):
 
 
 def make_batch(item: Any, class_weight: Mapping | None = None) -> tuple:
-    """A batch as the engine takes it: a tuple of one to three nests of arrays of equal length."""
+    """A batch as steps take it: a tuple of one to three pytrees of arrays of equal length.
+
+    Args:
+        item: What the source gave: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+        class_weight: Class number to weight.
+    """
     x, y, sample_weight = unpack_x_y_sample_weight(item)
     x, y = to_arrays(x), to_arrays(y, "y")
     if class_weight is not None:
@@ -83,14 +92,24 @@ def make_batch(item: Any, class_weight: Mapping | None = None) -> tuple:
 
 
 def strip(x: Any, y: Any = None, sample_weight: Any = None) -> tuple:
-    """The parts of a batch as a tuple, without those at the end that are `None`."""
+    """The parts of a batch as a tuple, without those at the end that are `None`.
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        sample_weight: Weights of the samples.
+    """
     if sample_weight is not None:
         return x, y, sample_weight
     return (x,) if y is None else (x, y)
 
 
 def known_length(source: Any) -> int | float | None:
-    """How many batches a source says it has: infinity if endless, `None` if it does not say."""
+    """How many batches a source says it has: infinity if endless, `None` if it does not say.
+
+    Args:
+        source: An iterable.
+    """
     if isinstance(source, itertools.cycle | itertools.count | itertools.repeat):
         return math.inf
     if hasattr(source, "cardinality"):  # as tf.data has it: -1 endless, -2 unknown

@@ -1,5 +1,7 @@
 """Windows over a series of measurements, as batches."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasish.core.errors import bad_argument
@@ -12,19 +14,28 @@ class Windows(Samples):
     Args:
         data: The series, one row a time.
         targets: One row for each window, by the window's first time; or `None`.
-        offsets: Times of a window's entries, counted from its first.
+        offsets: Times of a window's elements, counted from its first.
         starts: First times of all windows.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.
         reshuffle: Whether to draw a new order for each epoch.
         seed: Integer that fixes the orders.
     """
 
-    def __init__(self, data, targets, offsets, starts, batch_size, reshuffle, seed):
+    def __init__(
+        self,
+        data: Any,
+        targets: Any,
+        offsets: Any,
+        starts: Any,
+        batch_size: int | None,
+        reshuffle: bool,
+        seed: int | None,
+    ):
         super().__init__(len(starts), batch_size, reshuffle, seed)
         self.data, self.targets = data, targets
         self.offsets, self.starts = offsets, starts
 
-    def gather(self, rows):
+    def gather(self, rows: Any) -> Any:
         """The window of that number, or the batch of these; with targets if there are any."""
         starts = self.starts[rows]
         windows = self.data[starts[..., None] + self.offsets]
@@ -32,26 +43,26 @@ class Windows(Samples):
 
 
 def timeseries_dataset_from_array(
-    data,
-    targets,
-    sequence_length,
-    sequence_stride=1,
-    sampling_rate=1,
-    batch_size=128,
-    shuffle=False,
-    seed=None,
-    start_index=None,
-    end_index=None,
-    format=None,
+    data: Any,
+    targets: Any,
+    sequence_length: Any,
+    sequence_stride: int = 1,
+    sampling_rate: int = 1,
+    batch_size: int | None = 128,
+    shuffle: Any = False,
+    seed: int | None = None,
+    start_index: Any = None,
+    end_index: Any = None,
+    format: Any = None,
 ) -> Windows:
     """Cut a series into windows of equal length, to train on.
 
     Args:
         data: The series: an array, its first axis being time.
-        targets: What belongs to the window that begins at each time, or `None` for windows alone.
+        targets: What belongs to the window that begins at each time, or `None` for windows only.
         sequence_length: Entries in a window.
         sequence_stride: Times between the beginnings of two windows.
-        sampling_rate: Times between two entries of a window.
+        sampling_rate: Times between two elements of a window.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.
         shuffle: Whether to draw a new order for each epoch.
         seed: Integer that fixes the orders.

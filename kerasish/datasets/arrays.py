@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +27,12 @@ class _ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def read_pickle(file):
+def read_pickle(file: Any) -> Any:
     """A pickle of arrays, lists, dicts and numbers; keys of Python 2 come as bytes."""
     return _ArrayUnpickler(file, encoding="bytes").load()
 
 
-def read_npz(path) -> dict[str, np.ndarray]:
+def read_npz(path: Any) -> dict[str, np.ndarray]:
     """The arrays of an `.npz` file, arrays of lists among them."""
     arrays = {}
     with zipfile.ZipFile(path) as archive:
@@ -54,7 +55,7 @@ def _read_npy(file):
     return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def shuffled(seed, *arrays) -> list:
+def shuffled(seed: Any, *arrays) -> list:
     """The arrays' rows, all in the same random order: Keras' for that seed or `RandomState`."""
     order = np.arange(len(arrays[0]))
     generator = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
@@ -62,65 +63,71 @@ def shuffled(seed, *arrays) -> list:
     return [array[order] for array in arrays]
 
 
-def split(x, y, test_split) -> tuple:
+def split(x: Any, y: Any, test_split: float) -> tuple:
     """`(x_train, y_train), (x_test, y_test)`, the test set from the end."""
     first = int(len(x) * (1 - test_split))
     return (np.array(x[:first]), np.array(y[:first])), (np.array(x[first:]), np.array(y[first:]))
 
 
-def check_split(test_split) -> None:
+def check_split(test_split: float) -> None:
     """Raise unless the fraction leaves something to train on."""
     if not 0 <= test_split < 1:
         raise bad_argument("load_data", "test_split", "from 0, less than 1", test_split)
 
 
-def number_words(texts, start_char, index_from) -> list[list]:
+def number_words(sequences: Any, start_char: int | None, index_from: int) -> list[list]:
     """Texts as lists of word numbers, moved up by `index_from`, after a mark of the start."""
     first = [] if start_char is None else [start_char]
     move = index_from if start_char is not None or index_from else 0
-    return [first + [word + move for word in text] for text in texts]
+    return [first + [word + move for word in sequence] for sequence in sequences]
 
 
-def shorter(maxlen, texts, labels) -> tuple:
-    """The texts of less than `maxlen` words, with their labels; all of them if it is `None`."""
+def shorter(maxlen: int | None, sequences: Any, labels: Any) -> tuple:
+    """The sequences of less than `maxlen` words, with their labels; all of them if it is `None`."""
     if not maxlen:
-        return texts, labels
-    kept = [i for i, text in enumerate(texts) if len(text) < maxlen]
+        return sequences, labels
+    kept = [i for i, sequence in enumerate(sequences) if len(sequence) < maxlen]
     if not kept:
         raise bad_argument("load_data", "maxlen", "longer than the shortest text", maxlen)
-    return [texts[i] for i in kept], np.asarray(labels)[kept]
+    return [sequences[i] for i in kept], np.asarray(labels)[kept]
 
 
-def frequent(texts, num_words, skip_top, oov_char) -> np.ndarray:
+def frequent(
+    sequences: Any, num_words: int | None, skip_top: int, oov_char: int | None
+) -> np.ndarray:
     """Texts with rare and all too frequent words replaced by `oov_char`, or left out for `None`.
 
     Args:
-        texts: Lists of word numbers, which tell how frequent a word is: less is more.
-        num_words: Numbers from here on are rare; `None`: the largest one alone, as in Keras.
+        sequences: Lists of word numbers, which tell how frequent a word is: less is more.
+        num_words: Numbers from here on are rare; `None`: only the largest one, as in Keras.
         skip_top: Numbers below are too frequent.
         oov_char: Number that stands for such words.
     """
-    limit = num_words or max(max(text) for text in texts)
+    limit = num_words or max(max(sequence) for sequence in sequences)
 
     def fits(word):
         return skip_top <= word < limit
 
     if oov_char is None:
-        texts = [[w for w in text if fits(w)] for text in texts]
+        sequences = [[w for w in sequence if fits(w)] for sequence in sequences]
     else:
-        texts = [[w if fits(w) else oov_char for w in text] for text in texts]
-    return as_objects(texts)
+        sequences = [[w if fits(w) else oov_char for w in sequence] for sequence in sequences]
+    return as_objects(sequences)
 
 
-def as_objects(texts) -> np.ndarray:
-    """An array whose entries are lists, whatever their lengths."""
-    array = np.empty(len(texts), dtype="object")
-    for i, text in enumerate(texts):
-        array[i] = text
+def as_objects(sequences: Any) -> np.ndarray:
+    """An array whose elements are lists, whatever their lengths.
+
+    Args:
+        sequences: Lists.
+    """
+    array = np.empty(len(sequences), dtype="object")
+    for i, sequence in enumerate(sequences):
+        array[i] = sequence
     return array
 
 
-def read_cifar(path, key) -> tuple[np.ndarray, np.ndarray]:
+def read_cifar(path: Any, key: Any) -> tuple[np.ndarray, np.ndarray]:
     """Images `(n, 32, 32, 3)` and labels `(n, 1)` of one CIFAR batch file."""
     with open(path, "rb") as file:
         found = {name.decode(): value for name, value in read_pickle(file).items()}

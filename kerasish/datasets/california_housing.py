@@ -1,5 +1,7 @@
 """Prices of houses in California."""
 
+from typing import Any
+
 from kerasish.core.errors import bad_argument
 from kerasish.data.download import get_file
 from kerasish.datasets.arrays import check_split, read_npz, shuffled, split
@@ -9,7 +11,12 @@ HASH = "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f"
 _ROWS = {"small": 600, "large": None}
 
 
-def load_data(version="large", path="california_housing.npz", test_split=0.2, seed=113) -> tuple:
+def load_data(
+    version: str = "large",
+    path: Any = "california_housing.npz",
+    test_split: float = 0.2,
+    seed: int | None = 113,
+) -> tuple:
     """Median prices of houses in 20,640 districts of California, in 1990, in dollars.
 
     Args:

@@ -10,7 +10,7 @@ ORIGIN = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
 HASH = "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7"
 
 
-def load_data(label_mode="fine") -> tuple:
+def load_data(label_mode: str = "fine") -> tuple:
     """50,000 photographs of 32 by 32 pixels to train on and 10,000 to test on.
 
     Args:

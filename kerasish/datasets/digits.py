@@ -5,7 +5,7 @@ import numpy as np
 from kerasish.datasets.arrays import check_split, shuffled, split
 
 
-def load_data(test_split=0.2, seed=113) -> tuple:
+def load_data(test_split: float = 0.2, seed: int | None = 113) -> tuple:
     """The 1,797 images of handwritten digits that come with scikit-learn.
 
     Args:

@@ -1,6 +1,7 @@
 """Reviews of films, as word numbers."""
 
 import json
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +14,14 @@ WORDS_HASH = "bfafd718b763782e994055a2d397834f"
 
 
 def load_data(
-    path="imdb.npz",
-    num_words=None,
-    skip_top=0,
-    maxlen=None,
-    seed=113,
-    start_char=1,
-    oov_char=2,
-    index_from=3,
+    path: Any = "imdb.npz",
+    num_words: int | None = None,
+    skip_top: int = 0,
+    maxlen: int | None = None,
+    seed: int | None = 113,
+    start_char: int | None = 1,
+    oov_char: int | None = 2,
+    index_from: int = 3,
 ) -> tuple:
     """25,000 reviews of films to train on and 25,000 to test on, half good, half bad.
 
@@ -47,14 +48,14 @@ def load_data(
     parts = []
     generator = np.random.RandomState(seed)
     for name in ("train", "test"):
-        texts, labels = shuffled(generator, data[f"x_{name}"], data[f"y_{name}"])
-        parts.append(shorter(maxlen, number_words(texts, start_char, index_from), labels))
+        sequences, labels = shuffled(generator, data[f"x_{name}"], data[f"y_{name}"])
+        parts.append(shorter(maxlen, number_words(sequences, start_char, index_from), labels))
     (x_train, y_train), (x_test, y_test) = parts
-    texts = frequent([*x_train, *x_test], num_words, skip_top, oov_char)
-    return (texts[: len(x_train)], y_train), (texts[len(x_train) :], y_test)
+    sequences = frequent([*x_train, *x_test], num_words, skip_top, oov_char)
+    return (sequences[: len(x_train)], y_train), (sequences[len(x_train) :], y_test)
 
 
-def get_word_index(path="imdb_word_index.json") -> dict[str, int]:
+def get_word_index(path: Any = "imdb_word_index.json") -> dict[str, int]:
     """Words to their numbers, before `index_from` is added."""
     path = get_file(path, ORIGIN + "imdb_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:

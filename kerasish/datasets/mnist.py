@@ -1,5 +1,7 @@
 """Handwritten digits, 28 by 28 pixels."""
 
+from typing import Any
+
 import numpy as np
 
 from kerasish.data.download import get_file
@@ -8,7 +10,7 @@ ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 HASH = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def load_data(path="mnist.npz") -> tuple:
+def load_data(path: Any = "mnist.npz") -> tuple:
     """60,000 images of handwritten digits to train on and 10,000 to test on.
 
     Args:

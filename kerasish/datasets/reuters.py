@@ -1,6 +1,7 @@
 """News from Reuters, as word numbers."""
 
 import json
+from typing import Any
 
 from kerasish.data.download import get_file
 from kerasish.datasets.arrays import frequent, number_words, read_npz, shorter, shuffled, split
@@ -17,15 +18,15 @@ _TOPICS = (
 
 
 def load_data(
-    path="reuters.npz",
-    num_words=None,
-    skip_top=0,
-    maxlen=None,
-    test_split=0.2,
-    seed=113,
-    start_char=1,
-    oov_char=2,
-    index_from=3,
+    path: Any = "reuters.npz",
+    num_words: int | None = None,
+    skip_top: int = 0,
+    maxlen: int | None = None,
+    test_split: float = 0.2,
+    seed: int | None = 113,
+    start_char: int | None = 1,
+    oov_char: int | None = 2,
+    index_from: int = 3,
 ) -> tuple:
     """11,228 news from Reuters on 46 topics.
 
@@ -36,23 +37,23 @@ def load_data(
         num_words: Words of this number and above become `oov_char`.
         skip_top: Words below this number become `oov_char`.
         maxlen: Texts must be shorter than this.
-        test_split: Part of the texts to test on.
-        seed: Of the order of the texts.
+        test_split: Part of the sequences to test on.
+        seed: Of the order of the sequences.
         start_char: Number that marks a text's start; `None` for no mark.
         oov_char: Number of words left out; `None` drops them.
         index_from: What is added to all words' numbers, to make room for 0 (padding) and the two
             above.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`: texts as arrays of lists, and topics from 0 to 45.
+        `(x_train, y_train), (x_test, y_test)`: arrays of lists, and topics from 0 to 45.
     """
     data = read_npz(get_file(path, ORIGIN + "reuters.npz", file_hash=HASH))
-    texts, labels = shuffled(seed, data["x"], data["y"])
-    texts, labels = shorter(maxlen, number_words(texts, start_char, index_from), labels)
-    return split(frequent(texts, num_words, skip_top, oov_char), labels, test_split)
+    sequences, labels = shuffled(seed, data["x"], data["y"])
+    sequences, labels = shorter(maxlen, number_words(sequences, start_char, index_from), labels)
+    return split(frequent(sequences, num_words, skip_top, oov_char), labels, test_split)
 
 
-def get_word_index(path="reuters_word_index.json") -> dict[str, int]:
+def get_word_index(path: Any = "reuters_word_index.json") -> dict[str, int]:
     """Words to their numbers, before `index_from` is added."""
     path = get_file(path, ORIGIN + "reuters_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:

@@ -22,12 +22,12 @@ def compare_models(who: str, model: Any, **facts) -> None:
     if processes.count() == 1:
         return
     weights = list(dict.fromkeys([*model.variables, *model.optimizer.variables]))
-    forms = [(v.path, v.shape, v.dtype, v.trainable) for v in weights]
+    specs = [(v.path, v.shape, v.dtype, v.trainable) for v in weights]
     processes.compare(
         who,
         {
             "number of weights": len(weights),
-            "weights' names and shapes": _checksum(str(forms).encode()),
+            "weights' names and shapes": _checksum(str(specs).encode()),
             "weights' values": _values(weights),
             **{name.replace("_", " "): value for name, value in facts.items()},
         },
@@ -35,7 +35,7 @@ def compare_models(who: str, model: Any, **facts) -> None:
 
 
 def _values(weights):
-    """A checksum of those that lie whole with each process."""
+    """A checksum of those that each process has completely."""
     total, room = 0, _MOST_BYTES
     for weight in weights:
         value = weight.read()
@@ -46,7 +46,11 @@ def _values(weights):
 
 
 def sample(array: np.ndarray) -> str:
-    """A checksum of some of an array's rows."""
+    """A checksum of some of an array's rows.
+
+    Args:
+        array: The array.
+    """
     rows = np.asarray(array[:: max(1, len(array) // _MOST_ROWS)])
     return _checksum(rows.tobytes())
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import random as python_random
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -27,7 +28,9 @@ class LearningRateCurve:
         losses: The loss of the batch trained at each.
         smoothed: Their running mean, unbiased.
         lowest: The rate at which the smoothed loss is lowest: above it, training begins to fail.
-        suggestion: A tenth of that: a rate to train with, or the top of a `OneCycle` to start from.
+        suggestion: A tenth of that, within the rates tried: a rate to train with, or the top of a
+            `OneCycle` to start from.
+        note: What to try where the lowest loss lies at an end of the rates; else empty.
 
     Example:
         >>> curve = LearningRateCurve([0.001, 0.01, 0.1, 1.0], [2.0, 1.0, 0.5, 9.0])
@@ -35,14 +38,21 @@ class LearningRateCurve:
         (0.1, 0.01)
     """
 
-    def __init__(self, rates, losses):
+    def __init__(self, rates: Any, losses: Any):
         self.rates = np.asarray(rates, "float64")
         self.losses = np.asarray(losses, "float64")
         self.smoothed = _smooth(self.losses)
-        self.lowest = float(self.rates[np.argmin(self.smoothed)])
-        self.suggestion = float(f"{self.lowest / 10:.3g}")
+        lowest = int(np.argmin(self.smoothed))
+        self.lowest = float(self.rates[lowest])
+        rounded = float(f"{self.lowest / 10:.3g}")
+        self.suggestion = float(np.clip(rounded, self.rates[0], self.rates[-1]))
+        self.note = ""
+        if lowest == 0:
+            self.note = "the loss is lowest at the first rate: try a smaller `start`"
+        elif lowest == len(self.rates) - 1:
+            self.note = "the loss still falls at the last rate: try a larger `end`"
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw the curve with matplotlib.
 
         Args:
@@ -59,6 +69,9 @@ class LearningRateCurve:
         axis.plot(self.rates, self.smoothed, label="running mean")
         label = f"suggestion {self.suggestion:.3g}"
         axis.axvline(self.suggestion, linestyle="--", color="tab:green", label=label)
+        nearest = int(np.argmin(np.abs(np.log(self.rates / self.suggestion))))
+        axis.plot(self.suggestion, self.smoothed[nearest], "o", color="tab:green")
+        axis.set_title(self.note, fontsize="medium")
         low, first = self.smoothed.min(), self.smoothed[0]
         room = max(first - low, 1e-3)
         axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
@@ -78,13 +91,15 @@ class LearningRateCurve:
     def _repr_png_(self):
         """What a notebook shows, where matplotlib is installed."""
         with contextlib.suppress(ImportError):
-            picture = io.BytesIO()
-            self.plot(show=False).savefig(picture, format="png", dpi=80)
-            return picture.getvalue()
+            image = io.BytesIO()
+            self.plot(show=False).savefig(image, format="png", dpi=110)
+            return image.getvalue()
 
     def __repr__(self):
         span = f"{self.rates[0]:.3g} to {self.rates[-1]:.3g}"
-        return f"<LearningRateCurve of {len(self.rates)} rates, {span}: try {self.suggestion:.3g}>"
+        note = f"; {self.note}" if self.note else ""
+        advice = f"try {self.suggestion:.3g}{note}"
+        return f"<LearningRateCurve of {len(self.rates)} rates, {span}: {advice}>"
 
 
 def _smooth(losses):
@@ -96,9 +111,29 @@ def _smooth(losses):
 
 
 def find_learning_rate(
-    model: Any, x, y, sample_weight, batch_size, start, end, steps, stop_factor
+    model: Any,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch_size: int | None,
+    start: float,
+    end: float,
+    steps: int | None,
+    stop_factor: float,
 ) -> LearningRateCurve:
-    """See `Trainer.find_learning_rate`."""
+    """See `Trainer.find_learning_rate`.
+
+    Args:
+        model: The model, compiled.
+        x: Inputs, as for `fit`.
+        y: Targets.
+        sample_weight: Weights of the samples.
+        batch_size: Samples in a batch.
+        start: First learning rate.
+        end: Last learning rate.
+        steps: Number of batches.
+        stop_factor: How often the loss may lose what it gained before the search ends early.
+    """
     if not 0 < start < end:
         raise bad_argument("find_learning_rate", "start, end", "positive and rising", (start, end))
     if not isinstance(steps, int) or steps < 10:
@@ -158,7 +193,7 @@ def _endless(batches):
 
 
 @contextlib.contextmanager
-def kept_random_state():
+def kept_random_state() -> Iterator:
     """Let Python's, NumPy's and kerasish's own random states be as they were."""
     own = seeds.global_seed_generator().state
     kept = python_random.getstate(), np.random.get_state(), own.numpy()
@@ -171,8 +206,12 @@ def kept_random_state():
 
 
 @contextlib.contextmanager
-def kept_values(model):
-    """Let all the model's Variables be as they were: weights, optimizer, metrics, random states."""
+def kept_values(model: Any) -> Iterator:
+    """Let all the model's Variables be as they were: weights, optimizer, metrics, random states.
+
+    Args:
+        model: The model, compiled.
+    """
     metrics = [v for m in model.metrics for v in m.variables]
     variables = {id(v): v for v in (*model.variables, *model.optimizer.variables, *metrics)}
     kept = [(v, np.array(v.read())) for v in variables.values()]

@@ -9,12 +9,13 @@ import numpy as np
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.core.state.variable import Scope, capture
 from kerasish.layers.regularization import dropout_in_prediction
-from kerasish.training.compiled_step import Step
+from kerasish.training.compiled_step import CompiledStep
+from kerasish.training.step_factory import stateful
 
 # Odd, so that multiples of it are all different in 32 bits; large, to keep off the users' seeds.
 _STRIDE = np.uint32(0x9E3779B9)
 # What one layer's output may take for the samples computed side by side: about what fits into the
-# cache of a CPU. The other samples wait their turn.
+# cache of a CPU. The other samples wait.
 _BYTES = 2**23
 _BYTES_ELSEWHERE = 2**28
 
@@ -34,7 +35,7 @@ class McSamples(NamedTuple):
     samples: Any
 
 
-class MonteCarlo(Step):
+class MonteCarlo(CompiledStep):
     """A step of prediction with dropout on, compiled for one number of samples.
 
     A sample is one thinned network, which is asked about all inputs: rows share their zeros, and
@@ -49,7 +50,7 @@ class MonteCarlo(Step):
     def __init__(self, model: Any, count: int, keep: bool):
         self.model, self.count, self.keep = model, count, keep
         self.seeds = SeedGenerator(0, name="monte_carlo")
-        predict = model._stateful(model.predict_step, (0, 1))
+        predict = stateful(model, model.predict_step, (0, 1))
         super().__init__(self._sampled(predict), lambda carried: None, True, model.run_eagerly)
 
     def _sampled(self, predict):
@@ -83,16 +84,24 @@ class MonteCarlo(Step):
         std = jax.tree.map(lambda s: jnp.std(s, 0), wide)
         if not self.keep:
             return mean, std
-        # The engine joins batches along the first axis.
+        # The loop joins batches along the first axis.
         return mean, std, jax.tree.map(lambda s: jnp.moveaxis(s, 0, 1), samples)
 
     def start(self, seed: int | None) -> None:
-        """Set what the samples are drawn from: an integer, or `None` for one drawn anew."""
+        """Set what the samples are drawn from: an integer, or `None` for one drawn anew.
+
+        Args:
+            seed: The integer.
+        """
         generator = SeedGenerator(seed)
         self.seeds.state.assign(generator.state)
 
     def result(self, found: Any) -> McPrediction | McSamples:
-        """The result, from the outputs of all batches."""
+        """The result, from the outputs of all batches.
+
+        Args:
+            found: Outputs of all batches, joined.
+        """
         if not self.keep:
             return McPrediction(*found)
         mean, std, samples = found

@@ -36,14 +36,23 @@ class Times:
         self._mark = self._ended = time.perf_counter()
 
     def lap(self, what: str) -> float:
-        """Add the time since the last lap to `what`; returns the time now."""
+        """Add the time since the last lap to `what`; returns the time now.
+
+        Args:
+            what: A key of `seconds`.
+        """
         now = time.perf_counter()
         self.seconds[what] += now - self._mark
         self._mark = now
         return now
 
     def called(self, count: int, compiled: bool) -> float | None:
-        """Note a call of `count` steps; returns when it began, `None` if it was compiled first."""
+        """Note a call of `count` steps; returns when it began, `None` if it was compiled first.
+
+        Args:
+            count: Number of steps.
+            compiled: Whether the call was compiled first.
+        """
         began = self._mark
         now = self.lap("compiling" if compiled else "calling")
         self._compiled = now if compiled else self._compiled
@@ -52,7 +61,12 @@ class Times:
         return None if compiled else began
 
     def ended(self, count: int, began: float | None) -> float:
-        """Note that the results of a call are there; returns the time now."""
+        """Note that the results of a call are there; returns the time now.
+
+        Args:
+            count: Number of steps of the call.
+            began: What `called` returned.
+        """
         now = self.lap("waiting")
         if began is not None and began >= self._compiled:  # not while the next was compiled
             self.seconds["device"] += now - max(began, self._ended)
@@ -129,10 +143,14 @@ def _cell(key: str, value: Any) -> str:
 
 
 def explain(step: Any) -> dict[str, Any]:
-    """How the steps of a kind ran so far: a row of `FitReport`."""
+    """How the steps of a kind ran so far: a row of `FitReport`.
+
+    Args:
+        step: The compiled step.
+    """
     how = "uncompiled" if step.eager else "fused on the device"
     if step.slow_op:
-        how = f"one by one: XLA on the CPU has no fast {step.hostile} inside a loop"
+        how = f"one by one: XLA on the CPU has no fast {step.slow_op} inside a loop"
     return {
         "steps": how,
         "chunk": step.times.largest,
@@ -151,7 +169,7 @@ def _why_chunk(step):
     largest = step.times.largest
     if step.eager or step.slow_op:
         return "steps of this kind run one by one"
-    if step.most is not None and largest >= step.most:
+    if step.max_batches is not None and largest >= step.max_batches:
         return "`steps_per_execution`, or callbacks that watch batches, allow no more"
     if step.room is not None and largest >= step.room:
         return "a stack holds no more"

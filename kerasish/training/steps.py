@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -13,15 +13,10 @@ from kerasish.core import settings
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.transforms import value_and_grad
 from kerasish.core.state.variable import Scope, Variable, values_of
-from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.data import unpack_x_y_sample_weight
-from kerasish.training.compiled_step import Step
-
-_ON_BATCH = " on batch"  # steps that start by resetting the metrics, which costs least in there
-_TRAINING = ("train", f"train{_ON_BATCH}")
 
 
-class Steps:
+class OverridableSteps:
     """The steps of a model, its losses and its metrics: what subclasses override.
 
     `train_step`, `test_step` and `predict_step` may be plain stateful code (`train_step(self,
@@ -47,7 +42,7 @@ class Steps:
         if self._compiled_loss is not None:
             found += self._compiled_loss.metrics
         for layer in self._flatten_layers():
-            if isinstance(layer, Steps) and layer is not self:
+            if isinstance(layer, OverridableSteps) and layer is not self:
                 continue
             found += [m for m in parts(layer, metrics_module.Metric) if m not in found]
         return found
@@ -85,8 +80,15 @@ class Steps:
             results.update(self._compiled_metrics.result())
         return results
 
-    def compute_metrics(self, x, y, y_pred, sample_weight=None) -> dict:
-        """Take a batch into the metrics and return all results. Override to change them."""
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
+        """Take a batch into the metrics and return all results. Override to change them.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            y_pred: The model's outputs.
+            sample_weight: Weights of the samples.
+        """
         self._update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
@@ -95,7 +97,14 @@ class Steps:
 
     # -- losses and steps
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """The scalar to minimise: the compiled loss plus the model's own losses.
 
         Args:
@@ -120,12 +129,16 @@ class Steps:
             return jnp.zeros(())
         return sum(losses[1:], losses[0])
 
-    def train_step(self, state_or_data, data=None):
+    def train_step(self, state_or_data: Any, data: Any = None) -> Any:
         """One step of training: loss, gradients, update, metrics.
 
         Override it as `train_step(self, data)` in plain stateful code, or as
         `train_step(self, state, data)`, which takes and returns the four lists of values
         (trainable, non-trainable, optimizer, metrics).
+
+        Args:
+            state_or_data: The batch, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; or the state.
+            data: The batch, after a state.
 
         Returns:
             A dict of results; with `state`, `(results, state)`.
@@ -136,8 +149,13 @@ class Steps:
             )
         return self._results(self._train_on(state_or_data))
 
-    def test_step(self, state_or_data, data=None):
-        """One step of evaluation: loss and metrics. Override it as `train_step`."""
+    def test_step(self, state_or_data: Any, data: Any = None) -> Any:
+        """One step of evaluation: loss and metrics. Override it as `train_step`.
+
+        Args:
+            state_or_data: The batch, or the state: trainable, non-trainable and metrics values.
+            data: The batch, after a state.
+        """
         if data is not None:
             trained, others, metrics = state_or_data
             step = lambda data: self._results(self._test_on(data))  # noqa: E731
@@ -145,8 +163,13 @@ class Steps:
             return logs, (trained, state[1], state[3])
         return self._results(self._test_on(state_or_data))
 
-    def predict_step(self, state_or_data, data=None):
-        """One step of prediction: the outputs. Override it as `train_step`."""
+    def predict_step(self, state_or_data: Any, data: Any = None) -> Any:
+        """One step of prediction: the outputs. Override it as `train_step`.
+
+        Args:
+            state_or_data: The batch, or the state: trainable and non-trainable values.
+            data: The batch, after a state.
+        """
         if data is not None:
             trained, others = state_or_data
             outputs, state = self._stateless(self._predict_on, (trained, others, [], []), data)
@@ -187,8 +210,8 @@ class Steps:
         """Take a batch into the metrics; results only if `compute_metrics` is overridden."""
         rows = next(a.shape[0] for a in jax.tree.leaves(x))
         self._loss_tracker.update_state(loss, sample_weight=rows)
-        if type(self).compute_metrics is not Steps.compute_metrics:
-            return _as_logs(self.compute_metrics(x, y, y_pred, sample_weight))
+        if type(self).compute_metrics is not OverridableSteps.compute_metrics:
+            return as_logs(self.compute_metrics(x, y, y_pred, sample_weight))
         return self._update_metrics(y, y_pred, sample_weight)
 
     def _call_for_training(self, x):
@@ -201,16 +224,26 @@ class Steps:
 
     def compute_loss_and_updates(
         self,
-        trainable_variables,
-        non_trainable_variables,
-        metrics_variables,
-        x,
-        y,
-        sample_weight,
-        training=False,
-        optimizer_variables=None,
-    ):
+        trainable_variables: Sequence,
+        non_trainable_variables: Sequence,
+        metrics_variables: Sequence,
+        x: Any,
+        y: Any,
+        sample_weight: Any,
+        training: bool = False,
+        optimizer_variables: Sequence | None = None,
+    ) -> Any:
         """The loss of a stateless call, for `jax.value_and_grad(..., has_aux=True)`.
+
+        Args:
+            trainable_variables: Values of the trainable weights.
+            non_trainable_variables: Values of the others.
+            metrics_variables: Values of the metrics' Variables.
+            x: Inputs.
+            y: Targets.
+            sample_weight: Weights of the samples.
+            training: Whether it is for a training step.
+            optimizer_variables: Kept for Keras' sake: the loss does not depend on them.
 
         Returns:
             `(loss, (unscaled loss, outputs, non-trainable values, metrics values))`.
@@ -230,16 +263,26 @@ class Steps:
 
     def stateless_compute_loss(
         self,
-        trainable_variables,
-        non_trainable_variables,
-        metrics_variables,
-        x=None,
-        y=None,
-        y_pred=None,
-        sample_weight=None,
-        training=True,
-    ):
+        trainable_variables: Sequence,
+        non_trainable_variables: Sequence,
+        metrics_variables: Sequence,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
         """`compute_loss` with values given from outside, changing nothing.
+
+        Args:
+            trainable_variables: Values of the trainable weights.
+            non_trainable_variables: Values of the others.
+            metrics_variables: Values of the metrics' Variables.
+            x: Inputs.
+            y: Targets.
+            y_pred: The model's outputs.
+            sample_weight: Weights of the samples.
+            training: Whether it is for a training step.
 
         Returns:
             `(loss, (trainable values, non-trainable values, metrics values))`.
@@ -269,153 +312,19 @@ class Steps:
             result = values_of(step(data))
         return result, tuple([scope.values[v] for v in vs] for vs in lists)
 
-    def _stateful(self, step: Callable, kinds: tuple) -> Callable:
-        """A user's step as stateful code, whichever of the two forms it has."""
-        if not _takes_state(step):
-            return lambda data: step(_alone(data))
-
-        def run(data):
-            data = _alone(data)
-            self._build_for(data)
-            lists = [self._state_variables()[i] for i in kinds]
-            state = tuple([v.read() for v in vs] for vs in lists)
-            result, new = step(state, data)
-            new = (state[0], new) if len(kinds) == 2 else new
-            for variables, values in zip(lists, new, strict=True):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value)
-            return result
-
-        return run
-
-    def _build_for(self, data):
-        """Make everything that a stateless step expects to find made."""
-        x, y, sample_weight = unpack_x_y_sample_weight(data)
-        lacking = not all(layer.built for layer in self._flatten_layers())
-        if self.compiled:
-            lacking = lacking or not self._compiled_metrics.made
-            lacking = lacking or (self._compiled_loss is not None and not self._compiled_loss.made)
-        if lacking:
-            with Scope():
-                y_pred = self(x, training=False)
-                if self.compiled and y is not None:
-                    if self._compiled_loss is not None:
-                        self._compiled_loss(y, y_pred, sample_weight)
-                    self._update_metrics(y, y_pred, sample_weight)
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-
-    # -- compiled steps
-
-    def _step(self, kind: str) -> Step:
-        """The compiled step of a kind, made anew when what it depends on has changed.
-
-        Kinds are `"train"`, `"test"`, `"predict"`, and `"train on batch"`, `"test on batch"`.
-        """
-        steps = self.__dict__.setdefault("_steps", {})
-        step = steps.get(kind)
-        if kind in _TRAINING and step is not None and step.trained is not None:
-            trained, before = self.trainable_variables, step.trained
-            if list(map(id, trained)) != list(map(id, before)):  # layers were frozen or unfrozen
-                self.optimizer.follow(trained, before)
-                step = None
-            elif step.frozen != self._frozen_layers():  # normalizations without weights, say
-                step = None
-        if step is None:
-            step = steps[kind] = self._make_step(kind)
-        return step
-
-    def _frozen_layers(self):
-        return [layer.name for layer in self._flatten_layers() if not layer.trainable]
-
-    def make_train_function(self, force=False) -> None:
-        """Compile the training step anew, after a change that it does not see by itself.
-
-        It sees by itself when layers are frozen or unfrozen, and it never needs to for values: a
-        new learning rate or new weights are read at each step.
-
-        Args:
-            force: Whether to do it if the step is compiled already.
-        """
-        self._require_compiled("make_train_function")
-        if force:
-            for kind in _TRAINING:
-                if kind in self._steps:
-                    self._steps[kind].forget()
-
-    def _make_step(self, kind):
-        eager = self.run_eagerly
-        afresh, kind = kind.endswith(_ON_BATCH), kind.removesuffix(_ON_BATCH)
-        if kind == "predict":
-            body = self._stateful(self.predict_step, (0, 1))
-
-            def known(batch):
-                return [] if self._graph_output() is None else self.variables
-
-            return Step(lambda batch: body(batch), lambda carried: None, True, eager, known)
-        own = {
-            "train": (Steps.train_step, self._train_on),
-            "test": (Steps.test_step, self._test_on),
-        }
-        overridable, builtin = own[kind]
-        ours = getattr(type(self), f"{kind}_step") is overridable
-        if ours:
-            # Results are computed once a chunk, not once a step.
-            body, finish = builtin, self._results
-        else:
-            kinds = (0, 1, 2, 3) if kind == "train" else (0, 1, 3)
-            body, finish = self._stateful(getattr(self, f"{kind}_step"), kinds), _as_logs
-
-        def run(batch):
-            if afresh:
-                self.reset_metrics()
-            result = body(batch)
-            step.trained, step.frozen = self.trainable_variables, self._frozen_layers()
-            return result
-
-        expected_variables = lambda batch: self._likely(kind, batch) if ours else []  # noqa: E731
-        step = Step(run, finish, eager=eager, expected_variables=expected_variables)
-        return step
-
-    def _likely(self, kind, batch):
-        """The Variables that a step touches, where they are known before it is traced."""
-        outputs = self._graph_output()
-        if not isinstance(outputs, KerasTensor) or self._compiled_loss is None:
-            return []
-        self._compiled_metrics.expect(unpack_x_y_sample_weight(batch)[1], outputs)
-        if kind == "test":
-            return [*self.variables, *self.metrics_variables]
-        self.optimizer.build(self.trainable_variables)
-        variables = [*self.variables, *self.optimizer.variables, *self.metrics_variables]
-        return list(dict.fromkeys(variables))
-
-    def _graph_output(self):
-        """The symbolic output; `None` of a model without a graph, which builds when called."""
-        return self.output if getattr(self, "_function", None) else None
-
     def _results(self, found):
         return self.get_metrics_result() if found is None else found
 
 
-def _alone(data):
-    """Inputs without targets as they are, not in a tuple of one: so Keras gives them to steps."""
-    alone = isinstance(data, tuple) and len(data) == 1 and not isinstance(data[0], list | tuple)
-    return data[0] if alone else data
+def as_logs(logs: Any) -> dict:
+    """The results of a step, with the dicts among them spread out.
 
+    Args:
+        logs: What the step returned.
 
-def _takes_state(step):
-    every = inspect.signature(step).parameters.values()
-    needed = [
-        p
-        for p in every
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
-    ]
-    # What passes anything on gets what Keras passes, `(state, data)`: our own steps take both.
-    passes_on = not needed and any(p.kind == p.VAR_POSITIONAL for p in every)
-    return len(needed) == 2 or passes_on
-
-
-def _as_logs(logs):
+    Raises:
+        TypeError: It is no dict.
+    """
     if not isinstance(logs, dict):
         raise TypeError(f"A step must return a dict of results; got {type(logs).__name__}.")
     flat = {}

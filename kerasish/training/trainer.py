@@ -1,8 +1,8 @@
 """`compile`, `fit`, `evaluate` and `predict`: a model's loops over data."""
 
 import contextlib
-import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
-from kerasish.core import processes, settings
+from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import (
     deserialize_keras_object,
@@ -24,36 +24,49 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
-from kerasish.training.chunk import alone
-from kerasish.training.chunk_sources import ArraySource, Source
-from kerasish.training.compiled_loss import CompiledLoss, CompiledMetrics
+from kerasish.training import evaluate_loop, fit_loop, predict_loop
+from kerasish.training.argument_errors import in_argument
+from kerasish.training.chunk import rows_of, single_batch_chunk
+from kerasish.training.compiled_loss import CompiledLoss
+from kerasish.training.compiled_metrics import CompiledMetrics
+from kerasish.training.compiled_step import CompiledStep
 from kerasish.training.consistency import compare_models
+from kerasish.training.epoch_loop import at_most, limited, opened
+from kerasish.training.idle_accelerator import warn_of_idle_accelerator
+from kerasish.training.input_hints import input_hints
+from kerasish.training.label_check import check_batch_labels
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.monte_carlo import MonteCarlo
-from kerasish.training.multihost_source import make_source
+from kerasish.training.resume import ResumePoint, data_position
+from kerasish.training.step_factory import TRAINING_KINDS, current_step, make_step
 from kerasish.training.step_timing import FitReport, explain
-from kerasish.training.steps import Steps
+from kerasish.training.steps import OverridableSteps
+
+# Sizes of large batches that `predict_on_batch` compiles a program of its own for.
+_OWN_SIZES = 8
+_PREDICT_BATCH = 32
 
 
-class Trainer(Steps):
+class Trainer(OverridableSteps):
     """The training half of a model: `compile`, and the loops around its steps."""
 
     stop_training = False
     history: History | None = None
+    _resume_point: ResumePoint | None = None
 
     # -- compiling
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution="auto",
-        jit_compile="auto",
-        auto_scale_loss=True,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int | str = "auto",
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Say what to train with.
 
@@ -67,7 +80,8 @@ class Trainer(Steps):
             optimizer: An optimizer, its name, or any optax transformation.
             loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
                 a dict by output name.
-            loss_weights: Numbers that weigh the outputs' losses, in the same form, or one for all.
+            loss_weights: Numbers that weigh the outputs' losses, in the same structure, or one for
+                all.
             metrics: List of metrics, names or functions; for several outputs a list of lists or a
                 dict by output name.
             weighted_metrics: The same, for metrics that see the sample weights.
@@ -101,7 +115,7 @@ class Trainer(Steps):
         self.jit_compile = not self.run_eagerly
         self.stop_training = False
         self.compiled = True
-        self._steps: dict = {}
+        self.__dict__["_compiled_steps"] = {}
         self._orders: dict = {}  # names of results as logged, to their order in lists
         self._compile_arguments = {
             "optimizer": optimizer,
@@ -116,7 +130,11 @@ class Trainer(Steps):
 
     def __getstate__(self):
         """What copies and pickles hold: compiled steps stay with the model they were made for."""
-        return {**self.__dict__, "_steps": {}}
+        running = ("_fit", "_source", "_resume_point")
+        return {
+            **{k: v for k, v in self.__dict__.items() if k not in running},
+            "_compiled_steps": {},
+        }
 
     def get_compile_config(self) -> dict:
         """The arguments of `compile` as plain data, for files; nothing before it was called."""
@@ -129,7 +147,11 @@ class Trainer(Steps):
         return config
 
     def compile_from_config(self, config: dict) -> None:
-        """Compile with what `get_compile_config` gave."""
+        """Compile with what `get_compile_config` gave.
+
+        Args:
+            config: The arguments of `compile` as plain data.
+        """
         config = {
             k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()
         }
@@ -152,22 +174,22 @@ class Trainer(Steps):
 
     def fit(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        class_weight=None,
-        sample_weight=None,
-        initial_epoch=0,
-        steps_per_epoch=None,
-        validation_steps=None,
-        validation_batch_size=None,
-        validation_freq=1,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Mapping | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
     ) -> History:
         """Train for some epochs.
 
@@ -194,94 +216,58 @@ class Trainer(Steps):
             A `History` with the results of each epoch; `history.plot()` draws them.
         """
         self._require_compiled("fit")
-        if not isinstance(validation_freq, int | Collection) or isinstance(validation_freq, str):
-            wanted = "a number of epochs, or a list of epochs"
-            raise bad_argument("fit", "validation_freq", wanted, validation_freq)
-        epochs = _at_most(epochs, settings.max_epochs())
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = train_validation_split(
-                (x, y, sample_weight), validation_split
-            )
-        batches = make_batches(
-            x,
-            y,
-            sample_weight,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            steps=steps_per_epoch,
+        _check_epochs(epochs, initial_epoch, validation_freq)
+        _check_counts(
+            "fit", validation_steps=validation_steps, validation_batch_size=validation_batch_size
         )
-        steps_per_epoch = _limited(steps_per_epoch, batches)
-        self.stop_training = False
-        step = self._step("train")
+        warn_of_idle_accelerator()
+        last_epoch: Any = at_most(epochs, settings.max_epochs())
         with contextlib.ExitStack() as cleanup:
-            cleanup.enter_context(processes.failures_named("fit"))
-            cleanup.callback(batches.close)
-            needed = steps_per_epoch and steps_per_epoch * max(0, epochs - initial_epoch)
-            source = make_source(batches, initial_epoch, needed)
-            cleanup.callback(source.close)
-            validation = self._validation(
-                validation_data, validation_batch_size or batch_size, validation_steps, cleanup
+            cleanup.enter_context(fit_loop.only_fit(self))
+            cleanup.enter_context(input_hints(self, x))
+            if validation_split and validation_data is None:
+                (x, y, sample_weight), validation_data = train_validation_split(
+                    (x, y, sample_weight), validation_split
+                )
+            batches = make_batches(
+                x,
+                y,
+                sample_weight,
+                batch_size=batch_size,
+                shuffle=shuffle,
+                class_weight=class_weight,
+                steps=steps_per_epoch,
             )
-            self._check_labels(batches, source, step)
-            steps = steps_per_epoch or batches.num_batches
-            callbacks = self._callbacks(callbacks, verbose, epochs, steps, add_history=True)
-            cleanup.callback(callbacks.release)
+            steps_per_epoch = limited(steps_per_epoch, batches)
+            needed = steps_per_epoch and steps_per_epoch * max(0, last_epoch - initial_epoch)
+            self.stop_training = False
+            source = cleanup.enter_context(opened("fit", batches, initial_epoch, needed))
             self._source = source
             cleanup.callback(self.__dict__.pop, "_source")
+            size = validation_batch_size or batch_size
+            validation = cleanup.enter_context(
+                _open_validation(validation_data, size, validation_steps, validation_freq)
+            )
+            fit_loop.check_data(self, source, validation)
+            steps = steps_per_epoch or batches.num_batches
+            callbacks = self._callbacks(callbacks, verbose, last_epoch, steps, add_history=True)
+            cleanup.callback(callbacks.release)
             names = [type(callback).__name__ for callback in callbacks]
-            compare_models("fit", self, epochs=epochs, steps=steps_per_epoch, callbacks=names)
-            callbacks.on_train_begin()
-            resumed = self._resume(source, step)
-            first, done = resumed or (initial_epoch, 0)
-            if resumed and self.stop_training:
-                epochs = first  # a callback had just ended that run
-            logs = {}
-            for epoch in range(first, epochs):
-                if not done:
-                    self.reset_metrics()
-                callbacks.on_epoch_begin(epoch)
-                step = self._step("train")  # a callback may have frozen or unfrozen layers
-                batches.on_epoch_begin()
-                if steps_per_epoch is None and source.position and not done:
-                    source.restart()
-                ran, results = self._run("train", step, source, steps_per_epoch, callbacks, done)
-                if not ran and epoch > first:
-                    break  # the data ran out, of which they have warned
-                if not ran:
-                    raise _no_batch("fit")
-                logs, done = results, 0
-                batches.on_epoch_end()
-                if validation is not None and _is_due(epoch, validation_freq):
-                    results = self._evaluate(*validation, callbacks)
-                    logs = Logs(
-                        {**logs, **{f"val_{name}": value for name, value in results.items()}}
-                    )
-                callbacks.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
-            self._finish_training()
-            callbacks.on_train_end(logs)
+            compare_models("fit", self, epochs=last_epoch, steps=steps_per_epoch, callbacks=names)
+            fit_loop.fit(
+                self, source, validation, callbacks, last_epoch, initial_epoch, steps_per_epoch
+            )
         assert self.history is not None
         return self.history
 
-    def _finish_training(self):
-        finalize = getattr(self.optimizer, "finalize_variable_values", None)
-        if finalize is not None:
-            finalize(self.trainable_variables)
-
-    # -- going on after an interruption
-
-    _place: tuple | None = None
+    # -- resuming after an interruption
 
     def place_in_data(self) -> dict:
-        """Where the training that is going on stands in its data, for `resume_from`."""
-        source = self._source
-        seed = getattr(source.batches, "seed", None)
-        return {"passes": source.passes, "position": source.position, "seed": seed}
+        """The position of the running `fit` in its data, for `resume_from`."""
+        return data_position(self._source)
 
     def resume_from(self, epoch: int, batch: int, data: dict, restore: Callable) -> None:
-        """Let the `fit` that is beginning go on from there; for callbacks' `on_train_begin`.
+        """Let the `fit` that is beginning resume there; for callbacks' `on_train_begin`.
 
         Args:
             epoch: The epoch.
@@ -289,54 +275,11 @@ class Trainer(Steps):
             data: What `place_in_data` gave there.
             restore: Called once all Variables are made, to give them their values of then.
         """
-        self._place = epoch, batch, data, restore
+        self._resume_point = ResumePoint(epoch, batch, data, restore)
 
-    def _resume(self, source, step):
-        """Go to the place a callback asked for: gives the epoch and its batches done."""
-        if self._place is None:
-            return None
-        (epoch, batch, data, restore), self._place = self._place, None
-        if data["seed"] is not None and data["seed"] != source.batches.seed:
-            source.batches.seed = data["seed"]
-            source.begin()
-        source.seek(data["passes"], data["position"])
-        form = source.form()
-        if form is not None:
-            step.prepare(form)
-        restore()
-        return epoch, batch
-
-    def _run(self, kind, step, source, limit, callbacks, before=0):
-        """One epoch (or evaluation) of steps, the first of which may be done already.
-
-        Returns the number of steps done, and its logs with sorted names.
-        """
-        wants = getattr(callbacks, f"wants_{kind}_batches")
-        begin, end = (getattr(callbacks, f"on_{kind}_batch_{part}") for part in ("begin", "end"))
-        most = None if self.steps_per_execution == "auto" else self.steps_per_execution
-        if wants or (kind == "train" and self.stop_training):  # it was told to before the first
-            most = most or 1
-        last = limit or source.batches.num_batches
-        logs, done = Logs(self.get_metrics_result() if before else {}), before
-        runs = step.run(source, limit and limit - before, most)
-        while True:
-            begin(done)
-            ran = next(runs, None)
-            if ran is None:
-                break
-            done, results = before + ran[0], ran[1]
-            logs = Logs(results)
-            end(done - 1, logs)
-            if done == last or (self.stop_training and kind == "train"):
-                break
-        runs.close()
-        if limit is not None and 0 < done < limit and not self.stop_training:
-            warnings.warn(
-                f"The data ran out after {done} of {limit} batches: it must yield at least "
-                "`steps_per_epoch * epochs` batches, or be one that can start again.",
-                stacklevel=3,
-            )
-        return done, logs
+    def _take_resume_point(self):
+        point, self._resume_point = self._resume_point, None
+        return point
 
     def _callbacks(self, callbacks, verbose, epochs, steps, add_history=False):
         if isinstance(callbacks, CallbackList):
@@ -351,74 +294,45 @@ class Trainer(Steps):
             model=self,
         )
 
-    def _check_labels(self, batches, source, step):
-        """Learn the shapes and, where labels lie in memory, look at them before training."""
-        if step.eager or not isinstance(source, ArraySource) or self._compiled_loss is None:
-            return
-        step.prepare(source.form())
-        arrays = batches.arrays
-        if len(arrays) > 1:
-            self._compiled_loss.check_labels(arrays[1])
-
-    def _validation(self, data, batch_size, steps, cleanup):
-        if data is None:
-            return None
-        if isinstance(data, Batches):
-            batches = data
-        elif isinstance(data, list | tuple) and len(data) in (1, 2, 3) and not callable(data[0]):
-            batches = make_batches(
-                *unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps
-            )
-        else:
-            batches = make_batches(data, batch_size=batch_size, steps=steps)
-        cleanup.callback(batches.close)
-        steps = _limited(steps, batches)
-        source = make_source(batches, needed=steps)
-        cleanup.callback(source.close)
-        return source, steps
-
-    def _evaluate(self, source: Source, steps, callbacks):
-        self.reset_metrics()
-        callbacks.on_test_begin()
-        source.batches.on_epoch_begin()
-        source.begin()
-        done, logs = self._run("test", self._step("test"), source, steps, callbacks)
-        if not done:
-            raise _no_batch("evaluate")
-        source.batches.on_epoch_end()
-        callbacks.on_test_end(logs)
-        return logs
-
     def evaluate(
         self,
-        x=None,
-        y=None,
-        batch_size=None,
-        verbose="auto",
-        sample_weight=None,
-        steps=None,
-        callbacks=None,
-        return_dict=False,
-    ):
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Loss and metrics on data, without training.
 
         Takes data as `fit` does.
 
+        Args:
+            x: Inputs, as for `fit`.
+            y: Targets.
+            batch_size: Samples in a batch; 32 for arrays.
+            verbose: As for `fit`.
+            sample_weight: Weight of each sample.
+            steps: Number of batches; needed for endless sources.
+            callbacks: Callbacks, called at each batch if they ask for it.
+            return_dict: Whether to return a dict of results by name.
+
         Returns:
-            The loss alone, or a list of it and the metrics in order of `metrics_names`, or a dict
-            with `return_dict`.
+            The loss, if there is nothing else, or a list of it and the metrics in order of
+            `metrics_names`, or a dict with `return_dict`.
         """
         self._require_compiled("evaluate")
-        batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+        _check_counts("evaluate", steps=steps)
         with contextlib.ExitStack() as cleanup:
-            cleanup.enter_context(processes.failures_named("evaluate"))
-            cleanup.callback(batches.close)
-            steps = _limited(steps, batches)
-            source = make_source(batches, needed=steps)
-            cleanup.callback(source.close)
-            self._check_labels(batches, source, self._step("test"))
+            cleanup.enter_context(input_hints(self, x))
+            batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+            steps = limited(steps, batches)
+            source = cleanup.enter_context(opened("evaluate", batches, needed=steps))
+            evaluate_loop.check_before_evaluation(self, source)
             callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
-            logs = self._evaluate(source, steps, callbacks)
+            logs = evaluate_loop.evaluate(self, source, steps, callbacks)
         return dict(logs) if return_dict else self._as_list(logs)
 
     def _as_list(self, logs):
@@ -430,15 +344,15 @@ class Trainer(Steps):
 
     def predict(
         self,
-        x,
-        batch_size=None,
-        verbose="auto",
-        steps=None,
-        callbacks=None,
-        mc_samples=None,
-        mc_seed=None,
-        mc_keep=False,
-    ):
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+        mc_samples: int | None = None,
+        mc_seed: int | None = None,
+        mc_keep: bool = False,
+    ) -> Any:
         """Outputs for inputs, batch by batch, as NumPy arrays.
 
         With `mc_samples`, dropout layers stay on (Monte Carlo dropout): each input is asked about
@@ -459,47 +373,27 @@ class Trainer(Steps):
             Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation: Representing Model
             Uncertainty in Deep Learning".
         """
-        batches = make_batches(x, batch_size=batch_size, steps=steps)
-        asked = bool(verbose or callbacks or steps) or mc_samples is not None
-        if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
-            return self._predict_at_once(batches.arrays)
-        sampler = None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
-        step = sampler or self._step("predict")
-        found: list = []
-        with contextlib.ExitStack() as cleanup:
-            cleanup.enter_context(processes.failures_named("predict"))
-            cleanup.callback(batches.close)
-            steps = _limited(steps, batches)
-            source = make_source(batches, needed=steps)
-            cleanup.callback(source.close)
-            callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
-            callbacks.on_predict_begin()
-            batches.on_epoch_begin()
-            most = 1 if callbacks.wants_predict_batches or mc_keep else None
-            done, last = 0, steps or batches.num_batches
-            runs = step.run(source, steps, most)
-            while done != last:
-                callbacks.on_predict_batch_begin(done)
-                ran = next(runs, None)
-                if ran is None:
-                    break
-                done, _, outputs, chunk = ran
-                found.append(_host_rows(outputs, chunk))
-                callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
-            runs.close()
-            batches.on_epoch_end()
-            callbacks.on_predict_end()
-        if not found:
-            raise _no_batch("predict")
-        whole = jax.tree.map(
-            lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found
-        )
-        return sampler.result(whole) if sampler else whole
+        _check_counts("predict", steps=steps)
+        with input_hints(self, x):
+            batches = make_batches(x, batch_size=batch_size, steps=steps)
+            asked = bool(verbose or callbacks or steps) or mc_samples is not None
+            if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
+                return self._predict_at_once(batches.arrays)
+            sampler = (
+                None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
+            )
+            step = sampler or self._step("predict")
+            steps = limited(steps, batches)
+            with opened("predict", batches, needed=steps) as source:
+                callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
+                most = 1 if callbacks.wants_predict_batches or mc_keep else None
+                outputs = predict_loop.predict(step, source, steps, callbacks, most)
+        return sampler.result(outputs) if sampler else outputs
 
     def _monte_carlo(self, samples, seed, keep):
         if not isinstance(samples, int) or samples < 1:
             raise bad_argument("predict", "mc_samples", "a positive integer or None", samples)
-        steps = self.__dict__.setdefault("_steps", {})
+        steps = self._compiled_steps
         kind = f"predict, {samples} {'kept ' if keep else ''}samples"
         sampler = steps[kind] = steps.get(kind) or MonteCarlo(self, samples, keep)
         sampler.start(seed)
@@ -507,14 +401,14 @@ class Trainer(Steps):
 
     def find_learning_rate(
         self,
-        x,
-        y=None,
-        sample_weight=None,
-        batch_size=None,
-        start=1e-6,
-        end=10.0,
-        steps=100,
-        stop_factor=4.0,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        start: float = 1e-6,
+        end: float = 10.0,
+        steps: int | None = 100,
+        stop_factor: float = 4.0,
     ) -> LearningRateCurve:
         """Train briefly with a growing learning rate, to see which one to use; undo it all.
 
@@ -542,29 +436,103 @@ class Trainer(Steps):
 
     # -- one batch at a time
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """Train on one batch; returns its loss and metrics, as `evaluate` does."""
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Train on one batch.
+
+        Args:
+            x: Inputs of the batch.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            class_weight: Dict from class number to its weight.
+            return_dict: Whether to return a dict of results by name.
+
+        Returns:
+            Its loss and metrics, as `evaluate` returns them.
+        """
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Loss and metrics of one batch, as `evaluate` returns them."""
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch, as `evaluate` returns them, without training.
+
+        Args:
+            x: Inputs of the batch.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            return_dict: Whether to return a dict of results by name.
+        """
         self._require_compiled("test_on_batch")
         return self._on_batch("test", x, y, sample_weight, None, return_dict)
 
     def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
-        batch = _whole_batch(x, y, sample_weight, class_weight)
-        logs, _ = self._step(f"{kind} on batch").execute(alone(batch))
+        with input_hints(self, x):
+            batch = _complete_batch(x, y, sample_weight, class_weight)
+            step = self._step(f"{kind} on batch")
+            check_batch_labels(self, step, batch)
+            logs, _ = step.execute(single_batch_chunk(batch))
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
-    def predict_on_batch(self, x):
-        """Outputs for one batch of inputs, as NumPy arrays."""
-        return self._predict_at_once(_whole_batch(x, None, None, None))
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch of inputs, as NumPy arrays.
+
+        A program is compiled for each number of samples up to 32, as by `predict`, and for the
+        first eight larger ones; batches of any further size are predicted 32 samples at a time.
+
+        Args:
+            x: Inputs of the batch.
+        """
+        with input_hints(self, x):
+            batch = _complete_batch(x, None, None, None)
+            rows = rows_of(batch)
+            if rows > _PREDICT_BATCH and not self.run_eagerly:
+                sizes = self.__dict__.setdefault("_predict_sizes", set())
+                if rows not in sizes and len(sizes) >= _OWN_SIZES:
+                    return self.predict(*batch, batch_size=_PREDICT_BATCH, verbose=0)
+                sizes.add(rows)
+            return self._predict_at_once(batch)
 
     def _predict_at_once(self, batch):
-        _, outputs = self._step("predict").execute(alone(batch))
+        _, outputs = self._step("predict").execute(single_batch_chunk(batch))
         return jax.tree.map(np.array, outputs)
+
+    # -- compiled steps
+
+    @property
+    def _compiled_steps(self) -> dict[str, CompiledStep]:
+        """The compiled steps by kind."""
+        return self.__dict__.setdefault("_compiled_steps", {})
+
+    def _step(self, kind: str) -> CompiledStep:
+        """The compiled step of a kind: "train", "test", "predict", "train on batch", ..."""
+        return current_step(self, kind)
+
+    def _make_step(self, kind: str) -> CompiledStep:
+        return make_step(self, kind)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Compile the training step anew, after a change that it does not see by itself.
+
+        It sees by itself when layers are frozen or unfrozen, and it never needs to for values: a
+        new learning rate or new weights are read at each step.
+
+        Args:
+            force: Whether to do it if the step is compiled already.
+        """
+        self._require_compiled("make_train_function")
+        if force:
+            for kind in TRAINING_KINDS:
+                if kind in self._compiled_steps:
+                    self._compiled_steps[kind].forget()
 
     def explain_fit(self) -> FitReport:
         """How steps were run so far: how many in a call and why, and where the time went.
@@ -577,7 +545,7 @@ class Trainer(Steps):
             >>> model.explain_fit()["train"]["steps"], model.explain_fit()["train"]["steps_done"]
             ('fused on the device', 2)
         """
-        steps = self.__dict__.get("_steps", {})
+        steps = self._compiled_steps
         return FitReport({kind: explain(step) for kind, step in steps.items()})
 
 
@@ -587,34 +555,45 @@ def _holds_objects(value):
     return isinstance(value, list | tuple) and any(map(_holds_objects, value))
 
 
-def _no_batch(who):
-    hint = "Is the dataset empty, or a generator already used up?"
-    return ValueError(f"{who}: the data gave no batch at all. {hint}")
+def _check_counts(who, **arguments):
+    for name, value in arguments.items():
+        is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if value is not None and not (is_integer and value > 0):
+            raise bad_argument(who, name, "a positive integer or None", value)
 
 
-def _at_most(number, limit):
-    return number if limit is None else limit if number is None else min(number, limit)
+def _check_epochs(epochs, initial_epoch, validation_freq):
+    is_list = isinstance(validation_freq, Collection) and not isinstance(validation_freq, str)
+    if not is_list and not (isinstance(validation_freq, int) and validation_freq > 0):
+        wanted = "a positive number of epochs, or a list of epochs"
+        raise bad_argument("fit", "validation_freq", wanted, validation_freq)
+    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if value is None and name == "epochs" and settings.max_epochs() is not None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:
+            raise bad_argument("fit", name, "a number of epochs, an integer from 0", value)
 
 
-def _limited(steps, batches):
-    """Batches of a pass: as asked for, but no more than `keras.config.set_max_steps_per_epoch`."""
-    limit = settings.max_steps_per_epoch()
-    return steps if limit is None else _at_most(steps or batches.num_batches, limit)
+@contextlib.contextmanager
+def _open_validation(data, batch_size, steps, frequency) -> Iterator[fit_loop.Validation | None]:
+    """The validation data, ready to be evaluated on."""
+    if data is None:
+        yield None
+        return
+    with in_argument("fit", "validation_data"):
+        if isinstance(data, Batches):
+            batches = data
+        elif isinstance(data, list | tuple) and len(data) in (1, 2, 3) and not callable(data[0]):
+            batches = make_batches(
+                *unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps
+            )
+        else:
+            batches = make_batches(data, batch_size=batch_size, steps=steps)
+    steps = limited(steps, batches)
+    with opened("fit", batches, needed=steps) as source:
+        yield fit_loop.Validation(source, steps, frequency)
 
 
-def _is_due(epoch, frequency):
-    if isinstance(frequency, int):
-        return (epoch + 1) % frequency == 0
-    return (epoch + 1) in frequency
-
-
-def _whole_batch(x, y, sample_weight, class_weight):
+def _complete_batch(x, y, sample_weight, class_weight):
     batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
     return next(iter(batches.epoch(0)))
-
-
-def _host_rows(outputs, chunk):
-    """The outputs of a call as NumPy arrays, one row per sample."""
-    if chunk.kind == "batch":
-        return jax.tree.map(np.asarray, outputs)
-    return jax.tree.map(lambda a: np.asarray(a)[: chunk.count].reshape(-1, *a.shape[2:]), outputs)

@@ -9,8 +9,10 @@ import types
 
 import jax.numpy as jnp
 import keras
+import numpy as np
 import pytest
 
+import kerasish
 from kerasish.callbacks import CallbackList, Logs, Progbar, ProgbarLogger
 from kerasish.callbacks.base import displays
 from kerasish.core import settings
@@ -200,7 +202,7 @@ def without_times(screen):
 def test_fit_in_a_file_is_two_lines_an_epoch(stdout, clock):
     screen = stdout(terminal=False)
     fit(clock, verbose="auto")
-    line = "10/10 - 1s - 133ms/step - loss: 0.5000 - val_loss: 7.0000"
+    line = "10/10 - 1s - 120ms/step - loss: 0.5000 - val_loss: 7.0000"
     assert screen.getvalue().splitlines() == ["Epoch 1/2", line, "Epoch 2/2", line]
 
 
@@ -277,8 +279,9 @@ def test_notebook_has_one_output_updated_in_place(notebook, clock):
     (outputs,) = shown
     bar = "━" * 20
     text = outputs[-1]["text/plain"].splitlines()
-    line = f"10/10 {bar} 1s 133ms/step - loss: 0.5000 - val_loss: 7.0000"
-    assert text == ["Epoch 1/2", line, "Epoch 2/2", line]
+    line = f"10/10 {bar} 1s 120ms/step - loss: 0.5000 - val_loss: 7.0000"
+    assert text == [f"Epoch 1/2 {line}", f"Epoch 2/2 {line}"]
+    assert "white-space:pre;" in outputs[-1]["text/html"], "a row never breaks"
     assert f'<span style="color:#3a3">{bar}</span>' in outputs[-1]["text/html"]
     assert 3 <= len(outputs) <= 8 and sys.stdout.getvalue() == ""
 
@@ -310,3 +313,44 @@ def test_own_bar_in_a_notebook_is_final_at_once(notebook, clock):
     drive(Progbar(10), clock, [(10, 0.5)])
     assert "10/10" in shown[0][-1]["text/plain"]
     assert isinstance(displays.choose(1), displays.Notebook)
+
+
+def test_the_time_of_a_step_leaves_out_compiling_and_validation(stdout, clock):
+    screen = stdout(terminal=True)
+    several = CallbackList(add_progbar=True, verbose=1, epochs=1, steps=10)
+    several.on_train_begin()
+    several.on_epoch_begin(0)
+    several.show_compiling(True)
+    clock.value += 7
+    several.show_compiling(True)  # traced twice
+    clock.value += 7
+    several.show_compiling(False)
+    for batch in range(10):
+        clock.value += 0.2
+        several.on_train_batch_end(batch, {"loss": 0.5})
+    several.on_test_begin()
+    several.show_compiling(True)
+    clock.value += 30
+    several.show_compiling(False)
+    clock.value += 30
+    several.on_test_batch_end(0, {"loss": 7.0})
+    several.on_test_end({"loss": 7.0})
+    several.on_epoch_end(0, {"loss": 0.5})
+    several.on_train_end()
+    drawn = re.split(r"[\r\n]", screen.getvalue())
+    states = [line.rstrip().rsplit(" ", 1)[-1] for line in drawn if line.rstrip().endswith("…")]
+    assert states == ["compiling…"] * 2 + ["validating…", "compiling…", "validating…"]
+    assert "200ms/step" in drawn[-2] and "76s" in drawn[-2]
+
+
+def test_fit_says_when_it_compiles_and_validates(stdout):
+    screen = stdout(terminal=True)
+    model = kerasish.Sequential([kerasish.Input((2,)), kerasish.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 2)), np.ones((8, 1))
+    model.fit(x, y, epochs=2, batch_size=4, validation_data=(x, y), verbose=1)
+    shown = screen.getvalue()
+    assert "compiling…" in shown and "validating…" in shown
+    before = screen.getvalue().count("compiling…")
+    model.fit(x, y, epochs=2, batch_size=4, validation_data=(x, y), verbose=1)
+    assert screen.getvalue().count("compiling…") == before

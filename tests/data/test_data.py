@@ -253,12 +253,16 @@ def test_floatx_rules():
 @pytest.mark.parametrize("shuffle", [True, "batch"])
 def test_shuffling_keeps_rows_together_and_gives_each_once(shuffle, kind):
     batches = make_batches(kind(X), kind(Y), shuffle=shuffle, batch_size=4)
-    seen = [rows_of(batches, epoch) for epoch in range(3)]
+    seen = [rows_of(batches, epoch) for epoch in range(30)]
     assert all(sorted([*chain(*rows)]) == Y.tolist() for rows in seen)
     assert seen[0] != seen[1] != seen[2]
     if shuffle == "batch":
         sets = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-        assert all([sorted(batch) for batch in rows] == sets for rows in seen)
+        assert all(sorted(sorted(batch) for batch in rows) == sets for rows in seen)
+        assert {tuple(sorted(batch)) for rows in seen for batch in rows[:1]} == {
+            (0, 1, 2, 3),
+            (4, 5, 6, 7),
+        }
 
 
 @pytest.mark.parametrize("source", [(X, Y), (Numbers(),)], ids=["arrays", "PyDataset"])

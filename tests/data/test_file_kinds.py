@@ -8,7 +8,7 @@ import pytest
 
 import kerasish as keras
 from kerasish.data import Files
-from kerasish.data.resize_images import INTERPOLATIONS, resize_picture
+from kerasish.data.resize_images import INTERPOLATIONS, resize_image
 from kerasish.utils import (
     audio_dataset_from_directory,
     image_dataset_from_directory,
@@ -28,7 +28,7 @@ SIZES = {"larger": (5, 7, 12, 9), "smaller": (23, 31, 6, 8), "mixed": (10, 3, 3,
 def test_resizing_is_that_of_ops(interpolation, sizes, fit):
     image = np.random.default_rng(0).integers(0, 256, (*sizes[:2], 3), "uint8")
     kwargs = {"interpolation": interpolation} | ({} if fit == "stretch" else {fit: True})
-    ours = resize_picture(image, sizes[2:], **kwargs)
+    ours = resize_image(image, sizes[2:], **kwargs)
     theirs = keras.ops.image.resize(image.astype("float32"), sizes[2:], **kwargs)
     assert ours.dtype == "float32"
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-3)
@@ -39,24 +39,24 @@ def test_nearest_takes_the_op_s_side_of_every_tie():
         row = np.arange(entries, dtype="float32")[None, :, None]
         for size in range(1, 40):
             scaled = (np.arange(size, dtype="float32") + 0.5) * entries / size
-            ours = resize_picture(row, (1, size), "nearest")[0, :, 0]
+            ours = resize_image(row, (1, size), "nearest")[0, :, 0]
             np.testing.assert_array_equal(ours, np.floor(scaled.astype("float32")))
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
 def test_an_even_picture_stays_even(interpolation):
     for size in [(3, 3), (5, 5), (9, 11)]:
-        resized = resize_picture(np.full((5, 5, 1), 77, "uint8"), size, interpolation)
+        resized = resize_image(np.full((5, 5, 1), 77, "uint8"), size, interpolation)
         np.testing.assert_allclose(resized, np.full((*size, 1), 77), rtol=1e-6)
 
 
 def test_area_is_the_mean_of_what_a_pixel_covers():
     image = np.random.default_rng(1).integers(0, 256, (6, 8, 2), "uint8")
     blocks = image.reshape(2, 3, 4, 2, 2).mean((1, 3))
-    np.testing.assert_allclose(resize_picture(image, (2, 4), "area"), blocks, rtol=1e-5)
+    np.testing.assert_allclose(resize_image(image, (2, 4), "area"), blocks, rtol=1e-5)
     ramp = np.arange(3.0)[None, :, None]
     np.testing.assert_allclose(
-        resize_picture(ramp, (1, 2), "area")[0, :, 0], [1 / 3, 5 / 3], rtol=1e-6
+        resize_image(ramp, (1, 2), "area")[0, :, 0], [1 / 3, 5 / 3], rtol=1e-6
     )
 
 
@@ -71,7 +71,7 @@ def test_smoothing_by_its_definition(interpolation, weigh):
     image = np.zeros((1, 9, 1))
     image[0, 4] = 1
     weights = np.array([weigh(abs(distance)) for distance in range(-4, 5)])
-    smoothed = resize_picture(image, (1, 9), interpolation)[0, :, 0]
+    smoothed = resize_image(image, (1, 9), interpolation)[0, :, 0]
     np.testing.assert_allclose(smoothed, weights / weights.sum(), rtol=1e-5, atol=1e-7)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import kerasish as keras
 from kerasish import distribution as dist
-from kerasish.training import multihost_source
+from kerasish.training import chunk_sources, source_choice
 from tests.support import distributed_models
 
 
@@ -57,9 +57,7 @@ def test_a_model_made_before_and_used_after(alone):
 
 
 def test_data_that_lies_on_the_devices(monkeypatch, alone):
-    monkeypatch.setattr(
-        multihost_source, "_source_for", lambda batches: multihost_source.ResidentSource
-    )
+    monkeypatch.setattr(source_choice, "_source_for", lambda batches: chunk_sources.ResidentSource)
     distributed_models.assert_same(
         distributed_models.train(distributed_models.make("mlp"), *distributed_models.data("mlp")),
         alone("mlp"),

@@ -130,7 +130,7 @@ def test_weights_alone(model, tmp_path):
     other = small()
     OrbaxCheckpoint(tmp_path).restore(other)
     assert_same(other.get_weights(), weights)
-    with pytest.raises(ValueError, match=r"holds weights alone, from which `fit` cannot go on"):
+    with pytest.raises(ValueError, match=r"holds only weights, from which `fit` cannot resume"):
         train(other, OrbaxCheckpoint(tmp_path), 1)
     train(other, OrbaxCheckpoint(tmp_path, resume=False), 1)
 
@@ -187,7 +187,7 @@ def test_a_checkpoint_of_another_model_is_an_error(model, tmp_path):
         OrbaxCheckpoint(tmp_path).restore(small(units=7))
     with pytest.raises(ValueError, match="is of another model"):
         train(small(units=7), OrbaxCheckpoint(tmp_path), 2)
-    with pytest.raises(ValueError, match="must be built to go on from there"):
+    with pytest.raises(ValueError, match="must be built to resume from there"):
         OrbaxCheckpoint(tmp_path).restore(keras.Sequential([layers.Dense(1)]))
 
 

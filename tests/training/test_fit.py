@@ -242,7 +242,7 @@ def test_freezing_a_layer_between_fits_is_seen():
 def test_a_hundred_fits_compile_once_and_keep_memory_flat():
     model = regressor()
     model.fit(X, Y, verbose=0)
-    step = model._steps["train"]
+    step = model._compiled_steps["train"]
     traces = step.traces
     gc.collect()
     arrays = len(jax.live_arrays())
@@ -263,6 +263,14 @@ def test_no_value_is_read_until_someone_looks(monkeypatch):
     assert not reads
     assert len(history.history["loss"]) == 5
     assert reads
+
+
+def test_explain_fit_names_what_is_slow_in_loops():
+    model = regressor()
+    model.fit(X, Y, verbose=0)
+    model._compiled_steps["train"].slow_op = "gradient of a convolution"
+    explained = model.explain_fit()["train"]
+    assert explained["steps"].endswith("no fast gradient of a convolution inside a loop")
 
 
 def test_explain_fit_says_how_steps_ran():

@@ -166,7 +166,7 @@ def test_hundred_samples_cost_about_a_hundred_predictions():
     """In arithmetic, as XLA counts it: at most 1.3 times."""
     model, x = deep()
     model.predict(x, verbose=0, mc_samples=100)
-    step = model._steps["predict, 100 samples"]
+    step = model._compiled_steps["predict, 100 samples"]
     sampled = keras.jit(step.body).lower((jnp.asarray(x),)).compile().cost_analysis()["flops"]
     plain = keras.jit(lambda x: model(x, training=False)).lower(np.tile(x, (100, 1)))
     assert sampled < 1.3 * plain.compile().cost_analysis()["flops"]

@@ -32,11 +32,19 @@ class Callback:
     _model: Any = None
 
     def set_params(self, params: dict) -> None:
-        """Called before all hooks, with `verbose`, `epochs` and `steps`."""
+        """Called before all hooks, with `verbose`, `epochs` and `steps`.
+
+        Args:
+            params: The parameters.
+        """
         self.params = params
 
-    def set_model(self, model) -> None:
-        """Called before all hooks, with the model."""
+    def set_model(self, model: Any) -> None:
+        """Called before all hooks, with the model.
+
+        Args:
+            model: The model.
+        """
         self._model = model
 
     @property
@@ -47,7 +55,7 @@ class Callback:
     def get_state(self) -> dict:
         """What the callback has come to know in this run, for those that save whole runs.
 
-        A run that is interrupted and goes on from what `BackupAndRestore` or `OrbaxCheckpoint`
+        A run that is interrupted and resumes from what `BackupAndRestore` or `OrbaxCheckpoint`
         saved gives it to `set_state`, so that it acts as if there had been no interruption.
 
         Returns:
@@ -60,60 +68,63 @@ class Callback:
 
         Called after `on_train_begin`, when the model has its values of then. Override it if
         attributes are not all there is to it.
+
+        Args:
+            state: What `get_state` gave.
         """
         vars(self).update(state)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Called when `fit` begins."""
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Called when `fit` ends, with the last epoch's logs."""
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Called when an epoch of `fit` begins; `epoch` counts from 0."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Called when an epoch of `fit` ends, with its results; validation's begin with `val_`."""
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Called before a batch of training; `batch` counts from 0 within the epoch."""
         self.on_batch_begin(batch, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Called after a batch of training, with the epoch's results so far."""
         self.on_batch_end(batch, logs)
 
-    def on_batch_begin(self, batch, logs=None):
+    def on_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """The older name of `on_train_batch_begin`, which calls it."""
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """The older name of `on_train_batch_end`, which calls it."""
 
-    def release(self):
+    def release(self) -> None:
         """Called when `fit` is left, also by an error: to let go of what the callback took."""
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict | None = None) -> None:
         """Called when `evaluate` begins, and validation within `fit`."""
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Called when `evaluate` or validation ends, with the results."""
 
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Called before a batch of `evaluate` or validation."""
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Called after a batch of `evaluate` or validation, with the results so far."""
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict | None = None) -> None:
         """Called when `predict` begins."""
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict | None = None) -> None:
         """Called when `predict` ends."""
 
-    def on_predict_batch_begin(self, batch, logs=None):
+    def on_predict_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Called before a batch of `predict`."""
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Called after a batch of `predict`, with its `outputs`."""
 
 
@@ -137,12 +148,12 @@ class LambdaCallback(Callback):
 
     def __init__(
         self,
-        on_epoch_begin=None,
-        on_epoch_end=None,
-        on_train_begin=None,
-        on_train_end=None,
-        on_train_batch_begin=None,
-        on_train_batch_end=None,
+        on_epoch_begin: Any = None,
+        on_epoch_end: Any = None,
+        on_train_begin: Any = None,
+        on_train_end: Any = None,
+        on_train_batch_begin: Any = None,
+        on_train_batch_end: Any = None,
         **kwargs,
     ):
         super().__init__()
@@ -159,6 +170,11 @@ class LambdaCallback(Callback):
 
 
 def overrides(callback: Any, hook: str) -> bool:
-    """Whether a callback's hook is other than the empty one of `Callback`."""
+    """Whether a callback's hook is other than the empty one of `Callback`.
+
+    Args:
+        callback: The callback.
+        hook: Name of the hook.
+    """
     method = getattr(callback, hook, None)
     return method is not None and getattr(method, "__func__", None) is not getattr(Callback, hook)

@@ -1,6 +1,7 @@
 """Several callbacks as one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 
@@ -22,7 +23,7 @@ class CallbackList(Callback):
     """Calls each of its callbacks in order; for training loops of one's own too.
 
     Args:
-        callbacks: A callback, or lists of them, nested as one likes.
+        callbacks: A callback, or a pytree of them.
         add_history: Whether to add a `History` if there is none.
         add_progbar: Whether to add a `ProgbarLogger` if there is none.
         model: The model they watch.
@@ -37,7 +38,14 @@ class CallbackList(Callback):
         False
     """
 
-    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params,
+    ):
         self.callbacks = []
         for callback in jax.tree.leaves(callbacks):
             self.append(callback)
@@ -47,8 +55,12 @@ class CallbackList(Callback):
         self.set_model(model)
         self.set_params(params)
 
-    def append(self, callback) -> None:
-        """Add a callback at the end, with the model and the parameters of the others."""
+    def append(self, callback: Any) -> None:
+        """Add a callback at the end, with the model and the parameters of the others.
+
+        Args:
+            callback: The callback.
+        """
         if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
             hint = "Give an instance: `EarlyStopping()`, not `EarlyStopping`."
             raise bad_argument(self, "callbacks", "made of `Callback` objects", callback, hint)
@@ -67,15 +79,23 @@ class CallbackList(Callback):
     def __len__(self) -> int:
         return len(self.callbacks)
 
-    def set_params(self, params):
-        """Hand the parameters to each callback."""
+    def set_params(self, params: dict) -> None:
+        """Hand the parameters to each callback.
+
+        Args:
+            params: `verbose`, `epochs` and `steps`.
+        """
         self.params = params
         if params:
             for callback in self:
                 callback.set_params(params)
 
-    def set_model(self, model):
-        """Hand the model to each callback."""
+    def set_model(self, model: Any) -> None:
+        """Hand the model to each callback.
+
+        Args:
+            model: The model they watch.
+        """
         if model is None:
             return
         super().set_model(model)
@@ -89,10 +109,20 @@ class CallbackList(Callback):
             callback.run_callbacks = self.callbacks
         callback.set_model(self.model)
 
-    def release(self):
+    def release(self) -> None:
         """Let each callback let go of what it took."""
         for callback in self:
             callback.release()
+
+    def show_compiling(self, begins: bool) -> None:
+        """Let progress bars show that a step is being compiled.
+
+        Args:
+            begins: Whether compiling begins; it ends otherwise.
+        """
+        for callback in self:
+            if isinstance(callback, ProgbarLogger):
+                callback.show_compiling(begins)
 
     @property
     def wants_train_batches(self) -> bool:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import time
+from typing import Any
 
 from kerasish.core import processes, settings
 
@@ -17,10 +18,13 @@ _ANSI = {BOLD: "\x1b[1m", DONE: "\x1b[32m", LEFT: "\x1b[37m"}
 _CSS = {BOLD: "font-weight:bold", DONE: "color:#3a3", LEFT: "color:#bbb"}
 
 
-def choose(verbose):
+def choose(verbose: int | str) -> Any:
     """The screen for a verbosity of 1 (a bar, where it can move) or 2 (a line when it is done).
 
     Of several processes the first one shows.
+
+    Args:
+        verbose: 1 or 2.
     """
     if not processes.is_first():
         return NullDisplay()
@@ -33,8 +37,12 @@ def choose(verbose):
     return StreamDisplay()
 
 
-def announce(text) -> None:
-    """Print what a callback has to say, below a bar that may be moving; once for all processes."""
+def announce(text: str) -> None:
+    """Print what a callback has to say, below a bar that may be moving; once for all processes.
+
+    Args:
+        text: What to print.
+    """
     if not processes.is_first():
         return
     print(("\n" if sys.stdout.isatty() else "") + text, flush=True)
@@ -48,8 +56,12 @@ def _in_notebook():
     return own and getattr(shell, "kernel", None) is not None
 
 
-def text_of(line) -> str:
-    """The line without its styles."""
+def text_of(line: list) -> str:
+    """The line without its styles.
+
+    Args:
+        line: Pairs `(text, style)`.
+    """
     return "".join(text for text, _ in line)
 
 
@@ -59,26 +71,46 @@ class StreamDisplay:
     moves = False
     drawn = 0.0
 
-    def draw(self, line):
-        """Nothing: the line is not finished."""
+    def begin(self, title: str) -> None:
+        """Show what the next line is about, above it.
 
-    def finish(self, line):
-        """Write the line."""
+        Args:
+            title: "Epoch 1/3".
+        """
+        self.say(title)
+
+    def draw(self, line: list) -> None:
+        """Nothing: the line is not finished.
+
+        Args:
+            line: Pairs `(text, style)`.
+        """
+
+    def finish(self, line: list) -> None:
+        """Write the line.
+
+        Args:
+            line: Pairs `(text, style)`.
+        """
         self.say(text_of(line))
 
-    def say(self, text):
-        """Write the text."""
+    def say(self, text: str) -> None:
+        """Write the text.
+
+        Args:
+            text: The text.
+        """
         encoding = sys.stdout.encoding or "utf-8"
         print(text.encode(encoding, "replace").decode(encoding), flush=True)
 
-    def close(self):
+    def close(self) -> None:
         """Nothing is left open."""
 
 
 class NullDisplay(StreamDisplay):
     """What processes other than the first one have: nothing is shown."""
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Nothing."""
 
 
@@ -90,7 +122,7 @@ class Terminal(StreamDisplay):
     def __init__(self):
         self._length = 0
 
-    def draw(self, line):
+    def draw(self, line: list) -> None:
         """Write over the line drawn last."""
         # A line that wraps could not be written over.
         line = _cut(line, shutil.get_terminal_size().columns - 1)
@@ -98,7 +130,7 @@ class Terminal(StreamDisplay):
         self._length = len(text_of(line))
         self.drawn = time.monotonic()
 
-    def finish(self, line):
+    def finish(self, line: list) -> None:
         """Write over the line drawn last, and go to the next one."""
         self._write(line)
         self._length = 0
@@ -124,23 +156,31 @@ class Notebook(StreamDisplay):
         self._live = []
         self._handle = None
         self._due = 0.0
+        self._title = ""
 
-    def draw(self, line):
+    def begin(self, title: Any) -> None:
+        """Let the next line begin with this, so that an epoch takes one row."""
+        self._title = title
+
+    def draw(self, line: list) -> None:
         """Show the line below the finished ones."""
-        self._live = line
+        self._live = self._titled(line)
         self._update()
 
-    def finish(self, line):
+    def finish(self, line: list) -> None:
         """Show the line and keep it."""
-        self._finished.append(line)
-        self._live = []
+        self._finished.append(self._titled(line))
+        self._live, self._title = [], ""
         self._update()
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """Show the text and keep it."""
         self.finish([(text, PLAIN)])
 
-    def close(self):
+    def _titled(self, line):
+        return [(f"{self._title} ", PLAIN), *line] if self._title else line
+
+    def close(self) -> None:
         """Show what is not yet shown."""
         if self._finished or self._live:
             self._due = 0.0
@@ -154,7 +194,8 @@ class Notebook(StreamDisplay):
             return
         lines = [*self._finished, self._live] if self._live else self._finished
         body = "\n".join("".join(_html(*span) for span in line) for line in lines)
-        style = "white-space:pre-wrap;line-height:1.25;margin:0"
+        # A row too long for the page can be scrolled: it never breaks, least of all in a word.
+        style = "white-space:pre;overflow-x:auto;word-break:normal;line-height:1.25;margin:0"
         shown = {
             "text/plain": "\n".join(map(text_of, lines)),
             "text/html": f'<pre style="{style}">{body}</pre>',

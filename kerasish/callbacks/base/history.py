@@ -1,6 +1,7 @@
 """The record that `fit` returns."""
 
 import numbers
+from typing import Any
 
 from kerasish.callbacks.base import learning_curves
 from kerasish.callbacks.base.callback import Callback
@@ -40,7 +41,7 @@ class History(Callback):
         return self._history
 
     @history.setter
-    def history(self, values):
+    def history(self, values: Any) -> None:
         self._unread = []
         self._history = values
         self._epochs = {name: list(range(len(series))) for name, series in values.items()}
@@ -50,19 +51,23 @@ class History(Callback):
         return {"epoch": self.epoch, "history": self.history, "epochs": self._epochs}
 
     def set_state(self, state: dict) -> None:
-        """Take over the epochs of the interrupted run."""
+        """Take over the epochs of the interrupted run.
+
+        Args:
+            state: What `get_state` gave.
+        """
         self.epoch, self.history, self._epochs = state["epoch"], state["history"], state["epochs"]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Start counting epochs anew."""
         self.epoch = []
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Note the epoch's results, without looking at them."""
         self.epoch.append(epoch)
         self._unread.append((epoch, logs or {}))
 
-    def plot(self, path=None, metrics=None, show=None):
+    def plot(self, path: Any = None, metrics: Any = None, show: bool | None = None) -> Any:
         """Draw the learning curves: a panel for each result, training against validation.
 
         Args:

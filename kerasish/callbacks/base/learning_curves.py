@@ -1,12 +1,14 @@
 """Learning curves, drawn with matplotlib."""
 
+from typing import Any
+
 from kerasish.core.errors import bad_argument, did_you_mean
 
 _PANEL = (4.5, 3.2)  # inches
 _COLUMNS = 3
 
 
-def draw(points, path=None, metrics=None, show=None):
+def draw(points: Any, path: Any = None, metrics: Any = None, show: bool | None = None) -> Any:
     """Draw one panel for each result, with its training and validation curves.
 
     Args:

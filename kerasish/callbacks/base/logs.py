@@ -1,6 +1,6 @@
 """The `logs` that hooks receive: a dict whose values stay on the device until someone looks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -29,7 +29,7 @@ class Logs(dict):
 
     __slots__ = ("_unread",)
 
-    def __init__(self, values: Mapping[str, Any] = ()):
+    def __init__(self, values: Mapping[str, Any] | Iterable = ()):
         super().__init__(_flat(values))
         self._unread = list(self.keys())
 
@@ -57,8 +57,13 @@ class Logs(dict):
         self._unread = [n for n in self._unread if n not in new] + arrays
         super().update(new)
 
-    def setdefault(self, name, default=None):
-        """The value of that name, after adding it if there was none."""
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The value of that name, after adding it if there was none.
+
+        Args:
+            name: The name.
+            default: The value to add.
+        """
         if name not in self:
             self[name] = default
         return self[name]

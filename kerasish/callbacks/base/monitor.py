@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from kerasish.callbacks.base.callback import Callback
-from kerasish.callbacks.base.displays import announce
 from kerasish.core import settings
 
 
@@ -21,7 +20,13 @@ class MonitorCallback(Callback):
         min_delta: How much better a value must be to count as better, in the result's unit.
     """
 
-    def __init__(self, monitor="val_loss", mode="auto", baseline=None, min_delta=0):
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: str = "auto",
+        baseline: float | None = None,
+        min_delta: float = 0,
+    ):
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(
@@ -41,10 +46,20 @@ class MonitorCallback(Callback):
         return {"best": self.best}
 
     def improves(self, value: Any, best: Any) -> bool:
-        """Whether `value` is better than `best` by more than `min_delta`."""
+        """Whether `value` is better than `best` by more than `min_delta`.
+
+        A best that is NaN counts as none: a bad first epoch does not stand in the way of all good
+        ones.
+
+        Args:
+            value: The new value.
+            best: The best one so far; `None` for none.
+        """
         self._direction = self._direction or self._find_direction()
         if best is None:
             return True
+        if np.isnan(best):
+            return not np.isnan(value)
         if self._direction == "max":
             return bool(_rounded(value - self.min_delta) > _rounded(best))
         return bool(_rounded(value + self.min_delta) < _rounded(best))
@@ -76,107 +91,13 @@ def _rounded(value):
     return np.float64(value) if settings.floatx() == "float64" else np.float32(value)
 
 
-class EarlyStopping(MonitorCallback):
-    """Stops training when a result has not improved for some epochs.
+def warn_of_absence(callback: Any, logs: dict | None) -> None:
+    """Warn that the watched result is not in the logs.
 
     Args:
-        monitor: Name of the result in the logs.
-        min_delta: How much better a value must be to count as better.
-        patience: Epochs without improvement after which training stops.
-        verbose: 1 to say when it acts.
-        mode: `"min"`, `"max"` or `"auto"`: whether less or more is better.
-        baseline: Value the result must beat for the waiting to start anew.
-        restore_best_weights: Whether to go back to the best epoch's weights at the end. They are
-            kept in host memory.
-        start_from_epoch: Epochs to let pass before watching.
-
-    Example:
-        >>> stopper = EarlyStopping(patience=3, restore_best_weights=True)
-        >>> stopper.monitor
-        'val_loss'
+        callback: The callback that watches it.
+        logs: The results there are.
     """
-
-    def __init__(
-        self,
-        monitor="val_loss",
-        min_delta=0,
-        patience=0,
-        verbose=0,
-        mode="auto",
-        baseline=None,
-        restore_best_weights=False,
-        start_from_epoch=0,
-    ):
-        super().__init__(monitor, mode, min_delta=min_delta)
-        self.patience = patience
-        self.verbose = verbose
-        self.baseline = baseline
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
-        self._reset()
-
-    def _reset(self):
-        self.wait = 0
-        self.stopped_epoch = 0
-        self.best = None
-        self.best_weights = None
-        self.best_epoch = 0
-
-    def get_state(self) -> dict:
-        """The best value, when it was, the weights of then, and how long it has waited."""
-        names = ("wait", "stopped_epoch", "best", "best_weights", "best_epoch")
-        return {name: getattr(self, name) for name in names}
-
-    def set_state(self, state: dict) -> None:
-        """Take over what `get_state` gave; stop, if that run was to stop."""
-        super().set_state(state)
-        if self.wait < self.patience:  # this one has more patience than that of then
-            self.stopped_epoch = 0
-        if self.stopped_epoch:
-            self.model.stop_training = True
-
-    def on_train_begin(self, logs=None):
-        """Forget an earlier training."""
-        self._reset()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Compare the result with the best so far; stop if it is time."""
-        value = self.get_monitor_value(logs)
-        if value is None or epoch < self.start_from_epoch:
-            return
-        self.wait += 1
-        if self.improves(value, self.best):
-            self.best = value
-            self.best_epoch = epoch
-            if self.restore_best_weights:
-                # Copied: on the CPU they may be views of memory that training writes to.
-                self.best_weights = [np.array(w) for w in self.model.get_weights()]
-            if self.baseline is None or self.improves(value, self.baseline):
-                self.wait = 0
-        elif self.wait >= self.patience and epoch > 0:
-            self.stopped_epoch = epoch
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        """Put the best weights back, if asked to."""
-        if self.stopped_epoch > 0 and self.verbose > 0:
-            announce(f"Epoch {self.stopped_epoch + 1}: early stopping")
-        if self.best_weights is not None:
-            if self.verbose > 0:
-                best = self.best_epoch + 1
-                announce(f"Restoring model weights from the end of the best epoch: {best}.")
-            self.model.set_weights(self.best_weights)
-
-    def get_monitor_value(self, logs) -> Any:
-        """The watched result, `None` with a warning if it is not in the logs."""
-        value = (logs or {}).get(self.monitor)
-        if value is None:
-            warn_of_absence(self, logs)
-        return value
-
-
-def warn_of_absence(callback, logs) -> None:
-    """Warn that the watched result is not in the logs."""
     warnings.warn(
         f"{type(callback).__name__} watches {callback.monitor!r}, which is not among the results: "
         f"{', '.join(logs or {})}.",

@@ -19,7 +19,7 @@ _LATEST, _PREVIOUS = "latest.npz", "previous.npz"
 
 
 class BackupAndRestore(ResumableCheckpoint):
-    """Backs up the training now and then; a `fit` that finds a backup goes on from there.
+    """Backs up the training now and then; a `fit` that finds a backup resumes there.
 
     A run that was killed and started again ends with the same weights as one that was not, bit for
     bit: a backup holds weights, optimizer, metrics, random states, the epoch, the batch, where the
@@ -30,10 +30,10 @@ class BackupAndRestore(ResumableCheckpoint):
     On SIGTERM it backs up at once, and ends the process with exit status 143.
 
     Args:
-        backup_dir: Folder for the backup, of this run alone.
+        backup_dir: Folder for the backup, of this run only.
         save_freq: `"epoch"`, or a number of batches. Batches run fused all the same, so it backs
             up at the end of the call in which it is due; 1 runs and backs up every batch.
-            `False` backs up on SIGTERM alone.
+            `False` backs up only on SIGTERM.
         double_checkpoint: Whether to keep the backup before the last one, for the case that the
             last one cannot be read.
         delete_checkpoint: Whether to delete the backup when training is done.
@@ -68,14 +68,14 @@ class BackupAndRestore(ResumableCheckpoint):
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
 
-    def on_train_begin(self, logs=None):
-        """Look for a backup to go on with, and listen for SIGTERM."""
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Look for a backup to resume, and listen for SIGTERM."""
         if processes.is_first():  # what a run left that was killed while it wrote
             for path in pathlib.Path(self.backup_dir).glob(f"{BESIDE}*"):
                 path.unlink()
         super().on_train_begin(logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Delete the backup: it is no longer needed."""
         if self.delete_checkpoint and processes.is_first():
             folder = pathlib.Path(self.backup_dir)

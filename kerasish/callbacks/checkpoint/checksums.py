@@ -1,6 +1,6 @@
 """Sums of arrays' bits, which tell whether what was read is what was written.
 
-They do not depend on how an array is spread over devices, and are taken where it lies.
+They do not depend on how an array is spread over devices, and are computed on them.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +16,16 @@ from kerasish.core.errors import bad_argument
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after each epoch or every so many batches.
 
-    A file is written beside its place and moved there when it is whole, so a crash while saving
+    A file is written under another name and renamed when it is complete, so a crash while saving
     leaves the file of before.
 
     Args:
-        filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights alone. May hold
+        filepath: Where to save: `.keras` or `.h5`, and `.weights.h5` for weights only. May hold
             `{epoch:02d}` (from 1), `{batch}` (from 1) and the results' names: `{val_loss:.2f}`.
         monitor: Name of the result that tells the best, with `save_best_only`.
         verbose: 1 to say when it saves.
         save_best_only: Whether to save only if `monitor` is better than ever before.
-        save_weights_only: Whether to save the weights alone.
+        save_weights_only: Whether to save only the weights.
         mode: `"min"`, `"max"` or `"auto"`: whether less or more is better.
         save_freq: `"epoch"`, or a number of batches. A number calls it for each batch, so batches
             do not run fused.
@@ -38,14 +39,14 @@ class ModelCheckpoint(MonitorCallback):
 
     def __init__(
         self,
-        filepath,
-        monitor="val_loss",
-        verbose=0,
-        save_best_only=False,
-        save_weights_only=False,
-        mode="auto",
-        save_freq="epoch",
-        initial_value_threshold=None,
+        filepath: Any,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: Any = "epoch",
+        initial_value_threshold: float | None = None,
     ):
         super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
@@ -68,7 +69,7 @@ class ModelCheckpoint(MonitorCallback):
         """Whether it must be called for each batch."""
         return self.save_freq != "epoch"
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Start counting batches from 0."""
         self._epoch = epoch
         self._last_batch = -1
@@ -77,11 +78,11 @@ class ModelCheckpoint(MonitorCallback):
         """The best value so far, and the batches since it saved."""
         return {**super().get_state(), "_batches_since_saving": self._batches_since_saving}
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Note how many batches are done: an epoch may go on in its middle."""
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
+        """Note how many batches are done: an epoch may resume in its middle."""
         self._last_batch = batch - 1
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time."""
         if self.save_freq == "epoch":
             return
@@ -91,7 +92,7 @@ class ModelCheckpoint(MonitorCallback):
             self._batches_since_saving = 0
             self._save(self._epoch, batch, logs or {})
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, unless batches decide."""
         if self.save_freq == "epoch":
             self._save(epoch, None, logs or {})

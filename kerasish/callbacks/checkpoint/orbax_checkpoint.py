@@ -1,8 +1,10 @@
-"""Checkpoints of whole runs with orbax: written while training goes on, as the arrays lie."""
+"""Checkpoints of whole runs with orbax, written from the devices while training continues."""
 
 import os
 import warnings
 from typing import Any
+
+import numpy as np
 
 from kerasish.callbacks.base.displays import announce
 from kerasish.callbacks.base.monitor import MonitorCallback
@@ -14,14 +16,15 @@ from kerasish.core.errors import bad_argument
 
 
 class OrbaxCheckpoint(ResumableCheckpoint):
-    """Keeps checkpoints of the whole run; a `fit` that finds some goes on from the latest.
+    """Keeps checkpoints of the whole run; a `fit` that finds some resumes from the latest.
 
     A checkpoint holds what `BackupAndRestore` keeps: weights, optimizer, metrics, random states,
-    the epoch, the batch, the data's place and the states of the other callbacks. So a run that was
-    killed and started again ends with the same weights as one that was not, bit for bit.
+    the epoch, the batch, the position in the data and the states of the other callbacks. So a run
+    that was killed and started again ends with the same weights as one that was not, bit for bit.
 
-    Arrays are written as they lie on their devices, by each process its own, while training goes
-    on; they are read onto the devices of the model that is there then, be they more or fewer.
+    Arrays are written from their devices, by each process its own, while training
+    continues; they are read onto the devices of the model that is there then, be they more or
+    fewer.
     A checkpoint that was not finished does not count. Each is in a folder named for its step: the
     number of batches trained in all.
 
@@ -31,20 +34,20 @@ class OrbaxCheckpoint(ResumableCheckpoint):
     Needs orbax: `pip install kerasish[checkpoint]`.
 
     Args:
-        directory: Folder for the checkpoints, of this run alone.
+        directory: Folder for the checkpoints, of this run only.
         monitor: Name of the result that tells the best.
         verbose: 1 to say when it saves.
         save_best_only: Whether to save only if `monitor` is better than ever before.
         mode: `"min"`, `"max"` or `"auto"`: whether less or more is better.
         save_freq: `"epoch"`, or a number of batches. Batches run fused all the same, so it saves
             at the end of the call in which it is due; 1 runs and saves every batch. `False` saves
-            on SIGTERM alone.
+            only on SIGTERM.
         initial_value_threshold: Value to beat at first, with `save_best_only`.
         max_to_keep: How many of the latest checkpoints to keep; `None`: all.
-        save_on_background: Whether training goes on while files are written.
-        save_weights_only: Whether to save the weights alone. A `fit` cannot go on from those.
+        save_on_background: Whether training continues while files are written.
+        save_weights_only: Whether to save only the weights. A `fit` cannot resume from those.
         keep_best: How many of the best checkpoints to keep besides the latest ones.
-        resume: Whether `fit` goes on from the latest checkpoint.
+        resume: Whether `fit` resumes from the latest checkpoint.
 
     Example:
         >>> import tempfile
@@ -138,12 +141,12 @@ class OrbaxCheckpoint(ResumableCheckpoint):
 
     # -- hooks
 
-    def set_model(self, model):
+    def set_model(self, model: Any) -> None:
         """Take the model to watch."""
         super().set_model(model)
         self._watch.set_model(model)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Look for checkpoints, and listen for SIGTERM."""
         self._folder.open()
         self._step = self._folder.latest() or 0
@@ -159,7 +162,7 @@ class OrbaxCheckpoint(ResumableCheckpoint):
         """Take over the numbers of the interrupted run."""
         self._step, self._watch.best = state["step"], state["best"]
 
-    def release(self):
+    def release(self) -> None:
         """Finish what is being written."""
         self._folder.close()
         super().release()
@@ -175,6 +178,8 @@ class OrbaxCheckpoint(ResumableCheckpoint):
     # -- the checkpoints
 
     def _goodness(self, value):
+        if np.isnan(value):
+            return -np.inf
         return value if self._watch.improves(1.0, 0.0) else -value
 
     def _describe(self):
@@ -215,8 +220,8 @@ class OrbaxCheckpoint(ResumableCheckpoint):
         meta = self._folder.read_meta(step)
         if "epoch" not in meta:
             raise ValueError(
-                f"OrbaxCheckpoint: {self.directory} holds weights alone, from which `fit` cannot "
-                "go on. `restore` them first, and say `resume=False`."
+                f"OrbaxCheckpoint: {self.directory} holds only weights, from which `fit` cannot "
+                "resume. `restore` them first, and say `resume=False`."
             )
         return meta, lambda: self._read(step, meta, self.model)
 

@@ -101,7 +101,11 @@ class OrbaxFolder:
         return step if step is not None and self._manager.metrics(step) else None
 
     def must_end(self, step: int) -> bool:
-        """Whether any of several processes was told to end; all hear it at the same step."""
+        """Whether any of several processes was told to end; all learn it at the same step.
+
+        Args:
+            step: Number of the step.
+        """
         return self._manager.reached_preemption(step)
 
     def write(self, step: int, meta: dict, arrays: Mapping[str, Any], value: float | None) -> None:
@@ -129,7 +133,11 @@ class OrbaxFolder:
         )
 
     def read_meta(self, step: int) -> dict:
-        """The plain data of a checkpoint."""
+        """The plain data of a checkpoint.
+
+        Args:
+            step: Number of the step.
+        """
         args = self._orbax.args.Composite(run=self._orbax.args.JsonRestore())
         with self._naming(f"step {step}"):
             run = self._manager.restore(step, args=args)["run"]
@@ -143,7 +151,7 @@ class OrbaxFolder:
         Args:
             step: Its number.
             meta: What `read_meta` gave.
-            now: Arrays by name: where one of them lies, its successor goes.
+            now: Arrays by name: the successor of each goes to the same devices.
         """
         wanted, found = {}, {}
         for name, (shape, dtype, _) in meta["arrays"].items():
@@ -173,7 +181,7 @@ class OrbaxFolder:
         except Exception as error:
             raise ValueError(
                 f"OrbaxCheckpoint: {what} in {self.directory} cannot be read: {error}. If it is "
-                "damaged, delete that step's folder to go on from the one before."
+                "damaged, delete that step's folder to resume from the one before."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""What the callbacks share that save whole runs: when they do, and how a run goes on."""
+"""What the callbacks share that save whole runs: when they do, and how a run resumes."""
 
 import itertools
 import signal
@@ -17,13 +17,13 @@ _asked = itertools.count()  # every process counts the same
 
 
 class ResumableCheckpoint(Callback):
-    """Base of callbacks that save a run now and then, and let the next `fit` go on from there.
+    """Base of callbacks that save a run now and then, and let the next `fit` resume from there.
 
     They come last in the list of callbacks, since they save the states of the others. On SIGTERM
     they save at once, and end the process with exit status 143.
 
     Args:
-        save_freq: `"epoch"`, or a number of batches, or `False`: on SIGTERM alone.
+        save_freq: `"epoch"`, or a number of batches, or `False`: only on SIGTERM.
     """
 
     run_callbacks: Sequence[Callback] = ()  # all callbacks of the run
@@ -39,7 +39,7 @@ class ResumableCheckpoint(Callback):
         self._handler: Any = None
 
     def _find(self) -> tuple[dict, Callable] | None:
-        """The `meta` of the run to go on with, and a function that reads its arrays."""
+        """The `meta` of the run to resume, and a function that reads its arrays."""
         raise NotImplementedError
 
     def _write(self, epoch: int, batch: int, logs: dict) -> None:
@@ -51,8 +51,8 @@ class ResumableCheckpoint(Callback):
         """Whether it must be called for each batch."""
         return self.save_freq == 1
 
-    def on_train_begin(self, logs=None):
-        """Look for a run to go on with, and listen for SIGTERM."""
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Look for a run to resume, and listen for SIGTERM."""
         self._unsaved, self._terminated = 0, False
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and processes.count() == 1:  # of several, JAX listens
@@ -74,15 +74,15 @@ class ResumableCheckpoint(Callback):
         """What is restored, for errors."""
         raise NotImplementedError
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Count from here."""
         self._epoch = epoch
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
         """Note how many batches of the epoch are done."""
         self._batch = batch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Save if it is time."""
         self._count(batch + 1 - self._batch)
         self._batch = batch + 1
@@ -93,14 +93,14 @@ class ResumableCheckpoint(Callback):
     def _count(self, batches):
         self._unsaved += batches
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Save, unless batches decide."""
         if self.save_freq == "epoch" or self._must_end():
             self._save(epoch + 1, 0, logs)
 
     def _must_end(self):
         if processes.count() > 1 and not self._terminated:
-            # All at the same step, though one alone may have had the signal.
+            # All at the same step, though only one may have had the signal.
             self._terminated = multihost_utils.reached_preemption_sync_point(next(_asked))
         return self._terminated
 
@@ -111,7 +111,7 @@ class ResumableCheckpoint(Callback):
             self._terminated = False
             raise SystemExit(128 + signal.SIGTERM)
 
-    def release(self):
+    def release(self) -> None:
         """Stop listening; a signal that came after the last saving is heard now."""
         self._stop_listening()
         if self._terminated:

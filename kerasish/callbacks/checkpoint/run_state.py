@@ -1,4 +1,4 @@
-"""Everything a training run is made of, as plain data and arrays: to save, and to go on from."""
+"""Everything a training run is made of, as plain data and arrays: to save, and to resume from."""
 
 import random
 import warnings
@@ -19,7 +19,8 @@ class RunState(NamedTuple):
     """A run at one moment.
 
     Attributes:
-        meta: What JSON can hold: the epoch, its batches done, the data's place, the callbacks.
+        meta: What JSON can hold: the epoch, its batches done, the position in the data, the
+            callbacks.
         arrays: Names to arrays: `model/0`, `optimizer/3`, ...
     """
 
@@ -75,7 +76,11 @@ def restore(state: RunState, model: Any, callbacks: Sequence[Callback], where: s
 
 
 def variables_of(model: Any) -> dict[str, list[Variable]]:
-    """A model's Variables by kind: its own, its optimizer's, its metrics', the global seed."""
+    """A model's Variables by kind: its own, its optimizer's, its metrics', the global seed.
+
+    Args:
+        model: The model, built.
+    """
     metrics = model.metrics_variables
     known = {id(v) for v in metrics}
     return {
@@ -87,7 +92,11 @@ def variables_of(model: Any) -> dict[str, list[Variable]]:
 
 
 def model_arrays(model: Any) -> dict[str, Any]:
-    """The arrays of all of a model's Variables by name, on their devices."""
+    """The arrays of all of a model's Variables by name, on their devices.
+
+    Args:
+        model: The model, built.
+    """
     return {
         f"{kind}/{i}": variable.read()
         for kind, variables in variables_of(model).items()
@@ -113,7 +122,7 @@ def set_variables(model: Any, arrays: dict, where: str, new_epoch: bool = True) 
         elif kind == "metrics":
             if not new_epoch:
                 warnings.warn("The epoch's metrics begin anew.", stacklevel=4)
-        elif values and (variables or kind == "model"):  # not compiled: weights alone
+        elif values and (variables or kind == "model"):  # not compiled: weights only
             raise ValueError(
                 f"{where} is of another {kind}: it has {len(values)} arrays where there are "
                 f"{len(variables)}, or others' shapes. Use a folder of its own for each run."
@@ -123,10 +132,15 @@ def set_variables(model: Any, arrays: dict, where: str, new_epoch: bool = True) 
 
 
 def build(model: Any, where: str) -> None:
-    """Make sure that all Variables are there."""
+    """Make sure that all Variables are there.
+
+    Args:
+        model: The model.
+        where: What is restored, for the error.
+    """
     if not model.built:
         raise ValueError(
-            f"{where}: model {model.name!r} must be built to go on from there. Call it on a "
+            f"{where}: model {model.name!r} must be built to resume from there. Call it on a "
             "batch, or `build(input_shape)`, first."
         )
     if model.compiled:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,6 +28,8 @@ class Progbar:
         stateless_metrics: Names of the values to average over steps; others are shown as they come.
         unit_name: What a step is called.
         screen: Where to show it; `None`: what stdout is.
+        skip_first: Whether the time of a step leaves out the first update, which compiles, as Keras
+            has it. Who tells of compiling by `pause` needs no such guess.
 
     Example:
         >>> bar = Progbar(10, verbose=2)
@@ -36,15 +39,16 @@ class Progbar:
 
     def __init__(
         self,
-        target,
-        width=20,
-        verbose=1,
-        interval=0.05,
-        stateful_metrics=None,
-        stateless_metrics=None,
-        unit_name="step",
+        target: int | None,
+        width: int = 20,
+        verbose: int | str = 1,
+        interval: float = 0.05,
+        stateful_metrics: Any = None,
+        stateless_metrics: Any = None,
+        unit_name: str = "step",
         *,
-        screen=None,
+        screen: Any = None,
+        skip_first: bool = True,
     ):
         if stateful_metrics is not None and stateless_metrics is not None:
             hint = "One of the two tells which values are averaged."
@@ -63,8 +67,11 @@ class Progbar:
         self._seen = 0
         self._sums = {}  # name -> (sum over steps, steps)
         self._latest = {}
-        self._start = time.monotonic()
-        self._first = None  # step count and time of the first update
+        self._start = self._pause_began = time.monotonic()
+        self._skip_first = skip_first
+        self._first = None  # steps, and seconds they took, of the first update
+        self._pauses = {}  # what the steps wait for, in words, since when
+        self._paused = 0.0  # seconds of pauses that are over
 
     def update(
         self,
@@ -94,11 +101,49 @@ class Progbar:
                 self._finish(current, shown)
             else:
                 self.screen.draw(self._moving_line(current, shown))
-        if self._first is None and current > 0:
-            self._first = (current, time.monotonic())
+        if self._skip_first and self._first is None and current > 0:
+            self._first = (current, self._seconds())
 
-    def add(self, n: int, values=None) -> None:
-        """Note that `n` more steps are done."""
+    def pause(self, why: str) -> None:
+        """Show that steps wait, and leave the time until `resume` out of the time of a step.
+
+        Args:
+            why: What for: "compiling…".
+
+        Example:
+            >>> bar = Progbar(10, verbose=0)
+            >>> bar.pause("compiling…")
+            >>> bar.resume("compiling…")
+        """
+        if not self._pauses:
+            self._pause_began = time.monotonic()
+        self._pauses[why] = True
+        self._draw_pause()
+
+    def resume(self, why: str) -> None:
+        """End a pause.
+
+        Args:
+            why: As `pause` was told.
+        """
+        if self._pauses.pop(why, None) is None:
+            return
+        if self._pauses:
+            self._draw_pause()
+        else:
+            self._paused += time.monotonic() - self._pause_began
+
+    def _draw_pause(self):
+        if self.verbose and self.screen.moves:
+            self.screen.draw([*self._bar(self._seen), (list(self._pauses)[-1], PLAIN)])
+
+    def add(self, n: int, values: Any = None) -> None:
+        """Note that `n` more steps are done.
+
+        Args:
+            n: Number of steps.
+            values: As for `update`.
+        """
         self.update(self._seen + n, values)
 
     def _take(self, values, current, finalize):
@@ -119,7 +164,7 @@ class Progbar:
         return name not in (self.stateful_metrics or ())
 
     def _read(self):
-        latest = self._latest() if callable(self._latest) else self._latest
+        latest: Any = self._latest() if callable(self._latest) else self._latest
         totals = jax.device_get([total for total, _ in self._sums.values()])
         means = {}
         for (name, (_, count)), total in zip(self._sums.items(), totals, strict=True):
@@ -168,11 +213,15 @@ class Progbar:
         return f"{current:>{len(str(self.target))}}/{self.target}"
 
     def _seconds_each(self, current):
-        now = time.monotonic()
-        if self._first is not None and current > self._first[0]:
-            # Without the first steps, which compile.
-            return (now - self._first[1]) / (current - self._first[0])
-        return (now - self._start) / current if current else 0.0
+        steps, seconds = self._first or (0, 0.0)
+        if current > steps:
+            return (self._seconds() - seconds) / (current - steps)
+        return self._seconds() / current if current else 0.0
+
+    def _seconds(self):
+        """Seconds since the start, without pauses."""
+        now = self._pause_began if self._pauses else time.monotonic()
+        return now - self._start - self._paused
 
 
 def _clock(seconds):

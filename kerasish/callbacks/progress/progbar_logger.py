@@ -1,10 +1,13 @@
 """The progress bar of `fit`, `evaluate` and `predict`."""
 
+from typing import Any
+
 from kerasish.callbacks.base import displays
 from kerasish.callbacks.base.callback import Callback
 from kerasish.callbacks.progress.progbar import Progbar
 from kerasish.core.errors import bad_argument
 
+_COMPILING, _VALIDATING = "compiling…", "validating…"
 _INTERVAL = 0.1  # seconds; each redraw waits for the device once
 
 
@@ -25,14 +28,14 @@ class ProgbarLogger(Callback):
     def __init__(self):
         super().__init__()
         self.seen = 0
-        self.progbar = None
+        self.progbar: Any = None
         self.target = None
         self.verbose = 1
         self.epochs = 1
-        self._screen = None
+        self._screen: Any = None
         self._in_fit = False
 
-    def set_params(self, params):
+    def set_params(self, params: dict) -> None:
         """Take the verbosity and the numbers of epochs and steps."""
         super().set_params(params)
         verbose = params.get("verbose", 1)
@@ -42,64 +45,82 @@ class ProgbarLogger(Callback):
         self.epochs = params.get("epochs", 1)
         self.target = params.get("steps")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         """Keep validation quiet from now on."""
         self._in_fit = True
         self._screen = displays.choose(self.verbose)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict | None = None) -> None:
         """Show what is not yet shown."""
         self._in_fit = False
         self._close()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Begin a bar, under its epoch's number."""
         self._begin()
         if self.verbose and self.epochs > 1:
-            self._screen.say(f"Epoch {epoch + 1}/{self.epochs}")
+            self._screen.begin(f"Epoch {epoch + 1}/{self.epochs}")
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar."""
         self._update(batch, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Show the epoch's results."""
         self._finish(logs)
 
-    def on_test_begin(self, logs=None):
-        """Begin a bar, unless this is validation."""
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Begin a bar; in `fit`, show that it is validating."""
         if not self._in_fit:
             self._begin()
+        elif self.progbar is not None:
+            self.progbar.pause(_VALIDATING)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar, unless this is validation."""
         if not self._in_fit:
             self._update(batch, logs)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: dict | None = None) -> None:
         """Show the results, unless this is validation."""
         if not self._in_fit:
             self._finish(logs)
             self._close()
+        elif self.progbar is not None:
+            self.progbar.resume(_VALIDATING)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: dict | None = None) -> None:
         """Begin a bar."""
         self._begin()
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the bar; predictions are not shown."""
         self._update(batch, None)
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: dict | None = None) -> None:
         """Show that it is done."""
         self._finish(None)
         self._close()
+
+    def show_compiling(self, begins: bool) -> None:
+        """Show that a step is being compiled, whose time is not the steps' time.
+
+        Args:
+            begins: Whether compiling begins; it ends otherwise.
+        """
+        if self.progbar is not None:
+            change = self.progbar.pause if begins else self.progbar.resume
+            change(_COMPILING)
 
     def _begin(self):
         self.seen = 0
         self._screen = self._screen or displays.choose(self.verbose)
         self.progbar = Progbar(
-            self.target, verbose=self.verbose, interval=_INTERVAL, screen=self._screen
+            self.target,
+            verbose=self.verbose,
+            interval=_INTERVAL,
+            screen=self._screen,
+            skip_first=False,
         )
 
     def _update(self, batch, logs):

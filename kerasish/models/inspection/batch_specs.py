@@ -86,7 +86,7 @@ def _target(loss, output):
 
 def _seen_in_training(model):
     """Shapes of the batch of most rows that was trained on."""
-    steps = model.__dict__.get("_steps", {})
+    steps = model._compiled_steps
     kinds = ("train", "train on batch")
     forms = [form for kind in kinds if kind in steps for form in steps[kind].forms()]
     return max(forms, key=lambda form: jax.tree.leaves(form)[0].shape[0], default=None)

@@ -73,7 +73,7 @@ def estimate_memory(model: Any, batch_size: int, x: Any = None, y: Any = None) -
     step = trial_step(model, batch)
     compiled = step.trace(batch).lower().compile()
     planned = compiled.memory_analysis()
-    steps = step.stack_size(batch) or 1
+    steps = step.stack_room(batch) or 1
     gradients = min(_bytes(model.trainable_variables), planned.temp_size_in_bytes)
     data = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(batch))
     # Results that take no argument's place: the logs.

@@ -14,9 +14,10 @@ from kerasish.core.text_tables import as_html, as_text, readable_seconds
 from kerasish.data import make_batches, unpack_x_y_sample_weight
 from kerasish.models.inspection.batch_specs import trial_step
 from kerasish.models.inspection.layer_calls import Call, alone, calls_of
-from kerasish.training.chunk import fetch, placed
+from kerasish.training.chunk import fetch, put_on_devices
 from kerasish.training.learning_rate_finder import kept_random_state, kept_values
-from kerasish.training.multihost_source import make_source
+from kerasish.training.source_choice import make_source
+from kerasish.training.step_runner import run_steps
 from kerasish.training.step_timing import Times
 
 _LEAST_SECONDS = 0.02  # to measure one program for
@@ -137,11 +138,11 @@ def profile(model: Any, x: Any, y: Any, sample_weight: Any, batch_size, steps) -
         undo.callback(batches.close)
         source = make_source(batches)
         undo.callback(source.close)
-        step = trial_step(model, source.form())
+        step = trial_step(model, source.batch_spec())
         undo.enter_context(kept_values(model))
-        chunk = _last(step.run(source, _WARM_UP))
+        chunk = _last(run_steps(step, source, _WARM_UP))
         step.times = Times()
-        chunk = _last(step.run(source, steps or batches.num_batches)) or chunk
+        chunk = _last(run_steps(step, source, steps or batches.num_batches)) or chunk
         batch = _one_batch(chunk)
     if not step.times.steps:
         raise ValueError("profile: the data ran out. Give arrays, or more batches.")
@@ -161,8 +162,8 @@ def _last(runs):
 
 def _one_batch(chunk):
     if chunk.kind == "batch":
-        return placed(chunk, eager=True)
-    return fetch(chunk.kind, placed(chunk, eager=True), 0, chunk.rows)
+        return put_on_devices(chunk, eager=True)
+    return fetch(chunk.kind, put_on_devices(chunk, eager=True), 0, chunk.rows)
 
 
 def time_layers(model: Any, inputs: Any) -> list[LayerTime]:

@@ -18,7 +18,7 @@ from kerasish.saving.io.file_window import BadFile
 _SKIPPED = frozenset(
     "activity_regularizer history input_spec loss optimizer _added_losses _compile_arguments "
     "_compiled_loss _compiled_metrics _frozen _function _given _graph_layers _inbound_nodes "
-    "_loss_tracker _stack _steps _weights".split()
+    "_loss_tracker _stack _compiled_steps _predict_sizes _weights".split()
 )
 _CONTAINERS = (list, tuple, dict)
 

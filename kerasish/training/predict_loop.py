@@ -1,0 +1,67 @@
+"""The loop of `predict`."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from kerasish.callbacks import CallbackList
+from kerasish.training.chunk import Chunk
+from kerasish.training.chunk_sources import ChunkSource
+from kerasish.training.compiled_step import CompiledStep
+from kerasish.training.epoch_loop import no_batch
+from kerasish.training.step_runner import run_steps
+
+
+def predict(
+    step: CompiledStep,
+    source: ChunkSource,
+    steps: int | None,
+    callbacks: CallbackList,
+    max_batches: int | None = None,
+) -> Any:
+    """Outputs of a step for all batches, joined along the first axis, as NumPy arrays.
+
+    Args:
+        step: The compiled step of prediction.
+        source: The data.
+        steps: Batches to take; `None` for all.
+        callbacks: Whose hooks to call.
+        max_batches: Batches in one call; `None` to choose by time.
+    """
+    found: list = []
+    callbacks.on_predict_begin()
+    source.batches.on_epoch_begin()
+    done, last = 0, steps or source.batches.num_batches
+    runs = run_steps(step, source, steps, max_batches, on_compile=callbacks.show_compiling)
+    while done != last:
+        callbacks.on_predict_batch_begin(done)
+        ran = next(runs, None)
+        if ran is None:
+            break
+        done = ran.done
+        found.append(host_rows(ran.outputs, ran.chunk))
+        callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
+    runs.close()
+    source.batches.on_epoch_end()
+    callbacks.on_predict_end()
+    if not found:
+        raise no_batch("predict")
+    return jax.tree.map(
+        lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found
+    )
+
+
+def host_rows(outputs: Any, chunk: Chunk) -> Any:
+    """The outputs of a call as NumPy arrays, one row per sample.
+
+    Args:
+        outputs: Pytree of arrays as the step left them.
+        chunk: The batches of the call.
+
+    Shapes:
+        `(size, rows, ...)` -> `(count * rows, ...)` of a stack; others stay as they are.
+    """
+    if chunk.kind == "batch":
+        return jax.tree.map(np.asarray, outputs)
+    return jax.tree.map(lambda a: np.asarray(a)[: chunk.count].reshape(-1, *a.shape[2:]), outputs)
