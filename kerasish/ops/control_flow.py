@@ -17,6 +17,13 @@ from kerasish.core.state.variable import Scope, Variable, capture
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+# fmt: off
+__all__ = [
+    "associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan", "stop_gradient",
+    "switch", "vectorized_map", "while_loop",
+]
+# fmt: on
+
 
 def _written_by(fn: Callable, *args: Any) -> list[Variable]:
     return capture(fn, *args).written

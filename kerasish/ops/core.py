@@ -10,6 +10,13 @@ from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import is_sparse
 from kerasish.ops.wrappers import as_array, real_dtype
 
+# fmt: off
+__all__ = [
+    "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "is_tensor", "saturate_cast",
+    "scatter", "scatter_update", "shape", "slice", "slice_update", "unstack",
+]
+# fmt: on
+
 
 @symbolic
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
@@ -132,3 +139,9 @@ def scatter_update(inputs, indices, updates, reduction=None):
         raise bad_argument("scatter_update", "reduction", f"one of {tuple(_REDUCTIONS)}", reduction)
     at = as_array(inputs).at[_positions(indices)]
     return getattr(at, _REDUCTIONS[method])(as_array(updates))
+
+
+@symbolic
+def unstack(x, num=None, axis=0):
+    """The slices along an axis, as a list."""
+    return list(jnp.unstack(as_array(x), axis=axis))

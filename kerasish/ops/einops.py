@@ -8,6 +8,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["rearrange"]
+
 
 def _groups(side):
     return [group.strip("()").split() for group in re.findall(r"\([^)]*\)|\w+", side)]

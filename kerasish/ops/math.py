@@ -7,7 +7,16 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_float, unary
+from kerasish.ops.wrappers import as_array, as_float, as_matrices, reduction, square_matrices, unary
+
+# fmt: off
+__all__ = [
+    "cdist", "erf", "erfc", "erfinv", "extract_sequences", "fft", "fft2", "ifft2", "in_top_k",
+    "irfft", "istft", "logdet", "logsumexp", "polar", "rfft", "rsqrt", "segment_max",
+    "segment_min", "segment_prod", "segment_sum", "stft", "top_k", "view_as_complex",
+    "view_as_real",
+]
+# fmt: on
 
 erf = unary("erf", jax.scipy.special.erf, as_float)
 erfc = unary("erfc", jax.scipy.special.erfc, as_float)
@@ -193,3 +202,72 @@ def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="
     start = fft_length // 2 if center else 0
     end = start + length if length is not None else total - start
     return signal[..., start:end]
+
+
+@symbolic
+def logdet(x):
+    """The logarithm of the determinant's size."""
+    return jnp.linalg.slogdet(square_matrices("logdet", x))[1]
+
+
+@symbolic
+def cdist(x, y):
+    """Euclidean distances between all rows of `x` and all rows of `y`.
+
+    Shapes:
+        `(..., n, d)` and `(..., m, d)` -> `(..., n, m)`.
+    """
+    x, y = as_matrices("cdist", x), as_matrices("cdist", y)
+    if x.shape[-1] != y.shape[-1]:
+        raise bad_argument("cdist", "y", f"of {x.shape[-1]} columns, as `x`", y.shape)
+    return jnp.sqrt(jnp.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, axis=-1))
+
+
+logsumexp = reduction("logsumexp", jax.scipy.special.logsumexp)
+
+
+@symbolic
+def top_k(x, k, sorted=True):
+    """The `k` largest entries of the last axis, largest first, and their indices."""
+    return tuple(jax.lax.top_k(as_array(x), k))
+
+
+@symbolic
+def in_top_k(targets, predictions, k):
+    """Whether fewer than `k` of a row's predictions are larger than the one for its target.
+
+    Shapes:
+        `(batch,)` integers and `(batch, classes)` -> `(batch,)` booleans.
+    """
+    targets, predictions = as_array(targets), as_array(predictions)
+    own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
+    own = jnp.where(jnp.isnan(own), -jnp.inf, own)
+    return jnp.sum(predictions > own, axis=-1) < k
+
+
+def _segment(name, fn):
+    def op(data, segment_ids, num_segments=None, sorted=False):
+        data, ids = as_array(data), as_array(segment_ids)
+        if ids.ndim != 1 or data.shape[0] != ids.shape[0]:
+            wanted = f"1-D and as long as `data`, {data.shape[0]}"
+            raise bad_argument(name, "segment_ids", wanted, ids.shape)
+        return fn(data, ids, num_segments, indices_are_sorted=sorted)
+
+    op.__name__ = op.__qualname__ = name
+    what = name.removeprefix("segment_")
+    op.__doc__ = (
+        f"The {what} of the rows with each segment number; under `jit` give `num_segments`."
+    )
+    return symbolic(op, name)
+
+
+segment_max = _segment("segment_max", jax.ops.segment_max)
+
+
+segment_min = _segment("segment_min", jax.ops.segment_min)
+
+
+segment_prod = _segment("segment_prod", jax.ops.segment_prod)
+
+
+segment_sum = _segment("segment_sum", jax.ops.segment_sum)

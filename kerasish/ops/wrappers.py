@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
+from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 
 
@@ -22,6 +23,11 @@ def as_float(x: Any) -> jax.Array:
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(settings.floatx())
 
 
+def in_32_bits(x: jax.Array) -> jax.Array:
+    """`x` in 32 bits at least: 16-bit floats overflow when many are added up."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def real_dtype(dtype: Any, default: Any = None) -> Any:
     """The NumPy dtype JAX has for a dtype's name; 64-bit ones need JAX's `x64` switch."""
     dtype = default if dtype is None else dtype
@@ -31,6 +37,22 @@ def real_dtype(dtype: Any, default: Any = None) -> Any:
 def as_axes(axis: Any) -> Any:
     """An axis, a tuple of them or `None`, never a list."""
     return tuple(axis) if isinstance(axis, list | np.ndarray) else axis
+
+
+def as_matrices(op: str, x: Any) -> jax.Array:
+    """`x` as an array of matrices: of at least two axes."""
+    x = as_array(x)
+    if x.ndim < 2:
+        raise bad_argument(op, "x", "of rank 2 or more", x.shape)
+    return x
+
+
+def square_matrices(op: str, x: Any) -> jax.Array:
+    """`x` as an array of square matrices."""
+    x = as_matrices(op, x)
+    if x.shape[-1] != x.shape[-2]:
+        raise bad_argument(op, "x", "square in its last two axes", x.shape)
+    return x
 
 
 def _finish(function, name, what):

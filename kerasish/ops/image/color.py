@@ -8,6 +8,8 @@ from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.image.layout import as_images
 from kerasish.ops.wrappers import as_float
 
+__all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
+
 
 @symbolic
 def rgb_to_grayscale(images, data_format=None):

@@ -8,6 +8,8 @@ from kerasish.ops.image.layout import as_images, channels_last
 from kerasish.ops.nn.convolution import depthwise_conv
 from kerasish.ops.wrappers import as_array, as_float
 
+__all__ = ["gaussian_blur", "sobel_edges", "ssim"]
+
 
 def _gaussian(size, sigma, dtype):
     x = jnp.arange(size, dtype=dtype) - (size - 1) / 2

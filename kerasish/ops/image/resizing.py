@@ -12,6 +12,13 @@ from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.nn.convolution import conv
 from kerasish.ops.wrappers import as_array
 
+# fmt: off
+__all__ = [
+    "crop_images", "extract_patches", "extract_patches_3d", "pad_images", "resize",
+    "scale_and_translate",
+]
+# fmt: on
+
 
 def to_aspect(height, width, size):
     """The box that has the shape of `size` and shares a side with an image."""

@@ -11,6 +11,8 @@ from kerasish.ops.image.filters import gaussian_blur
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.wrappers import as_array, as_float
 
+__all__ = ["affine_transform", "elastic_transform", "map_coordinates", "perspective_transform"]
+
 _ORDERS = {"nearest": 0, "bilinear": 1}
 _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 

@@ -8,6 +8,15 @@ import jax.numpy as jnp
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array, as_axes, unary
 
+# fmt: off
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu",
+    "sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus",
+    "sparse_sigmoid", "sparsemax", "squareplus", "swish", "tanh_shrink", "threshold",
+]
+# fmt: on
+
 hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid)
 hard_silu = unary("hard_silu", jax.nn.hard_silu)
 hard_swish = unary("hard_swish", jax.nn.hard_silu)

@@ -9,6 +9,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["ctc_decode"]
+
 _END = -1  # fills a path after its last label
 
 

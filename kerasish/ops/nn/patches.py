@@ -7,6 +7,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
+
 
 def _pair(n):
     return (n, n) if isinstance(n, int) else tuple(n)

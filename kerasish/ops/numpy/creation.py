@@ -9,6 +9,14 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array, real_dtype
 
+# fmt: off
+__all__ = [
+    "arange", "array", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
+    "identity", "linspace", "logspace", "meshgrid", "ones", "ones_like", "tri", "vander",
+    "zeros", "zeros_like",
+]
+# fmt: on
+
 
 def _filled(name, fn):
     def op(shape, dtype=None):

@@ -14,6 +14,25 @@ from kerasish.ops.wrappers import (
     unary,
 )
 
+# fmt: off
+__all__ = [
+    "abs", "absolute", "add", "allclose", "angle", "arccos", "arccosh", "arcsin", "arcsinh",
+    "arctan", "arctan2", "arctanh", "bartlett", "bitwise_and", "bitwise_invert",
+    "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "blackman", "cbrt", "ceil", "clip", "conj", "conjugate", "copy", "cos", "cosh", "cumprod",
+    "cumsum", "deg2rad", "diff", "divide", "divide_no_nan", "equal", "exp", "exp2", "expm1",
+    "fabs", "floor", "floor_divide", "fmax", "fmin", "fmod", "gcd", "greater", "greater_equal",
+    "hamming", "hanning", "heaviside", "hypot", "i0", "imag", "isclose", "isfinite", "isin",
+    "isinf", "isnan", "isneginf", "isposinf", "isreal", "kaiser", "lcm", "ldexp", "left_shift",
+    "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "maximum", "minimum", "mod",
+    "multiply", "nan_to_num", "nancumprod", "nancumsum", "negative", "nextafter", "not_equal",
+    "power", "rad2deg", "real", "reciprocal", "right_shift", "round", "select", "sign",
+    "signbit", "sin", "sinc", "sinh", "sqrt", "square", "subtract", "tan", "tanh",
+    "true_divide", "trunc", "vectorize", "view", "where",
+]
+# fmt: on
+
 abs = unary("abs", jnp.abs)
 absolute = unary("absolute", jnp.abs)
 conj = unary("conj", jnp.conjugate)

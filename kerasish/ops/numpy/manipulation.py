@@ -7,6 +7,16 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array, as_axes, unary
 
+# fmt: off
+__all__ = [
+    "append", "array_split", "broadcast_to", "concatenate", "diag", "diagflat", "diagonal",
+    "dsplit", "dstack", "expand_dims", "flip", "fliplr", "flipud", "get_item", "hsplit",
+    "hstack", "moveaxis", "ndim", "pad", "ravel", "repeat", "reshape", "roll", "rot90", "size",
+    "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "trace",
+    "transpose", "tril", "triu", "unravel_index", "vsplit", "vstack",
+]
+# fmt: on
+
 # -- axes and shapes
 
 fliplr = unary("fliplr", jnp.fliplr)
@@ -194,12 +204,6 @@ def array_split(x, indices_or_sections, axis=0):
     if indices_or_sections <= 0:
         raise bad_argument("array_split", "indices_or_sections", "positive", indices_or_sections)
     return jnp.array_split(as_array(x), indices_or_sections, axis)
-
-
-@symbolic
-def unstack(x, num=None, axis=0):
-    """The slices along an axis, as a list."""
-    return list(jnp.unstack(as_array(x), axis=axis))
 
 
 # -- picking

@@ -10,13 +10,23 @@ from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype, reduction
 
+# fmt: off
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "argpartition", "argsort", "average",
+    "bincount", "corrcoef", "count_nonzero", "digitize", "histogram", "max", "mean", "median",
+    "min", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "nonzero",
+    "percentile", "prod", "ptp", "quantile", "searchsorted", "sort", "std", "sum", "trapezoid",
+    "unique", "var",
+]
+# fmt: on
+
 all = reduction("all", jnp.all)
 amax = reduction("amax", jnp.max)
 amin = reduction("amin", jnp.min)
 any = reduction("any", jnp.any)
 argmax = reduction("argmax", jnp.argmax)
 argmin = reduction("argmin", jnp.argmin)
-logsumexp = reduction("logsumexp", jax.scipy.special.logsumexp)
 median = reduction("median", jnp.median, as_float)
 nanargmax = reduction("nanargmax", jnp.nanargmax)
 nanargmin = reduction("nanargmin", jnp.nanargmin)
@@ -212,44 +222,3 @@ def unique(
 def nonzero(x):
     """The indices of entries that are not 0, one array per axis."""
     return jnp.nonzero(as_array(x))
-
-
-@symbolic
-def top_k(x, k, sorted=True):
-    """The `k` largest entries of the last axis, largest first, and their indices."""
-    return tuple(jax.lax.top_k(as_array(x), k))
-
-
-@symbolic
-def in_top_k(targets, predictions, k):
-    """Whether fewer than `k` of a row's predictions are larger than the one for its target.
-
-    Shapes:
-        `(batch,)` integers and `(batch, classes)` -> `(batch,)` booleans.
-    """
-    targets, predictions = as_array(targets), as_array(predictions)
-    own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
-    own = jnp.where(jnp.isnan(own), -jnp.inf, own)
-    return jnp.sum(predictions > own, axis=-1) < k
-
-
-def _segment(name, fn):
-    def op(data, segment_ids, num_segments=None, sorted=False):
-        data, ids = as_array(data), as_array(segment_ids)
-        if ids.ndim != 1 or data.shape[0] != ids.shape[0]:
-            wanted = f"1-D and as long as `data`, {data.shape[0]}"
-            raise bad_argument(name, "segment_ids", wanted, ids.shape)
-        return fn(data, ids, num_segments, indices_are_sorted=sorted)
-
-    op.__name__ = op.__qualname__ = name
-    what = name.removeprefix("segment_")
-    op.__doc__ = (
-        f"The {what} of the rows with each segment number; under `jit` give `num_segments`."
-    )
-    return symbolic(op, name)
-
-
-segment_max = _segment("segment_max", jax.ops.segment_max)
-segment_min = _segment("segment_min", jax.ops.segment_min)
-segment_prod = _segment("segment_prod", jax.ops.segment_prod)
-segment_sum = _segment("segment_sum", jax.ops.segment_sum)

@@ -1,0 +1,71 @@
+"""Products of vectors, matrices and arrays of any rank."""
+
+import jax.numpy as jnp
+
+from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.ops.wrappers import as_array, binary, square_matrices
+
+# fmt: off
+__all__ = [
+    "correlate", "cross", "dot", "einsum", "inner", "kron", "matmul", "outer", "slogdet",
+    "tensordot", "vdot",
+]
+# fmt: on
+
+dot = binary("dot", jnp.dot)
+
+
+inner = binary("inner", jnp.inner)
+
+
+kron = binary("kron", jnp.kron)
+
+
+outer = binary("outer", jnp.outer)
+
+
+vdot = binary("vdot", jnp.vdot)
+
+
+def _accumulator(*arrays):
+    """Products of 8-bit integers are added up in 32 bits."""
+    return jnp.int32 if {a.dtype.name for a in arrays} == {"int8"} else None
+
+
+@symbolic
+def matmul(x1, x2):
+    """The matrix product over the last two axes."""
+    x1, x2 = as_array(x1), as_array(x2)
+    return jnp.matmul(x1, x2, preferred_element_type=_accumulator(x1, x2))
+
+
+@symbolic
+def einsum(subscripts, *operands, **kwargs):
+    """The sum of products that `subscripts` spell out: `"bij,bjk->bik"`."""
+    operands = [*map(as_array, operands)]
+    kwargs.setdefault("preferred_element_type", _accumulator(*operands))
+    return jnp.einsum(subscripts, *operands, **kwargs)
+
+
+@symbolic
+def tensordot(x1, x2, axes=2):
+    """The sum of products over pairs of axes."""
+    return jnp.tensordot(as_array(x1), as_array(x2), axes=axes)
+
+
+@symbolic
+def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
+    """The cross product of vectors of 2 or 3 entries."""
+    return jnp.cross(as_array(x1), as_array(x2), axisa=axisa, axisb=axisb, axisc=axisc, axis=axis)
+
+
+@symbolic
+def correlate(x1, x2, mode="valid"):
+    """The cross-correlation of two 1-D arrays."""
+    return jnp.correlate(as_array(x1), as_array(x2), mode)
+
+
+@symbolic
+def slogdet(x):
+    """The sign of the determinant and the logarithm of its size."""
+    return tuple(jnp.linalg.slogdet(square_matrices("slogdet", x)))
