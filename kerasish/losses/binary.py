@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from kerasish.losses.labels import clip_probabilities, smooth
+from kerasish.losses.labels import smooth
 from kerasish.losses.loss import Loss, align_exactly
+from kerasish.ops.nn.losses import clip_probabilities, times_log
 
 
 def binary_crossentropy(
@@ -28,7 +29,8 @@ def binary_crossentropy(
         right, wrong = jax.nn.log_sigmoid(y_pred), jax.nn.log_sigmoid(-y_pred)
     else:
         right, wrong = _binary_logs(y_pred)
-    return jnp.mean(-y_true * right - (1.0 - y_true) * wrong, axis=axis)
+    loss = -times_log(y_true, right) - times_log(1.0 - y_true, wrong)
+    return jnp.mean(loss, axis=axis)
 
 
 def binary_focal_crossentropy(

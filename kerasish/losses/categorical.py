@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import set_mask
-from kerasish.losses.labels import clip_probabilities, smooth
+from kerasish.losses.labels import smooth
 from kerasish.losses.loss import Loss, align_exactly
+from kerasish.ops.nn.losses import class_probabilities, log_probabilities, times_log
 
 _FOR_NUMBERS = "Class numbers go with `sparse_categorical_crossentropy`."
 _FOR_ONE_HOT = "One-hot labels go with `categorical_crossentropy`."
@@ -32,7 +33,7 @@ def categorical_crossentropy(
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, axis, "categorical_crossentropy")
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
-    return -jnp.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
+    return -jnp.sum(times_log(y_true, log_probabilities(y_pred, from_logits, axis)), axis=axis)
 
 
 def categorical_focal_crossentropy(
@@ -65,7 +66,7 @@ def categorical_focal_crossentropy(
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
     if from_logits:
         y_pred = jax.nn.softmax(y_pred, axis=axis)
-    p = _probabilities(y_pred, axis)
+    p = class_probabilities(y_pred, axis)
     weight = jnp.power(1.0 - p, gamma) * dtypes.to_array(alpha, p.dtype)
     return -jnp.sum(weight * y_true * jnp.log(p), axis=axis)
 
@@ -100,7 +101,7 @@ def sparse_categorical_crossentropy(
         label = jnp.where(valid, label, 0)
         y_pred = jnp.where(jnp.expand_dims(valid, axis), y_pred, 0)
     here = jax.nn.one_hot(label, y_pred.shape[axis], axis=axis, dtype=bool)
-    logs = _log_probabilities(y_pred, from_logits, axis)
+    logs = log_probabilities(y_pred, from_logits, axis)
     # Chosen, not multiplied: a class of probability 0 elsewhere must not make it NaN.
     loss = -jnp.sum(jnp.where(here, logs, 0), axis=axis)
     if valid is not None:
@@ -134,16 +135,6 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q: float) -> jax.Array
     here = jax.nn.one_hot(label, y_pred.shape[-1], dtype=y_pred.dtype)
     p = jnp.sum(here * y_pred, axis=-1)
     return (1 - jnp.power(p, q)) / q
-
-
-def _probabilities(y_pred, axis):
-    return clip_probabilities(y_pred / jnp.sum(y_pred, axis=axis, keepdims=True))
-
-
-def _log_probabilities(y_pred, from_logits, axis):
-    if from_logits:
-        return jax.nn.log_softmax(y_pred, axis=axis)
-    return jnp.log(_probabilities(y_pred, axis))
 
 
 def _one_hot_pair(y_true, y_pred, axis, who):

@@ -3,21 +3,14 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 
 
 def smooth(y_true, amount: float, classes: int) -> jax.Array:
     """Draw labels to the uniform distribution: by nothing (0) up to all the way (1)."""
     return y_true * (1.0 - amount) + amount / classes if amount else y_true
-
-
-def clip_probabilities(p) -> jax.Array:
-    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
-    return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
 
 
 def label_kind(y_true_shape: tuple, y_pred_shape: tuple) -> str:

@@ -1,5 +1,7 @@
 """What all losses share: conversion, alignment of shapes, masks, weights and the reduction."""
 
+import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +42,8 @@ class Loss(Configurable):
     """
 
     _set_by_init = "reduction"
+    # Whether the value of a sample depends on no other sample.
+    _samples_are_independent = True
 
     def __init__(
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None
@@ -62,13 +66,29 @@ class Loss(Configurable):
             y_pred: Predictions. A mask that travels with them leaves entries out.
             sample_weight: A weight per sample `(batch,)`, or per value of `call`.
         """
-        masks = [get_mask(y_pred)]
-        values = self.call(as_arrays(y_true, self.dtype), as_arrays(y_pred, self.dtype))
+        mask = get_mask(y_pred)
+        y_true, y_pred = as_arrays(y_true, self.dtype), as_arrays(y_pred, self.dtype)
+        kept = self._without_ignored(y_true, y_pred, sample_weight, mask)
+        values = self.call(*kept)
+        if kept[1] is not y_pred and not np.ndim(values):  # one value for all samples together
+            values = self.call(y_true, y_pred)
         self._check_values(values, sample_weight)
-        masks = [mask for mask in (*masks, get_mask(values)) if mask is not None]
+        masks = [each for each in (mask, get_mask(values)) if each is not None]
         mask = jnp.logical_and(*masks) if len(masks) == 2 else masks[0] if masks else None
         values = dtypes.to_array(values, self.dtype)
         return reduce_weighted(values, sample_weight, mask, self.reduction)
+
+    def _without_ignored(self, y_true, y_pred, sample_weight, mask):
+        """Targets and predictions whose elements of weight 0 have no gradient and are finite."""
+        if sample_weight is None and mask is None:
+            return y_true, y_pred
+        axis = getattr(self, "axis", None)
+        axis = getattr(self, "kwargs", {}).get("axis", axis)
+        ignored = ignored_elements(sample_weight, mask)
+        leave_out = functools.partial(
+            without_ignored, ignored=ignored, axis=axis, independent=self._samples_are_independent
+        )
+        return jax.tree.map(leave_out, y_true), jax.tree.map(leave_out, y_pred)
 
     def _check_values(self, values, sample_weight):
         """Raise on what is no array, and on values that weights per sample do not fit."""
@@ -147,19 +167,41 @@ def as_arrays(nest: Any, dtype: str) -> Any:
 
 def align(y_true, y_pred, who: str = "loss", hint: str = "") -> tuple[jax.Array, jax.Array]:
     """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs."""
+    y_true, y_pred = _of_one_rank(y_true, y_pred)
+    check_shapes(y_true, y_pred, who, hint)
+    return y_true, y_pred
+
+
+def _of_one_rank(y_true, y_pred):
     y_pred = dtypes.to_array(y_pred)
-    y_true = dtypes.to_array(y_true, y_pred.dtype)
-    y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+    return squeeze_or_expand_to_same_rank(dtypes.to_array(y_true, y_pred.dtype), y_pred)
+
+
+_warned: set[tuple] = set()
+
+
+def check_shapes(y_true, y_pred, who: str, hint: str = "") -> None:
+    """Raise where targets and predictions do not fit; warn once where they only broadcast."""
+    if y_true.shape == y_pred.shape:
+        return
     try:
         jnp.broadcast_shapes(y_true.shape, y_pred.shape)
     except ValueError:
         raise wrong_shape(who, y_true, y_pred, hint) from None
-    return y_true, y_pred
+    key = who, y_true.shape[1:], y_pred.shape[1:]
+    if y_true.ndim and y_pred.ndim and key not in _warned:
+        _warned.add(key)
+        warnings.warn(
+            f"{who}: `y_true` of shape {y_true.shape} is broadcast against `y_pred` of shape "
+            f"{y_pred.shape}: each target is compared with several predictions, or each "
+            "prediction with several targets. Give both the same shape if that is not meant.",
+            stacklevel=4,
+        )
 
 
 def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, jax.Array]:
     """As `align`, where a target that broadcasts would be a mistake."""
-    y_true, y_pred = align(y_true, y_pred, who, hint)
+    y_true, y_pred = _of_one_rank(y_true, y_pred)
     if y_true.shape != y_pred.shape:
         raise wrong_shape(who, y_true, y_pred, hint)
     return y_true, y_pred
@@ -218,7 +260,8 @@ def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
     weight, sample_weight = squeeze_or_expand_to_same_rank(
         weight, dtypes.to_array(sample_weight, dtype)
     )
-    return spread(sample_weight, weight.shape) * weight
+    sample_weight = spread(sample_weight, weight.shape)
+    return jnp.where(weight == 0, 0, sample_weight) * weight
 
 
 def spread(weights, shape: tuple) -> jax.Array:
@@ -229,6 +272,67 @@ def spread(weights, shape: tuple) -> jax.Array:
     return weights
 
 
+def weigh(values, weight) -> jax.Array:
+    """`values * weight`, and 0 where the weight is 0: there NaN and infinity do not count."""
+    return jnp.where(weight == 0, 0, values * weight)
+
+
+def ignored_elements(sample_weight, mask) -> jax.Array:
+    """Where the weight of a sample or value is 0, or the mask is false.
+
+    Shapes:
+        `(batch,)` or more axes, as weights and mask have them.
+    """
+    ignored = None if mask is None else ~dtypes.to_array(mask).astype(bool)
+    if sample_weight is None:
+        return ignored
+    unweighted = dtypes.to_array(sample_weight) == 0
+    if ignored is None:
+        return unweighted
+    unweighted, ignored = squeeze_or_expand_to_same_rank(unweighted, ignored)
+    if unweighted.ndim < ignored.ndim:
+        return spread(unweighted, ignored.shape) | ignored
+    return unweighted | spread(ignored, unweighted.shape)
+
+
+def without_ignored(
+    y, ignored: jax.Array, axis: int | None = None, independent: bool = True
+) -> jax.Array:
+    """`y` with ignored elements cut off from the gradient, and finite.
+
+    Their values stay as they are where they are finite, since losses may look at a whole batch.
+
+    Args:
+        y: Targets or predictions.
+        ignored: Which samples or values have weight 0.
+        axis: The axis that the loss reduces, where it is known; else the last.
+        independent: Whether no other sample's value depends on an ignored one, so that its
+            gradient may be cut.
+    """
+    ignored = _opposite(y, ignored, axis)
+    if ignored is None or not dtypes.is_float(y.dtype):
+        return y
+    finite = jnp.where(jnp.isfinite(y), y, 0)
+    return jnp.where(ignored, jax.lax.stop_gradient(finite) if independent else finite, y)
+
+
+def _opposite(y, ignored, axis):
+    """`ignored` in the rank of `y`, each element opposite to what it ignores; `None` if unclear."""
+    while ignored.ndim > y.ndim and ignored.shape[-1] == 1:
+        ignored = jnp.squeeze(ignored, -1)
+    if not 0 < ignored.ndim <= y.ndim:
+        return None
+    if 1 < ignored.ndim < y.ndim:
+        if axis is None and len(set(y.shape[1:])) < y.ndim - 1:
+            # Sizes do not tell which axis the loss reduces: leave out what is ignored as a whole.
+            ignored = jnp.all(ignored, axis=tuple(range(1, ignored.ndim)))
+        elif isinstance(axis, int) and ignored.ndim == y.ndim - 1:
+            ignored = jnp.expand_dims(ignored, axis)
+    ignored = ignored.reshape(*ignored.shape, *[1] * (y.ndim - ignored.ndim))
+    fits = all(n in (1, size) for n, size in zip(ignored.shape, y.shape, strict=True))
+    return ignored if fits else None
+
+
 def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
     """Weigh and mask the values and reduce them as `reduction` says."""
     weight = apply_mask(sample_weight, mask, values.dtype, reduction)
@@ -236,7 +340,7 @@ def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_b
         weight = dtypes.to_array(weight, values.dtype)
         values, weight = squeeze_or_expand_to_same_rank(values, weight)
         weight = spread(weight, values.shape)
-        values = values * weight
+        values = weigh(values, weight)
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values
     total = jnp.sum(values)

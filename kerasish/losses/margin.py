@@ -43,7 +43,8 @@ def categorical_hinge(y_true, y_pred) -> jax.Array:
 
 
 def _shortfall(y_true, y_pred):
-    binary = jnp.all((y_true == 0) | (y_true == 1))
+    # NaN stands for a target that does not count, and says nothing of the others.
+    binary = jnp.all((y_true == 0) | (y_true == 1) | jnp.isnan(y_true))
     y_true = jnp.where(binary, 2.0 * y_true - 1.0, y_true)
     return jnp.maximum(1.0 - y_true * y_pred, 0.0)
 

@@ -11,7 +11,7 @@ from kerasish.losses.loss import Loss, align
 def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
     """Minus the cosine of the angle between targets and predictions: -1 is the best.
 
-    A zero vector has cosine 0 with everything.
+    A zero vector has cosine 0 with everything, and no gradient.
 
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`, without `axis`.
@@ -21,8 +21,12 @@ def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
 
 
 def _unit(x, axis):
-    inverse = jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=True))
-    return x * jnp.minimum(inverse, 1.0 / settings.epsilon())
+    square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
+    # Twice, as the gradient of what is not chosen must be finite too.
+    long = square > settings.epsilon() ** 2
+    inverse = jax.lax.rsqrt(jnp.where(long, square, 1))
+    near = jax.lax.stop_gradient(x) / settings.epsilon()  # no direction, so no gradient
+    return jnp.where(long, x * inverse, near)
 
 
 def circle(
@@ -108,6 +112,8 @@ class Circle(Loss):
         >>> round(float(loss), 3)
         0.789
     """
+
+    _samples_are_independent = False
 
     def __init__(
         self,

@@ -23,11 +23,27 @@ def _same_shape(op, target, output):
     return target, output
 
 
-def _log_probabilities(output, from_logits, axis):
+def clip_probabilities(p) -> jax.Array:
+    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
+    return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
+
+
+def class_probabilities(scores, axis) -> jax.Array:
+    """Scores divided by their sum over the classes, and clipped; a row of zeros stays that."""
+    total = jnp.sum(scores, axis=axis, keepdims=True)
+    return clip_probabilities(scores / jnp.where(total == 0, 1, total))
+
+
+def log_probabilities(output, from_logits, axis) -> jax.Array:
+    """Logarithms of the classes' probabilities."""
     if from_logits:
         return jax.nn.log_softmax(output, axis=axis)
-    output = output / jnp.sum(output, axis, keepdims=True)
-    return jnp.log(jnp.clip(output, settings.epsilon(), 1.0 - settings.epsilon()))
+    return jnp.log(class_probabilities(output, axis))
+
+
+def times_log(p, log) -> jax.Array:
+    """`p * log`, which is 0 where `p` is 0 and the logarithm minus infinity."""
+    return p * jnp.where((p == 0) & jnp.isneginf(log), 0, log)
 
 
 @symbolic
@@ -37,9 +53,9 @@ def binary_crossentropy(target, output, from_logits=False):
     if from_logits:
         yes, no = jax.nn.log_sigmoid(output), jax.nn.log_sigmoid(-output)
     else:
-        output = jnp.clip(output, settings.epsilon(), 1.0 - settings.epsilon())
+        output = clip_probabilities(output)
         yes, no = jnp.log(output), jnp.log(1.0 - output)
-    return -(target * yes + (1.0 - target) * no)
+    return -(times_log(target, yes) + times_log(1.0 - target, no))
 
 
 @symbolic
@@ -48,7 +64,7 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     target, output = _same_shape("categorical_crossentropy", target, output)
     if output.ndim < 1:
         raise bad_argument("categorical_crossentropy", "output", "of at least 1 axis", output.shape)
-    return -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis=axis)
+    return -jnp.sum(times_log(target, log_probabilities(output, from_logits, axis)), axis=axis)
 
 
 @symbolic
@@ -63,7 +79,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     if target.shape != output.shape[:-1]:
         raise bad_argument(op, "target", f"of shape {output.shape[:-1]}", target.shape)
     hot = jax.nn.one_hot(target, output.shape[axis], axis=axis)
-    return -jnp.sum(hot * _log_probabilities(output, from_logits, axis), axis=axis)
+    return -jnp.sum(times_log(hot, log_probabilities(output, from_logits, axis)), axis=axis)
 
 
 def _padding(lengths, longest, dtype):

@@ -22,12 +22,16 @@ def normalize(x, axis=-1, order=2, epsilon=None):
         raise bad_argument("normalize", "order", "an integer of at least 1", order)
     x, axis = jnp.atleast_1d(as_float(x)), as_axes(axis)
     epsilon = settings.epsilon() if epsilon is None else epsilon
+    # What is not chosen gets numbers too that have a finite gradient.
     if order == 2:
         square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-        most = min(1.0 / epsilon, float(jnp.finfo(x.dtype).max))
-        return x * jnp.minimum(jax.lax.rsqrt(square), most)
-    norm = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
-    return x / jnp.maximum(norm, epsilon)
+        limits = jnp.finfo(x.dtype)
+        most = min(1.0 / epsilon, float(limits.max)) if epsilon else float(limits.max)
+        long = square > max(most**-2, float(limits.tiny))
+        return x * jnp.where(long, jax.lax.rsqrt(jnp.where(long, square, 1)), most)
+    nonzero = jnp.any(x != 0, axis=axis, keepdims=True)
+    norm = jnp.linalg.norm(jnp.where(nonzero, x, 1), ord=order, axis=axis, keepdims=True)
+    return x / jnp.where(nonzero, jnp.maximum(norm, epsilon), epsilon or 1)
 
 
 @symbolic

@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.kernels.pooling import lowest, window_max, window_sum
 from kerasish.ops.nn.convolution import channel_axis, padding_name, per_axis
-from kerasish.ops.wrappers import as_array
+from kerasish.ops.wrappers import as_array, in_32_bits
 
 __all__ = ["adaptive_average_pool", "adaptive_max_pool", "average_pool", "max_pool"]
 
@@ -46,11 +47,14 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
     """
     x = as_array(inputs)
     window, strides, pads = _windows("average_pool", x, pool_size, strides, padding, data_format)
-    total = window_sum(x, window, strides, pads)
+    wide = in_32_bits(x) if dtypes.is_float(x.dtype) else x
+    total = window_sum(wide, window, strides, pads)
     if padding.lower() == "valid":
-        return total / math.prod(window)
-    sizes = [n if w > 1 else 1 for n, w in zip(x.shape, window, strict=True)]
-    return total / window_sum(jnp.ones(sizes, x.dtype), window, strides, pads)
+        mean = total / math.prod(window)
+    else:
+        sizes = [n if w > 1 else 1 for n, w in zip(x.shape, window, strict=True)]
+        mean = total / window_sum(jnp.ones(sizes, wide.dtype), window, strides, pads)
+    return mean.astype(x.dtype) if wide is not x else mean
 
 
 def _adaptive_windows(size, count):
