@@ -1,8 +1,9 @@
 """What all losses share: conversion, alignment of shapes, masks, weights and the reduction."""
 
+import contextlib
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable, serialize_keras_object
@@ -150,12 +151,37 @@ class LossFunctionWrapper(Loss):
         if tree == other_tree:
             pairs = map(squeeze_or_expand_to_same_rank, truths, guesses)
             y_true, y_pred = (tree.unflatten(side) for side in zip(*pairs, strict=True))
-        return self.fn(y_true, y_pred, **self.kwargs)
+        with needs_values(self.fn, y_true, y_pred):
+            return self.fn(y_true, y_pred, **self.kwargs)
 
     def get_config(self) -> dict:
         """The function, by name, beside the arguments."""
         written = {"fn": self.fn, **self.kwargs}
         return {**super().get_config(), **serialize_keras_object(written)}
+
+
+@contextlib.contextmanager
+def needs_values(fn: Callable, *arrays: Any) -> Iterator[None]:
+    """Say what to do where a function of NumPy or scikit-learn gets arrays without values.
+
+    Compiled code gives it tracers. What such a function then raises seldom says so.
+    """
+    try:
+        yield
+    except Exception as error:
+        traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(arrays))
+        outside = (getattr(fn, "__module__", None) or "").partition(".")[0] in _EAGER_LIBRARIES
+        if not traced or not (outside or isinstance(error, NEEDS_A_VALUE)):
+            raise
+        name = getattr(fn, "__name__", type(fn).__name__)
+        raise TypeError(
+            f"{name}: a function of NumPy or scikit-learn needs the values of its arrays, which "
+            "compiled code does not have. Pass `run_eagerly=True` to `compile`, or write it with "
+            "`keras.ops`."
+        ) from error
+
+
+_EAGER_LIBRARIES = ("numpy", "scipy", "sklearn")
 
 
 def as_arrays(nest: Any, dtype: str) -> Any:

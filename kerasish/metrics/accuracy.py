@@ -6,7 +6,12 @@ import jax.numpy as jnp
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.losses.labels import label_kind
-from kerasish.losses.loss import align, squeeze_or_expand_to_same_rank, wrong_shape
+from kerasish.losses.loss import (
+    align,
+    check_shapes,
+    squeeze_or_expand_to_same_rank,
+    wrong_shape,
+)
 from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import MeanMetricWrapper
 
@@ -30,6 +35,7 @@ def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
     y_true, y_pred = squeeze_or_expand_to_same_rank(
         dtypes.to_array(y_true), dtypes.to_array(y_pred)
     )
+    check_shapes(y_true, y_pred, "binary_accuracy")
     yes = y_pred > jnp.asarray(threshold)
     return (y_true == yes.astype(y_true.dtype)).astype(settings.floatx())
 
@@ -92,6 +98,10 @@ def sparse_top_k_categorical_accuracy(
     return right.reshape(shape)
 
 
+def _without_ones(shape):
+    return [n for n in shape if n != 1]
+
+
 def _in_top_k(label, scores, k):
     own = jnp.take_along_axis(scores, label[..., None], axis=-1)
     own = jnp.where(jnp.isnan(own), -jnp.inf, own)
@@ -110,11 +120,14 @@ def _number_pair(y_true, y_pred, who):
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = jnp.squeeze(y_true, -1)
-    if y_true.shape != y_pred.shape[:-1]:
+    wanted = y_pred.shape[:-1]
+    if y_true.shape != wanted and _without_ones(y_true.shape) == _without_ones(wanted):
+        y_true = y_true.reshape(wanted)
+    if y_true.shape != wanted:
         hint = ""
         if y_true.shape == y_pred.shape:
             hint = f"One-hot labels go with `{who.removeprefix('sparse_')}`."
-        wanted = f"class numbers of shape {y_pred.shape[:-1]}"
+        wanted = f"class numbers of shape {wanted}"
         raise bad_argument(who, "y_true", wanted, y_true.shape, hint)
     return y_true, y_pred
 

@@ -1,5 +1,7 @@
 """Area under a curve that thresholds trace: ROC, precision-recall, and its gain form."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from kerasish.metrics.rate_at_rate import even_thresholds
 
 CURVES = ("ROC", "PR", "PRGAIN")
 SUMMATIONS = ("interpolation", "majoring", "minoring")
+MAX_COUNTS = 100_000_000  # thresholds times labels: 400 MB for each of four kinds
 
 
 class AUC(Metric):
@@ -67,7 +70,7 @@ class AUC(Metric):
         if thresholds is None:
             if num_thresholds <= 1:
                 raise bad_argument(self, "num_thresholds", "at least 2", num_thresholds)
-            inner, self._evenly = even_thresholds(num_thresholds)[1:-1], True
+            inner, self._evenly = even_thresholds(num_thresholds, self)[1:-1], True
         else:
             inner = sorted(thresholds)
             self._evenly = is_even([0.0, *inner, 1.0])
@@ -89,6 +92,9 @@ class AUC(Metric):
 
     def _build(self, labels):
         shape = (self.num_thresholds, labels) if self.multi_label else (self.num_thresholds,)
+        if math.prod(shape) > MAX_COUNTS:
+            wanted = f"few enough for {MAX_COUNTS:,} counts with {self.num_thresholds} thresholds"
+            raise bad_argument(self, "num_labels", wanted, labels)
         for kind in Counts._fields:
             setattr(self, kind, self.add_variable(shape, name=kind))
         self.built = True

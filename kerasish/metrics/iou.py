@@ -1,7 +1,5 @@
 """Intersection over union: overlap of predicted and true regions, by class."""
 
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +8,19 @@ from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import spread, squeeze_or_expand_to_same_rank
 from kerasish.metrics.metric import Metric
+
+_RUN = 4096  # floats added one by one; longer runs would stop growing in float32
+MAX_CLASSES = 10_000  # their matrix takes 400 MB
+
+
+def _sums_by_pair(weight, pair, pairs):
+    """The sum of the weights of each pair, in runs, as one long sum of floats loses digits."""
+    runs = max(1, min(weight.size // _RUN, weight.size // pairs))
+    if runs == 1 or not dtypes.is_float(weight.dtype):
+        return jax.ops.segment_sum(weight, pair, pairs)
+    run = jnp.arange(weight.size) % runs
+    sums = jax.ops.segment_sum(weight, run * pairs + pair, runs * pairs)
+    return jnp.sum(sums.reshape(runs, pairs), axis=0)
 
 
 class IoU(Metric):
@@ -22,7 +33,7 @@ class IoU(Metric):
         num_classes: Number of classes.
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
         ignore_class: True class whose entries do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
@@ -47,6 +58,8 @@ class IoU(Metric):
         axis=-1,
     ):
         super().__init__(dtype or "int32", name)
+        if not 0 < num_classes <= MAX_CLASSES:
+            raise bad_argument(self, "num_classes", f"from 1 to {MAX_CLASSES:,}", num_classes)
         wanted = f"class numbers from 0 to {num_classes - 1}"
         if not all(0 <= n < num_classes for n in target_class_ids):
             raise bad_argument(self, "target_class_ids", wanted, list(target_class_ids))
@@ -57,7 +70,9 @@ class IoU(Metric):
         self.sparse_y_pred = sparse_y_pred
         self.axis = axis
         shape = (num_classes, num_classes)
-        self.total_cm = self.add_variable(shape, dtype=self.dtype, name="total_confusion_matrix")
+        # Floats whatever the dtype: integers would drop fractions of weights, and overflow.
+        kind = self.dtype if dtypes.is_float(self.dtype) else "float32"
+        self.total_cm = self.add_variable(shape, dtype=kind, name="total_confusion_matrix")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch: labels, predictions, and a weight for each of them."""
@@ -72,18 +87,14 @@ class IoU(Metric):
             valid = valid & (true != self.ignore_class)
         weight = jnp.where(valid, weight, 0)
         pair = jnp.where(valid, true * classes + pred, 0)
-        counts = jax.ops.segment_sum(weight, pair, classes * classes)
-        self.total_cm.assign_add(counts.reshape(classes, classes))
+        counts = _sums_by_pair(weight, pair, classes * classes).reshape(classes, classes)
+        self.total_cm.assign_add(counts.astype(self.total_cm.dtype))
 
     def _weight(self, sample_weight, labels):
         given = dtypes.to_array(1 if sample_weight is None else sample_weight)
-        if dtypes.is_float(given.dtype) and not dtypes.is_float(self.dtype):
-            warnings.warn(
-                f"{self.name}: weights of {given.dtype} lose their fractions when counted in "
-                f"{self.dtype}. Pass `dtype='float32'`, or whole weights.",
-                stacklevel=3,
-            )
-        labels, weight = squeeze_or_expand_to_same_rank(labels, given.astype(self.dtype))
+        if not dtypes.is_float(given.dtype):
+            given = given.astype("int32")
+        labels, weight = squeeze_or_expand_to_same_rank(labels, given)
         return jnp.broadcast_to(spread(weight, labels.shape), labels.shape)
 
     def result(self) -> jax.Array:
@@ -105,7 +116,7 @@ class BinaryIoU(IoU):
         target_class_ids: The classes to average over: 0, 1 or both.
         threshold: What scores must reach to be 1.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
 
     Example:
         >>> float(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]))
@@ -128,7 +139,7 @@ class MeanIoU(IoU):
     Args:
         num_classes: Number of classes.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
         ignore_class: True class whose entries do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
@@ -162,7 +173,7 @@ class OneHotIoU(IoU):
         num_classes: Number of classes.
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
         ignore_class: True class whose entries do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.
@@ -194,7 +205,7 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: Number of classes.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
         ignore_class: True class whose entries do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.

@@ -1,15 +1,23 @@
 """The best of one rate that can be had at a floor under another, over all thresholds."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import divide_no_nan
 from kerasish.metrics.confusion import ConfusionMetric
 
+MAX_THRESHOLDS = 1_000_000  # each is a float in a list, and a few more on the device
 
-def even_thresholds(number: int) -> list[float]:
+
+def even_thresholds(number: int, who: Any = "thresholds") -> list[float]:
     """0 to 1 in equal steps; one threshold is 0.5."""
+    if not isinstance(number, int | np.integer) or not 0 < number <= MAX_THRESHOLDS:
+        wanted = f"a positive integer up to {MAX_THRESHOLDS:,}"
+        raise bad_argument(who, "num_thresholds", wanted, number)
     return [0.5] if number == 1 else [i / (number - 1) for i in range(number)]
 
 
@@ -17,9 +25,8 @@ class _BestUnderConstraint(ConfusionMetric):
     _direction = "up"
 
     def __init__(self, what, floor, num_thresholds, class_id, name, dtype):
-        if num_thresholds <= 0:
-            raise bad_argument(type(self), "num_thresholds", "positive", num_thresholds)
-        super().__init__(even_thresholds(num_thresholds), name=name, dtype=dtype)
+        thresholds = even_thresholds(num_thresholds, type(self))
+        super().__init__(thresholds, name=name, dtype=dtype)
         if not 0 <= floor <= 1:
             raise bad_argument(self, what, "between 0 and 1", floor)
         self.floor = floor

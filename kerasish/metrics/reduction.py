@@ -16,7 +16,9 @@ from kerasish.losses.loss import (
     as_arrays,
     count,
     divide_no_nan,
+    needs_values,
     squeeze_or_expand_to_same_rank,
+    weigh,
 )
 from kerasish.metrics.metric import Metric
 
@@ -42,7 +44,7 @@ def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
         values = _keep_axes(values, weight.ndim, reduce)
         axes = weight.ndim
         weight = jnp.broadcast_to(weight, values.shape)
-        values = values * weight
+        values = weigh(values, weight)
         if axes > 1:
             weight = _keep_axes(weight, 1, reduce)
     return _keep_axes(values, 1, reduce), weight
@@ -141,9 +143,11 @@ class MeanMetricWrapper(Mean):
         sample_weight = apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
         if isinstance(self.fn, Loss) and self.fn.reduction in _MEANS:
             # One value per sample: a mean of the batches' means would depend on their sizes.
-            values = self.fn.call(*(as_arrays(y, self.fn.dtype) for y in (y_true, y_pred)))
+            with needs_values(self.fn, y_true, y_pred):
+                values = self.fn.call(*(as_arrays(y, self.fn.dtype) for y in (y_true, y_pred)))
         else:
-            values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
+            with needs_values(self.fn, y_true, y_pred):
+                values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
         super().update_state(values, sample_weight)
 
     def _widen(self, y_pred):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from kerasish import losses
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.losses.loss import align
+from kerasish.losses.loss import align, divide_no_nan, weigh
 from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import Mean, MeanMetricWrapper
 
@@ -208,17 +208,33 @@ class R2Score(Metric):
             self._build(y_pred.shape[1])
         weight = dtypes.to_array(1 if sample_weight is None else sample_weight, self.dtype)
         weight = jnp.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
-        self.sum.assign_add(jnp.sum(weight * y_true, axis=0))
-        self.squared_sum.assign_add(jnp.sum(weight * y_true**2, axis=0))
-        self.total_mse.assign_add(jnp.sum(weight * (y_true - y_pred) ** 2, axis=0))
-        self.count.assign_add(jnp.sum(weight, axis=0))
+        self.total_mse.assign_add(jnp.sum(weigh((y_true - y_pred) ** 2, weight), axis=0))
+        self._add_deviations(y_true, weight)
         self.num_samples.assign_add(losses.loss.count(y_true))
+
+    def _add_deviations(self, y_true, weight):
+        """Merge squared deviations from the batch's mean with those from the mean so far.
+
+        The difference of two sums of squares would lose all digits where the mean is large.
+
+        References:
+            Chan, Golub and LeVeque, 1983, "Algorithms for Computing the Sample Variance".
+        """
+        before, added = self.count.value, jnp.sum(weight, axis=0)
+        total = jnp.sum(weigh(y_true, weight), axis=0)
+        mean = divide_no_nan(total, added)
+        within = jnp.sum(weigh((y_true - mean) ** 2, weight), axis=0)
+        shift = mean - divide_no_nan(self.sum.value, before)
+        between = shift**2 * before * divide_no_nan(added, before + added)
+        self.squared_sum.assign_add(within + between)
+        self.sum.assign_add(total)
+        self.count.assign_add(added)
 
     def result(self) -> jax.Array:
         """The score so far."""
         if not self.built:
             raise RuntimeError(f"{self.name}: nothing was seen yet; call `update_state` first.")
-        total = self.squared_sum.value - self.sum.value**2 / self.count.value
+        total = self.squared_sum.value
         scores = 1 - self.total_mse.value / total
         scores = jnp.where(jnp.isinf(scores), 0.0, scores)
         if self.class_aggregation == "uniform_average":
