@@ -14,8 +14,10 @@ import numpy as np
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import loops, transforms
 from kerasish.core.state.variable import Scope, Variable, capture
-from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic, symbolic
+from kerasish.ops.core import cast
+from kerasish.ops.numpy.elementwise import where
+from kerasish.ops.wrappers import as_array, as_indices
 
 # fmt: off
 __all__ = [
@@ -62,7 +64,24 @@ def _choose(fns, operands, pick):
     return result
 
 
-@symbolic
+def _results(fns, operands=()):
+    """What each function returns, if any of it is symbolic; what they write is forgotten."""
+    with Scope():
+        results = [fn(*operands) for fn in fns]
+    return results if any_symbolic(results) else None
+
+
+def _select(op, chosen, results):
+    """The one of several results, symbolic tensors among them, for which `chosen[i]` holds."""
+    structures = {str(jax.tree.structure(each)) for each in results}
+    if len(structures) > 1:
+        raise bad_argument(op, "branches", "of results of one structure", sorted(structures))
+    last = results[-1]
+    for holds, result in zip(chosen[::-1], results[-2::-1], strict=True):
+        last = jax.tree.map(functools.partial(where, holds), result, last)
+    return last
+
+
 def cond(pred, true_fn, false_fn):
     """`true_fn()` if `pred` holds, else `false_fn()`; only one of them runs.
 
@@ -75,17 +94,38 @@ def cond(pred, true_fn, false_fn):
     """
     if isinstance(pred, bool | np.bool_):
         return true_fn() if pred else false_fn()
+    results = _results([true_fn, false_fn]) if isinstance(pred, KerasTensor) else None
+    if results:
+        return _select("cond", [cast(pred, "bool")], results)
+    return _cond(pred, true_fn, false_fn)
+
+
+def _cond(pred, true_fn, false_fn):
     pred = as_array(pred).astype(bool)
     return _choose([true_fn, false_fn], (), lambda fns, values: jax.lax.cond(pred, *fns, values))
 
 
-@symbolic
+_cond = symbolic(_cond, "cond")
+
+
 def switch(index, branches, *operands):
     """`branches[index](*operands)`; only one of them runs, and any may write Variables."""
     if isinstance(index, int):
         return branches[min(max(index, 0), len(branches) - 1)](*operands)
-    index = as_array(index)
+    closed = isinstance(index, KerasTensor) and not any_symbolic(operands)
+    results = _results(branches, operands) if closed else None
+    if results:
+        index = cast(index, "int32")
+        return _select("switch", [index <= i for i in range(len(branches) - 1)], results)
+    return _switch(index, branches, *operands)
+
+
+def _switch(index, branches, *operands):
+    index = as_indices("switch", "index", index)
     return _choose(branches, operands, functools.partial(jax.lax.switch, index))
+
+
+_switch = symbolic(_switch, "switch")
 
 
 @symbolic
@@ -96,29 +136,69 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         cond: Function that says whether to go on. It may read Variables, but not write them.
         body: Function that may read and write Variables; returns as many values as it takes.
         loop_vars: First values: one, or a tuple or list.
-        maximum_iterations: Turns after which to stop whatever `cond` says.
+        maximum_iterations: Iterations after which to stop whatever `cond` says. With such a bound
+            the loop has gradients, for which the values of all iterations are kept.
     """
     many = isinstance(loop_vars, tuple | list)
     start = _arrays(tuple(loop_vars) if many else (loop_vars,))
     if _written_by(cond, *start):
         raise RuntimeError("while_loop: `cond` must not assign Variables; do it in `body`.")
     written = _written_by(body, *start)
-    step, limit = _carrying(body, written), maximum_iterations
+    step = _carrying(body, written)
 
-    def goes_on(state):
-        turn, values, current = state
+    def proceeds(state):
+        values, current = state
         with Scope(zip(written, values, strict=True)):
-            more = as_array(cond(*current)).astype(bool).reshape(())
-        return more if limit is None else more & (turn < limit)
+            return as_array(cond(*current)).astype(bool).reshape(())
 
-    def turn(state):
-        count, values, current = state
+    def advance(state):
+        values, current = state
         result, values = step(values, *current)
-        return count + 1, values, tuple(result) if many else (result,)
+        return values, tuple(result) if many else (result,)
 
-    _, values, last = jax.lax.while_loop(goes_on, turn, (0, _read(written), start))
+    state = _read(written), start
+    if maximum_iterations is None:
+        values, last = jax.lax.while_loop(proceeds, advance, state)
+    else:
+        values, last = _bounded_loop(proceeds, advance, state, int(maximum_iterations))
     _assign(written, values)
     return last if many else last[0]
+
+
+_BRANCHING = 16
+
+
+def _bounded_loop(proceeds, advance, state, limit):
+    """A `while` of at most `limit` iterations that can be differentiated in reverse.
+
+    A tree of scans, 16 to a level: when the loop is done, all that is left of each level is
+    skipped at once, so that a large limit costs little where few iterations are needed.
+    """
+    if limit <= 0:
+        return state
+
+    def upto(number):
+        """A function of `(state, iterations left)` that does at most `number` iterations."""
+        if number == 1:
+            inner = lambda state, left: (advance(state), left - 1)  # noqa: E731
+        else:
+            part = upto(number // _BRANCHING)
+
+            def inner(state, left):
+                return jax.lax.scan(
+                    lambda c, _: (part(*c), None), (state, left), length=_BRANCHING
+                )[0]
+
+        def guarded(state, left):
+            more = (left > 0) & proceeds(state)
+            return jax.lax.cond(more, inner, lambda *unchanged: unchanged, state, left)
+
+        return guarded
+
+    number = 1
+    while number < limit:
+        number *= _BRANCHING
+    return upto(number)(state, np.int32(limit))[0]
 
 
 @symbolic

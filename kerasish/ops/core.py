@@ -8,7 +8,7 @@ from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import is_sparse
-from kerasish.ops.wrappers import as_array, real_dtype
+from kerasish.ops.wrappers import as_array, as_indices, real_dtype
 
 # fmt: off
 __all__ = [
@@ -97,28 +97,33 @@ def slice(inputs, start_indices, shape):
     """The block of that shape from `start_indices` on; -1 is all that remains of an axis."""
     x = as_array(inputs)
     sizes = [
-        n - start if size == -1 else size
+        n - int(start) if size == -1 else size
         for n, start, size in zip(x.shape, start_indices, shape, strict=True)
     ]
-    return jax.lax.dynamic_slice(x, tuple(start_indices), sizes)
+    return jax.lax.dynamic_slice(x, _starts("slice", start_indices), sizes)
 
 
 @symbolic
 def slice_update(inputs, start_indices, updates):
     """`inputs` with the block from `start_indices` on replaced by `updates`."""
     x = as_array(inputs)
-    return jax.lax.dynamic_update_slice(x, as_array(updates).astype(x.dtype), tuple(start_indices))
+    starts = _starts("slice_update", start_indices)
+    return jax.lax.dynamic_update_slice(x, as_array(updates).astype(x.dtype), starts)
 
 
-def _positions(indices):
-    return tuple(jnp.moveaxis(as_array(indices), -1, 0))
+def _starts(op, start_indices):
+    return tuple(as_indices(op, "start_indices", n) for n in start_indices)
+
+
+def _positions(op, indices):
+    return tuple(jnp.moveaxis(as_indices(op, "indices", indices), -1, 0))
 
 
 @symbolic
 def scatter(indices, values, shape):
     """Zeros of that shape, with each value added at its index (the last axis of `indices`)."""
     values = as_array(values)
-    return jnp.zeros(shape, values.dtype).at[_positions(indices)].add(values)
+    return jnp.zeros(shape, values.dtype).at[_positions("scatter", indices)].add(values)
 
 
 _REDUCTIONS = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "multiply"}
@@ -137,7 +142,7 @@ def scatter_update(inputs, indices, updates, reduction=None):
     method = reduction.lower() if isinstance(reduction, str) else reduction
     if method not in _REDUCTIONS:
         raise bad_argument("scatter_update", "reduction", f"one of {tuple(_REDUCTIONS)}", reduction)
-    at = as_array(inputs).at[_positions(indices)]
+    at = as_array(inputs).at[_positions("scatter_update", indices)]
     return getattr(at, _REDUCTIONS[method])(as_array(updates))
 
 

@@ -7,7 +7,15 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_float, as_matrices, reduction, square_matrices, unary
+from kerasish.ops.wrappers import (
+    as_array,
+    as_float,
+    as_indices,
+    as_matrices,
+    reduction,
+    square_matrices,
+    unary,
+)
 
 # fmt: off
 __all__ = [
@@ -239,7 +247,8 @@ def in_top_k(targets, predictions, k):
     Shapes:
         `(batch,)` integers and `(batch, classes)` -> `(batch,)` booleans.
     """
-    targets, predictions = as_array(targets), as_array(predictions)
+    targets = as_indices("in_top_k", "targets", targets)
+    predictions = as_array(predictions)
     own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
     own = jnp.where(jnp.isnan(own), -jnp.inf, own)
     return jnp.sum(predictions > own, axis=-1) < k
@@ -247,7 +256,7 @@ def in_top_k(targets, predictions, k):
 
 def _segment(name, fn):
     def op(data, segment_ids, num_segments=None, sorted=False):
-        data, ids = as_array(data), as_array(segment_ids)
+        data, ids = as_array(data), as_indices(name, "segment_ids", segment_ids)
         if ids.ndim != 1 or data.shape[0] != ids.shape[0]:
             wanted = f"1-D and as long as `data`, {data.shape[0]}"
             raise bad_argument(name, "segment_ids", wanted, ids.shape)

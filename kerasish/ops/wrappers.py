@@ -34,6 +34,16 @@ def real_dtype(dtype: Any, default: Any = None) -> Any:
     return None if dtype is None else jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
 
 
+def as_indices(op: str, name: str, x: Any) -> jax.Array:
+    """`x` as an array of integers; floats without fractions become them."""
+    x = as_array(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    if not isinstance(x, jax.core.Tracer) and not np.array_equal(x, np.floor(x)):
+        raise bad_argument(op, name, "integers", np.asarray(x).tolist())
+    return x.astype("int32")
+
+
 def as_axes(axis: Any) -> Any:
     """An axis, a tuple of them or `None`, never a list."""
     return tuple(axis) if isinstance(axis, list | np.ndarray) else axis

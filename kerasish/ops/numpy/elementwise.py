@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from kerasish.core import settings
+from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import (
     as_array,
@@ -244,7 +245,12 @@ def kaiser(x, beta):
 @symbolic
 def diff(a, n=1, axis=-1):
     """Differences of neighbours along an axis, taken `n` times."""
-    return jnp.diff(as_array(a), n=n, axis=axis)
+    a = as_array(a)
+    if n < 0:
+        raise bad_argument("diff", "n", "at least 0", n)
+    size = a.shape[axis] if a.ndim else 0
+    # Nothing is left after as many steps as there are elements, whatever the number of them.
+    return jnp.diff(a, n=min(n, size) if isinstance(size, int) else n, axis=axis)
 
 
 def _cumulative(name, fn):

@@ -1,11 +1,14 @@
 """The same entries in another arrangement, or some of them."""
 
+import builtins
+
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_axes, unary
+from kerasish.ops.wrappers import as_array, as_axes, as_indices, unary
 
 # fmt: off
 __all__ = [
@@ -171,13 +174,18 @@ def append(x1, x2, axis=None):
     return jnp.append(as_array(x1), as_array(x2), axis)
 
 
-def _sections(sections):
+_MAX_PARTS = 100_000  # each is an array
+
+
+def _sections(op, sections):
+    if isinstance(sections, int) and sections > _MAX_PARTS:
+        raise bad_argument(op, "indices_or_sections", f"at most {_MAX_PARTS:,} parts", sections)
     return sections if isinstance(sections, int) else [int(n) for n in sections]
 
 
 def _split(name, fn):
     def op(x, indices_or_sections):
-        return fn(as_array(x), _sections(indices_or_sections))
+        return fn(as_array(x), _sections(name, indices_or_sections))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"Cut in equal parts, or before the given indices: `{name}`."
@@ -192,7 +200,7 @@ vsplit = _split("vsplit", jnp.vsplit)
 @symbolic
 def split(x, indices_or_sections, axis=0):
     """Cut along an axis in equal parts, or before the given indices."""
-    return jnp.split(as_array(x), _sections(indices_or_sections), axis)
+    return jnp.split(as_array(x), _sections("split", indices_or_sections), axis)
 
 
 @symbolic
@@ -203,7 +211,7 @@ def array_split(x, indices_or_sections, axis=0):
         raise TypeError(f"array_split: `indices_or_sections` must be an integer; {got}.")
     if indices_or_sections <= 0:
         raise bad_argument("array_split", "indices_or_sections", "positive", indices_or_sections)
-    return jnp.array_split(as_array(x), indices_or_sections, axis)
+    return jnp.array_split(as_array(x), _sections("array_split", indices_or_sections), axis)
 
 
 # -- picking
@@ -241,22 +249,34 @@ def trace(x, offset=0, axis1=0, axis2=1):
 @symbolic
 def get_item(x, key):
     """`x[key]`."""
-    return as_array(x)[key]
+    return as_array(x)[_index(key)]
+
+
+def _index(key):
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    if isinstance(key, builtins.slice) or key is None or key is Ellipsis:
+        return key
+    return as_indices("get_item", "key", key) if np.ndim(key) or _is_float(key) else key
+
+
+def _is_float(number):
+    return isinstance(number, float) or dtypes.is_float(getattr(number, "dtype", "int32"))
 
 
 @symbolic
 def take(x, indices, axis=None):
     """The entries at indices along an axis, or of the flattened array."""
-    return jnp.take(as_array(x), as_array(indices), axis)
+    return jnp.take(as_array(x), as_indices("take", "indices", indices), axis)
 
 
 @symbolic
 def take_along_axis(x, indices, axis=None):
     """The entry at each index along an axis, `indices` having the other axes of `x`."""
-    return jnp.take_along_axis(as_array(x), as_array(indices), axis)
+    return jnp.take_along_axis(as_array(x), as_indices("take_along_axis", "indices", indices), axis)
 
 
 @symbolic
 def unravel_index(indices, shape):
     """The index along each axis, of positions in an array of that shape laid out flat."""
-    return jnp.unravel_index(as_array(indices), shape)
+    return jnp.unravel_index(as_indices("unravel_index", "indices", indices), shape)

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 
+from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array, binary, square_matrices
 
@@ -39,10 +40,17 @@ def matmul(x1, x2):
     return jnp.matmul(x1, x2, preferred_element_type=_accumulator(x1, x2))
 
 
+_MAX_LETTERS = 100  # of one operand: more than the axes an array can have
+
+
 @symbolic
 def einsum(subscripts, *operands, **kwargs):
     """The sum of products that `subscripts` spell out: `"bij,bjk->bik"`."""
     operands = [*map(as_array, operands)]
+    longest = _MAX_LETTERS * (len(operands) + 1)
+    if isinstance(subscripts, str) and len(subscripts) > longest:
+        wanted = f"at most {longest} characters for {len(operands)} operand(s)"
+        raise bad_argument("einsum", "subscripts", wanted, f"{len(subscripts)} characters")
     kwargs.setdefault("preferred_element_type", _accumulator(*operands))
     return jnp.einsum(subscripts, *operands, **kwargs)
 
