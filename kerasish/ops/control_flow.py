@@ -16,7 +16,7 @@ from kerasish.core.state import loops, transforms
 from kerasish.core.state.variable import Scope, Variable, capture
 from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic, symbolic
 from kerasish.ops.core import cast
-from kerasish.ops.numpy.elementwise import where
+from kerasish.ops.numpy.arithmetic import where
 from kerasish.ops.wrappers import as_array, as_indices
 
 # fmt: off

@@ -26,10 +26,34 @@ __all__ = [
 ]
 # fmt: on
 
-erf = unary("erf", jax.scipy.special.erf, as_float)
-erfc = unary("erfc", jax.scipy.special.erfc, as_float)
-erfinv = unary("erfinv", jax.scipy.special.erfinv, as_float)
-rsqrt = unary("rsqrt", jax.lax.rsqrt, as_float)
+erf = unary(
+    "erf",
+    jax.scipy.special.erf,
+    "Error function: `2 / sqrt(pi)` times the integral of `exp(-t**2)` from 0 to `x`",
+    "[0.0, 1.0] -> [0.   0.84]",
+    as_float,
+)
+erfc = unary(
+    "erfc",
+    jax.scipy.special.erfc,
+    "Complementary error function of each element: `1 - erf(x)`",
+    "[0.0, 1.0] -> [1.   0.16]",
+    as_float,
+)
+erfinv = unary(
+    "erfinv",
+    jax.scipy.special.erfinv,
+    "Inverse of `erf`, for elements between -1 and 1",
+    "[0.0, 0.5] -> [0.   0.48]",
+    as_float,
+)
+rsqrt = unary(
+    "rsqrt",
+    jax.lax.rsqrt,
+    "Reciprocal square root of each element: `1 / sqrt(x)`",
+    "[4.0, 0.25] -> [0.5 2. ]",
+    as_float,
+)
 
 
 # -- complex numbers
@@ -231,7 +255,12 @@ def cdist(x, y):
     return jnp.sqrt(jnp.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, axis=-1))
 
 
-logsumexp = reduction("logsumexp", jax.scipy.special.logsumexp)
+logsumexp = reduction(
+    "logsumexp",
+    jax.scipy.special.logsumexp,
+    "Logarithm of the sum of exponentials, safe from overflow: `log(sum(exp(x)))`",
+    "[1000.0, 1000.0] -> 1000.69",
+)
 
 
 @symbolic

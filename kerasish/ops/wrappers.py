@@ -1,5 +1,6 @@
 """What the op tables are built from: converted arguments, and the forms that signatures take."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -65,43 +66,84 @@ def square_matrices(op: str, x: Any) -> jax.Array:
     return x
 
 
-def _finish(function, name, what):
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{what}."
-    return symbolic(function, name)
+_ARGUMENTS = {
+    "axis": "Axis, or axes, to go over; `None` is all.",
+    "keepdims": "Whether the axes gone over stay, with size 1.",
+    "x": "Array, Variable, number or nested list of numbers.",
+    "x1": "Array, Variable, number or nested list of numbers.",
+    "x2": "The same, of a shape that broadcasts with that of `x1`.",
+    "y": "The same, of a shape that broadcasts with that of `x`.",
+}
 
 
-def unary(name: str, fn: Callable, convert: Callable = as_array) -> Callable:
-    """An op `name(x)`: `fn` of each entry."""
+def describe(
+    op: Callable, name: str, what: str, shapes: str, example: str, **arguments: str
+) -> Callable:
+    """Give an op made by a table its name, and a docstring like that of others.
+
+    Args:
+        op: The function.
+        name: Its name.
+        what: What it computes, a sentence without the full stop.
+        shapes: Of what it takes and returns.
+        example: Arguments and the printed result: `"[1.0, 4.0] -> [1. 2.]"`. Fractions in it are
+            rounded to two decimals.
+        **arguments: What arguments are that are not the usual ones.
+    """
+    known = _ARGUMENTS | arguments
+    args, result = example.split(" -> ")
+    call = f"keras.ops.{name}({args})"
+    lines = [f"{what}.", "", "Args:"]
+    lines += [f"    {key}: {known[key]}" for key in inspect.signature(op).parameters]
+    lines += ["", "Shapes:", f"    {shapes}", "", "Example:"]
+    lines += [
+        f"    >>> print(np.array({call}).round(2))" if "." in result else f"    >>> print({call})"
+    ]
+    lines += [f"    {line}" for line in result.splitlines()]
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = "\n".join(lines) + "\n"
+    return op
+
+
+def unary(
+    name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
+) -> Callable:
+    """An op `name(x)`: `fn` of each element."""
 
     def op(x):
         return fn(convert(x))
 
-    return _finish(op, name, f"`{name}` of each entry of `x`")
+    return symbolic(describe(op, name, what, "`(...)` -> the same.", example), name)
 
 
-def binary(name: str, fn: Callable) -> Callable:
+_BROADCAST = "Two that broadcast -> what they broadcast to."
+
+
+def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROADCAST) -> Callable:
     """An op `name(x1, x2)`: `fn` of two arrays."""
 
     def op(x1, x2):
         return fn(as_array(x1), as_array(x2))
 
-    return _finish(op, name, f"`{name}` of `x1` and `x2`")
+    return symbolic(describe(op, name, what, shapes, example), name)
 
 
-def bitwise(name: str, fn: Callable) -> Callable:
+def bitwise(name: str, fn: Callable, what: str, example: str) -> Callable:
     """An op `name(x, y)`: `fn` of the bits of two arrays of integers."""
 
     def op(x, y):
         return fn(as_array(x), as_array(y))
 
-    return _finish(op, name, f"`{name}` of the bits of `x` and `y`")
+    return symbolic(describe(op, name, what, _BROADCAST, example), name)
 
 
-def reduction(name: str, fn: Callable, convert: Callable = as_array) -> Callable:
+def reduction(
+    name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
+) -> Callable:
     """An op `name(x, axis=None, keepdims=False)`: `fn` over some axes, or all."""
 
     def op(x, axis=None, keepdims=False):
         return fn(convert(x), axis=as_axes(axis), keepdims=keepdims)
 
-    return _finish(op, name, f"`{name}` over the given axes of `x`, or over all")
+    shapes = "`(...)` -> that without the axes gone over, or with 1 in their place."
+    return symbolic(describe(op, name, what, shapes, example), name)

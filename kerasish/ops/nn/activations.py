@@ -17,22 +17,91 @@ __all__ = [
 ]
 # fmt: on
 
-hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid)
-hard_silu = unary("hard_silu", jax.nn.hard_silu)
-hard_swish = unary("hard_swish", jax.nn.hard_silu)
-hard_tanh = unary("hard_tanh", jax.nn.hard_tanh)
-log_sigmoid = unary("log_sigmoid", jax.nn.log_sigmoid)
-relu = unary("relu", jax.nn.relu)
-relu6 = unary("relu6", jax.nn.relu6)
-selu = unary("selu", jax.nn.selu)
-sigmoid = unary("sigmoid", jax.nn.sigmoid)
-silu = unary("silu", jax.nn.silu)
-softplus = unary("softplus", jax.nn.softplus)
-softsign = unary("softsign", jax.nn.soft_sign)
-sparse_plus = unary("sparse_plus", jax.nn.sparse_plus)
-sparse_sigmoid = unary("sparse_sigmoid", jax.nn.sparse_sigmoid)
-swish = unary("swish", jax.nn.silu)
-tanh_shrink = unary("tanh_shrink", lambda x: x - jnp.tanh(x))
+hard_sigmoid = unary(
+    "hard_sigmoid",
+    jax.nn.hard_sigmoid,
+    "Piecewise linear sigmoid: `clip(x / 6 + 0.5, 0, 1)`",
+    "[-3.0, 0.0, 3.0] -> [0.  0.5 1. ]",
+)
+hard_silu = unary(
+    "hard_silu",
+    jax.nn.hard_silu,
+    "Piecewise SiLU: `x * hard_sigmoid(x)`",
+    "[-3.0, 1.0, 3.0] -> [-0.    0.67  3.  ]",
+)
+hard_swish = unary(
+    "hard_swish",
+    jax.nn.hard_silu,
+    "Piecewise SiLU, the same as `hard_silu`",
+    "[-3.0, 1.0, 3.0] -> [-0.    0.67  3.  ]",
+)
+hard_tanh = unary(
+    "hard_tanh",
+    jax.nn.hard_tanh,
+    "Each element clipped to the range from -1 to 1",
+    "[-2.0, 0.5, 2.0] -> [-1.   0.5  1. ]",
+)
+log_sigmoid = unary(
+    "log_sigmoid",
+    jax.nn.log_sigmoid,
+    "Logarithm of the sigmoid: `-log(1 + exp(-x))`, finite for any finite `x`",
+    "[-1.0, 0.0] -> [-1.31 -0.69]",
+)
+relu = unary("relu", jax.nn.relu, "Rectified linear unit: `max(x, 0)`", "[-1.0, 2.0] -> [0. 2.]")
+relu6 = unary(
+    "relu6",
+    jax.nn.relu6,
+    "Rectified linear unit up to 6: `min(max(x, 0), 6)`",
+    "[-1.0, 2.0, 8.0] -> [0. 2. 6.]",
+)
+selu = unary(
+    "selu",
+    jax.nn.selu,
+    "Scaled exponential linear unit: `1.0507 * elu(x, 1.67326)`",
+    "[-1.0, 1.0] -> [-1.11  1.05]",
+)
+sigmoid = unary(
+    "sigmoid",
+    jax.nn.sigmoid,
+    "Logistic function: `1 / (1 + exp(-x))`",
+    "[-1.0, 0.0, 1.0] -> [0.27 0.5  0.73]",
+)
+silu = unary(
+    "silu",
+    jax.nn.silu,
+    "Sigmoid-weighted linear unit: `x * sigmoid(x)`",
+    "[-1.0, 1.0] -> [-0.27  0.73]",
+)
+softplus = unary(
+    "softplus", jax.nn.softplus, "Smooth rectifier: `log(1 + exp(x))`", "[-1.0, 0.0] -> [0.31 0.69]"
+)
+softsign = unary(
+    "softsign", jax.nn.soft_sign, "`x / (1 + |x|)`, from -1 to 1", "[-1.0, 3.0] -> [-0.5   0.75]"
+)
+sparse_plus = unary(
+    "sparse_plus",
+    jax.nn.sparse_plus,
+    "Smooth rectifier with exact zeros: 0 up to -1, `(x + 1)**2 / 4` up to 1, then `x`",
+    "[-2.0, 0.0, 2.0] -> [0.   0.25 2.  ]",
+)
+sparse_sigmoid = unary(
+    "sparse_sigmoid",
+    jax.nn.sparse_sigmoid,
+    "Derivative of `sparse_plus`: `clip((x + 1) / 2, 0, 1)`",
+    "[-2.0, 0.0, 2.0] -> [0.  0.5 1. ]",
+)
+swish = unary(
+    "swish",
+    jax.nn.silu,
+    "Sigmoid-weighted linear unit, the same as `silu`",
+    "[-1.0, 1.0] -> [-0.27  0.73]",
+)
+tanh_shrink = unary(
+    "tanh_shrink",
+    lambda x: x - jnp.tanh(x),
+    "Each element less its hyperbolic tangent: `x - tanh(x)`",
+    "[-1.0, 2.0] -> [-0.24  1.04]",
+)
 
 
 @symbolic

@@ -1,12 +1,20 @@
 """`keras.ops.numpy`: the ops that NumPy's functions are the model of."""
 # ruff: noqa: F403
 
-from kerasish.ops.numpy import creation, elementwise, manipulation, products, reductions
+from kerasish.ops.numpy import (
+    arithmetic,
+    creation,
+    elementwise,
+    manipulation,
+    products,
+    reductions,
+)
+from kerasish.ops.numpy.arithmetic import *
 from kerasish.ops.numpy.creation import *
 from kerasish.ops.numpy.elementwise import *
 from kerasish.ops.numpy.manipulation import *
 from kerasish.ops.numpy.products import *
 from kerasish.ops.numpy.reductions import *
 
-_PARTS = (creation, elementwise, manipulation, products, reductions)
+_PARTS = (arithmetic, creation, elementwise, manipulation, products, reductions)
 __all__ = sorted(name for part in _PARTS for name in part.__all__)

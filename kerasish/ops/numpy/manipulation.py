@@ -22,9 +22,24 @@ __all__ = [
 
 # -- axes and shapes
 
-fliplr = unary("fliplr", jnp.fliplr)
-flipud = unary("flipud", jnp.flipud)
-ravel = unary("ravel", jnp.ravel)
+fliplr = unary(
+    "fliplr",
+    jnp.fliplr,
+    "Elements in reverse order along the second axis",
+    "[[1, 2], [3, 4]] -> [[2 1]\n [4 3]]",
+)
+flipud = unary(
+    "flipud",
+    jnp.flipud,
+    "Elements in reverse order along the first axis",
+    "[[1, 2], [3, 4]] -> [[3 4]\n [1 2]]",
+)
+ravel = unary(
+    "ravel",
+    jnp.ravel,
+    "All elements in one axis, the last axis varying fastest",
+    "[[1, 2], [3, 4]] -> [1 2 3 4]",
+)
 
 
 def ndim(x) -> int:

@@ -13,19 +13,49 @@ __all__ = [
 ]
 # fmt: on
 
-dot = binary("dot", jnp.dot)
+dot = binary(
+    "dot",
+    jnp.dot,
+    "Dot product: over the last axis of `x1` and the second to last of `x2`, or the only one",
+    "[1, 2, 3], [4, 5, 6] -> 32",
+    "`(n,)` twice -> `()`; `(..., n)` and `(..., n, m)` -> the rest of both.",
+)
 
 
-inner = binary("inner", jnp.inner)
+inner = binary(
+    "inner",
+    jnp.inner,
+    "Inner product: sum of products over the last axis of both",
+    "[1, 2, 3], [4, 5, 6] -> 32",
+    "`(..., n)` twice -> the other axes of both.",
+)
 
 
-kron = binary("kron", jnp.kron)
+kron = binary(
+    "kron",
+    jnp.kron,
+    "Kronecker product: blocks of `x2`, each multiplied by an element of `x1`",
+    "[[1, 2]], [[1, 1]] -> [[1 1 2 2]]",
+    "Two of one rank -> sizes multiplied.",
+)
 
 
-outer = binary("outer", jnp.outer)
+outer = binary(
+    "outer",
+    jnp.outer,
+    "Outer product of two flattened arrays: `x1[i] * x2[j]`",
+    "[1, 2], [3, 4] -> [[3 4]\n [6 8]]",
+    "Of `n` and `m` elements -> `(n, m)`.",
+)
 
 
-vdot = binary("vdot", jnp.vdot)
+vdot = binary(
+    "vdot",
+    jnp.vdot,
+    "Dot product of two flattened arrays, the first one conjugated",
+    "[1, 2, 3], [4, 5, 6] -> 32",
+    "Two of as many elements -> `()`.",
+)
 
 
 def _accumulator(*arrays):

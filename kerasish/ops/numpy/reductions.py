@@ -21,26 +21,102 @@ __all__ = [
 ]
 # fmt: on
 
-all = reduction("all", jnp.all)
-amax = reduction("amax", jnp.max)
-amin = reduction("amin", jnp.min)
-any = reduction("any", jnp.any)
-argmax = reduction("argmax", jnp.argmax)
-argmin = reduction("argmin", jnp.argmin)
-median = reduction("median", jnp.median, as_float)
-nanargmax = reduction("nanargmax", jnp.nanargmax)
-nanargmin = reduction("nanargmin", jnp.nanargmin)
-nanmax = reduction("nanmax", jnp.nanmax)
-nanmean = reduction("nanmean", jnp.nanmean)
-nanmedian = reduction("nanmedian", jnp.nanmedian)
-nanmin = reduction("nanmin", jnp.nanmin)
-nanprod = reduction("nanprod", jnp.nanprod)
-nanstd = reduction("nanstd", jnp.nanstd)
-nansum = reduction("nansum", jnp.nansum)
-nanvar = reduction("nanvar", jnp.nanvar)
-ptp = reduction("ptp", jnp.ptp)
-std = reduction("std", jnp.std, as_float)
-sum = reduction("sum", jnp.sum)
+all = reduction(
+    "all",
+    jnp.all,
+    "Whether all elements are true",
+    "[[True, False], [True, True]], axis=1 -> [False  True]",
+)
+amax = reduction(
+    "amax", jnp.max, "Largest element, the same as `max`", "[[1, 5], [7, 2]], axis=0 -> [7 5]"
+)
+amin = reduction(
+    "amin", jnp.min, "Smallest element, the same as `min`", "[[1, 5], [7, 2]], axis=0 -> [1 2]"
+)
+any = reduction(
+    "any",
+    jnp.any,
+    "Whether at least one element is true",
+    "[[True, False], [False, False]], axis=1 -> [ True False]",
+)
+argmax = reduction(
+    "argmax",
+    jnp.argmax,
+    "Index of the largest element, the first of equal ones",
+    "[[1, 5], [7, 2]], axis=1 -> [1 0]",
+)
+argmin = reduction(
+    "argmin",
+    jnp.argmin,
+    "Index of the smallest element, the first of equal ones",
+    "[[1, 5], [7, 2]], axis=1 -> [0 1]",
+)
+median = reduction(
+    "median",
+    jnp.median,
+    "Middle element in sorted order; the mean of the middle two where their number is even",
+    "[3.0, 1.0, 2.0, 10.0] -> 2.5",
+    as_float,
+)
+nanargmax = reduction(
+    "nanargmax",
+    jnp.nanargmax,
+    "Index of the largest element, NaN left out",
+    "[1.0, np.nan, 3.0] -> 2",
+)
+nanargmin = reduction(
+    "nanargmin",
+    jnp.nanargmin,
+    "Index of the smallest element, NaN left out",
+    "[np.nan, 1.0, 3.0] -> 1",
+)
+nanmax = reduction(
+    "nanmax", jnp.nanmax, "Largest element, NaN left out", "[1.0, np.nan, 3.0] -> 3.0"
+)
+nanmean = reduction(
+    "nanmean", jnp.nanmean, "Mean of the elements, NaN left out", "[1.0, np.nan, 3.0] -> 2.0"
+)
+nanmedian = reduction(
+    "nanmedian",
+    jnp.nanmedian,
+    "Median of the elements, NaN left out",
+    "[1.0, np.nan, 3.0, 8.0] -> 3.0",
+)
+nanmin = reduction(
+    "nanmin", jnp.nanmin, "Smallest element, NaN left out", "[1.0, np.nan, 3.0] -> 1.0"
+)
+nanprod = reduction(
+    "nanprod",
+    jnp.nanprod,
+    "Product of the elements, NaN counting as 1",
+    "[2.0, np.nan, 3.0] -> 6.0",
+)
+nanstd = reduction(
+    "nanstd",
+    jnp.nanstd,
+    "Standard deviation of the elements, NaN left out",
+    "[1.0, np.nan, 3.0] -> 1.0",
+)
+nansum = reduction(
+    "nansum", jnp.nansum, "Sum of the elements, NaN counting as 0", "[1.0, np.nan, 3.0] -> 4.0"
+)
+nanvar = reduction(
+    "nanvar", jnp.nanvar, "Variance of the elements, NaN left out", "[1.0, np.nan, 5.0] -> 4.0"
+)
+ptp = reduction(
+    "ptp",
+    jnp.ptp,
+    "Range of the elements: the largest less the smallest",
+    "[[1, 5], [7, 2]], axis=1 -> [4 5]",
+)
+std = reduction(
+    "std",
+    jnp.std,
+    "Standard deviation of the elements: `sqrt(mean((x - mean(x))**2))`",
+    "[1.0, 3.0] -> 1.0",
+    as_float,
+)
+sum = reduction("sum", jnp.sum, "Sum of the elements", "[[1, 2], [3, 4]], axis=0 -> [4 6]")
 
 
 def _in_float32(fn):
@@ -53,8 +129,20 @@ def _in_float32(fn):
     return over_axes
 
 
-mean = reduction("mean", _in_float32(jnp.mean), as_float)
-var = reduction("var", _in_float32(jnp.var), as_float)
+mean = reduction(
+    "mean",
+    _in_float32(jnp.mean),
+    "Mean of the elements (16-bit floats are added up in 32 bits)",
+    "[[1.0, 2.0], [3.0, 4.0]], axis=0 -> [2. 3.]",
+    as_float,
+)
+var = reduction(
+    "var",
+    _in_float32(jnp.var),
+    "Variance of the elements: `mean((x - mean(x))**2)`, 16-bit floats in 32 bits",
+    "[1.0, 5.0] -> 4.0",
+    as_float,
+)
 
 
 @symbolic
