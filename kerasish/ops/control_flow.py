@@ -88,6 +88,11 @@ def cond(pred, true_fn, false_fn):
     A Python boolean picks at once. For an array both are traced, so they must return arrays of the
     same shapes and types. Either may write Variables.
 
+    Args:
+        pred: Boolean, a number or an array of one.
+        true_fn: Function without arguments.
+        false_fn: Function without arguments.
+
     Example:
         >>> int(cond(np.float32(2) > 1, lambda: 1, lambda: 0))
         1
@@ -109,7 +114,17 @@ _cond = symbolic(_cond, "cond")
 
 
 def switch(index, branches, *operands):
-    """`branches[index](*operands)`; only one of them runs, and any may write Variables."""
+    """`branches[index](*operands)`; only one of them runs, and any may write Variables.
+
+    Args:
+        index: Integer; one out of range picks the nearest branch.
+        branches: Functions of `operands`.
+        *operands: Arrays, in any pytree.
+
+    Example:
+        >>> keras.ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 5)
+        50
+    """
     if isinstance(index, int):
         return branches[min(max(index, 0), len(branches) - 1)](*operands)
     closed = isinstance(index, KerasTensor) and not any_symbolic(operands)
@@ -138,6 +153,10 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         loop_vars: First values: one, or a tuple or list.
         maximum_iterations: Iterations after which to stop whatever `cond` says. With such a bound
             the loop has gradients, for which the values of all iterations are kept.
+
+    Example:
+        >>> print(keras.ops.while_loop(lambda i: i < 10, lambda i: i * 2, 1))
+        16
     """
     many = isinstance(loop_vars, tuple | list)
     start = _arrays(tuple(loop_vars) if many else (loop_vars,))
@@ -203,7 +222,18 @@ def _bounded_loop(proceeds, advance, state, limit):
 
 @symbolic
 def fori_loop(lower, upper, body_fun, init_val):
-    """`value = body_fun(i, value)` for `i` from `lower` up to but without `upper`."""
+    """`value = body_fun(i, value)` for `i` from `lower` up to but without `upper`.
+
+    Args:
+        lower: First index.
+        upper: The index after the last.
+        body_fun: Function of the index and the value; it may read and write Variables.
+        init_val: Initial value, an array or a pytree of them.
+
+    Example:
+        >>> print(keras.ops.fori_loop(1, 4, lambda i, total: total + i, 0))
+        6
+    """
     start = _arrays(init_val)
     written = _written_by(body_fun, as_array(lower), start)
     step = _carrying(body_fun, written)
@@ -233,6 +263,10 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
 
     Returns:
         The last carry, and the `y`s stacked.
+
+    Example:
+        >>> print(keras.ops.scan(lambda total, x: (total + x, total), 0, np.arange(4)))
+        (Array(6, dtype=int32), Array([0, 0, 1, 3], dtype=int32, weak_type=True))
     """
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
         raise bad_argument("scan", "unroll", "a positive integer or a boolean", unroll)
@@ -244,6 +278,19 @@ def associative_scan(f, elems, reverse=False, axis=0):
     """All partial results of an associative function of two, computed in parallel.
 
     `f` may read Variables, but not write them: it is called on parts in no fixed order.
+
+    Args:
+        f: Associative function of two slices; it must not write Variables.
+        elems: Arrays, in any pytree.
+        reverse: Whether to run from the end.
+        axis: Axis to run along.
+
+    Shapes:
+        `(n, ...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.associative_scan(lambda a, b: a + b, np.arange(4)))
+        [0 1 3 6]
     """
     elems = _arrays(elems)
     return jax.lax.associative_scan(f, elems, reverse=reverse, axis=axis)
@@ -254,6 +301,17 @@ def map(f, xs):
     """`f(x)` for each `x` along the first axis of `xs`, one after the other, stacked.
 
     `f` may read and write Variables.
+
+    Args:
+        f: Function of one slice; it may read and write Variables.
+        xs: Arrays, in any pytree.
+
+    Shapes:
+        `(n, ...)` -> `(n, *result)`.
+
+    Example:
+        >>> print(keras.ops.map(lambda row: row.sum(), np.ones((2, 3))))
+        [3. 3.]
     """
     return loops.scan(lambda carry, x: (carry, f(x)), (), _arrays(xs))[1]
 
@@ -263,13 +321,35 @@ def vectorized_map(function, elements):
     """`function(x)` for each `x` along the first axis of `elements`, all at once, stacked.
 
     `function` may read Variables, and write what does not depend on `x`.
+
+    Args:
+        function: Function of one slice.
+        elements: Arrays, in any pytree.
+
+    Shapes:
+        `(n, ...)` -> `(n, *result)`.
+
+    Example:
+        >>> print(keras.ops.vectorized_map(lambda row: row.sum(), np.ones((2, 3))))
+        [3. 3.]
     """
     return transforms.vmap(function)(_arrays(elements))
 
 
 @symbolic
 def stop_gradient(variable):
-    """`variable` as a constant: no gradient flows through."""
+    """`variable` as a constant: no gradient flows through.
+
+    Args:
+        variable: Array or Variable.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.stop_gradient([1.0, 2.0]))
+        [1. 2.]
+    """
     return jax.lax.stop_gradient(as_array(variable))
 
 

@@ -24,6 +24,9 @@ def rearrange(tensor, pattern, **axes_lengths):
         pattern: Names of the axes before and after; names in parentheses share an axis.
         **axes_lengths: Sizes of names; in each group one may be left out.
 
+    Shapes:
+        `(...)` -> as the pattern says.
+
     Example:
         >>> import numpy as np
         >>> rearrange(np.zeros((2, 6, 3)), "b (h p) c -> b h (p c)", p=2).shape

@@ -13,7 +13,19 @@ __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
 
 @symbolic
 def rgb_to_grayscale(images, data_format=None):
-    """How bright red, green and blue together look; one channel."""
+    """Luminance: `0.2989 red + 0.5870 green + 0.1140 blue`.
+
+    Args:
+        images: One image or a batch of images.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> 1 channel.
+
+    Example:
+        >>> print(np.array(keras.ops.image.rgb_to_grayscale([[[1.0, 0.0, 0.0]]])).round(2))
+        [[[0.3]]]
+    """
     x, channels, single = as_images("rgb_to_grayscale", images, data_format)
     if x.shape[channels] not in (1, 3):
         raise bad_argument("rgb_to_grayscale", "images", "of 1 or 3 channels", x.shape)
@@ -33,7 +45,19 @@ def _colours(op, images, data_format):
 
 @symbolic
 def rgb_to_hsv(images, data_format=None):
-    """Red, green and blue (0 to 1) to hue, saturation and value (0 to 1)."""
+    """Red, green and blue to hue, saturation and value, all from 0 to 1.
+
+    Args:
+        images: Images of floats from 0 to 1.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> print(keras.ops.image.rgb_to_hsv([[[1.0, 0.0, 0.0]]]))
+        [[[0. 1. 1.]]]
+    """
     x, channels, single = _colours("rgb_to_hsv", images, data_format)
     x = jnp.where(jnp.abs(x) < jnp.finfo(x.dtype).eps, 0.0, x)
     r, g, b = jnp.moveaxis(x, channels, 0)
@@ -51,7 +75,19 @@ def rgb_to_hsv(images, data_format=None):
 
 @symbolic
 def hsv_to_rgb(images, data_format=None):
-    """Hue, saturation and value (0 to 1) to red, green and blue (0 to 1)."""
+    """Hue, saturation and value to red, green and blue, all from 0 to 1.
+
+    Args:
+        images: Images of floats from 0 to 1.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> print(keras.ops.image.hsv_to_rgb([[[0.0, 1.0, 1.0]]]))
+        [[[1. 0. 0.]]]
+    """
     x, channels, single = _colours("hsv_to_rgb", images, data_format)
     hue, saturation, value = jnp.moveaxis(x, channels, 0)
     sixth = jnp.mod(hue, 1.0) * 6.0

@@ -19,10 +19,22 @@ _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 @symbolic
 def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value=0):
-    """The entries of `inputs` at any coordinates, the nearest (order 0) or interpolated (order 1).
+    """Elements at any coordinates, the nearest or interpolated.
+
+    Args:
+        inputs: Array.
+        coordinates: Coordinates along each axis.
+        order: 0 for the nearest element, 1 to interpolate linearly.
+        fill_mode: What is outside: `"constant"` (`fill_value`), `"nearest"`, `"wrap"`, `"mirror"`
+            or `"reflect"`.
+        fill_value: The value.
 
     Shapes:
         `coordinates` is `(axes of inputs, *result)`.
+
+    Example:
+        >>> print(keras.ops.image.map_coordinates(np.array([10.0, 20.0]), [[0.5, 1.0]], 1))
+        [15. 20.]
     """
     inputs, coordinates = as_array(inputs), as_array(coordinates)
     if coordinates.ndim < 2 or coordinates.shape[0] != inputs.ndim:
@@ -67,6 +79,16 @@ def affine_transform(
         fill_mode: What is outside: `"constant"` (`fill_value`), `"nearest"`, `"wrap"`, `"mirror"`
             or `"reflect"`.
         data_format: Where the channels are.
+        fill_value: What a constant outside is made of.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> image, to_the_left = np.arange(4.0).reshape(2, 2, 1), [1, 0, 1, 0, 1, 0, 0, 0]
+        >>> print(keras.ops.image.affine_transform(image, to_the_left)[..., 0])
+        [[1. 0.]
+         [3. 0.]]
     """
     _check_fetch("affine_transform", interpolation, fill_mode)
     transform = as_array(transform)
@@ -105,6 +127,14 @@ def perspective_transform(
         interpolation: `"bilinear"` or `"nearest"`.
         fill_value: What is outside.
         data_format: Where the channels are.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+        >>> keras.ops.image.perspective_transform(np.ones((2, 2, 1)), corners, corners).shape
+        (2, 2, 1)
     """
     op = "perspective_transform"
     one_of(op, "interpolation", interpolation, _ORDERS)
@@ -146,8 +176,15 @@ def elastic_transform(
         interpolation, fill_mode, fill_value, data_format: As for `affine_transform`.
         seed: Integer, `SeedGenerator` or `None`.
 
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
     References:
         Simard, Steinkraus and Platt, 2003, "Best Practices for Convolutional Neural Networks".
+
+    Example:
+        >>> keras.ops.image.elastic_transform(np.ones((8, 8, 1)), seed=0).shape
+        (8, 8, 1)
     """
     _check_fetch("elastic_transform", interpolation, fill_mode)
     x, channels, single = as_images("elastic_transform", images, data_format)

@@ -106,19 +106,55 @@ tanh_shrink = unary(
 
 @symbolic
 def leaky_relu(x, negative_slope=0.2):
-    """`x` where positive, else `negative_slope * x`."""
+    """`x` where positive, `negative_slope * x` elsewhere.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        negative_slope: Slope of the negative part.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.leaky_relu([-1.0, 2.0]))
+        [-0.2  2. ]
+    """
     return jax.nn.leaky_relu(as_array(x), negative_slope)
 
 
 @symbolic
 def elu(x, alpha=1.0):
-    """`x` where positive, else `alpha * (exp(x) - 1)`."""
+    """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        alpha: Minus the limit for large negative numbers.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.ops.elu([-1.0, 2.0])).round(2))
+        [-0.63  2.  ]
+    """
     return jax.nn.elu(as_array(x), alpha)
 
 
 @symbolic
 def celu(x, alpha=1.0):
-    """`x` where positive, else `alpha * (exp(x / alpha) - 1)`."""
+    """`x` where positive, `alpha * (exp(x / alpha) - 1)` elsewhere.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        alpha: Minus the limit for large negative numbers.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.ops.celu([-1.0, 2.0])).round(2))
+        [-0.63  2.  ]
+    """
     return jax.nn.celu(as_array(x), alpha)
 
 
@@ -126,48 +162,132 @@ def celu(x, alpha=1.0):
 def gelu(x, approximate=True):
     """`x` times the normal distribution's cumulative function at `x`, or its tanh approximation.
 
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        approximate: Whether to use the approximation.
+
+    Shapes:
+        `(...)` -> the same.
+
     References:
         Hendrycks and Gimpel, 2016, "Gaussian Error Linear Units".
+
+    Example:
+        >>> print(np.array(keras.ops.gelu([-1.0, 2.0])).round(2))
+        [-0.16  1.95]
     """
     return jax.nn.gelu(as_array(x), approximate)
 
 
 @symbolic
 def glu(x, axis=-1):
-    """The first half along an axis times the sigmoid of the second."""
+    """Gated linear unit: the first half along an axis times the sigmoid of the second.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: The axis that is halved.
+
+    Shapes:
+        `(..., 2 * n)` -> `(..., n)`.
+
+    Example:
+        >>> print(keras.ops.glu([6.0, 0.0]))
+        [3.]
+    """
     return jax.nn.glu(as_array(x), axis)
 
 
 @symbolic
 def squareplus(x, b=4):
-    """`(x + sqrt(x**2 + b)) / 2`."""
+    """Smooth rectifier without exponentials: `(x + sqrt(x**2 + b)) / 2`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        b: How smooth it is at 0.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.squareplus([0.0]))
+        [1.]
+    """
     return jax.nn.squareplus(as_array(x), b)
 
 
 @symbolic
 def hard_shrink(x, threshold=0.5):
-    """`x` where its size is above the threshold, else 0."""
+    """`x` where its absolute value is above a threshold, 0 elsewhere.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        threshold: The threshold.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.hard_shrink([-1.0, 0.2, 0.7]))
+        [-1.   0.   0.7]
+    """
     x = as_array(x)
     return jnp.where(jnp.abs(x) > threshold, x, 0.0)
 
 
 @symbolic
 def soft_shrink(x, threshold=0.5):
-    """`x` moved by the threshold towards 0, and 0 between."""
+    """`x` moved by a threshold towards 0, and 0 between.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        threshold: The threshold.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.soft_shrink([-1.0, 0.25, 0.75]))
+        [-0.5   0.    0.25]
+    """
     x = as_array(x)
     return jnp.where(x > threshold, x - threshold, jnp.where(x < -threshold, x + threshold, 0.0))
 
 
 @symbolic
 def threshold(x, threshold, default_value):
-    """`x` where above the threshold, else the default value."""
+    """`x` where above a threshold, a default value elsewhere.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        threshold: The threshold.
+        default_value: The default value.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.threshold([-1.0, 2.0], 0.5, 9.0))
+        [9. 2.]
+    """
     x = as_array(x)
     return jnp.where(x > threshold, x, default_value)
 
 
 @symbolic
 def softmax(x, axis=-1):
-    """`exp(x)` divided by its sum over an axis, or several."""
+    """Exponentials divided by their sum: `exp(x) / sum(exp(x))`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, of the sum.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.ops.softmax([0.0, 1.0])).round(2))
+        [0.27 0.73]
+    """
     x = as_array(x)
     if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
         warnings.warn(
@@ -180,7 +300,19 @@ def softmax(x, axis=-1):
 
 @symbolic
 def log_softmax(x, axis=-1):
-    """The logarithm of `softmax`."""
+    """The logarithm of `softmax`: `x - log(sum(exp(x)))`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, of the sum.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.ops.log_softmax([0.0, 1.0])).round(2))
+        [-1.31 -0.31]
+    """
     return jax.nn.log_softmax(as_array(x), as_axes(axis))
 
 
@@ -190,8 +322,19 @@ def sparsemax(x, axis=-1):
 
     As the paper has it; Keras 3.15 gives zeros alone where it should share out 1.
 
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis whose elements sum to 1.
+
+    Shapes:
+        `(...)` -> the same.
+
     References:
         Martins and Astudillo, 2016, "From Softmax to Sparsemax".
+
+    Example:
+        >>> print(keras.ops.sparsemax([0.0, 0.5, 3.0]))
+        [0. 0. 1.]
     """
     x = jnp.moveaxis(as_array(x), axis, -1)
     ordered = -jnp.sort(-x, axis=-1)

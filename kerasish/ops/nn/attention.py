@@ -38,8 +38,15 @@ def dot_product_attention(
             it where it is, if `keras.config.enable_flash_attention()` was called.
         attn_logits_soft_cap: Must be `None`: JAX's attention has no cap.
 
+    Shapes:
+        `(batch, time, heads, depth)` three times -> that of the query.
+
     References:
         Vaswani et al., 2017, "Attention Is All You Need".
+
+    Example:
+        >>> keras.ops.dot_product_attention(*[np.ones((1, 5, 2, 4))] * 3).shape
+        (1, 5, 2, 4)
     """
     if attn_logits_soft_cap is not None:
         name = "attn_logits_soft_cap"

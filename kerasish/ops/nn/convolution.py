@@ -52,6 +52,13 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
         padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
         data_format: Where the channels are.
         dilation_rate: Distance of neighbouring kernel entries.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., filters)`.
+
+    Example:
+        >>> print(keras.ops.conv(np.ones((1, 3, 1)), np.ones((2, 1, 1)))[0, :, 0])
+        [2. 2.]
     """
     kernel = as_array(kernel)
     inputs = as_array(inputs).astype(kernel.dtype)
@@ -67,7 +74,23 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
 
 @symbolic
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    """As `conv`, each channel on its own: a kernel `(..., channels, multiplier)`."""
+    """Convolution of each channel on its own.
+
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        kernel: `(..., channels, multiplier)`.
+        strides: Steps from one window to the next, for all axes or each.
+        padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+        dilation_rate: Distance of neighbouring elements of a window.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., channels * multiplier)`.
+
+    Example:
+        >>> keras.ops.depthwise_conv(np.ones((1, 5, 2)), np.ones((3, 2, 4))).shape
+        (1, 3, 8)
+    """
     inputs, kernel = as_array(inputs), as_array(kernel)
     channels = inputs.shape[channel_axis(data_format)]
     if kernel.shape[-2] != channels:
@@ -87,7 +110,25 @@ def separable_conv(
     data_format=None,
     dilation_rate=1,
 ):
-    """`depthwise_conv`, then `conv` with a kernel of one place."""
+    """`depthwise_conv`, then `conv` with a kernel of one position.
+
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        depthwise_kernel: `(..., channels, multiplier)`.
+        pointwise_kernel: `(1, ..., channels * multiplier, filters)`.
+        strides: Steps from one window to the next, for all axes or each.
+        padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+        dilation_rate: Distance of neighbouring elements of a window.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., filters)`.
+
+    Example:
+        >>> x, depthwise, pointwise = np.ones((1, 5, 2)), np.ones((3, 2, 4)), np.ones((1, 8, 6))
+        >>> keras.ops.separable_conv(x, depthwise, pointwise).shape
+        (1, 3, 6)
+    """
     options = {"data_format": data_format, "dilation_rate": dilation_rate}
     apart = depthwise_conv(inputs, depthwise_kernel, strides, padding, **options)
     return conv(apart, pointwise_kernel, 1, "valid", **options)
@@ -114,7 +155,24 @@ def conv_transpose(
     data_format=None,
     dilation_rate=1,
 ):
-    """The gradient of `conv` as a layer: each entry spreads a kernel `(..., filters, channels)`."""
+    """Transposed convolution: each element spreads a kernel over the result, where they are added.
+
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        kernel: `(..., filters, channels)`.
+        strides: Steps from one window to the next, for all axes or each.
+        padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
+        output_padding: Elements added at the end of the result, for all axes or each.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+        dilation_rate: Distance of neighbouring elements of a window.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., filters)`.
+
+    Example:
+        >>> keras.ops.conv_transpose(np.ones((1, 4, 2)), np.ones((3, 5, 2)), strides=2).shape
+        (1, 9, 5)
+    """
     inputs, kernel = as_array(inputs), as_array(kernel)
     channels, axes = inputs.shape[channel_axis(data_format)], inputs.ndim - 2
     if kernel.shape[-1] != channels:

@@ -36,6 +36,9 @@ def ctc_decode(
         merge_repeated: Whether the greedy strategy counts repeated classes as one label.
         mask_index: The class that stands for no label; `None` is the last.
 
+    Shapes:
+        `(batch, time, classes)` -> `(paths, batch, time)` and `(batch, paths)`.
+
     Returns:
         Sequences, `(paths, batch, time)`, filled up with -1, and `(batch, paths)`: log
         probabilities of a beam search, minus the sum of the greedy choices' logits.
@@ -44,6 +47,10 @@ def ctc_decode(
         Graves et al., 2006, "Connectionist Temporal Classification"; Hannun et al., 2014,
         "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
         Recurrent DNNs".
+
+    Example:
+        >>> print(keras.ops.ctc_decode(np.eye(3)[None, [1, 1, 0, 2]], [4], mask_index=0)[0])
+        [[[ 1  2 -1 -1]]]
     """
     inputs = as_array(inputs)
     inputs = inputs.astype(jnp.promote_types(inputs.dtype, jnp.float32))

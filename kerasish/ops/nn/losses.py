@@ -48,7 +48,20 @@ def times_log(p, log) -> jax.Array:
 
 @symbolic
 def binary_crossentropy(target, output, from_logits=False):
-    """`-target * log(output) - (1 - target) * log(1 - output)`, entry by entry."""
+    """Cross-entropy of labels 0 and 1: `-target * log(output) - (1 - target) * log(1 - output)`.
+
+    Args:
+        target: Array of targets.
+        output: Array of predictions, of the shape of `target`.
+        from_logits: Whether `output` holds logits rather than probabilities.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.ops.binary_crossentropy([1.0, 0.0], [0.9, 0.9])).round(2))
+        [0.11 2.3 ]
+    """
     target, output = _same_shape("binary_crossentropy", target, output)
     if from_logits:
         yes, no = jax.nn.log_sigmoid(output), jax.nn.log_sigmoid(-output)
@@ -60,7 +73,21 @@ def binary_crossentropy(target, output, from_logits=False):
 
 @symbolic
 def categorical_crossentropy(target, output, from_logits=False, axis=-1):
-    """`-sum(target * log(output))` over an axis of classes."""
+    """Cross-entropy of one-hot labels: `-sum(target * log(output))` over an axis of classes.
+
+    Args:
+        target: Array of targets.
+        output: Array of predictions, of the shape of `target`.
+        from_logits: Whether `output` holds logits rather than probabilities.
+        axis: The axis of the classes.
+
+    Shapes:
+        `(..., classes)` twice -> `(...)`.
+
+    Example:
+        >>> print(np.array(keras.ops.categorical_crossentropy([[0.0, 1.0]], [[0.1, 0.9]])).round(2))
+        [0.11]
+    """
     target, output = _same_shape("categorical_crossentropy", target, output)
     if output.ndim < 1:
         raise bad_argument("categorical_crossentropy", "output", "of at least 1 axis", output.shape)
@@ -69,7 +96,21 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
 
 @symbolic
 def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
-    """`-log(output)` at the class that `target` numbers."""
+    """Cross-entropy of class numbers: `-log(output)` at the class that `target` says.
+
+    Args:
+        target: Class numbers.
+        output: Predictions, with an axis of classes besides.
+        from_logits: Whether `output` holds logits rather than probabilities.
+        axis: The axis of the classes.
+
+    Shapes:
+        `(...)` or `(..., 1)`, and `(..., classes)` -> `(...)`.
+
+    Example:
+        >>> print(np.array(keras.ops.sparse_categorical_crossentropy([1], [[0.1, 0.9]])).round(2))
+        [0.11]
+    """
     op = "sparse_categorical_crossentropy"
     target, output = as_array(target).astype("int32"), as_array(output)
     if output.ndim < 1:
@@ -96,8 +137,15 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
         target_length, output_length: How many of them count, `(batch,)`.
         mask_index: The class that stands for no label.
 
+    Shapes:
+        `(batch, labels)` and `(batch, time, classes)` -> `(batch,)`.
+
     References:
         Graves et al., 2006, "Connectionist Temporal Classification".
+
+    Example:
+        >>> print(np.array(keras.ops.ctc_loss([[1]], np.zeros((1, 2, 3)), [1], [2])).round(2))
+        [1.1]
     """
     target, output = as_array(target).astype("int32"), in_32_bits(as_array(output))
     target_length, output_length = as_array(target_length), as_array(output_length)
@@ -111,7 +159,20 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
 
 @symbolic
 def psnr(x1, x2, max_val):
-    """Peak signal-to-noise ratio in decibels: `20 log10(max_val) - 10 log10(mean square error)`."""
+    """Peak signal-to-noise ratio in decibels: `20 log10(max_val) - 10 log10(mean((x1 - x2)**2))`.
+
+    Args:
+        x1: Array.
+        x2: Array.
+        max_val: Largest possible value.
+
+    Shapes:
+        `(...)` twice -> `()`.
+
+    Example:
+        >>> print(keras.ops.psnr([1.0, 0.0], [0.9, 0.1], 1.0).round())
+        20.0
+    """
     x1, x2 = _same_shape("psnr", x1, x2)
     peak = jnp.asarray(max_val, x2.dtype)
     return 20 * jnp.log10(peak) - 10 * jnp.log10(jnp.mean(jnp.square(x1 - x2)))

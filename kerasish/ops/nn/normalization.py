@@ -17,7 +17,21 @@ __all__ = [
 
 @symbolic
 def normalize(x, axis=-1, order=2, epsilon=None):
-    """`x` divided by its norm of that order along an axis, or by `epsilon` if that is larger."""
+    """Vectors of norm 1: `x / max(norm(x), epsilon)`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, of the vectors.
+        order: Order of the norm, an integer of at least 1.
+        epsilon: Least divisor; by default `keras.config.epsilon()`.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.normalize([3.0, 4.0]))
+        [0.6 0.8]
+    """
     if not isinstance(order, int) or order < 1:
         raise bad_argument("normalize", "order", "an integer of at least 1", order)
     x, axis = jnp.atleast_1d(as_float(x)), as_axes(axis)
@@ -40,6 +54,19 @@ def moments(x, axes, keepdims=False, synchronized=False):
 
     With a batch sharded over devices JAX takes both over all of it, so `synchronized` has
     nothing to change.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axes: Axes to go over.
+        keepdims: Whether the axes gone over stay, with size 1.
+        synchronized: Without effect.
+
+    Shapes:
+        `(...)` -> two without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(*keras.ops.moments([1.0, 3.0], 0))
+        2.0 1.0
     """
     x, axes = as_array(x), as_axes(axes)
     wide = in_32_bits(x) if dtypes.is_float(x.dtype) else x
@@ -54,8 +81,26 @@ def moments(x, axes, keepdims=False, synchronized=False):
 def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per entry of `axis`.
 
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        mean: `(channels,)`.
+        variance: `(channels,)`.
+        axis: The axis of the channels.
+        offset: `(channels,)`, added at the end.
+        scale: `(channels,)`, the factor before that.
+        epsilon: Added to the variance.
+
+    Shapes:
+        `(..., channels)` -> the same.
+
     References:
         Ioffe and Szegedy, 2015, "Batch Normalization".
+
+    Example:
+        >>> y = keras.ops.batch_normalization([[1.0], [3.0]], [2.0], [1.0], -1)
+        >>> print(np.array(y).round(2))
+        [[-1.]
+         [ 1.]]
     """
     x = as_array(x)
 
@@ -75,8 +120,23 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
 def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwargs):
     """`x` with mean 0 and variance 1 over some axes, times `gamma`, plus `beta`.
 
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        gamma: Factor, `(channels,)`.
+        beta: Added at the end, `(channels,)`.
+        axis: Axis, or axes, to normalize over.
+        epsilon: Added to the variance; by default `keras.config.epsilon()`.
+        **kwargs: `rms_scaling`: whether to leave the mean where it is.
+
+    Shapes:
+        `(..., channels)` -> the same.
+
     References:
         Ba, Kiros and Hinton, 2016, "Layer Normalization".
+
+    Example:
+        >>> print(np.array(keras.ops.layer_normalization([1.0, 3.0])).round(2))
+        [-1.  1.]
     """
     rms_scaling = kwargs.pop("rms_scaling", False)
     if kwargs:
@@ -106,8 +166,21 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
 def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     """`x` divided by its root mean square over some axes, times `scale`.
 
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        scale: Factor, `(channels,)`.
+        axis: Axis, or axes, to normalize over.
+        epsilon: Added to the mean square; by default `keras.config.epsilon()`.
+
+    Shapes:
+        `(..., channels)` -> the same.
+
     References:
         Zhang and Sennrich, 2019, "Root Mean Square Layer Normalization".
+
+    Example:
+        >>> print(np.array(keras.ops.rms_normalization([3.0, 4.0])).round(2))
+        [0.85 1.13]
     """
     x = as_array(x)
     wide = jnp.atleast_1d(in_32_bits(x))

@@ -34,6 +34,13 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
         strides: Steps from one window to the next; the window's size unless given.
         padding: `"valid"`, or `"same"`: windows may reach over the edge.
         data_format: Where the channels are.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., channels)`.
+
+    Example:
+        >>> print(keras.ops.max_pool(np.array([[[1.0], [5.0], [2.0], [3.0]]]), 2)[0, :, 0])
+        [5. 3.]
     """
     x = as_array(inputs)
     return window_max(x, *_windows("max_pool", x, pool_size, strides, padding, data_format))
@@ -41,9 +48,21 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
 
 @symbolic
 def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    """The mean of each window's entries; what is over the edge does not count.
+    """The mean of each window's elements; what is over the edge does not count.
 
-    Args: As for `max_pool`.
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        pool_size: Size of the window, for all axes or each.
+        strides: Steps from one window to the next; the window's size unless given.
+        padding: `"valid"`, or `"same"`: windows may reach over the edge.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, ..., channels)`.
+
+    Example:
+        >>> print(keras.ops.average_pool(np.array([[[1.0], [5.0], [2.0], [3.0]]]), 2)[0, :, 0])
+        [3.  2.5]
     """
     x = as_array(inputs)
     window, strides, pads = _windows("average_pool", x, pool_size, strides, padding, data_format)
@@ -79,7 +98,20 @@ def _adaptive(op, inputs, output_size, data_format, reduce):
 
 @symbolic
 def adaptive_max_pool(inputs, output_size, data_format=None):
-    """The largest entry in each of `output_size` nearly equal parts of each axis."""
+    """The largest element in each of a number of nearly equal parts of each axis.
+
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        output_size: Sizes of the result, for all axes or each.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, *output_size, channels)`.
+
+    Example:
+        >>> print(keras.ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0])
+        [2. 4.]
+    """
 
     def reduce(x, real, axis):
         return jnp.max(x, axis, where=real, initial=lowest(x.dtype))
@@ -89,7 +121,20 @@ def adaptive_max_pool(inputs, output_size, data_format=None):
 
 @symbolic
 def adaptive_average_pool(inputs, output_size, data_format=None):
-    """The mean of each of `output_size` nearly equal parts of each axis."""
+    """The mean of each of a number of nearly equal parts of each axis.
+
+    Args:
+        inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
+        output_size: Sizes of the result, for all axes or each.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(batch, ..., channels)` -> `(batch, *output_size, channels)`.
+
+    Example:
+        >>> print(keras.ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2)[0, :, 0])
+        [1. 3.]
+    """
 
     def reduce(x, real, axis):
         return jnp.mean(x, axis, where=real)

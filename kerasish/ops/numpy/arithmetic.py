@@ -4,7 +4,14 @@ import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_axes, binary, bitwise, real_dtype
+from kerasish.ops.wrappers import (
+    as_array,
+    as_axes,
+    binary,
+    bitwise,
+    describe,
+    real_dtype,
+)
 
 # fmt: off
 __all__ = [
@@ -215,14 +222,38 @@ right_shift = bitwise(
 
 @symbolic
 def divide_no_nan(x1, x2):
-    """`x1 / x2`, and 0 where `x2` is 0."""
+    """Quotient of two arrays, and 0 where the divisor is 0.
+
+    Args:
+        x1: Array.
+        x2: Array.
+
+    Shapes:
+        Two that broadcast -> what they broadcast to.
+
+    Example:
+        >>> print(keras.ops.divide_no_nan([6.0, 1.0], [2.0, 0.0]))
+        [3. 0.]
+    """
     x1, x2 = as_array(x1), as_array(x2)
     return jnp.where(x2 == 0, 0, jnp.divide(x1, jnp.where(x2 == 0, 1, x2)))
 
 
 @symbolic
 def ldexp(x1, x2):
-    """`x1 * 2**x2` for integers `x2`."""
+    """`x1` times a power of two: `x1 * 2**x2`.
+
+    Args:
+        x1: Array.
+        x2: Integers.
+
+    Shapes:
+        Two that broadcast -> what they broadcast to.
+
+    Example:
+        >>> print(keras.ops.ldexp([1.0, 3.0], [2, -1]))
+        [4.  1.5]
+    """
     x1, x2 = as_array(x1), as_array(x2)
     if not jnp.issubdtype(x2.dtype, jnp.integer):
         raise TypeError(f"ldexp: `x2` must be of an integer type; got {x2.dtype}.")
@@ -231,25 +262,82 @@ def ldexp(x1, x2):
 
 @symbolic
 def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether `|x1 - x2| <= atol + rtol * |x2|`, entry by entry."""
+    """Whether elements are nearly equal: `|x1 - x2| <= atol + rtol * |x2|`.
+
+    Args:
+        x1: Array.
+        x2: Array.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        equal_nan: Whether NaN equals NaN.
+
+    Shapes:
+        Two that broadcast -> what they broadcast to.
+
+    Example:
+        >>> print(keras.ops.isclose([1.0, 1.0], [1.0, 1.1]))
+        [ True False]
+    """
     return jnp.isclose(as_array(x1), as_array(x2), rtol, atol, equal_nan)
 
 
 @symbolic
 def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether all entries are close, in the sense of `isclose`."""
+    """Whether all elements are nearly equal, in the sense of `isclose`.
+
+    Args:
+        x1: Array.
+        x2: Array.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+        equal_nan: Whether NaN equals NaN.
+
+    Shapes:
+        Two that broadcast -> `()`.
+
+    Example:
+        >>> print(keras.ops.allclose([1.0, 1.0], [1.0, 1.1]))
+        False
+    """
     return jnp.allclose(as_array(x1), as_array(x2), rtol, atol, equal_nan)
 
 
 @symbolic
 def isin(x1, x2, assume_unique=False, invert=False):
-    """Whether each entry of `x1` is somewhere in `x2`."""
+    """Whether each element of `x1` occurs in `x2`.
+
+    Args:
+        x1: Array.
+        x2: Array.
+        assume_unique: Whether both are known to hold each element once.
+        invert: Whether to ask for those that do not occur.
+
+    Shapes:
+        `(...)` and any -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.isin([1, 2, 3], [2, 5]))
+        [False  True False]
+    """
     return jnp.isin(as_array(x1), as_array(x2), assume_unique=assume_unique, invert=invert)
 
 
 @symbolic
 def where(condition, x1=None, x2=None):
-    """`x1` where the condition holds, else `x2`; with neither, the indices where it holds."""
+    """`x1` where a condition holds, `x2` elsewhere; with neither, the indices where it holds.
+
+    Args:
+        condition: Array of booleans.
+        x1: What to take where it holds.
+        x2: What to take elsewhere.
+
+    Shapes:
+        Three that broadcast -> what they broadcast to.
+
+    Example:
+        >>> print(keras.ops.where([True, False], [1, 2], [3, 4]))
+        [1 4]
+    """
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both `x1` and `x2`, or neither.")
     if x1 is None:
@@ -259,7 +347,20 @@ def where(condition, x1=None, x2=None):
 
 @symbolic
 def select(condlist, choicelist, default=0):
-    """For each entry, the choice whose condition holds first, else `default`."""
+    """For each element the choice whose condition holds first, or a default.
+
+    Args:
+        condlist: Conditions, arrays of booleans.
+        choicelist: Choices, as many.
+        default: What stands where no condition holds.
+
+    Shapes:
+        Lists of arrays that broadcast -> what they broadcast to.
+
+    Example:
+        >>> print(keras.ops.select([[True, False], [True, True]], [[1, 2], [3, 4]]))
+        [1 4]
+    """
     for name, given in (("condlist", condlist), ("choicelist", choicelist)):
         if not isinstance(given, list | tuple) or not given:
             raise ValueError(f"select: `{name}` must be a list that is not empty; got {given!r}.")
@@ -268,7 +369,20 @@ def select(condlist, choicelist, default=0):
 
 @symbolic
 def diff(a, n=1, axis=-1):
-    """Differences of neighbours along an axis, taken `n` times."""
+    """Differences of neighbours along an axis.
+
+    Args:
+        a: Array.
+        n: How many times to take them.
+        axis: The axis.
+
+    Shapes:
+        `(..., size)` -> `(..., size - n)`.
+
+    Example:
+        >>> print(keras.ops.diff([1, 4, 9, 16]))
+        [3 5 7]
+    """
     a = as_array(a)
     if n < 0:
         raise bad_argument("diff", "n", "at least 0", n)
@@ -277,16 +391,34 @@ def diff(a, n=1, axis=-1):
     return jnp.diff(a, n=min(n, size) if isinstance(size, int) else n, axis=axis)
 
 
-def _cumulative(name, fn):
+def _cumulative(name, fn, what, example):
     def op(x, axis=None, dtype=None):
         return fn(as_array(x), axis=as_axes(axis), dtype=real_dtype(dtype))
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"`{name}` along an axis, or of the flattened array."
-    return symbolic(op, name)
+    axis = "The axis; `None` is that of the flattened array."
+    dtype = "Name of the type; by default that of `x`."
+    shapes = "`(...)` -> the same."
+    return symbolic(describe(op, name, what, shapes, example, axis=axis, dtype=dtype), name)
 
 
-cumprod = _cumulative("cumprod", jnp.cumprod)
-cumsum = _cumulative("cumsum", jnp.cumsum)
-nancumprod = _cumulative("nancumprod", jnp.nancumprod)
-nancumsum = _cumulative("nancumsum", jnp.nancumsum)
+cumprod = _cumulative(
+    "cumprod",
+    jnp.cumprod,
+    "Products of each element and all before it",
+    "[1, 2, 3, 4] -> [ 1  2  6 24]",
+)
+cumsum = _cumulative(
+    "cumsum", jnp.cumsum, "Sums of each element and all before it", "[1, 2, 3, 4] -> [ 1  3  6 10]"
+)
+nancumprod = _cumulative(
+    "nancumprod",
+    jnp.nancumprod,
+    "Products as of `cumprod`, NaN counting as 1",
+    "[2.0, np.nan, 3.0] -> [2. 2. 6.]",
+)
+nancumsum = _cumulative(
+    "nancumsum",
+    jnp.nancumsum,
+    "Sums as of `cumsum`, NaN counting as 0",
+    "[2.0, np.nan, 3.0] -> [2. 2. 5.]",
+)

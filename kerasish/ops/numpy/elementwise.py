@@ -7,6 +7,7 @@ from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import (
     as_array,
     as_float,
+    describe,
     real_dtype,
     unary,
 )
@@ -287,14 +288,37 @@ bitwise_not = unary(
 
 @symbolic
 def trunc(x):
-    """Each entry without its fraction; integers stay as they are."""
+    """Each element without its fraction; integers stay as they are.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.trunc([1.7, -1.7]))
+        [ 1. -1.]
+    """
     x = as_array(x)
     return jnp.trunc(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
 
 
 @symbolic
 def round(x, decimals=0):
-    """Each entry rounded to so many decimals (tens, hundreds, ... if negative), half to even."""
+    """Each element rounded to so many decimals, halves to the even neighbour.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        decimals: How many; negative for tens, hundreds and so on.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.round([0.5, 1.5, 2.4]))
+        [0. 2. 2.]
+    """
     x = as_array(x)
     if decimals >= 0 or jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.round(x, decimals)
@@ -303,46 +327,123 @@ def round(x, decimals=0):
 
 @symbolic
 def clip(x, x_min, x_max):
-    """Each entry moved into the range from `x_min` to `x_max`."""
+    """Each element moved into a range: `min(max(x, x_min), x_max)`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        x_min: Its lower end.
+        x_max: Its upper end.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.clip([-2, 0, 9], -1, 5))
+        [-1  0  5]
+    """
     x = as_array(x)
     return jnp.clip(x.astype("int32") if x.dtype == bool else x, x_min, x_max)
 
 
 @symbolic
 def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
-    """NaN and infinities replaced: by `nan`, and by the type's largest and least numbers."""
+    """NaN and infinities replaced by numbers.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        nan: What replaces NaN.
+        posinf: What replaces infinity; by default the type's largest number.
+        neginf: What replaces minus infinity; by default the type's least number.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.nan_to_num([1.0, np.nan, np.inf], posinf=9.0))
+        [1. 0. 9.]
+    """
     return jnp.nan_to_num(as_array(x), nan=nan, posinf=posinf, neginf=neginf)
 
 
 @symbolic
 def view(x, dtype=None):
-    """The same bytes read as another type; a change of size changes the last axis."""
+    """The same bytes read as another type; a change of size changes the last axis.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(..., n)` -> `(..., m)`.
+
+    Example:
+        >>> print(keras.ops.view(np.array([1.0], "float32"), "int32"))
+        [1065353216]
+    """
     return as_array(x).view(real_dtype(dtype))
 
 
 def vectorize(pyfunc, *, excluded=None, signature=None):
-    """Make a function of scalars (or of the cores in `signature`) one of arrays that broadcasts."""
+    """A function of scalars made one of arrays that broadcast.
+
+    Args:
+        pyfunc: Function of scalars, or of the arrays that `signature` says.
+        excluded: Positions of arguments to pass on as they are.
+        signature: Axes of what it takes and returns: `"(n),(n)->()"`.
+
+    Returns:
+        The function of arrays.
+
+    Example:
+        >>> print(keras.ops.vectorize(lambda a, b: a + b)([1, 2], 10))
+        [11 12]
+    """
     if not callable(pyfunc):
         raise ValueError(f"vectorize: `pyfunc` must be callable; got {pyfunc!r}.")
     mapped = jnp.vectorize(pyfunc, excluded=excluded or set(), signature=signature)
     return symbolic(mapped, getattr(pyfunc, "__name__", "vectorized"))
 
 
-def _window(name, fn):
+def _window(name, fn, what, example):
     def window(x):
         return fn(x).astype(settings.floatx())
 
-    window.__name__ = window.__qualname__ = name
-    window.__doc__ = f"The {name} window of `x` points."
-    return window
+    return describe(window, name, what, "-> `(x,)`.", example, x="Number of points.")
 
 
-bartlett = _window("bartlett", jnp.bartlett)
-blackman = _window("blackman", jnp.blackman)
-hamming = _window("hamming", jnp.hamming)
-hanning = _window("hanning", jnp.hanning)
+bartlett = _window("bartlett", jnp.bartlett, "The Bartlett (triangular) window", "3 -> [0. 1. 0.]")
+blackman = _window(
+    "blackman",
+    jnp.blackman,
+    "The Blackman window: `0.42 - 0.5 cos(2 pi t) + 0.08 cos(4 pi t)`",
+    "5 -> [-0.    0.34  1.    0.34 -0.  ]",
+)
+hamming = _window(
+    "hamming",
+    jnp.hamming,
+    "The Hamming window: `0.54 - 0.46 cos(2 pi t)`, t from 0 to 1",
+    "3 -> [0.08 1.   0.08]",
+)
+hanning = _window(
+    "hanning",
+    jnp.hanning,
+    "The Hann window: `0.5 - 0.5 cos(2 pi t)`, t from 0 to 1",
+    "3 -> [0. 1. 0.]",
+)
 
 
 def kaiser(x, beta):
-    """The Kaiser window of `x` points; `beta` says how narrow."""
+    """The Kaiser window.
+
+    Args:
+        x: Number of points.
+        beta: How narrow it is.
+
+    Shapes:
+        -> `(x,)`.
+
+    Example:
+        >>> print(np.array(keras.ops.kaiser(3, 5.0)).round(2))
+        [0.04 1.   0.04]
+    """
     return jnp.kaiser(x, beta).astype(settings.floatx())

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import to_sparse
-from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype, reduction
+from kerasish.ops.wrappers import (
+    as_array,
+    as_axes,
+    as_float,
+    describe,
+    real_dtype,
+    reduction,
+)
 
 # fmt: off
 __all__ = [
@@ -147,54 +154,144 @@ var = reduction(
 
 @symbolic
 def max(x, axis=None, keepdims=False, initial=None):
-    """The largest entry over some axes, or of all; at least `initial`."""
+    """The largest element, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        initial: The least that can come out.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(keras.ops.max([[1, 5], [7, 2]], axis=0))
+        [7 5]
+    """
     return jnp.max(as_array(x), axis=as_axes(axis), keepdims=keepdims, initial=initial)
 
 
 @symbolic
 def min(x, axis=None, keepdims=False, initial=None):
-    """The least entry over some axes, or of all; at most `initial`."""
+    """The smallest element, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        initial: The most that can come out.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(keras.ops.min([[1, 5], [7, 2]], axis=0))
+        [1 2]
+    """
     return jnp.min(as_array(x), axis=as_axes(axis), keepdims=keepdims, initial=initial)
 
 
 @symbolic
 def prod(x, axis=None, keepdims=False, dtype=None):
-    """The product over some axes, or of all."""
+    """The product of the elements, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(keras.ops.prod([[1, 5], [7, 2]], axis=0))
+        [ 7 10]
+    """
     return jnp.prod(as_array(x), axis=as_axes(axis), keepdims=keepdims, dtype=real_dtype(dtype))
 
 
 @symbolic
 def average(x, axis=None, weights=None):
-    """The mean over some axes, weighted if `weights` are given."""
+    """The weighted mean of the elements: `sum(weights * x) / sum(weights)`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        weights: Of the shape of `x`, or one for each element of one axis.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(keras.ops.average([1.0, 4.0], weights=[3.0, 1.0]))
+        1.75
+    """
     weights = None if weights is None else as_float(weights)
     return jnp.average(as_float(x), axis=as_axes(axis), weights=weights)
 
 
 @symbolic
 def count_nonzero(x, axis=None):
-    """How many entries are not 0."""
+    """How many elements are not 0, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or with 1 in their place.
+
+    Example:
+        >>> print(keras.ops.count_nonzero([[0, 5], [7, 2]], axis=0))
+        [1 2]
+    """
     return jnp.count_nonzero(as_array(x), axis=as_axes(axis)).astype("int32")
 
 
-def _quantile(name, fn, unit):
+def _quantile(name, fn, unit, example):
     def op(x, q, axis=None, method="linear", keepdims=False):
         x, q = as_float(x), as_float(q)
         return fn(x, q, axis=as_axes(axis), method=method, keepdims=keepdims)
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"The value below which the part `q` ({unit}) of the entries lies."
+    what = f"The value that a share `q` ({unit}) of the elements does not exceed"
+    shapes = "`(...)` -> the shape of `q`, and that of `x` without the axes gone over."
+    method = 'Between elements: `"linear"`, `"lower"`, `"higher"`, `"midpoint"` or `"nearest"`.'
+    op = describe(op, name, what, shapes, example, q="The share, or several.", method=method)
     return symbolic(op, name)
 
 
-nanpercentile = _quantile("nanpercentile", jnp.nanpercentile, "0 to 100, NaN left out")
-nanquantile = _quantile("nanquantile", jnp.nanquantile, "0 to 1, NaN left out")
-percentile = _quantile("percentile", jnp.percentile, "0 to 100")
-quantile = _quantile("quantile", jnp.quantile, "0 to 1")
+nanpercentile = _quantile(
+    "nanpercentile",
+    jnp.nanpercentile,
+    "0 to 100, NaN left out",
+    "[1.0, np.nan, 2.0, 4.0], 50 -> 2.0",
+)
+nanquantile = _quantile(
+    "nanquantile", jnp.nanquantile, "0 to 1, NaN left out", "[1.0, np.nan, 2.0, 4.0], 0.5 -> 2.0"
+)
+percentile = _quantile("percentile", jnp.percentile, "0 to 100", "[1.0, 2.0, 4.0], 50 -> 2.0")
+quantile = _quantile("quantile", jnp.quantile, "0 to 1", "[1.0, 2.0, 4.0], 0.5 -> 2.0")
 
 
 @symbolic
 def trapezoid(y, x=None, dx=1.0, axis=-1):
-    """The integral of samples `y` at points `x` (or `dx` apart) by the trapezoid rule."""
+    """The integral of samples by the trapezoid rule.
+
+    Args:
+        y: Samples.
+        x: Their points; by default `dx` from each other.
+        dx: Distance of the points.
+        axis: The axis.
+
+    Shapes:
+        `(..., n)` -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.trapezoid([1.0, 2.0, 3.0]))
+        4.0
+    """
     return jnp.trapezoid(
         as_array(y), None if x is None else as_array(x), dx=as_array(dx), axis=axis
     )
@@ -202,26 +299,75 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 @symbolic
 def corrcoef(x):
-    """Correlations between the rows of `x`."""
+    """Correlation coefficients between the rows of a matrix.
+
+    Args:
+        x: Matrix, a variable a row.
+
+    Shapes:
+        `(n, samples)` -> `(n, n)`.
+
+    Example:
+        >>> print(np.array(keras.ops.corrcoef([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])).round(2))
+        [[ 1. -1.]
+         [-1.  1.]]
+    """
     return jnp.corrcoef(as_array(x))
 
 
 @symbolic
 def sort(x, axis=-1):
-    """The entries in ascending order along an axis."""
+    """Elements in ascending order along an axis.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: The axis; `None` sorts the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.sort([3, 1, 2]))
+        [1 2 3]
+    """
     return jnp.sort(as_array(x), axis=axis)
 
 
 @symbolic
 def argsort(x, axis=-1):
-    """The indices that sort along an axis."""
+    """The indices that sort along an axis.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        axis: The axis; `None` sorts the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.argsort([3, 1, 2]))
+        [1 2 0]
+    """
     x = as_array(x)
     return jnp.argsort(x, axis=None if x.ndim == 0 else axis)
 
 
 @symbolic
 def argpartition(x, kth, axis=-1):
-    """Indices that bring the `kth` least entry to its place, lesser ones before it."""
+    """Indices that bring the `kth` smallest element to its position, smaller ones before it.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        kth: Position in sorted order.
+        axis: The axis; `None` is that of the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.argpartition([3, 1, 2], 1))
+        [1 2 0]
+    """
     x = as_array(x)
     if axis is None:
         x, axis = x.reshape(-1), 0
@@ -230,7 +376,20 @@ def argpartition(x, kth, axis=-1):
 
 @symbolic
 def searchsorted(sorted_sequence, values, side="left"):
-    """Where to put values so that a sorted 1-D sequence stays sorted."""
+    """Positions at which to insert values so that a sorted sequence stays sorted.
+
+    Args:
+        sorted_sequence: 1-D array in ascending order.
+        values: What would be inserted.
+        side: `"left"`: before equal elements; `"right"`: after them.
+
+    Shapes:
+        `(n,)` and `(...)` -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.searchsorted([1, 3, 5], [3, 4]))
+        [1 2]
+    """
     sequence = as_array(sorted_sequence)
     if sequence.ndim != 1:
         hint = "Use `vectorized_map` for more."
@@ -240,13 +399,38 @@ def searchsorted(sorted_sequence, values, side="left"):
 
 @symbolic
 def digitize(x, bins):
-    """The number of the bin, between ascending edges, that each entry falls in."""
+    """The number of the bin that each element falls in.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        bins: Edges between the bins, ascending.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.digitize([0.5, 1.5, 9.0], [1.0, 2.0]))
+        [0 1 2]
+    """
     return jnp.digitize(as_array(x), as_array(bins))
 
 
 @symbolic
 def histogram(x, bins=10, range=None):
-    """How many entries fall in each of `bins` equal bins, and the edges between them."""
+    """How many elements fall in each of equally wide bins, and the edges of these.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        bins: Number of bins.
+        range: Least and largest value; by default those of `x`.
+
+    Shapes:
+        `(n,)` -> `(bins,)` and `(bins + 1,)`.
+
+    Example:
+        >>> print(*keras.ops.histogram([1.0, 2.0, 2.5, 4.0], bins=3))
+        [1. 2. 1.] [1. 2. 3. 4.]
+    """
     if not isinstance(bins, int):
         raise TypeError(f"histogram: `bins` must be an integer; got {bins!r}.")
     if bins < 0:
@@ -265,6 +449,19 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
     Under `jit` and for symbolic tensors, numbers from `minlength` on are left out: sizes cannot
     depend on values there.
+
+    Args:
+        x: Integers from 0.
+        weights: What each counts; by default 1.
+        minlength: Least length of the result.
+        sparse: Whether to return a sparse matrix.
+
+    Shapes:
+        `(n,)` -> `(length,)`, `(batch, n)` -> `(batch, length)`.
+
+    Example:
+        >>> print(keras.ops.bincount([0, 2, 2]))
+        [1 0 2]
     """
     x = as_array(x)
     traced = isinstance(x, jax.core.Tracer)
@@ -292,6 +489,23 @@ def unique(
     """The different entries (or slices along `axis`), and what else is asked for.
 
     Under `jit`, give `size`: how many to return, filled up with `fill_value`.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+        sorted: Whether to sort the result.
+        return_index: Whether to return where each occurs first.
+        return_inverse: Whether to return which of them each element is.
+        return_counts: Whether to return how often each occurs.
+        axis: Axis whose slices are compared; `None` compares elements.
+        size: How many to return.
+        fill_value: What fills up to `size`.
+
+    Shapes:
+        `(...)` -> `(n,)`.
+
+    Example:
+        >>> print(keras.ops.unique([3, 1, 3]))
+        [1 3]
     """
     return jnp.unique(
         as_array(x),
@@ -308,5 +522,16 @@ def unique(
 
 @symbolic
 def nonzero(x):
-    """The indices of entries that are not 0, one array per axis."""
+    """The indices of elements that are not 0.
+
+    Args:
+        x: Array, Variable, number or nested list of numbers.
+
+    Shapes:
+        `(...)` -> one `(n,)` for each axis.
+
+    Example:
+        >>> print(*keras.ops.nonzero([0, 5, 7]))
+        [1 2]
+    """
     return jnp.nonzero(as_array(x))
