@@ -1,4 +1,4 @@
-"""Functions that make networks nonlinear, entry by entry or along an axis.
+"""Functions that make networks nonlinear, element by element or along an axis.
 
 All take arrays, Variables, lists, numbers and symbolic tensors; the result has the input's shape
 and dtype (integers become floats where the maths asks for it).
@@ -48,7 +48,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
         x: Array of any shape.
         negative_slope: Slope below the threshold.
         max_value: Greatest result; `None` for no bound.
-        threshold: Where the two parts meet.
+        threshold: Where the two parts join.
 
     References:
         Nair and Hinton, 2010, "Rectified Linear Units Improve Restricted Boltzmann Machines".
@@ -137,7 +137,7 @@ def log_softmax(x, axis=-1):
 def sparsemax(x, axis=-1):
     """The point nearest to `x` of those that are not negative and sum to 1: softmax with zeros.
 
-    (Keras 3.15's own sums to less than 1 where more than one entry is above 0.)
+    (Keras 3.15's own sums to less than 1 where more than one element is above 0.)
 
     Args:
         x: Array of any shape.
@@ -204,7 +204,7 @@ def selu(x):
 
 @_activation
 def gelu(x, approximate=False):
-    """`x` times the chance that a standard normal number is below it.
+    """`x` times the probability that a standard normal number is below it.
 
     Args:
         x: Array of any shape.

@@ -96,12 +96,12 @@ truncated_normal = random.truncated_normal
 
 
 def argmax(x, axis=-1):
-    """The index of the largest entry along an axis."""
+    """The index of the largest element along an axis."""
     return ops.argmax(x, axis)
 
 
 def argmin(x, axis=-1):
-    """The index of the least entry along an axis."""
+    """The index of the least element along an axis."""
     return ops.argmin(x, axis)
 
 
@@ -111,17 +111,17 @@ def arange(start, stop=None, step=1, dtype="int32"):
 
 
 def cumsum(x, axis=0):
-    """Sums of all entries up to each, along an axis."""
+    """Sums of all elements up to each, along an axis."""
     return ops.cumsum(x, axis)
 
 
 def cumprod(x, axis=0):
-    """Products of all entries up to each, along an axis."""
+    """Products of all elements up to each, along an axis."""
     return ops.cumprod(x, axis)
 
 
 def clip(x, min_value, max_value):
-    """Each entry moved into the range from `min_value` to `max_value`; `None` is no limit."""
+    """Each element moved into the range from `min_value` to `max_value`; `None` is no limit."""
     return ops.clip(x, min_value, max_value)
 
 
@@ -151,12 +151,12 @@ def gather(reference, indices):
 
 
 def flatten(x):
-    """All entries in one axis."""
+    """All elements in one axis."""
     return ops.reshape(x, (-1,))
 
 
 def batch_flatten(x):
-    """All entries of each row in one axis."""
+    """All elements of each row in one axis."""
     return ops.reshape(x, (-1, math.prod(x.shape[1:])))
 
 
@@ -166,7 +166,7 @@ def repeat(x, n):
 
 
 def repeat_elements(x, rep, axis):
-    """Each entry `rep` times in a row along an axis."""
+    """Each element `rep` times in a row along an axis."""
     return ops.repeat(x, rep, axis)
 
 
@@ -194,7 +194,7 @@ def relu(x, alpha=0.0, max_value=None, threshold=0.0):
 
 
 def l2_normalize(x, axis=None):
-    """`x` divided by its Euclidean norm along an axis, or of all entries."""
+    """`x` divided by its Euclidean norm along an axis, or of all elements."""
     axis = tuple(range(len(x.shape))) if axis is None else axis
     return ops.normalize(x, axis, epsilon=1e-6)
 
@@ -275,7 +275,7 @@ def foldr(fn, elems, initializer=None, name=None):
 
 
 def pool2d(x, pool_size, strides=(1, 1), padding="valid", data_format=None, pool_mode="max"):
-    """The largest entry (`"max"`) or mean (`"avg"`) of each window of images."""
+    """The largest element (`"max"`) or mean (`"avg"`) of each window of images."""
     if pool_mode not in ("max", "avg"):
         raise bad_argument("pool2d", "pool_mode", "'max' or 'avg'", pool_mode)
     pool = ops.max_pool if pool_mode == "max" else ops.average_pool
@@ -317,7 +317,7 @@ def resize_images(x, height_factor, width_factor, data_format, interpolation="ne
 
 
 def resize_volumes(x, depth_factor, height_factor, width_factor, data_format):
-    """Volumes with each entry so many times along each axis."""
+    """Volumes with each element so many times along each axis."""
     first = 1 if data_format == "channels_last" else 2
     for axis, factor in enumerate((depth_factor, height_factor, width_factor), first):
         x = ops.repeat(x, factor, axis)
@@ -415,7 +415,7 @@ def moving_average_update(x, value, momentum):
 
 
 def count_params(x):
-    """Number of entries."""
+    """Number of elements."""
     return math.prod(x.shape)
 
 

@@ -146,7 +146,7 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None) -> jax.Array:
 
 @symbolic
 def categorical(logits, num_samples, dtype="int32", seed=None) -> jax.Array:
-    """Class numbers, each drawn with the chance its logit gives it.
+    """Class numbers, each drawn with the probability its logit gives it.
 
     Args:
         logits: Logarithms of the chances; each row may be off by a constant.
@@ -171,12 +171,12 @@ def categorical(logits, num_samples, dtype="int32", seed=None) -> jax.Array:
 
 @symbolic
 def dropout(inputs, rate, noise_shape=None, seed=None) -> jax.Array:
-    """Zero entries at random, and divide the others by the chance that they stay.
+    """Zero elements at random, and divide the others by the probability that they stay.
 
     Args:
         inputs: Array of any shape.
-        rate: Chance of each entry to become 0, from 0 to 1.
-        noise_shape: Shape in which to draw, 1 where entries share their fate; `None` in it is the
+        rate: Probability of each element to become 0, from 0 to 1.
+        noise_shape: Shape in which to draw, 1 where elements share their fate; `None` in it is the
             size of `inputs` there.
         seed: An integer, a `SeedGenerator` or `None`, the global generator.
 
@@ -203,7 +203,7 @@ def dropout(inputs, rate, noise_shape=None, seed=None) -> jax.Array:
 
 @symbolic
 def shuffle(x, axis=0, seed=None) -> jax.Array:
-    """The same entries, those along `axis` in random order, another for each place of the others.
+    """The same elements, along `axis` in random order, another for each position of the others.
 
     Args:
         x: Array of any shape.

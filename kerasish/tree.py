@@ -1,4 +1,4 @@
-"""`keras.tree`: functions over nests of lists, tuples and dicts; `None` is a leaf.
+"""`keras.tree`: functions over pytrees of lists, tuples and dicts; `None` is a leaf.
 
 Leaves of a dict come in the order of its sorted keys, as JAX has them. What is made from a dict
 keeps the dict's own order.
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class MAP_TO_NONE:  # noqa: N801  (Keras' name)
-    """What a function given to `traverse` returns to put `None` in a part's place."""
+    """What a function given to `traverse` returns to put `None` for a part."""
 
 
 def _is_leaf(x):
@@ -67,8 +67,8 @@ def flatten_with_path(structure: Any) -> list[tuple]:
     return [(tuple(map(_key, path)), leaf) for path, leaf in found]
 
 
-def _key(entry):
-    return next(getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name))
+def _key(element):
+    return next(getattr(element, name) for name in ("key", "idx", "name") if hasattr(element, name))
 
 
 def is_nested(structure: Any) -> bool:
@@ -77,18 +77,18 @@ def is_nested(structure: Any) -> bool:
 
 
 def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
-    """Apply a function to each leaf (or to leaves of the same place in several nests).
+    """Apply a function to each leaf (or to leaves of the same position in several pytrees).
 
     With `none_is_leaf=False` each `None` stays as it is, and the function does not see it.
     """
     if not callable(func) or not structures:
-        raise TypeError(f"map_structure: wants a function and at least one nest; got {func!r}.")
+        raise TypeError(f"map_structure: wants a function and at least one pytree; got {func!r}.")
     is_leaf = _is_leaf if none_is_leaf else is_variable
     return _in_own_order(jax.tree.map(func, *structures, is_leaf=is_leaf), structures[0])
 
 
 def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
-    """`map_structure` of nests that may be deeper than the first, whose leaves are the ends.
+    """`map_structure` of pytrees that may be deeper than the first, whose leaves are the ends.
 
     Example:
         >>> map_structure_up_to([0, 0], len, [[7, 8], [9]])
@@ -100,12 +100,12 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """Apply a function to each shape, a list or tuple of integers and `None`s, in a nest."""
+    """Apply a function to each shape, a list or tuple of integers and `None`s, in a pytree."""
     return _in_own_order(jax.tree.map(func, structure, is_leaf=_is_shape), structure)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
-    """The nest of `structure` with new leaves."""
+    """The pytree of `structure` with new leaves."""
     form, leaves = jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence)
     if form.num_leaves != len(leaves):
         raise ValueError(
@@ -116,19 +116,19 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """The nest with tuples in place of its lists."""
+    """The pytree with tuples instead of its lists."""
     return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
 
 
 def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
-    """The nest with each part (leaves and nests alike) that `func` answers for replaced.
+    """The pytree with each part (leaves and subtrees alike) that `func` answers for replaced.
 
     Args:
-        func: Function of a part: returns what to put in its place, `None` to keep it, or
+        func: Function of a part: returns what replaces it, `None` to keep it, or
             `MAP_TO_NONE` to put `None` there.
-        structure: The nest.
-        top_down: Whether `func` sees a nest before its parts, which it then never sees if it
-            answers for the nest; otherwise it sees the parts first.
+        structure: The pytree.
+        top_down: Whether `func` sees a subtree before its parts, which it then never sees if it
+            answers for the subtree; otherwise it sees the parts first.
 
     Example:
         >>> traverse(lambda x: x + 1 if isinstance(x, int) else None, [1, ("a", 2)])
@@ -154,14 +154,14 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
 
 
 def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
-    """Raise a `ValueError` if two nests differ in form. `check_types` does nothing."""
+    """Raise a `ValueError` if two pytrees differ in structure. `check_types` does nothing."""
     forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")
 
 
 def assert_same_paths(a: Any, b: Any) -> None:
-    """Raise a `ValueError` if the paths to the leaves of two nests differ, whatever their types."""
+    """Raise a `ValueError` if the paths to the leaves of two pytrees differ, of whatever types."""
     paths = [{path for path, _ in flatten_with_path(x)} for x in (a, b)]
     if paths[0] != paths[1]:
         odd = sorted(paths[0] ^ paths[1], key=str)

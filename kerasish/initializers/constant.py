@@ -1,4 +1,4 @@
-"""Initializers without chance: constants, identities, Fourier kernels."""
+"""Initializers without randomness: constants, identities, Fourier kernels."""
 
 import numpy as np
 
@@ -111,8 +111,8 @@ class STFT(Initializer):
 
     def __call__(self, shape, dtype=None):
         frame_length, _, bins = shape
-        turns = np.outer(np.arange(frame_length), np.arange(bins)) / (2 * (bins - 1))
-        angles = -2 * np.pi * turns
+        cycles = np.outer(np.arange(frame_length), np.arange(bins)) / (2 * (bins - 1))
+        angles = -2 * np.pi * cycles
         kernel = np.cos(angles) if self.side == "real" else np.sin(angles)
         kernel = kernel * self._weights(frame_length)[:, None]
         return kernel[:, None, :].astype(host_dtype(dtype))

@@ -66,7 +66,7 @@ def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
         bound = dtype.type(math.erf(float(two / _root_two(dtype))))
         standard = _root_two(dtype) * _erf_inv(_between(bits, -bound, bound, dtype))
         inside = np.nextafter(two, dtype.type(0))
-        # Not `np.clip`, which turns bfloat16 into float32.
+        # Not `np.clip`, which makes bfloat16 float32.
         standard = np.maximum(np.minimum(standard, inside), -inside)
         return _scale(standard, mean, stddev)
 
@@ -121,15 +121,15 @@ def _random_bits(key, start, count):
     right = np.arange(start, start + count, dtype="uint32")
     right += np.uint32(second)
     spill = np.empty_like(left)
-    for turn in range(1, 6):
-        for shift in _ROTATIONS[(turn - 1) % 2]:
+    for block in range(1, 6):
+        for shift in _ROTATIONS[(block - 1) % 2]:
             left += right
             np.left_shift(right, np.uint32(shift), out=spill)
             right >>= np.uint32(32 - shift)
             right |= spill
             right ^= left
-        left += np.uint32(words[turn % 3])
-        right += np.uint32((words[(turn + 1) % 3] + turn) % 2**32)
+        left += np.uint32(words[block % 3])
+        right += np.uint32((words[(block + 1) % 3] + block) % 2**32)
     left ^= right
     return left
 

@@ -23,7 +23,7 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 class Loss(Configurable):
     """A number to make small: `call` gives one value per sample, the reduction makes them one.
 
-    Subclasses implement `call(y_true, y_pred)`. It receives arrays of the loss's dtype (or nests
+    Subclasses implement `call(y_true, y_pred)`. It receives arrays of the loss's dtype (or pytrees
     of them, for a model with several outputs) and returns values with the batch axis first.
 
     Args:
@@ -63,8 +63,8 @@ class Loss(Configurable):
         """The reduced loss.
 
         Args:
-            y_true: Targets, an array or a nest of arrays.
-            y_pred: Predictions. A mask that travels with them leaves entries out.
+            y_true: Targets, an array or a pytree of arrays.
+            y_pred: Predictions. A mask that travels with them leaves elements out.
             sample_weight: A weight per sample `(batch,)`, or per value of `call`.
         """
         mask = get_mask(y_pred)
@@ -184,11 +184,11 @@ def needs_values(fn: Callable, *arrays: Any) -> Iterator[None]:
 _EAGER_LIBRARIES = ("numpy", "scipy", "sklearn")
 
 
-def as_arrays(nest: Any, dtype: str) -> Any:
-    """A nest of arrays in one dtype. A list of numbers, however deep, is one array."""
-    if isinstance(nest, list | tuple) and all(map(np.isscalar, jax.tree.leaves(nest))):
-        return dtypes.to_array(nest, dtype)
-    return jax.tree.map(lambda x: dtypes.to_array(x, dtype), nest, is_leaf=is_variable)
+def as_arrays(arrays: Any, dtype: str) -> Any:
+    """A pytree of arrays in one dtype. A list of numbers, however deep, is one array."""
+    if isinstance(arrays, list | tuple) and all(map(np.isscalar, jax.tree.leaves(arrays))):
+        return dtypes.to_array(arrays, dtype)
+    return jax.tree.map(lambda x: dtypes.to_array(x, dtype), arrays, is_leaf=is_variable)
 
 
 def align(y_true, y_pred, who: str = "loss", hint: str = "") -> tuple[jax.Array, jax.Array]:
@@ -265,7 +265,7 @@ def divide_no_nan(x, y) -> jax.Array:
 
 
 def count(x) -> jax.Array | np.ndarray:
-    """The number of entries, in the array's dtype."""
+    """The number of elements, in the array's dtype."""
     if isinstance(x.size, int):
         return np.asarray(x.size, x.dtype)
     return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
@@ -274,7 +274,7 @@ def count(x) -> jax.Array | np.ndarray:
 def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
     """Merge a mask into the weights; `None` if there are neither.
 
-    Under a mean, valid entries weigh `entries / valid entries`: the mean is over the valid ones.
+    Under a mean, valid elements weigh `elements / valid elements`: the mean is over the valid ones.
     """
     if mask is None:
         return sample_weight
@@ -350,7 +350,7 @@ def _opposite(y, ignored, axis):
         return None
     if 1 < ignored.ndim < y.ndim:
         if axis is None and len(set(y.shape[1:])) < y.ndim - 1:
-            # Sizes do not tell which axis the loss reduces: leave out what is ignored as a whole.
+            # Sizes do not tell which axis the loss reduces: leave out samples that all weigh 0.
             ignored = jnp.all(ignored, axis=tuple(range(1, ignored.ndim)))
         elif isinstance(axis, int) and ignored.ndim == y.ndim - 1:
             ignored = jnp.expand_dims(ignored, axis)

@@ -38,7 +38,7 @@ def circle(
     gamma: float = 80,
     margin: float = 0.4,
 ) -> jax.Array:
-    """Pulls embeddings of one class together and others apart, each pair at its own pace.
+    """Pulls embeddings of one class together and pushes others away, each pair at its own pace.
 
     Samples without loss are masked, so that a mean is over the others.
 

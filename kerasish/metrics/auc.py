@@ -77,7 +77,7 @@ class AUC(Metric):
         self.num_thresholds = len(inner) + 2
         self.curve = str(curve).upper()
         self.summation_method = str(summation_method).lower()
-        # The outer two lie outside all scores, so the curve starts and ends at its ends.
+        # The outer two are outside of all scores, so the curve starts and ends at its ends.
         self.thresholds = [-settings.epsilon(), *inner, 1.0 + settings.epsilon()]
         self.given_thresholds = None if thresholds is None else inner
         self.multi_label = multi_label

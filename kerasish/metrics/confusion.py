@@ -21,7 +21,7 @@ NEVER = -1e10  # a score below any threshold
 
 
 class Counts(NamedTuple):
-    """Weighted counts, each `(thresholds,)`, or `(thresholds, labels)` if labels stay apart."""
+    """Weighted counts, each `(thresholds,)`, or `(thresholds, labels)` for `multi_label`."""
 
     true_positives: jax.Array
     false_positives: jax.Array
@@ -49,8 +49,8 @@ def confusion_counts(
         evenly: Whether they are 0 to 1 in equal steps: then one pass does for all of them.
         sample_weight: A weight per sample `(batch,)` or per score.
         top_k: Let only the `k` best scores of each sample be decisions.
-        class_id: Look at this class alone.
-        multi_label: Whether to keep the labels of `(batch, labels)` apart.
+        class_id: Look at this class only.
+        multi_label: Whether to count the labels of `(batch, labels)` separately.
         label_weights: A weight per label.
     """
     y_true, y_pred = dtypes.to_array(y_true, "float32"), dtypes.to_array(y_pred, "float32")
@@ -107,10 +107,10 @@ def _by_buckets(scores, positive, negative, thresholds):
     bucket = jnp.ceil(jnp.clip(scores, 0.0, 1.0) * (number - 1)) - 1
     if thresholds[0] < 0 or thresholds[-1] > 1:
         bucket = jnp.maximum(bucket, 0)  # a score of 0 exceeds the first threshold
-    place = bucket.astype("int32") * columns + jnp.arange(columns)
+    position = bucket.astype("int32") * columns + jnp.arange(columns)
 
     def above(weight):
-        sums = jax.ops.segment_sum(weight.reshape(-1), place.reshape(-1), number * columns)
+        sums = jax.ops.segment_sum(weight.reshape(-1), position.reshape(-1), number * columns)
         return jnp.cumsum(sums.reshape(number, columns)[::-1], axis=0)[::-1]
 
     tp, fp = above(positive), above(negative)
@@ -126,7 +126,7 @@ def is_even(thresholds: Sequence[float]) -> bool:
 class ConfusionMetric(Metric):
     """Base of what is made of decision counts.
 
-    Subclasses name the counts they keep in `kinds`; each is an attribute, a vector with one entry
+    Subclasses name the counts they keep in `kinds`; each is an attribute, a vector with one element
     a threshold.
 
     Args:
@@ -281,7 +281,7 @@ class Precision(_Ratio):
     Args:
         thresholds: What scores must exceed, between 0 and 1; several give a vector.
         top_k: Let only the `k` best scores of each sample count, whatever the threshold then.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -299,7 +299,7 @@ class Recall(_Ratio):
     Args:
         thresholds: What scores must exceed, between 0 and 1; several give a vector.
         top_k: Let only the `k` best scores of each sample count, whatever the threshold then.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 

@@ -34,7 +34,7 @@ class IoU(Metric):
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
         dtype: As in `Metric`. Counts are floats, also where this is an integer type.
-        ignore_class: True class whose entries do not count.
+        ignore_class: True class whose elements do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes where there is one.
@@ -140,7 +140,7 @@ class MeanIoU(IoU):
         num_classes: Number of classes.
         name: Key of the result in the logs.
         dtype: As in `Metric`. Counts are floats, also where this is an integer type.
-        ignore_class: True class whose entries do not count.
+        ignore_class: True class whose elements do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes where there is one.
@@ -174,7 +174,7 @@ class OneHotIoU(IoU):
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
         dtype: As in `Metric`. Counts are floats, also where this is an integer type.
-        ignore_class: True class whose entries do not count.
+        ignore_class: True class whose elements do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.
 
@@ -206,7 +206,7 @@ class OneHotMeanIoU(MeanIoU):
         num_classes: Number of classes.
         name: Key of the result in the logs.
         dtype: As in `Metric`. Counts are floats, also where this is an integer type.
-        ignore_class: True class whose entries do not count.
+        ignore_class: True class whose elements do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.
 

@@ -156,7 +156,7 @@ class Metric(Configurable):
 
 
 def _held(value: Any) -> Iterator:
-    """What stands in a nest of lists, tuples and dicts; what `__init__` was given is not held."""
+    """The leaves of lists, tuples and dicts; what `__init__` was given is not held."""
     if isinstance(value, dict):
         value = [item for key, item in value.items() if key != "_given"]
     if isinstance(value, list | tuple):

@@ -55,7 +55,7 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
     Args:
         specificity: The share of 0s to pass over, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -80,7 +80,7 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
     Args:
         sensitivity: The share of 1s to find, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -105,7 +105,7 @@ class PrecisionAtRecall(_BestUnderConstraint):
     Args:
         recall: The share of 1s to find, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -130,7 +130,7 @@ class RecallAtPrecision(_BestUnderConstraint):
     Args:
         precision: The precision to keep, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 

@@ -26,10 +26,10 @@ _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
 def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
-    """Weighted values and weights, both with the batch axis alone.
+    """Weighted values and weights, both with the batch axis only.
 
     Args:
-        values: Of any rank. A mask that travels with them leaves entries out.
+        values: Of any rank. A mask that travels with them leaves elements out.
         sample_weight: A weight per sample, per value, or `None`.
         reduce: What merges the values of one sample: `jnp.sum` or `jnp.mean`.
         dtype: What to compute in.
@@ -170,5 +170,5 @@ def _is_loss(fn):
     return any(fn is known for known in published("keras.losses").values())
 
 
-def _holds_arrays(nest):
-    return all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(nest))
+def _holds_arrays(arrays):
+    return all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(arrays))

@@ -238,13 +238,13 @@ def fori_loop(lower, upper, body_fun, init_val):
     written = _written_by(body_fun, as_array(lower), start)
     step = _carrying(body_fun, written)
 
-    def turn(i, state):
+    def iterate(i, state):
         values, current = state
         current, values = step(values, i, current)
         return values, current
 
     bounds = (n.value if isinstance(n, Variable) else n for n in (lower, upper))
-    values, last = jax.lax.fori_loop(*bounds, turn, (_read(written), start))
+    values, last = jax.lax.fori_loop(*bounds, iterate, (_read(written), start))
     _assign(written, values)
     return last
 
@@ -259,7 +259,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         xs: Arrays to run over, or `None` with `length`.
         length: Number of steps, when `xs` does not say it.
         reverse: Whether to run from the end.
-        unroll: Steps laid out in each turn of the compiled loop; `True` for all.
+        unroll: Steps laid out in each iteration of the compiled loop; `True` for all.
 
     Returns:
         The last carry, and the `y`s stacked.

@@ -23,7 +23,7 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     """`x` as a JAX array, of the given type or its own.
 
     Args:
-        x: Array, Variable, number, or nested lists of them; a sparse matrix stays one.
+        x: Array, Variable, number, or list of numbers; a sparse matrix stays one.
         dtype: Name of the type.
         sparse: `False` makes a dense array of a sparse matrix.
         ragged: Must not be true: JAX has no ragged arrays.
@@ -56,7 +56,7 @@ def cast(x, dtype):
     """Elements of another type.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         dtype: Name of the type.
 
     Shapes:
@@ -73,7 +73,7 @@ def convert_to_numpy(x) -> np.ndarray:
     """A NumPy copy of an array.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
         `(...)` -> the same.
@@ -102,7 +102,7 @@ def shape(x) -> tuple:
     """Sizes of the axes; `None` where a symbolic tensor's is unknown.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Example:
         >>> keras.ops.shape(keras.Input((3,)))
@@ -115,7 +115,7 @@ def dtype(x) -> str:
     """The name of the type of the elements.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Example:
         >>> keras.ops.dtype(jnp.ones(2))
@@ -136,7 +136,7 @@ def saturate_cast(x, dtype):
     """Elements of another type; those it cannot hold become its largest or least number.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         dtype: Name of the type.
 
     Shapes:
@@ -237,7 +237,7 @@ _REDUCTIONS = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "mu
 
 @symbolic
 def scatter_update(inputs, indices, updates, reduction=None):
-    """`inputs` with the entries at `indices` replaced by `updates`, or joined with them.
+    """`inputs` with the elements at `indices` replaced by `updates`, or joined with them.
 
     Args:
         inputs: The array.
@@ -264,7 +264,7 @@ def unstack(x, num=None, axis=0):
     """The slices along an axis, as a list.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         num: Their number; found in the shape.
         axis: The axis.
 

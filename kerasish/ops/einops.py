@@ -45,6 +45,6 @@ def rearrange(tensor, pattern, **axes_lengths):
         for name in group:
             size = size // sizes.get(name, 1)
         sizes.update(dict.fromkeys(missing, size))
-    apart = tensor.reshape([sizes[name] for name in names])
-    moved = apart.transpose([names.index(name) for name in wanted])
+    separate = tensor.reshape([sizes[name] for name in names])
+    moved = separate.transpose([names.index(name) for name in wanted])
     return moved.reshape([math.prod(sizes[name] for name in group) for group in after])

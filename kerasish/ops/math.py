@@ -102,7 +102,7 @@ def view_as_complex(x):
     """Complex numbers from a last axis of real and imaginary part.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
         `(..., 2)` -> `(...)`.
@@ -113,7 +113,7 @@ def view_as_complex(x):
     """
     x = as_array(x)
     if x.ndim < 1 or x.shape[-1] != 2:
-        raise bad_argument("view_as_complex", "x", "of 2 entries in its last axis", x.shape)
+        raise bad_argument("view_as_complex", "x", "of 2 elements in its last axis", x.shape)
     return x[..., 0].astype("complex64") + 1j * x[..., 1].astype("complex64")
 
 
@@ -122,7 +122,7 @@ def view_as_real(x):
     """Real and imaginary part as a new last axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
         `(...)` -> `(..., 2)`.
@@ -204,7 +204,7 @@ def rfft(x, fft_length=None):
     """The discrete Fourier transform of real numbers: the half that is not its own mirror image.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         fft_length: Number of samples to transform; by default all of them.
 
     Shapes:
@@ -254,7 +254,7 @@ def extract_sequences(x, sequence_length, sequence_stride):
     """Windows of the last axis, each `sequence_stride` after the one before.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         sequence_length: Samples in a window.
         sequence_stride: Samples from one window to the next.
 
@@ -413,7 +413,7 @@ def top_k(x, k, sorted=True):
     """The `k` largest elements of the last axis, largest first, and their indices.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         k: How many.
         sorted: They are sorted in any case.
 

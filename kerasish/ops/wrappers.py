@@ -69,8 +69,8 @@ def square_matrices(op: str, x: Any) -> jax.Array:
 _ARGUMENTS = {
     "axis": "Axis, or axes, to go over; `None` is all.",
     "keepdims": "Whether the axes gone over stay, with size 1.",
-    "x": "Array, Variable, number or nested list of numbers.",
-    "x1": "Array, Variable, number or nested list of numbers.",
+    "x": "Array, Variable, number or list of numbers.",
+    "x1": "Array, Variable, number or list of numbers.",
     "x2": "The same, of a shape that broadcasts with that of `x1`.",
     "y": "The same, of a shape that broadcasts with that of `x`.",
 }
@@ -145,5 +145,5 @@ def reduction(
     def op(x, axis=None, keepdims=False):
         return fn(convert(x), axis=as_axes(axis), keepdims=keepdims)
 
-    shapes = "`(...)` -> that without the axes gone over, or with 1 in their place."
+    shapes = "`(...)` -> that without the axes gone over, or of size 1 there."
     return symbolic(describe(op, name, what, shapes, example), name)

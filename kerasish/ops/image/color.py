@@ -1,4 +1,4 @@
-"""Images from one colour space to another."""
+"""Conversions of images between color spaces."""
 
 import jax.numpy as jnp
 
@@ -36,7 +36,7 @@ def rgb_to_grayscale(images, data_format=None):
     return x[0] if single else x
 
 
-def _colours(op, images, data_format):
+def _float_images(op, images, data_format):
     x, channels, single = as_images(op, images, data_format)
     if not dtypes.is_float(x.dtype):
         raise bad_argument(op, "images", "of a float type", x.dtype.name)
@@ -58,7 +58,7 @@ def rgb_to_hsv(images, data_format=None):
         >>> print(keras.ops.image.rgb_to_hsv([[[1.0, 0.0, 0.0]]]))
         [[[0. 1. 1.]]]
     """
-    x, channels, single = _colours("rgb_to_hsv", images, data_format)
+    x, channels, single = _float_images("rgb_to_hsv", images, data_format)
     x = jnp.where(jnp.abs(x) < jnp.finfo(x.dtype).eps, 0.0, x)
     r, g, b = jnp.moveaxis(x, channels, 0)
     value = jnp.maximum(jnp.maximum(r, g), b)
@@ -88,13 +88,13 @@ def hsv_to_rgb(images, data_format=None):
         >>> print(keras.ops.image.hsv_to_rgb([[[0.0, 1.0, 1.0]]]))
         [[[1. 0. 0.]]]
     """
-    x, channels, single = _colours("hsv_to_rgb", images, data_format)
+    x, channels, single = _float_images("hsv_to_rgb", images, data_format)
     hue, saturation, value = jnp.moveaxis(x, channels, 0)
     sixth = jnp.mod(hue, 1.0) * 6.0
     red = jnp.abs(sixth - 3.0) - 1.0
     green = 2.0 - jnp.abs(sixth - 2.0)
     blue = 2.0 - jnp.abs(sixth - 4.0)
-    pure = [jnp.clip(colour, 0.0, 1.0) for colour in (red, green, blue)]
-    mixed = [value * (1.0 - saturation + saturation * colour) for colour in pure]
+    pure = [jnp.clip(channel, 0.0, 1.0) for channel in (red, green, blue)]
+    mixed = [value * (1.0 - saturation + saturation * channel) for channel in pure]
     result = jnp.stack(mixed, axis=channels)
     return result[0] if single else result

@@ -81,14 +81,14 @@ def resize(
     shape = (x.shape[0], *size, depth)
     resized = jax.image.resize(x, shape, method=interpolation, antialias=antialias)
     if resized.dtype != x.dtype:
-        whole = jnp.issubdtype(x.dtype, jnp.integer)
-        resized = saturate_cast(jnp.round(resized) if whole else resized, x.dtype)
+        is_integer = jnp.issubdtype(x.dtype, jnp.integer)
+        resized = saturate_cast(jnp.round(resized) if is_integer else resized, x.dtype)
     resized = jnp.moveaxis(resized, -1, channels)
     return resized[0] if single else resized
 
 
 def _borders(op, names, given, size):
-    """Entries before and after, from two of: before, after, the size they lead to."""
+    """Elements before and after, from two of: before, after, the size they lead to."""
     before, after, target = given
     if [before, after, target].count(None) != 1:
         raise ValueError(f"{op}: give exactly two of {', '.join(names)}; got {given}.")
@@ -239,8 +239,8 @@ def _patches(images, size, strides, dilation_rate, padding, data_format):
     single = x.ndim == axes + 1
     x = x[None] if single else x
     last = settings.standardize_data_format(data_format) == "channels_last"
-    entries = int(np.prod(size)) * x.shape[-1 if last else 1]
-    kernel = jnp.eye(entries, dtype=x.dtype).reshape(*size, -1, entries)
+    elements = int(np.prod(size)) * x.shape[-1 if last else 1]
+    kernel = jnp.eye(elements, dtype=x.dtype).reshape(*size, -1, elements)
     result = conv(x, kernel, strides or size, padding, data_format, dilation_rate)
     return result[0] if single else result
 

@@ -69,7 +69,7 @@ def affine_transform(
     fill_value=0,
     data_format=None,
 ):
-    """Images turned, stretched, sheared and moved.
+    """Affine transforms of images: rotated, scaled, sheared and translated.
 
     Args:
         images: One image or a batch.
@@ -119,7 +119,7 @@ def _homography(start, end):
 def perspective_transform(
     images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None
 ):
-    """Images projected so that four points of each come to lie at four others.
+    """Projective transforms of images, which take four points of each to four others.
 
     Args:
         images: One image or a batch.

@@ -194,13 +194,13 @@ def norm(x, ord=None, axis=None, keepdims=False):
     """The norm of vectors along one axis, or of matrices in two.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         ord: Which norm: a number, `"fro"` or `"nuc"`; by default the Euclidean one.
         axis: One axis for vectors, two for matrices; `None` is all elements.
         keepdims: Whether the axes gone over stay, with size 1.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.norm([3.0, 4.0]))

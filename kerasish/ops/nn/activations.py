@@ -1,4 +1,4 @@
-"""Nonlinear functions of each entry, and softmaxes."""
+"""Nonlinear functions of each element, and softmaxes."""
 
 import warnings
 
@@ -109,7 +109,7 @@ def leaky_relu(x, negative_slope=0.2):
     """`x` where positive, `negative_slope * x` elsewhere.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         negative_slope: Slope of the negative part.
 
     Shapes:
@@ -127,7 +127,7 @@ def elu(x, alpha=1.0):
     """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         alpha: Minus the limit for large negative numbers.
 
     Shapes:
@@ -145,7 +145,7 @@ def celu(x, alpha=1.0):
     """`x` where positive, `alpha * (exp(x / alpha) - 1)` elsewhere.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         alpha: Minus the limit for large negative numbers.
 
     Shapes:
@@ -163,7 +163,7 @@ def gelu(x, approximate=True):
     """`x` times the normal distribution's cumulative function at `x`, or its tanh approximation.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         approximate: Whether to use the approximation.
 
     Shapes:
@@ -184,7 +184,7 @@ def glu(x, axis=-1):
     """Gated linear unit: the first half along an axis times the sigmoid of the second.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: The axis that is halved.
 
     Shapes:
@@ -202,7 +202,7 @@ def squareplus(x, b=4):
     """Smooth rectifier without exponentials: `(x + sqrt(x**2 + b)) / 2`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         b: How smooth it is at 0.
 
     Shapes:
@@ -220,7 +220,7 @@ def hard_shrink(x, threshold=0.5):
     """`x` where its absolute value is above a threshold, 0 elsewhere.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         threshold: The threshold.
 
     Shapes:
@@ -239,7 +239,7 @@ def soft_shrink(x, threshold=0.5):
     """`x` moved by a threshold towards 0, and 0 between.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         threshold: The threshold.
 
     Shapes:
@@ -258,7 +258,7 @@ def threshold(x, threshold, default_value):
     """`x` where above a threshold, a default value elsewhere.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         threshold: The threshold.
         default_value: The default value.
 
@@ -278,7 +278,7 @@ def softmax(x, axis=-1):
     """Exponentials divided by their sum: `exp(x) / sum(exp(x))`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, of the sum.
 
     Shapes:
@@ -291,8 +291,8 @@ def softmax(x, axis=-1):
     x = as_array(x)
     if isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] == 1:
         warnings.warn(
-            f"softmax over axis {axis} of shape {x.shape} is always 1, as the axis has one entry. "
-            "Did you mean `sigmoid`?",
+            f"softmax over axis {axis} of shape {x.shape} is always 1, as the axis has one "
+            "element. Did you mean `sigmoid`?",
             stacklevel=3,
         )
     return jax.nn.softmax(x, as_axes(axis))
@@ -303,7 +303,7 @@ def log_softmax(x, axis=-1):
     """The logarithm of `softmax`: `x - log(sum(exp(x)))`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, of the sum.
 
     Shapes:
@@ -320,10 +320,10 @@ def log_softmax(x, axis=-1):
 def sparsemax(x, axis=-1):
     """The nearest point of the probability simplex: like softmax, but with exact zeros.
 
-    As the paper has it; Keras 3.15 gives zeros alone where it should share out 1.
+    As the paper has it; Keras 3.15 gives only zeros where it should share out 1.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis whose elements sum to 1.
 
     Shapes:

@@ -31,9 +31,9 @@ def dot_product_attention(
     Args:
         query, key, value: `(batch, time, heads, depth)`; fewer heads of key and value are shared.
         bias: Added to the logits, broadcast to `(batch, heads, query time, key time)`.
-        mask: Whether an entry counts, broadcast likewise.
+        mask: Whether an element counts, broadcast likewise.
         scale: Factor of the logits; `1 / sqrt(depth)` unless given.
-        is_causal: Whether an entry sees only those before it and itself.
+        is_causal: Whether an element sees only those before it and itself.
         flash_attention: `True` for cuDNN's fused kernel, an error where there is none; `None` for
             it where it is, if `keras.config.enable_flash_attention()` was called.
         attn_logits_soft_cap: Must be `None`: JAX's attention has no cap.

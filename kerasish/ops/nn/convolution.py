@@ -42,16 +42,16 @@ def _convolve(inputs, kernel, strides, padding, dilation_rate, data_format, grou
 
 @symbolic
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
-    """The sum of a window's entries times a kernel, at each place.
+    """The sum of a window's elements times a kernel, at each position.
 
     Args:
         inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
         kernel: `(..., channels, filters)`; with fewer channels than the inputs have, the inputs'
             channels are taken in groups.
-        strides: Steps from one place to the next, for all axes or each.
+        strides: Steps from one position to the next, for all axes or each.
         padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
         data_format: Where the channels are.
-        dilation_rate: Distance of neighbouring kernel entries.
+        dilation_rate: Distance of neighbouring kernel elements.
 
     Shapes:
         `(batch, ..., channels)` -> `(batch, ..., filters)`.
@@ -130,8 +130,8 @@ def separable_conv(
         (1, 3, 6)
     """
     options = {"data_format": data_format, "dilation_rate": dilation_rate}
-    apart = depthwise_conv(inputs, depthwise_kernel, strides, padding, **options)
-    return conv(apart, pointwise_kernel, 1, "valid", **options)
+    separate = depthwise_conv(inputs, depthwise_kernel, strides, padding, **options)
+    return conv(separate, pointwise_kernel, 1, "valid", **options)
 
 
 def _transpose_padding(size, stride, dilation, padding, output_padding):

@@ -78,7 +78,7 @@ def _greedy(inputs, counts, blank, merge_repeated):
 
 
 def _beam_search(log_probs, counts, blank, width, top):
-    """One sequence: a prefix's probability is kept apart for alignments that end blank or not."""
+    """One sequence: each prefix has a probability for alignments that end in a blank, and another."""
     steps, classes = log_probs.shape
     paths = jnp.full((width, steps), _END, "int32")
     nothing = jnp.full(width, -jnp.inf, log_probs.dtype)
@@ -118,8 +118,8 @@ def _beam_search(log_probs, counts, blank, width, top):
         row = jnp.where(new, (best - width) // classes, best)
         label = (best - width) % classes
         length = lengths[row]
-        place = jnp.where(new, length, steps)  # out of range: nothing is written
-        paths = paths[row].at[jnp.arange(width), place].set(label, mode="drop")
+        position = jnp.where(new, length, steps)  # out of range: nothing is written
+        paths = paths[row].at[jnp.arange(width), position].set(label, mode="drop")
         blank_score = jnp.where(new, -jnp.inf, blank_score[row])
         label_score = jnp.where(new, longer.ravel()[best - width], label_score[row])
         return paths, length + new, blank_score, label_score

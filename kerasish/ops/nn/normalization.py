@@ -20,7 +20,7 @@ def normalize(x, axis=-1, order=2, epsilon=None):
     """Vectors of norm 1: `x / max(norm(x), epsilon)`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, of the vectors.
         order: Order of the norm, an integer of at least 1.
         epsilon: Least divisor; by default `keras.config.epsilon()`.
@@ -56,13 +56,13 @@ def moments(x, axes, keepdims=False, synchronized=False):
     nothing to change.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axes: Axes to go over.
         keepdims: Whether the axes gone over stay, with size 1.
         synchronized: Without effect.
 
     Shapes:
-        `(...)` -> two without the axes gone over, or with 1 in their place.
+        `(...)` -> two without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(*keras.ops.moments([1.0, 3.0], 0))
@@ -79,10 +79,10 @@ def moments(x, axes, keepdims=False, synchronized=False):
 
 @symbolic
 def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per entry of `axis`.
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per element of `axis`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         mean: `(channels,)`.
         variance: `(channels,)`.
         axis: The axis of the channels.
@@ -121,7 +121,7 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
     """`x` with mean 0 and variance 1 over some axes, times `gamma`, plus `beta`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         gamma: Factor, `(channels,)`.
         beta: Added at the end, `(channels,)`.
         axis: Axis, or axes, to normalize over.
@@ -167,7 +167,7 @@ def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     """`x` divided by its root mean square over some axes, times `scale`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         scale: Factor, `(channels,)`.
         axis: Axis, or axes, to normalize over.
         epsilon: Added to the mean square; by default `keras.config.epsilon()`.

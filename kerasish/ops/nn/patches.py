@@ -24,14 +24,14 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     """Patches of images laid out as columns.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         kernel_size: Size of the patches, a number or `(height, width)`.
         dilation: Distance of neighbouring pixels of a patch.
         padding: Zeros added on each side.
         stride: Steps from one patch to the next.
 
     Shapes:
-        `(batch, channels, height, width)` -> `(batch, channels * patch entries, patches)`.
+        `(batch, channels, height, width)` -> `(batch, channels * patch elements, patches)`.
 
     Example:
         >>> keras.ops.unfold(np.ones((1, 2, 4, 4)), 3).shape
@@ -45,8 +45,8 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     (top, left) = _pair(padding)
     x = jnp.pad(x, [(0, 0), (0, 0), (top, top), (left, left)])
     patches = x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
-    entries = x.shape[1] * rows.shape[0] * columns.shape[0]
-    return patches.reshape(x.shape[0], entries, rows.shape[1] * columns.shape[1])
+    elements = x.shape[1] * rows.shape[0] * columns.shape[0]
+    return patches.reshape(x.shape[0], elements, rows.shape[1] * columns.shape[1])
 
 
 @symbolic
@@ -54,7 +54,7 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """Images from patches laid out as columns: where patches overlap, they are added.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         output_size: Sizes of the result, for all axes or each.
         kernel_size: Size of the patches, a number or `(height, width)`.
         dilation: Distance of neighbouring pixels of a patch.
@@ -62,7 +62,7 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
         stride: Steps from one patch to the next.
 
     Shapes:
-        `(batch, channels * patch entries, patches)` -> `(batch, channels, *output_size)`.
+        `(batch, channels * patch elements, patches)` -> `(batch, channels, *output_size)`.
 
     Example:
         >>> print(keras.ops.fold(np.ones((1, 2, 2)), (1, 3), (1, 2))[0, 0])

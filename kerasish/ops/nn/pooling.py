@@ -26,7 +26,7 @@ def _windows(op, x, pool_size, strides, padding, data_format):
 
 @symbolic
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    """The largest entry of each window.
+    """The largest element of each window.
 
     Args:
         inputs: `(batch, ..., channels)`, or `(batch, channels, ...)` with `"channels_first"`.
@@ -77,11 +77,11 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
 
 
 def _adaptive_windows(size, count):
-    """Where each of `count` windows that share an axis takes its entries, and which are real."""
+    """Where each of `count` windows that share an axis takes its elements, and which are real."""
     start = np.arange(count) * size // count
     end = -(-np.arange(1, count + 1) * size // count)
-    places = start[:, None] + np.arange((end - start).max())
-    return np.minimum(places, size - 1), places < end[:, None]
+    positions = start[:, None] + np.arange((end - start).max())
+    return np.minimum(positions, size - 1), positions < end[:, None]
 
 
 def _adaptive(op, inputs, output_size, data_format, reduce):
@@ -90,9 +90,9 @@ def _adaptive(op, inputs, output_size, data_format, reduce):
         raise bad_argument(op, "inputs", "of 3, 4 or 5 axes", x.shape)
     first = 1 if channel_axis(data_format) == -1 else 2
     for axis, count in enumerate(per_axis(output_size, x.ndim - 2), first):
-        places, real = _adaptive_windows(x.shape[axis], count)
+        positions, real = _adaptive_windows(x.shape[axis], count)
         real = real.reshape(*real.shape, *(1,) * (x.ndim - axis - 1))
-        x = reduce(jnp.take(x, places, axis), real, axis + 1)
+        x = reduce(jnp.take(x, positions, axis), real, axis + 1)
     return x
 
 

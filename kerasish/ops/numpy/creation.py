@@ -84,7 +84,7 @@ def full_like(x, fill_value, dtype=None):
     """An array of one value, of the shape and type of another.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         fill_value: The value.
         dtype: Name of the type; by default that of `x`.
 
@@ -265,7 +265,7 @@ def array(x, dtype=None):
     """A new array of the same elements.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         dtype: Name of the type; by default that of `x`.
 
     Shapes:

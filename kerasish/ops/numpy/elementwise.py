@@ -291,7 +291,7 @@ def trunc(x):
     """Each element without its fraction; integers stay as they are.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
         `(...)` -> the same.
@@ -309,7 +309,7 @@ def round(x, decimals=0):
     """Each element rounded to so many decimals, halves to the even neighbour.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         decimals: How many; negative for tens, hundreds and so on.
 
     Shapes:
@@ -330,7 +330,7 @@ def clip(x, x_min, x_max):
     """Each element moved into a range: `min(max(x, x_min), x_max)`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         x_min: Its lower end.
         x_max: Its upper end.
 
@@ -350,7 +350,7 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced by numbers.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         nan: What replaces NaN.
         posinf: What replaces infinity; by default the type's largest number.
         neginf: What replaces minus infinity; by default the type's least number.
@@ -370,7 +370,7 @@ def view(x, dtype=None):
     """The same bytes read as another type; a change of size changes the last axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         dtype: Name of the type; by default that of `x`.
 
     Shapes:

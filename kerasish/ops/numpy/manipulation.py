@@ -1,4 +1,4 @@
-"""The same entries in another arrangement, or some of them."""
+"""The same elements in another arrangement, or some of them."""
 
 import builtins
 
@@ -52,7 +52,7 @@ def ndim(x) -> int:
     """The number of axes.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Example:
         >>> keras.ops.ndim([[1, 2], [3, 4]])
@@ -66,7 +66,7 @@ def size(x):
     """The number of elements.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Example:
         >>> keras.ops.size([[1, 2], [3, 4]])
@@ -77,13 +77,13 @@ def size(x):
 
 @symbolic
 def reshape(x, newshape):
-    """The same entries in another shape.
+    """The same elements in another shape.
 
     One size may be -1: worked out from the others. `None`, as `ops.shape` gives for the batch of a
-    symbolic tensor, is the size that `x` has at that place.
+    symbolic tensor, is the size that `x` has at that position.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         newshape: Sizes of the axes.
 
     Shapes:
@@ -107,7 +107,7 @@ def expand_dims(x, axis):
     """New axes of size 1.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Where they go, a number or several.
 
     Shapes:
@@ -125,7 +125,7 @@ def squeeze(x, axis=None):
     """Axes of size 1 removed.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Which ones; `None` is all.
 
     Shapes:
@@ -143,7 +143,7 @@ def transpose(x, axes=None):
     """Axes in another order.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axes: Which axis goes where; by default they are reversed.
 
     Shapes:
@@ -162,7 +162,7 @@ def swapaxes(x, axis1, axis2):
     """Two axes exchanged.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis1: First axis.
         axis2: Second axis.
 
@@ -181,7 +181,7 @@ def moveaxis(x, source, destination):
     """Axes moved to other positions.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         source: Where they are.
         destination: Where they go.
 
@@ -200,7 +200,7 @@ def broadcast_to(x, shape):
     """Elements repeated along axes of size 1 and new leading ones.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         shape: Sizes of the axes; `None` is the size that `x` has there.
 
     Shapes:
@@ -223,7 +223,7 @@ def flip(x, axis=None):
     """Elements in reverse order.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Along which axes; `None` is all.
 
     Shapes:
@@ -241,7 +241,7 @@ def roll(x, shift, axis=None):
     """Elements shifted along an axis; those that leave at the end enter at the start.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         shift: By how many positions.
         axis: Along which axes; `None` shifts the flattened array.
 
@@ -257,7 +257,7 @@ def roll(x, shift, axis=None):
 
 @symbolic
 def rot90(array, k=1, axes=(0, 1)):
-    """Elements rotated by quarter turns in the plane of two axes.
+    """Elements rotated by multiples of 90 degrees in the plane of two axes.
 
     Args:
         array: Array of at least two axes.
@@ -285,7 +285,7 @@ def repeat(x, repeats, axis=None):
     """Each element several times in a row.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         repeats: How many times, a number or one for each element.
         axis: Along which axis; `None` repeats those of the flattened array.
 
@@ -304,7 +304,7 @@ def tile(x, repeats):
     """The array several times along each axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         repeats: How many times, a number or one for each axis.
 
     Shapes:
@@ -322,7 +322,7 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     """Elements added before and after along each axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         pad_width: A number, a pair (before, after), or a pair for each axis.
         mode: `"constant"`, `"reflect"`, `"symmetric"`, `"edge"`, `"wrap"` and others of
             `jax.numpy.pad`.
@@ -478,7 +478,7 @@ def split(x, indices_or_sections, axis=0):
     """Parts of an array along an axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         indices_or_sections: Number of equal parts, or the indices before which to cut.
         axis: The axis.
 
@@ -497,7 +497,7 @@ def array_split(x, indices_or_sections, axis=0):
     """Parts of an array along an axis whose sizes differ by at most 1.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         indices_or_sections: Number of parts.
         axis: The axis.
 
@@ -562,7 +562,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     """The elements on a diagonal of two axes.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         offset: Number of the diagonal, counted upwards from the main one.
         axis1: First axis.
         axis2: Second axis.
@@ -582,7 +582,7 @@ def trace(x, offset=0, axis1=0, axis2=1):
     """The sum of the elements on a diagonal of two axes.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         offset: Number of the diagonal, counted upwards from the main one.
         axis1: First axis.
         axis2: Second axis.
@@ -602,7 +602,7 @@ def get_item(x, key):
     """Elements at a key: `x[key]`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         key: Integer, slice, array of integers or booleans, or a tuple of them.
 
     Example:
@@ -629,7 +629,7 @@ def take(x, indices, axis=None):
     """Elements at given indices along an axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         indices: Integers.
         axis: The axis; `None` takes from the flattened array.
 
@@ -648,7 +648,7 @@ def take_along_axis(x, indices, axis=None):
     """The element at each index along an axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         indices: Integers, with the other axes of `x`.
         axis: The axis; `None` takes from the flattened array.
 

@@ -117,7 +117,7 @@ def tensordot(x1, x2, axes=2):
     Args:
         x1: Array.
         x2: Array.
-        axes: How many last axes of `x1` meet first ones of `x2`, or two lists of axes.
+        axes: How many last axes of `x1` go with first ones of `x2`, or two lists of axes.
 
     Shapes:
         `(..., k)` and `(k, ...)` -> the rest of both, for `axes=1`.

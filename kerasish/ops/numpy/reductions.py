@@ -157,13 +157,13 @@ def max(x, axis=None, keepdims=False, initial=None):
     """The largest element, over some axes or all.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, to go over; `None` is all.
         keepdims: Whether the axes gone over stay, with size 1.
         initial: The least that can come out.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.max([[1, 5], [7, 2]], axis=0))
@@ -177,13 +177,13 @@ def min(x, axis=None, keepdims=False, initial=None):
     """The smallest element, over some axes or all.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, to go over; `None` is all.
         keepdims: Whether the axes gone over stay, with size 1.
         initial: The most that can come out.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.min([[1, 5], [7, 2]], axis=0))
@@ -197,13 +197,13 @@ def prod(x, axis=None, keepdims=False, dtype=None):
     """The product of the elements, over some axes or all.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, to go over; `None` is all.
         keepdims: Whether the axes gone over stay, with size 1.
         dtype: Name of the type; by default that of `x`.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.prod([[1, 5], [7, 2]], axis=0))
@@ -217,12 +217,12 @@ def average(x, axis=None, weights=None):
     """The weighted mean of the elements: `sum(weights * x) / sum(weights)`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, to go over; `None` is all.
         weights: Of the shape of `x`, or one for each element of one axis.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.average([1.0, 4.0], weights=[3.0, 1.0]))
@@ -237,11 +237,11 @@ def count_nonzero(x, axis=None):
     """How many elements are not 0, over some axes or all.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: Axis, or axes, to go over; `None` is all.
 
     Shapes:
-        `(...)` -> that without the axes gone over, or with 1 in their place.
+        `(...)` -> that without the axes gone over, or of size 1 there.
 
     Example:
         >>> print(keras.ops.count_nonzero([[0, 5], [7, 2]], axis=0))
@@ -320,7 +320,7 @@ def sort(x, axis=-1):
     """Elements in ascending order along an axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: The axis; `None` sorts the flattened array.
 
     Shapes:
@@ -338,7 +338,7 @@ def argsort(x, axis=-1):
     """The indices that sort along an axis.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         axis: The axis; `None` sorts the flattened array.
 
     Shapes:
@@ -357,7 +357,7 @@ def argpartition(x, kth, axis=-1):
     """Indices that bring the `kth` smallest element to its position, smaller ones before it.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         kth: Position in sorted order.
         axis: The axis; `None` is that of the flattened array.
 
@@ -402,7 +402,7 @@ def digitize(x, bins):
     """The number of the bin that each element falls in.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         bins: Edges between the bins, ascending.
 
     Shapes:
@@ -420,7 +420,7 @@ def histogram(x, bins=10, range=None):
     """How many elements fall in each of equally wide bins, and the edges of these.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         bins: Number of bins.
         range: Least and largest value; by default those of `x`.
 
@@ -486,12 +486,12 @@ def unique(
     size=None,
     fill_value=None,
 ):
-    """The different entries (or slices along `axis`), and what else is asked for.
+    """The distinct elements (or slices along `axis`), in ascending order.
 
     Under `jit`, give `size`: how many to return, filled up with `fill_value`.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
         sorted: Whether to sort the result.
         return_index: Whether to return where each occurs first.
         return_inverse: Whether to return which of them each element is.
@@ -525,7 +525,7 @@ def nonzero(x):
     """The indices of elements that are not 0.
 
     Args:
-        x: Array, Variable, number or nested list of numbers.
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
         `(...)` -> one `(n,)` for each axis.
