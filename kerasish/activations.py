@@ -73,6 +73,10 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
 def leaky_relu(x, negative_slope=0.2):
     """`x` above 0, `negative_slope * x` below.
 
+    Args:
+        x: Array.
+        negative_slope: Slope below 0.
+
     References:
         Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
         Models".
@@ -87,6 +91,9 @@ def leaky_relu(x, negative_slope=0.2):
 @_activation
 def relu6(x):
     """`min(max(x, 0), 6)`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> relu6([-1.0, 1.0, 9.0])
@@ -163,6 +170,10 @@ def sparsemax(x, axis=-1):
 def elu(x, alpha=1.0):
     """`x` above 0, `alpha * (exp(x) - 1)` below.
 
+    Args:
+        x: Array.
+        alpha: Minus the limit for large negative numbers.
+
     References:
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
         Exponential Linear Units (ELUs)".
@@ -178,6 +189,10 @@ def elu(x, alpha=1.0):
 def celu(x, alpha=1.0):
     """`x` above 0, `alpha * (exp(x / alpha) - 1)` below: smooth for every `alpha`.
 
+    Args:
+        x: Array.
+        alpha: Minus the limit for large negative numbers.
+
     References:
         Barron, 2017, "Continuously Differentiable Exponential Linear Units".
 
@@ -191,6 +206,9 @@ def celu(x, alpha=1.0):
 @_activation
 def selu(x):
     """`1.0507 * elu(x, 1.67326)`, which keeps mean 0 and variance 1 (with `"lecun_normal"`).
+
+    Args:
+        x: Array.
 
     References:
         Klambauer, Unterthiner, Mayr and Hochreiter, 2017, "Self-Normalizing Neural Networks".
@@ -246,6 +264,9 @@ def glu(x, axis=-1):
 def silu(x):
     """`x * sigmoid(x)`, also called swish.
 
+    Args:
+        x: Array.
+
     References:
         Ramachandran, Zoph and Le, 2017, "Searching for Activation Functions".
 
@@ -259,6 +280,9 @@ def silu(x):
 @_activation
 def mish(x):
     """`x * tanh(softplus(x))`.
+
+    Args:
+        x: Array.
 
     References:
         Misra, 2019, "Mish: A Self Regularized Non-Monotonic Activation Function".
@@ -274,6 +298,9 @@ def mish(x):
 def sigmoid(x):
     """`1 / (1 + exp(-x))`.
 
+    Args:
+        x: Array.
+
     Example:
         >>> sigmoid([-100.0, 0.0, 100.0])
         Array([0. , 0.5, 1. ], dtype=float32)
@@ -285,6 +312,9 @@ def sigmoid(x):
 def log_sigmoid(x):
     """The logarithm of `sigmoid(x)`, exact where that is near 0.
 
+    Args:
+        x: Array.
+
     Example:
         >>> log_sigmoid([-1000.0, 1000.0])
         Array([-1000.,    -0.], dtype=float32)
@@ -295,6 +325,9 @@ def log_sigmoid(x):
 @_activation
 def hard_sigmoid(x):
     """`x / 6 + 1 / 2`, clipped to between 0 and 1.
+
+    Args:
+        x: Array.
 
     References:
         Courbariaux, Bengio and David, 2015, "BinaryConnect".
@@ -310,6 +343,9 @@ def hard_sigmoid(x):
 def sparse_sigmoid(x):
     """`(x + 1) / 2`, clipped to between 0 and 1.
 
+    Args:
+        x: Array.
+
     Example:
         >>> sparse_sigmoid([-1.0, 0.0, 1.0])
         Array([0. , 0.5, 1. ], dtype=float32)
@@ -320,6 +356,9 @@ def sparse_sigmoid(x):
 @_activation
 def hard_silu(x):
     """`x * hard_sigmoid(x)`, also called hard swish.
+
+    Args:
+        x: Array.
 
     References:
         Howard et al., 2019, "Searching for MobileNetV3".
@@ -335,6 +374,9 @@ def hard_silu(x):
 def tanh(x):
     """Hyperbolic tangent.
 
+    Args:
+        x: Array.
+
     Example:
         >>> tanh([-100.0, 0.0, 100.0])
         Array([-1.,  0.,  1.], dtype=float32)
@@ -345,6 +387,9 @@ def tanh(x):
 @_activation
 def hard_tanh(x):
     """`x`, clipped to between -1 and 1.
+
+    Args:
+        x: Array.
 
     Example:
         >>> hard_tanh([-2.0, 0.5, 2.0])
@@ -357,6 +402,9 @@ def hard_tanh(x):
 def tanh_shrink(x):
     """`x - tanh(x)`.
 
+    Args:
+        x: Array.
+
     Example:
         >>> tanh_shrink([0.0, 100.0])
         Array([ 0., 99.], dtype=float32)
@@ -368,6 +416,10 @@ def tanh_shrink(x):
 def hard_shrink(x, threshold=0.5):
     """`x`, but 0 from `-threshold` to `threshold`.
 
+    Args:
+        x: Array.
+        threshold: The threshold.
+
     Example:
         >>> hard_shrink([-1.0, 0.25, 1.0])
         Array([-1.,  0.,  1.], dtype=float32)
@@ -378,6 +430,10 @@ def hard_shrink(x, threshold=0.5):
 @_activation
 def soft_shrink(x, threshold=0.5):
     """`x`, moved towards 0 by `threshold` but not past it.
+
+    Args:
+        x: Array.
+        threshold: The threshold.
 
     Example:
         >>> soft_shrink([-1.0, 0.25, 1.0])
@@ -391,6 +447,11 @@ def soft_shrink(x, threshold=0.5):
 def threshold(x, threshold, default_value):
     """`x` above the threshold, `default_value` elsewhere.
 
+    Args:
+        x: Array.
+        threshold: The threshold.
+        default_value: What stands elsewhere.
+
     Example:
         >>> threshold([1.0, 3.0], 2.0, -1.0)
         Array([-1.,  3.], dtype=float32)
@@ -402,6 +463,9 @@ def threshold(x, threshold, default_value):
 def softplus(x):
     """`log(1 + exp(x))`.
 
+    Args:
+        x: Array.
+
     Example:
         >>> softplus([-100.0, 100.0])
         Array([  0., 100.], dtype=float32)
@@ -412,6 +476,9 @@ def softplus(x):
 @_activation
 def sparse_plus(x):
     """0 up to -1, `x` from 1 on, and `(x + 1)**2 / 4` between.
+
+    Args:
+        x: Array.
 
     Example:
         >>> sparse_plus([-2.0, 0.0, 2.0])
@@ -442,6 +509,9 @@ def squareplus(x, b=4):
 def softsign(x):
     """`x / (1 + abs(x))`.
 
+    Args:
+        x: Array.
+
     Example:
         >>> softsign([-1.0, 3.0])
         Array([-0.5 ,  0.75], dtype=float32)
@@ -453,6 +523,9 @@ def softsign(x):
 def exponential(x):
     """`exp(x)`.
 
+    Args:
+        x: Array.
+
     Example:
         >>> exponential([0.0])
         Array([1.], dtype=float32)
@@ -462,6 +535,9 @@ def exponential(x):
 
 def linear(x):
     """`x` itself.
+
+    Args:
+        x: Array.
 
     Example:
         >>> linear(3)
@@ -489,6 +565,9 @@ publish("keras.activations", _KNOWN)
 def get(identifier):
     """An activation from its name, config or function; `None` is `linear`.
 
+    Args:
+        identifier: What to look for.
+
     Example:
         >>> get("relu") is relu, get(None) is linear
         (True, True)
@@ -497,12 +576,29 @@ def get(identifier):
 
 
 def serialize(activation):
-    """An activation as plain data: the name of one of these, the config of any other."""
+    """An activation as plain data: the name of one of these, the config of any other.
+
+    Args:
+        activation: The activation.
+
+    Example:
+        >>> keras.activations.serialize(keras.activations.relu)
+        'relu'
+    """
     return serialize_argument(activation)
 
 
 def deserialize(config, custom_objects=None):
-    """An activation from plain data."""
+    """An activation from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> keras.activations.deserialize("relu") is keras.activations.relu
+        True
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "activation")
 

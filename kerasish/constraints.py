@@ -135,17 +135,43 @@ publish("keras.constraints", _CLASSES)
 
 
 def get(identifier):
-    """A constraint from its name, config or class, or a function, which stays itself."""
+    """A constraint from its name, config or class, or a function, which stays itself.
+
+    Args:
+        identifier: What to look for.
+
+    Example:
+        >>> type(keras.constraints.get("non_neg")).__name__
+        'NonNeg'
+    """
     return resolve(identifier, _KNOWN, "constraint")
 
 
 def serialize(constraint) -> dict:
-    """A constraint as plain data."""
+    """A constraint as plain data.
+
+    Args:
+        constraint: The constraint.
+
+    Example:
+        >>> keras.constraints.serialize(keras.constraints.NonNeg())["class_name"]
+        'NonNeg'
+    """
     return serialize_keras_object(constraint)
 
 
 def deserialize(config, custom_objects=None):
-    """A constraint from plain data."""
+    """A constraint from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> written = keras.constraints.serialize(keras.constraints.NonNeg())
+        >>> type(keras.constraints.deserialize(written)).__name__
+        'NonNeg'
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "constraint")
 

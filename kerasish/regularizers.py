@@ -149,17 +149,43 @@ publish("keras.regularizers", _CLASSES)
 
 
 def get(identifier):
-    """A regularizer from its name, config or class, or a function, which stays itself."""
+    """A regularizer from its name, config or class, or a function, which stays itself.
+
+    Args:
+        identifier: What to look for.
+
+    Example:
+        >>> type(keras.regularizers.get("l2")).__name__
+        'L2'
+    """
     return resolve(identifier, _KNOWN, "regularizer")
 
 
 def serialize(regularizer) -> dict:
-    """A regularizer as plain data."""
+    """A regularizer as plain data.
+
+    Args:
+        regularizer: The regularizer.
+
+    Example:
+        >>> keras.regularizers.serialize(keras.regularizers.L2())["class_name"]
+        'L2'
+    """
     return serialize_keras_object(regularizer)
 
 
 def deserialize(config, custom_objects=None):
-    """A regularizer from plain data."""
+    """A regularizer from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> written = keras.regularizers.serialize(keras.regularizers.L2())
+        >>> type(keras.regularizers.deserialize(written)).__name__
+        'L2'
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "regularizer")
 

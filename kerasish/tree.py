@@ -52,12 +52,23 @@ def _in_own_order(made, structure):
 
 
 def flatten(structure: Any) -> list:
-    """The leaves, in order."""
+    """The leaves, in order.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.flatten({"b": 2, "a": [1, 3]})
+        [1, 3, 2]
+    """
     return jax.tree.leaves(structure, is_leaf=_is_leaf)
 
 
 def flatten_with_path(structure: Any) -> list[tuple]:
     """Pairs of a leaf's path (a tuple of keys and indices) and the leaf, in order.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
 
     Example:
         >>> flatten_with_path({"b": [5], "a": 6})
@@ -72,7 +83,15 @@ def _key(element):
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether it is a list, tuple or dict."""
+    """Whether it is a list, tuple or dict.
+
+    Args:
+        structure: Anything.
+
+    Example:
+        >>> keras.tree.is_nested([1]), keras.tree.is_nested(1)
+        (True, False)
+    """
     return isinstance(structure, list | tuple | dict)
 
 
@@ -80,6 +99,15 @@ def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -
     """Apply a function to each leaf (or to leaves of the same position in several pytrees).
 
     With `none_is_leaf=False` each `None` stays as it is, and the function does not see it.
+
+    Args:
+        func: Function of one leaf of each structure.
+        *structures: Pytrees of one structure.
+        none_is_leaf: Whether `None` is a leaf rather than an empty subtree.
+
+    Example:
+        >>> keras.tree.map_structure(lambda a, b: a + b, [1, (2,)], [3, (4,)])
+        [4, (6,)]
     """
     if not callable(func) or not structures:
         raise TypeError(f"map_structure: wants a function and at least one pytree; got {func!r}.")
@@ -89,6 +117,11 @@ def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -
 
 def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
     """`map_structure` of pytrees that may be deeper than the first, whose leaves are the ends.
+
+    Args:
+        shallow_structure: Pytree whose leaves are the ends.
+        func: Function of one part of each structure.
+        *structures: Pytrees at least as deep.
 
     Example:
         >>> map_structure_up_to([0, 0], len, [[7, 8], [9]])
@@ -100,12 +133,30 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """Apply a function to each shape, a list or tuple of integers and `None`s, in a pytree."""
+    """Apply a function to each shape, a list or tuple of integers and `None`s, in a pytree.
+
+    Args:
+        func: Function of a shape.
+        structure: Shapes, in any pytree.
+
+    Example:
+        >>> keras.tree.map_shape_structure(len, [(None, 3), (2,)])
+        [2, 1]
+    """
     return _in_own_order(jax.tree.map(func, structure, is_leaf=_is_shape), structure)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
-    """The pytree of `structure` with new leaves."""
+    """The pytree of `structure` with new leaves.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+        flat_sequence: The new leaves, in order.
+
+    Example:
+        >>> keras.tree.pack_sequence_as([0, (0,)], [1, 2])
+        [1, (2,)]
+    """
     form, leaves = jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence)
     if form.num_leaves != len(leaves):
         raise ValueError(
@@ -116,7 +167,15 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """The pytree with tuples instead of its lists."""
+    """The pytree with tuples instead of its lists.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.lists_to_tuples([1, [2]])
+        (1, (2,))
+    """
     return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
 
 
@@ -154,14 +213,33 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
 
 
 def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
-    """Raise a `ValueError` if two pytrees differ in structure. `check_types` does nothing."""
+    """Raise a `ValueError` if two pytrees differ in structure. `check_types` does nothing.
+
+    Args:
+        a: Lists, tuples and dicts of leaves, or a leaf.
+        b: Lists, tuples and dicts of leaves, or a leaf.
+        check_types: Without effect.
+
+    Example:
+        >>> keras.tree.assert_same_structure([1, 2], [3, 4])
+
+    """
     forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")
 
 
 def assert_same_paths(a: Any, b: Any) -> None:
-    """Raise a `ValueError` if the paths to the leaves of two pytrees differ, of whatever types."""
+    """Raise a `ValueError` if the paths to the leaves of two pytrees differ, of whatever types.
+
+    Args:
+        a: Lists, tuples and dicts of leaves, or a leaf.
+        b: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.assert_same_paths([1, 2], (3, 4))
+
+    """
     paths = [{path for path, _ in flatten_with_path(x)} for x in (a, b)]
     if paths[0] != paths[1]:
         odd = sorted(paths[0] ^ paths[1], key=str)

@@ -66,6 +66,9 @@ publish("keras.initializers", _CLASSES)
 def get(identifier):
     """An initializer from its name, config or class, an array, or a function, which stays itself.
 
+    Args:
+        identifier: What to look for.
+
     Example:
         >>> get("glorot_uniform").get_config()
         {'seed': None, 'input_axes': None, 'output_axes': None}
@@ -76,12 +79,30 @@ def get(identifier):
 
 
 def serialize(initializer) -> dict:
-    """An initializer as plain data."""
+    """An initializer as plain data.
+
+    Args:
+        initializer: The initializer.
+
+    Example:
+        >>> keras.initializers.serialize(keras.initializers.Zeros())["class_name"]
+        'Zeros'
+    """
     return serialize_keras_object(initializer)
 
 
 def deserialize(config, custom_objects=None):
-    """An initializer from plain data."""
+    """An initializer from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> written = keras.initializers.serialize(keras.initializers.Zeros())
+        >>> type(keras.initializers.deserialize(written)).__name__
+        'Zeros'
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "initializer")
 

@@ -30,7 +30,15 @@ _MANTISSAS = {"float32": (32, 23), "float16": (16, 10), "bfloat16": (8, 7)}
 
 
 def uniform(shape, low, high, dtype=None, seed=None):
-    """Numbers from `[low, high)`, equal to `keras.random.uniform`'s."""
+    """Numbers from `[low, high)`, equal to `keras.random.uniform`'s.
+
+    Args:
+        shape: Sizes of the axes.
+        low: Lower end.
+        high: Upper end, not included.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.uniform(key, shape, dtype, low, high)
@@ -42,7 +50,15 @@ def uniform(shape, low, high, dtype=None, seed=None):
 
 
 def normal(shape, mean, stddev, dtype=None, seed=None):
-    """Normal numbers, equal to `keras.random.normal`'s."""
+    """Normal numbers, equal to `keras.random.normal`'s.
+
+    Args:
+        shape: Sizes of the axes.
+        mean: Mean.
+        stddev: Standard deviation.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.normal(key, shape, dtype) * stddev + mean
@@ -56,7 +72,15 @@ def normal(shape, mean, stddev, dtype=None, seed=None):
 
 
 def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
-    """Normal numbers, none further than two standard deviations from the mean."""
+    """Normal numbers, none further than two standard deviations from the mean.
+
+    Args:
+        shape: Sizes of the axes.
+        mean: Mean.
+        stddev: Standard deviation.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype) * stddev + mean
@@ -74,7 +98,11 @@ def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
 
 
 def host_dtype(dtype) -> np.dtype:
-    """NumPy's form of a dtype, 64-bit types as JAX's `x64` switch allows."""
+    """NumPy's form of a dtype, 64-bit types as JAX's `x64` switch allows.
+
+    Args:
+        dtype: Name of the type.
+    """
     return np.dtype(jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype)))
 
 

@@ -175,7 +175,18 @@ class VarianceScaling(RandomInitializer):
 
 
 def compute_fans(shape, input_axes=None, output_axes=None) -> tuple[int, int]:
-    """How many inputs each unit of a kernel has, and to how many outputs each input goes."""
+    """How many inputs each unit of a kernel has, and to how many outputs each input goes.
+
+    Args:
+        shape: Shape of the kernel.
+        input_axes, output_axes: Axes of inputs and outputs; by default the last two, the others
+            being a window.
+
+    Example:
+        >>> from kerasish.initializers.random import compute_fans
+        >>> compute_fans((3, 3, 8, 16))
+        (72, 144)
+    """
     if input_axes is not None and output_axes is not None:
         return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
     if len(shape) < 2:

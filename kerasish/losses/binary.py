@@ -22,6 +22,11 @@ def binary_crossentropy(
 
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.binary_crossentropy([[1.0, 0.0]], [[0.9, 0.5]])
+        >>> print(np.array(values).round(4))
+        [0.3993]
     """
     y_true, y_pred = align_exactly(y_true, y_pred, "binary_crossentropy")
     y_true = smooth(y_true, label_smoothing, 2)
@@ -60,6 +65,11 @@ def binary_focal_crossentropy(
 
     References:
         Lin et al., 2017, "Focal Loss for Dense Object Detection".
+
+    Example:
+        >>> values = keras.losses.binary_focal_crossentropy([[1.0, 0.0]], [[0.9, 0.5]])
+        >>> print(np.array(values).round(4))
+        [0.0872]
     """
     y_true, y_pred = align_exactly(y_true, y_pred, "binary_focal_crossentropy")
     y_true = smooth(y_true, label_smoothing, 2)

@@ -30,6 +30,11 @@ def categorical_crossentropy(
 
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.categorical_crossentropy([[0.0, 1.0]], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.1054]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, axis, "categorical_crossentropy")
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
@@ -61,6 +66,11 @@ def categorical_focal_crossentropy(
 
     References:
         Lin et al., 2017, "Focal Loss for Dense Object Detection".
+
+    Example:
+        >>> values = keras.losses.categorical_focal_crossentropy([[0.0, 1.0]], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.0003]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, axis, "categorical_focal_crossentropy")
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
@@ -85,6 +95,11 @@ def sparse_categorical_crossentropy(
 
     Shapes:
         `(batch, ...)` or `(batch, ..., 1)`, and `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.sparse_categorical_crossentropy([1], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.1054]
     """
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
@@ -124,6 +139,11 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q: float) -> jax.Array
     References:
         Zhang and Sabuncu, 2018, "Generalized Cross Entropy Loss for Training Deep Neural
         Networks with Noisy Labels".
+
+    Example:
+        >>> values = keras.losses.categorical_generalized_cross_entropy([1], [[0.25, 0.75]], 0.5)
+        >>> print(np.array(values).round(4))
+        [0.2679]
     """
     y_pred = dtypes.to_array(y_pred)
     label = dtypes.to_array(y_true, "int32")

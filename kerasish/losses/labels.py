@@ -9,12 +9,28 @@ from kerasish.core.errors import bad_argument
 
 
 def smooth(y_true, amount: float, classes: int) -> jax.Array:
-    """Draw labels to the uniform distribution: by nothing (0) up to all the way (1)."""
+    """Draw labels to the uniform distribution: by nothing (0) up to all the way (1).
+
+    Args:
+        y_true: Labels.
+        amount: How far, from 0 to 1.
+        classes: Number of classes.
+    """
     return y_true * (1.0 - amount) + amount / classes if amount else y_true
 
 
 def label_kind(y_true_shape: tuple, y_pred_shape: tuple) -> str:
-    """What the labels are by the shapes: `"binary"`, `"sparse"` or `"categorical"`."""
+    """What the labels are by the shapes: `"binary"`, `"sparse"` or `"categorical"`.
+
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+
+    Example:
+        >>> from kerasish.losses import label_kind
+        >>> label_kind((None,), (None, 10))
+        'sparse'
+    """
     if y_pred_shape[-1] == 1:
         return "binary"
     fewer = len(y_true_shape) < len(y_pred_shape)

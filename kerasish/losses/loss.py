@@ -165,6 +165,10 @@ def needs_values(fn: Callable, *arrays: Any) -> Iterator[None]:
     """Say what to do where a function of NumPy or scikit-learn gets arrays without values.
 
     Compiled code gives it tracers. What such a function then raises seldom says so.
+
+    Args:
+        fn: The function.
+        *arrays: What it is called on.
     """
     try:
         yield
@@ -185,14 +189,26 @@ _EAGER_LIBRARIES = ("numpy", "scipy", "sklearn")
 
 
 def as_arrays(arrays: Any, dtype: str) -> Any:
-    """A pytree of arrays in one dtype. A list of numbers, however deep, is one array."""
+    """A pytree of arrays in one dtype. A list of numbers, however deep, is one array.
+
+    Args:
+        arrays: Arrays, Variables and numbers, in any pytree.
+        dtype: Name of the type.
+    """
     if isinstance(arrays, list | tuple) and all(map(np.isscalar, jax.tree.leaves(arrays))):
         return dtypes.to_array(arrays, dtype)
     return jax.tree.map(lambda x: dtypes.to_array(x, dtype), arrays, is_leaf=is_variable)
 
 
 def align(y_true, y_pred, who: str = "loss", hint: str = "") -> tuple[jax.Array, jax.Array]:
-    """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs."""
+    """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
     y_true, y_pred = _of_one_rank(y_true, y_pred)
     check_shapes(y_true, y_pred, who, hint)
     return y_true, y_pred
@@ -207,7 +223,14 @@ _warned: set[tuple] = set()
 
 
 def check_shapes(y_true, y_pred, who: str, hint: str = "") -> None:
-    """Raise where targets and predictions do not fit; warn once where they only broadcast."""
+    """Raise where targets and predictions do not fit; warn once where they only broadcast.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
     if y_true.shape == y_pred.shape:
         return
     try:
@@ -226,7 +249,14 @@ def check_shapes(y_true, y_pred, who: str, hint: str = "") -> None:
 
 
 def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, jax.Array]:
-    """As `align`, where a target that broadcasts would be a mistake."""
+    """As `align`, where a target that broadcasts would be a mistake.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
     y_true, y_pred = _of_one_rank(y_true, y_pred)
     if y_true.shape != y_pred.shape:
         raise wrong_shape(who, y_true, y_pred, hint)
@@ -234,7 +264,14 @@ def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, 
 
 
 def wrong_shape(who: str, y_true, y_pred, hint: str = "") -> ValueError:
-    """The error for targets that do not fit the predictions."""
+    """The error for targets that do not fit the predictions.
+
+    Args:
+        who: Whom the error or warning names.
+        y_true: Targets.
+        y_pred: Predictions.
+        hint: What to do, added to the error.
+    """
     return bad_argument(
         who, "y_true", f"of the shape of `y_pred`, {y_pred.shape}", y_true.shape, hint
     )
@@ -259,13 +296,22 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True) -> tuple:
 
 
 def divide_no_nan(x, y) -> jax.Array:
-    """`x / y`, and 0 where `y` is 0; its gradient is finite there too."""
+    """`x / y`, and 0 where `y` is 0; its gradient is finite there too.
+
+    Args:
+        x: Dividend.
+        y: Divisor.
+    """
     nothing = y == 0
     return jnp.where(nothing, 0, x / jnp.where(nothing, 1, y))
 
 
 def count(x) -> jax.Array | np.ndarray:
-    """The number of elements, in the array's dtype."""
+    """The number of elements, in the array's dtype.
+
+    Args:
+        x: Array.
+    """
     if isinstance(x.size, int):
         return np.asarray(x.size, x.dtype)
     return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
@@ -275,6 +321,12 @@ def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
     """Merge a mask into the weights; `None` if there are neither.
 
     Under a mean, valid elements weigh `elements / valid elements`: the mean is over the valid ones.
+
+    Args:
+        sample_weight: Weights, or `None`.
+        mask: Which elements count, or `None`.
+        dtype: Name of the type of the weights.
+        reduction: As in `Loss`.
     """
     if mask is None:
         return sample_weight
@@ -291,7 +343,12 @@ def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
 
 
 def spread(weights, shape: tuple) -> jax.Array:
-    """A weight per sample as one per value; weights of the values' rank stay as they are."""
+    """A weight per sample as one per value; weights of the values' rank stay as they are.
+
+    Args:
+        weights: Weights per sample or per value.
+        shape: Sizes of the values.
+    """
     missing = len(shape) - weights.ndim
     if missing and weights.ndim and weights.shape == shape[: weights.ndim]:
         weights = jnp.broadcast_to(weights.reshape(*weights.shape, *[1] * missing), shape)
@@ -299,12 +356,21 @@ def spread(weights, shape: tuple) -> jax.Array:
 
 
 def weigh(values, weight) -> jax.Array:
-    """`values * weight`, and 0 where the weight is 0: there NaN and infinity do not count."""
+    """`values * weight`, and 0 where the weight is 0: there NaN and infinity do not count.
+
+    Args:
+        values: Numbers.
+        weight: A weight for each.
+    """
     return jnp.where(weight == 0, 0, values * weight)
 
 
 def ignored_elements(sample_weight, mask) -> jax.Array:
     """Where the weight of a sample or value is 0, or the mask is false.
+
+    Args:
+        sample_weight: Weights, or `None`.
+        mask: Which elements count, or `None`.
 
     Shapes:
         `(batch,)` or more axes, as weights and mask have them.
@@ -360,7 +426,14 @@ def _opposite(y, ignored, axis):
 
 
 def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
-    """Weigh and mask the values and reduce them as `reduction` says."""
+    """Weigh and mask the values and reduce them as `reduction` says.
+
+    Args:
+        values: One value for each sample, or more.
+        sample_weight: Weights, or `None`.
+        mask: Which values count, or `None`.
+        reduction: As in `Loss`.
+    """
     weight = apply_mask(sample_weight, mask, values.dtype, reduction)
     if weight is not None:
         weight = dtypes.to_array(weight, values.dtype)

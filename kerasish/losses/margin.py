@@ -11,8 +11,16 @@ def hinge(y_true, y_pred) -> jax.Array:
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
 
+    Args:
+        y_true: Labels, -1 and 1 or 0 and 1.
+        y_pred: Scores.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.hinge([[-1.0, 1.0]], [[0.5, 0.5]])).round(4))
+        [1.]
     """
     y_true, y_pred = align(y_true, y_pred, "hinge")
     return jnp.mean(_shortfall(y_true, y_pred), axis=-1)
@@ -23,8 +31,16 @@ def squared_hinge(y_true, y_pred) -> jax.Array:
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
 
+    Args:
+        y_true: Labels, -1 and 1 or 0 and 1.
+        y_pred: Scores.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.squared_hinge([[-1.0, 1.0]], [[0.5, 0.5]])).round(4))
+        [1.25]
     """
     y_true, y_pred = align(y_true, y_pred, "squared_hinge")
     return jnp.mean(jnp.square(_shortfall(y_true, y_pred)), axis=-1)
@@ -33,8 +49,16 @@ def squared_hinge(y_true, y_pred) -> jax.Array:
 def categorical_hinge(y_true, y_pred) -> jax.Array:
     """`max(0, 1 + best wrong score - right score)`, the classes on the last axis.
 
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
+
     Shapes:
         One-hot labels and scores `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.categorical_hinge([[0.0, 1.0]], [[0.5, 1.0]])).round(4))
+        [0.5]
     """
     y_true, y_pred = align(y_true, y_pred, "categorical_hinge")
     right = jnp.sum(y_true * y_pred, axis=-1)

@@ -10,8 +10,16 @@ from kerasish.losses.loss import Loss, align
 def mean_squared_error(y_true, y_pred) -> jax.Array:
     """Mean of `(y_true - y_pred) ** 2` over the last axis.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.mean_squared_error([[1.0, 2.0]], [[1.0, 4.0]])).round(4))
+        [2.]
     """
     y_true, y_pred = align(y_true, y_pred, "mean_squared_error")
     return jnp.mean(jnp.square(y_true - y_pred), axis=-1)
@@ -20,8 +28,17 @@ def mean_squared_error(y_true, y_pred) -> jax.Array:
 def mean_absolute_error(y_true, y_pred) -> jax.Array:
     """Mean of `|y_true - y_pred|` over the last axis.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.mean_absolute_error([[1.0, 2.0]], [[1.0, 4.0]])
+        >>> print(np.array(values).round(4))
+        [1.]
     """
     y_true, y_pred = align(y_true, y_pred, "mean_absolute_error")
     return jnp.mean(jnp.abs(y_true - y_pred), axis=-1)
@@ -32,8 +49,17 @@ def mean_absolute_percentage_error(y_true, y_pred) -> jax.Array:
 
     Targets nearer to 0 than `epsilon()` count as that.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.mean_absolute_percentage_error([[1.0, 2.0]], [[1.0, 4.0]])
+        >>> print(np.array(values).round(4))
+        [50.]
     """
     y_true, y_pred = align(y_true, y_pred, "mean_absolute_percentage_error")
     scale = jnp.maximum(jnp.abs(y_true), settings.epsilon())
@@ -45,8 +71,17 @@ def mean_squared_logarithmic_error(y_true, y_pred) -> jax.Array:
 
     Values below `epsilon()`, negative ones too, count as that.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.mean_squared_logarithmic_error([[1.0, 2.0]], [[1.0, 4.0]])
+        >>> print(np.array(values).round(4))
+        [0.1305]
     """
     y_true, y_pred = align(y_true, y_pred, "mean_squared_logarithmic_error")
     logs = [jnp.log(jnp.maximum(y, settings.epsilon()) + 1.0) for y in (y_true, y_pred)]
@@ -56,11 +91,20 @@ def mean_squared_logarithmic_error(y_true, y_pred) -> jax.Array:
 def huber(y_true, y_pred, delta: float = 1.0) -> jax.Array:
     """Half the squared error up to `delta`, growing linearly beyond; mean over the last axis.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        delta: The error from which on the loss is linear, positive.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
 
     References:
         Huber, 1964, "Robust Estimation of a Location Parameter".
+
+    Example:
+        >>> print(np.array(keras.losses.huber([[1.0, 2.0]], [[1.0, 4.0]])).round(4))
+        [0.75]
     """
     y_true, y_pred = align(y_true, y_pred, "huber")
     error = jnp.abs(y_pred - y_true)
@@ -73,8 +117,16 @@ def log_cosh(y_true, y_pred) -> jax.Array:
 
     Near half the squared error for small errors, the absolute error less log 2 for large ones.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.log_cosh([[1.0, 2.0]], [[1.0, 4.0]])).round(4))
+        [0.6625]
     """
     y_true, y_pred = align(y_true, y_pred, "log_cosh")
     error = y_pred - y_true

@@ -20,6 +20,10 @@ def dice(y_true, y_pred, axis=None) -> jax.Array:
     References:
         Milletari et al., 2016, "V-Net: Fully Convolutional Neural Networks for Volumetric
         Medical Image Segmentation".
+
+    Example:
+        >>> print(np.array(keras.losses.dice([[1.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])).round(4))
+        0.3333
     """
     y_true, y_pred = align(y_true, y_pred, "dice")
     overlap = jnp.sum(y_true * y_pred, axis)
@@ -42,6 +46,10 @@ def tversky(y_true, y_pred, alpha: float = 0.5, beta: float = 0.5, axis=None) ->
     References:
         Salehi et al., 2017, "Tversky Loss Function for Image Segmentation Using 3D Fully
         Convolutional Deep Networks".
+
+    Example:
+        >>> print(np.array(keras.losses.tversky([[1.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])).round(4))
+        0.3333
     """
     y_true, y_pred = align(y_true, y_pred, "tversky")
     overlap = jnp.sum(y_true * y_pred, axis)

@@ -23,6 +23,10 @@ def ctc(y_true, y_pred) -> jax.Array:
     References:
         Graves et al., 2006, "Connectionist Temporal Classification: Labelling Unsegmented
         Sequence Data with Recurrent Neural Networks".
+
+    Example:
+        >>> print(np.array(keras.losses.ctc([[1]], np.zeros((1, 2, 3)))).round(4))
+        [1.0986]
     """
     y_true, y_pred = dtypes.to_array(y_true, "int32"), dtypes.to_array(y_pred)
     if y_true.ndim != 2:

@@ -13,8 +13,17 @@ def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
 
     A zero vector has cosine 0 with everything, and no gradient.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        axis: The axis of the vectors.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`, without `axis`.
+
+    Example:
+        >>> print(np.array(keras.losses.cosine_similarity([[3.0, 4.0]], [[4.0, 3.0]])).round(4))
+        [-0.96]
     """
     y_true, y_pred = align(y_true, y_pred, "cosine_similarity")
     return -jnp.sum(_unit(y_true, axis) * _unit(y_pred, axis), axis=axis)
@@ -55,6 +64,11 @@ def circle(
 
     References:
         Sun et al., 2020, "Circle Loss: A Unified Perspective of Pair Similarity Optimization".
+
+    Example:
+        >>> values = keras.losses.circle([0, 0, 1], [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], gamma=1.0)
+        >>> print(np.array(values).round(4))
+        [0.6163 0.9617 0.    ]
     """
     y_pred = dtypes.to_array(y_pred)
     y_true = dtypes.to_array(y_true, "int32")

@@ -19,6 +19,10 @@ from kerasish.metrics.reduction import MeanMetricWrapper
 def accuracy(y_true, y_pred) -> jax.Array:
     """1 where `y_true` equals `y_pred`, 0 elsewhere.
 
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+
     Shapes:
         Two of `(batch, ...)` -> the same.
     """
@@ -29,8 +33,17 @@ def accuracy(y_true, y_pred) -> jax.Array:
 def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
     """1 where `y_pred > threshold` says what `y_true` (0 or 1) says, 0 elsewhere.
 
+    Args:
+        y_true: Labels 0 and 1.
+        y_pred: Scores.
+        threshold: What scores must exceed to mean 1.
+
     Shapes:
         Two of `(batch, ..., d)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.metrics.binary_accuracy([1, 0], [0.9, 0.7])).round(4))
+        [1. 0.]
     """
     y_true, y_pred = squeeze_or_expand_to_same_rank(
         dtypes.to_array(y_true), dtypes.to_array(y_pred)
@@ -43,8 +56,17 @@ def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
 def categorical_accuracy(y_true, y_pred) -> jax.Array:
     """1 where the largest score is that of the one-hot label, 0 elsewhere.
 
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
+
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.categorical_accuracy([[0, 1], [1, 0]], [[0.1, 0.9], [0.2, 0.8]])
+        >>> print(np.array(values).round(4))
+        [1. 0.]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, "categorical_accuracy")
     right = jnp.argmax(y_true, axis=-1) == jnp.argmax(y_pred, axis=-1)
@@ -54,8 +76,17 @@ def categorical_accuracy(y_true, y_pred) -> jax.Array:
 def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
     """1 where the largest score is that of class number `y_true`, 0 elsewhere.
 
+    Args:
+        y_true: Class numbers.
+        y_pred: Scores.
+
     Shapes:
         `(batch, ...)` or `(batch, ..., 1)`, and `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.sparse_categorical_accuracy([1, 0], [[0.1, 0.9], [0.2, 0.8]])
+        >>> print(np.array(values).round(4))
+        [1. 0.]
     """
     y_true, y_pred = _number_pair(y_true, y_pred, "sparse_categorical_accuracy")
     right = y_true == jnp.argmax(y_pred, axis=-1).astype(y_true.dtype)
@@ -67,8 +98,18 @@ def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
 def top_k_categorical_accuracy(y_true, y_pred, k: int = 5) -> jax.Array:
     """1 where the one-hot label's class is among the `k` largest scores, 0 elsewhere.
 
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
+        k: How many may be tried.
+
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.top_k_categorical_accuracy([[0, 0, 1]], [[0.5, 0.1, 0.4]], k=2)
+        >>> print(np.array(values).round(4))
+        [1.]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, "top_k_categorical_accuracy")
     return _in_top_k(jnp.argmax(y_true, axis=-1), y_pred, k)
@@ -87,6 +128,11 @@ def sparse_top_k_categorical_accuracy(
 
     Shapes:
         `(batch, ...)` and `(batch, ..., classes)` -> the first.
+
+    Example:
+        >>> values = keras.metrics.sparse_top_k_categorical_accuracy([2], [[0.5, 0.1, 0.4]], k=2)
+        >>> print(np.array(values).round(4))
+        [1.]
     """
     y_true = dtypes.to_array(y_true)
     shape = y_true.shape
@@ -261,6 +307,11 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
 def accuracy_for(y_true_shape: tuple, y_pred_shape: tuple, name: str = "accuracy") -> Metric:
     """The metric that `metrics=["accuracy"]` means for outputs of these shapes.
+
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+        name: Key of the result in the logs.
 
     Example:
         >>> accuracy_for((None,), (None, 10))

@@ -118,7 +118,11 @@ def _by_buckets(scores, positive, negative, thresholds):
 
 
 def is_even(thresholds: Sequence[float]) -> bool:
-    """Whether thresholds are 0 to 1 in equal steps."""
+    """Whether thresholds are 0 to 1 in equal steps.
+
+    Args:
+        thresholds: Numbers in rising order.
+    """
     steps = np.linspace(0, 1, len(thresholds))
     return len(thresholds) > 2 and np.allclose(thresholds, steps, atol=settings.epsilon())
 

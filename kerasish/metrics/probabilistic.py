@@ -157,6 +157,11 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 def crossentropy_for(y_true_shape: tuple, y_pred_shape: tuple, name="crossentropy") -> Metric:
     """The metric that `metrics=["crossentropy"]` means for outputs of these shapes.
 
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+        name: Key of the result in the logs.
+
     Example:
         >>> crossentropy_for((None, 1), (None, 1))
         <BinaryCrossentropy name=crossentropy>

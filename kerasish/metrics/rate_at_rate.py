@@ -14,7 +14,12 @@ MAX_THRESHOLDS = 1_000_000  # each is a float in a list, and a few more on the d
 
 
 def even_thresholds(number: int, who: Any = "thresholds") -> list[float]:
-    """0 to 1 in equal steps; one threshold is 0.5."""
+    """0 to 1 in equal steps; one threshold is 0.5.
+
+    Args:
+        number: How many.
+        who: Whom the error names.
+    """
     if not isinstance(number, int | np.integer) or not 0 < number <= MAX_THRESHOLDS:
         wanted = f"a positive integer up to {MAX_THRESHOLDS:,}"
         raise bad_argument(who, "num_thresholds", wanted, number)

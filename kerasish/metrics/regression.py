@@ -111,7 +111,13 @@ class RootMeanSquaredError(Mean):
 
 
 def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
-    """The cosine of the angle between targets and predictions: 1 is the best."""
+    """The cosine of the angle between targets and predictions: 1 is the best.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        axis: The axis of the vectors.
+    """
     return -losses.cosine_similarity(y_true, y_pred, axis)
 
 

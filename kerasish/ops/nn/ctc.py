@@ -78,7 +78,7 @@ def _greedy(inputs, counts, blank, merge_repeated):
 
 
 def _beam_search(log_probs, counts, blank, width, top):
-    """One sequence: each prefix has a probability for alignments that end in a blank, and another."""
+    """One sequence; a prefix scores alignments that end in a blank separately from others."""
     steps, classes = log_probs.shape
     paths = jnp.full((width, steps), _END, "int32")
     nothing = jnp.full(width, -jnp.inf, log_probs.dtype)
