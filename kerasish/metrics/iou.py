@@ -15,8 +15,9 @@ MAX_CLASSES = 10_000  # their matrix takes 400 MB
 
 def _sums_by_pair(weight, pair, pairs):
     """The sum of the weights of each pair, in runs, as one long sum of floats loses digits."""
-    runs = max(1, min(weight.size // _RUN, weight.size // pairs))
-    if runs == 1 or not dtypes.is_float(weight.dtype):
+    known = isinstance(weight.size, int)
+    runs = min(weight.size // _RUN, weight.size // pairs) if known else 0
+    if runs < 2 or not dtypes.is_float(weight.dtype):
         return jax.ops.segment_sum(weight, pair, pairs)
     run = jnp.arange(weight.size) % runs
     sums = jax.ops.segment_sum(weight, run * pairs + pair, runs * pairs)

@@ -397,7 +397,9 @@ def cdist(x, y):
     x, y = as_matrices("cdist", x), as_matrices("cdist", y)
     if x.shape[-1] != y.shape[-1]:
         raise bad_argument("cdist", "y", f"of {x.shape[-1]} columns, as `x`", y.shape)
-    return jnp.sqrt(jnp.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, axis=-1))
+    square = jnp.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, axis=-1)
+    # Twice, as the root of 0 has no gradient, and what is not chosen must have a finite one.
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), square)
 
 
 logsumexp = reduction(
