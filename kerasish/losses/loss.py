@@ -412,7 +412,7 @@ def _opposite(y, ignored, axis):
     """`ignored` in the rank of `y`, each element opposite to what it ignores; `None` if unclear."""
     while ignored.ndim > y.ndim and ignored.shape[-1] == 1:
         ignored = jnp.squeeze(ignored, -1)
-    if not 0 < ignored.ndim <= y.ndim:
+    if ignored.ndim > y.ndim:
         return None
     if 1 < ignored.ndim < y.ndim:
         if axis is None and len(set(y.shape[1:])) < y.ndim - 1:

@@ -106,6 +106,13 @@ def test_a_loss_of_the_whole_batch_keeps_its_gradient():
     assert np.isfinite(weighted(jnp.asarray(ROWS))).all()
 
 
+def test_one_weight_of_0_for_all():
+    run = jax.value_and_grad(lambda p: losses.MeanSquaredError()(HOT, p, sample_weight=0.0))
+    value, slope = run(jnp.full((N, D), jnp.nan))
+    assert float(value) == 0
+    np.testing.assert_array_equal(slope, np.zeros((N, D)))
+
+
 def test_infinite_weights_of_masked_steps():
     mask = np.array([[True, False]])
     values = losses.loss.reduce_weighted(jnp.ones((1, 2)), jnp.array([[2.0, jnp.inf]]), mask, "sum")

@@ -127,6 +127,11 @@ def test_work_is_bounded(text):
 
 def test_many_differences_leave_nothing():
     assert ops.diff(X, 10**9).shape == (3, 0)
+    assert ops.diff(KerasTensor((None, None)), 10**9).shape[0] is None
+
+
+def test_distances_of_equal_rows_have_gradients():
+    assert not np.isnan(jax.grad(lambda x: jnp.sum(ops.cdist(x, x)))(jnp.ones((2, 3)))).any()
 
 
 HUGE = {

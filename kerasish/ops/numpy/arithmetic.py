@@ -367,6 +367,9 @@ def select(condlist, choicelist, default=0):
     return jnp.select([*map(as_array, condlist)], [*map(as_array, choicelist)], default)
 
 
+_MAX_STEPS = 1000
+
+
 @symbolic
 def diff(a, n=1, axis=-1):
     """Differences of neighbours along an axis.
@@ -387,8 +390,11 @@ def diff(a, n=1, axis=-1):
     if n < 0:
         raise bad_argument("diff", "n", "at least 0", n)
     size = a.shape[axis] if a.ndim else 0
-    # Nothing is left after as many steps as there are elements, whatever the number of them.
-    return jnp.diff(a, n=min(n, size) if isinstance(size, int) else n, axis=axis)
+    if isinstance(size, int):
+        n = min(n, size)  # no element is left after as many steps as there are elements
+    elif n > _MAX_STEPS:
+        raise bad_argument("diff", "n", f"at most {_MAX_STEPS} along an axis of unknown size", n)
+    return jnp.diff(a, n=n, axis=axis)
 
 
 def _cumulative(name, fn, what, example):
