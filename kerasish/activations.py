@@ -6,9 +6,11 @@ and dtype (integers become floats where the maths asks for it).
 
 import functools
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core.dtypes import to_array
 from kerasish.core.errors import bad_argument
@@ -39,7 +41,7 @@ def _float(x):
 
 
 @_activation
-def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
+def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0):
     """`x` above the threshold and at most `max_value`; below, `negative_slope * (x - threshold)`.
 
     With the defaults: `max(x, 0)`.
@@ -70,7 +72,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
 
 
 @_activation
-def leaky_relu(x, negative_slope=0.2):
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2):
     """`x` above 0, `negative_slope * x` below.
 
     Args:
@@ -89,7 +91,7 @@ def leaky_relu(x, negative_slope=0.2):
 
 
 @_activation
-def relu6(x):
+def relu6(x: ArrayLike):
     """`min(max(x, 0), 6)`.
 
     Args:
@@ -103,7 +105,7 @@ def relu6(x):
 
 
 @_activation
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: int = -1):
     """`exp(x) / sum(exp(x))`: positive numbers that sum to 1 along `axis`.
 
     Args:
@@ -126,7 +128,7 @@ def softmax(x, axis=-1):
 
 
 @_activation
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: int = -1):
     """The logarithm of `softmax(x)`, exact where that is near 0.
 
     Args:
@@ -141,7 +143,7 @@ def log_softmax(x, axis=-1):
 
 
 @_activation
-def sparsemax(x, axis=-1):
+def sparsemax(x: ArrayLike, axis: int = -1):
     """The point nearest to `x` of those that are not negative and sum to 1: softmax with zeros.
 
     (Keras 3.15's own sums to less than 1 where more than one element is above 0.)
@@ -167,7 +169,7 @@ def sparsemax(x, axis=-1):
 
 
 @_activation
-def elu(x, alpha=1.0):
+def elu(x: ArrayLike, alpha: float = 1.0):
     """`x` above 0, `alpha * (exp(x) - 1)` below.
 
     Args:
@@ -186,7 +188,7 @@ def elu(x, alpha=1.0):
 
 
 @_activation
-def celu(x, alpha=1.0):
+def celu(x: ArrayLike, alpha: float = 1.0):
     """`x` above 0, `alpha * (exp(x / alpha) - 1)` below: smooth for every `alpha`.
 
     Args:
@@ -204,7 +206,7 @@ def celu(x, alpha=1.0):
 
 
 @_activation
-def selu(x):
+def selu(x: ArrayLike):
     """`1.0507 * elu(x, 1.67326)`, which keeps mean 0 and variance 1 (with `"lecun_normal"`).
 
     Args:
@@ -221,7 +223,7 @@ def selu(x):
 
 
 @_activation
-def gelu(x, approximate=False):
+def gelu(x: ArrayLike, approximate: bool = False):
     """`x` times the probability that a standard normal number is below it.
 
     Args:
@@ -239,7 +241,7 @@ def gelu(x, approximate=False):
 
 
 @_activation
-def glu(x, axis=-1):
+def glu(x: ArrayLike, axis: int = -1):
     """The first half along `axis` times the sigmoid of the second.
 
     Args:
@@ -261,7 +263,7 @@ def glu(x, axis=-1):
 
 
 @_activation
-def silu(x):
+def silu(x: ArrayLike):
     """`x * sigmoid(x)`, also called swish.
 
     Args:
@@ -278,7 +280,7 @@ def silu(x):
 
 
 @_activation
-def mish(x):
+def mish(x: ArrayLike):
     """`x * tanh(softplus(x))`.
 
     Args:
@@ -295,7 +297,7 @@ def mish(x):
 
 
 @_activation
-def sigmoid(x):
+def sigmoid(x: ArrayLike):
     """`1 / (1 + exp(-x))`.
 
     Args:
@@ -309,7 +311,7 @@ def sigmoid(x):
 
 
 @_activation
-def log_sigmoid(x):
+def log_sigmoid(x: ArrayLike):
     """The logarithm of `sigmoid(x)`, exact where that is near 0.
 
     Args:
@@ -323,7 +325,7 @@ def log_sigmoid(x):
 
 
 @_activation
-def hard_sigmoid(x):
+def hard_sigmoid(x: ArrayLike):
     """`x / 6 + 1 / 2`, clipped to between 0 and 1.
 
     Args:
@@ -340,7 +342,7 @@ def hard_sigmoid(x):
 
 
 @_activation
-def sparse_sigmoid(x):
+def sparse_sigmoid(x: ArrayLike):
     """`(x + 1) / 2`, clipped to between 0 and 1.
 
     Args:
@@ -354,7 +356,7 @@ def sparse_sigmoid(x):
 
 
 @_activation
-def hard_silu(x):
+def hard_silu(x: ArrayLike):
     """`x * hard_sigmoid(x)`, also called hard swish.
 
     Args:
@@ -371,7 +373,7 @@ def hard_silu(x):
 
 
 @_activation
-def tanh(x):
+def tanh(x: ArrayLike):
     """Hyperbolic tangent.
 
     Args:
@@ -385,7 +387,7 @@ def tanh(x):
 
 
 @_activation
-def hard_tanh(x):
+def hard_tanh(x: ArrayLike):
     """`x`, clipped to between -1 and 1.
 
     Args:
@@ -399,7 +401,7 @@ def hard_tanh(x):
 
 
 @_activation
-def tanh_shrink(x):
+def tanh_shrink(x: ArrayLike):
     """`x - tanh(x)`.
 
     Args:
@@ -413,7 +415,7 @@ def tanh_shrink(x):
 
 
 @_activation
-def hard_shrink(x, threshold=0.5):
+def hard_shrink(x: ArrayLike, threshold: float = 0.5):
     """`x`, but 0 from `-threshold` to `threshold`.
 
     Args:
@@ -428,7 +430,7 @@ def hard_shrink(x, threshold=0.5):
 
 
 @_activation
-def soft_shrink(x, threshold=0.5):
+def soft_shrink(x: ArrayLike, threshold: float = 0.5):
     """`x`, moved towards 0 by `threshold` but not past it.
 
     Args:
@@ -444,7 +446,7 @@ def soft_shrink(x, threshold=0.5):
 
 
 @_activation
-def threshold(x, threshold, default_value):
+def threshold(x: ArrayLike, threshold: Any, default_value: Any):
     """`x` above the threshold, `default_value` elsewhere.
 
     Args:
@@ -460,7 +462,7 @@ def threshold(x, threshold, default_value):
 
 
 @_activation
-def softplus(x):
+def softplus(x: ArrayLike):
     """`log(1 + exp(x))`.
 
     Args:
@@ -474,7 +476,7 @@ def softplus(x):
 
 
 @_activation
-def sparse_plus(x):
+def sparse_plus(x: ArrayLike):
     """0 up to -1, `x` from 1 on, and `(x + 1)**2 / 4` between.
 
     Args:
@@ -488,7 +490,7 @@ def sparse_plus(x):
 
 
 @_activation
-def squareplus(x, b=4):
+def squareplus(x: ArrayLike, b: int = 4):
     """`(x + sqrt(x**2 + b)) / 2`.
 
     Args:
@@ -506,7 +508,7 @@ def squareplus(x, b=4):
 
 
 @_activation
-def softsign(x):
+def softsign(x: ArrayLike):
     """`x / (1 + abs(x))`.
 
     Args:
@@ -520,7 +522,7 @@ def softsign(x):
 
 
 @_activation
-def exponential(x):
+def exponential(x: ArrayLike):
     """`exp(x)`.
 
     Args:
@@ -533,7 +535,7 @@ def exponential(x):
     return jnp.exp(x)
 
 
-def linear(x):
+def linear(x: ArrayLike):
     """`x` itself.
 
     Args:
@@ -562,7 +564,7 @@ _KNOWN = _FUNCTIONS | {"swish": silu, "hard_swish": hard_silu}
 publish("keras.activations", _KNOWN)
 
 
-def get(identifier):
+def get(identifier: Any):
     """An activation from its name, config or function; `None` is `linear`.
 
     Args:
@@ -575,7 +577,7 @@ def get(identifier):
     return linear if identifier is None else resolve(identifier, _KNOWN, "activation")
 
 
-def serialize(activation):
+def serialize(activation: Any):
     """An activation as plain data: the name of one of these, the config of any other.
 
     Args:
@@ -588,7 +590,7 @@ def serialize(activation):
     return serialize_argument(activation)
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: Any, custom_objects: Any = None):
     """An activation from plain data.
 
     Args:

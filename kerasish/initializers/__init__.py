@@ -1,5 +1,7 @@
 """First values of weights."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -63,7 +65,7 @@ _KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
 publish("keras.initializers", _CLASSES)
 
 
-def get(identifier):
+def get(identifier: Any):
     """An initializer from its name, config or class, an array, or a function, which stays itself.
 
     Args:
@@ -78,7 +80,7 @@ def get(identifier):
     return resolve(identifier, _KNOWN, "initializer")
 
 
-def serialize(initializer) -> dict:
+def serialize(initializer: Any) -> dict:
     """An initializer as plain data.
 
     Args:
@@ -91,7 +93,7 @@ def serialize(initializer) -> dict:
     return serialize_keras_object(initializer)
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: Any, custom_objects: Any = None):
     """An initializer from plain data.
 
     Args:

@@ -11,6 +11,7 @@ References:
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,7 @@ _LARGE = 1 << 24
 _MANTISSAS = {"float32": (32, 23), "float16": (16, 10), "bfloat16": (8, 7)}
 
 
-def uniform(shape, low, high, dtype=None, seed=None):
+def uniform(shape: tuple, low: Any, high: Any, dtype: Any = None, seed: Any = None):
     """Numbers from `[low, high)`, equal to `keras.random.uniform`'s.
 
     Args:
@@ -49,7 +50,7 @@ def uniform(shape, low, high, dtype=None, seed=None):
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def normal(shape, mean, stddev, dtype=None, seed=None):
+def normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
     """Normal numbers, equal to `keras.random.normal`'s.
 
     Args:
@@ -71,7 +72,7 @@ def normal(shape, mean, stddev, dtype=None, seed=None):
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
+def truncated_normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
     """Normal numbers, none further than two standard deviations from the mean.
 
     Args:
@@ -97,7 +98,7 @@ def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def host_dtype(dtype) -> np.dtype:
+def host_dtype(dtype: Any) -> np.dtype:
     """NumPy's form of a dtype, 64-bit types as JAX's `x64` switch allows.
 
     Args:

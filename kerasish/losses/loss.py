@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
@@ -47,7 +48,10 @@ class Loss(Configurable):
     _samples_are_independent = True
 
     def __init__(
-        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
     ):
         self.name = name or auto_name(type(self).__name__)
         if reduction not in REDUCTIONS:
@@ -55,11 +59,11 @@ class Loss(Configurable):
         self.reduction = reduction
         self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         """One value per sample; what subclasses implement."""
         raise NotImplementedError(f"{type(self).__name__}: implement `call(y_true, y_pred)`.")
 
-    def __call__(self, y_true, y_pred, sample_weight=None) -> jax.Array:
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         """The reduced loss.
 
         Args:
@@ -136,7 +140,12 @@ class LossFunctionWrapper(Loss):
     """
 
     def __init__(
-        self, fn: Callable, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs
+        self,
+        fn: Callable,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not callable(fn):
@@ -144,7 +153,7 @@ class LossFunctionWrapper(Loss):
         self.fn = fn
         self.kwargs = kwargs
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         # The structure is kept; only arrays that stand opposite each other are aligned.
         truths, tree = jax.tree.flatten(y_true)
         guesses, other_tree = jax.tree.flatten(y_pred)
@@ -200,7 +209,9 @@ def as_arrays(arrays: Any, dtype: str) -> Any:
     return jax.tree.map(lambda x: dtypes.to_array(x, dtype), arrays, is_leaf=is_variable)
 
 
-def align(y_true, y_pred, who: str = "loss", hint: str = "") -> tuple[jax.Array, jax.Array]:
+def align(
+    y_true: ArrayLike, y_pred: ArrayLike, who: str = "loss", hint: str = ""
+) -> tuple[jax.Array, jax.Array]:
     """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs.
 
     Args:
@@ -222,7 +233,7 @@ def _of_one_rank(y_true, y_pred):
 _warned: set[tuple] = set()
 
 
-def check_shapes(y_true, y_pred, who: str, hint: str = "") -> None:
+def check_shapes(y_true: ArrayLike, y_pred: ArrayLike, who: str, hint: str = "") -> None:
     """Raise where targets and predictions do not fit; warn once where they only broadcast.
 
     Args:
@@ -248,7 +259,9 @@ def check_shapes(y_true, y_pred, who: str, hint: str = "") -> None:
         )
 
 
-def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, jax.Array]:
+def align_exactly(
+    y_true: ArrayLike, y_pred: ArrayLike, who: str, hint: str = ""
+) -> tuple[jax.Array, jax.Array]:
     """As `align`, where a target that broadcasts would be a mistake.
 
     Args:
@@ -263,7 +276,7 @@ def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, 
     return y_true, y_pred
 
 
-def wrong_shape(who: str, y_true, y_pred, hint: str = "") -> ValueError:
+def wrong_shape(who: str, y_true: ArrayLike, y_pred: ArrayLike, hint: str = "") -> ValueError:
     """The error for targets that do not fit the predictions.
 
     Args:
@@ -277,7 +290,7 @@ def wrong_shape(who: str, y_true, y_pred, hint: str = "") -> ValueError:
     )
 
 
-def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True) -> tuple:
+def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True) -> tuple:
     """Give two arrays one rank where they differ by one last axis of size 1.
 
     Args:
@@ -295,7 +308,7 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True) -> tuple:
     return x1, x2
 
 
-def divide_no_nan(x, y) -> jax.Array:
+def divide_no_nan(x: ArrayLike, y: Any) -> jax.Array:
     """`x / y`, and 0 where `y` is 0; its gradient is finite there too.
 
     Args:
@@ -306,7 +319,7 @@ def divide_no_nan(x, y) -> jax.Array:
     return jnp.where(nothing, 0, x / jnp.where(nothing, 1, y))
 
 
-def count(x) -> jax.Array | np.ndarray:
+def count(x: ArrayLike) -> jax.Array | np.ndarray:
     """The number of elements, in the array's dtype.
 
     Args:
@@ -317,7 +330,7 @@ def count(x) -> jax.Array | np.ndarray:
     return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
 
 
-def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
+def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None):
     """Merge a mask into the weights; `None` if there are neither.
 
     Under a mean, valid elements weigh `elements / valid elements`: the mean is over the valid ones.
@@ -342,7 +355,7 @@ def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
     return jnp.where(weight == 0, 0, sample_weight) * weight
 
 
-def spread(weights, shape: tuple) -> jax.Array:
+def spread(weights: Any, shape: tuple) -> jax.Array:
     """A weight per sample as one per value; weights of the values' rank stay as they are.
 
     Args:
@@ -355,7 +368,7 @@ def spread(weights, shape: tuple) -> jax.Array:
     return weights
 
 
-def weigh(values, weight) -> jax.Array:
+def weigh(values: Any, weight: Any) -> jax.Array:
     """`values * weight`, and 0 where the weight is 0: there NaN and infinity do not count.
 
     Args:
@@ -365,7 +378,7 @@ def weigh(values, weight) -> jax.Array:
     return jnp.where(weight == 0, 0, values * weight)
 
 
-def ignored_elements(sample_weight, mask) -> jax.Array:
+def ignored_elements(sample_weight: Any, mask: Any) -> jax.Array:
     """Where the weight of a sample or value is 0, or the mask is false.
 
     Args:
@@ -388,7 +401,7 @@ def ignored_elements(sample_weight, mask) -> jax.Array:
 
 
 def without_ignored(
-    y, ignored: jax.Array, axis: int | None = None, independent: bool = True
+    y: Any, ignored: jax.Array, axis: int | None = None, independent: bool = True
 ) -> jax.Array:
     """`y` with ignored elements cut off from the gradient, and finite.
 
@@ -425,7 +438,12 @@ def _opposite(y, ignored, axis):
     return ignored if fits else None
 
 
-def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
+def reduce_weighted(
+    values: Any,
+    sample_weight: Any = None,
+    mask: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+):
     """Weigh and mask the values and reduce them as `reduction` says.
 
     Args:

@@ -1,12 +1,15 @@
 """Hinge losses: nothing to pay once the right answer wins by a margin of 1."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.losses.loss import Loss, align
 
 
-def hinge(y_true, y_pred) -> jax.Array:
+def hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Mean of `max(0, 1 - y_true * y_pred)` over the last axis.
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
@@ -26,7 +29,7 @@ def hinge(y_true, y_pred) -> jax.Array:
     return jnp.mean(_shortfall(y_true, y_pred), axis=-1)
 
 
-def squared_hinge(y_true, y_pred) -> jax.Array:
+def squared_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Mean of `max(0, 1 - y_true * y_pred) ** 2` over the last axis.
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
@@ -46,7 +49,7 @@ def squared_hinge(y_true, y_pred) -> jax.Array:
     return jnp.mean(jnp.square(_shortfall(y_true, y_pred)), axis=-1)
 
 
-def categorical_hinge(y_true, y_pred) -> jax.Array:
+def categorical_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """`max(0, 1 + best wrong score - right score)`, the classes on the last axis.
 
     Args:
@@ -84,10 +87,12 @@ class Hinge(Loss):
         0.75
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="hinge", dtype=None):
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str = "hinge", dtype: Any = None
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return hinge(y_true, y_pred)
 
 
@@ -102,10 +107,15 @@ class SquaredHinge(Loss):
         1.125
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="squared_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "squared_hinge",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return squared_hinge(y_true, y_pred)
 
 
@@ -120,8 +130,13 @@ class CategoricalHinge(Loss):
         0.5
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="categorical_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_hinge",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return categorical_hinge(y_true, y_pred)

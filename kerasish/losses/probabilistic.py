@@ -1,13 +1,16 @@
 """Losses between distributions and for counts."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import settings
 from kerasish.losses.loss import Loss, align
 
 
-def kl_divergence(y_true, y_pred) -> jax.Array:
+def kl_divergence(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Sum of `y_true * log(y_true / y_pred)` over the last axis, in nats.
 
     Probabilities are clipped to `epsilon()` and 1.
@@ -31,7 +34,7 @@ def kl_divergence(y_true, y_pred) -> jax.Array:
     return jnp.sum(y_true * jnp.log(y_true / y_pred), axis=-1)
 
 
-def poisson(y_true, y_pred) -> jax.Array:
+def poisson(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Mean of `y_pred - y_true * log(y_pred)` over the last axis.
 
     Minus the log-likelihood of counts `y_true` under rates `y_pred`, up to a constant.
@@ -62,10 +65,15 @@ class KLDivergence(Loss):
         0.1438
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="kl_divergence", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "kl_divergence",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return kl_divergence(y_true, y_pred)
 
 
@@ -80,8 +88,13 @@ class Poisson(Loss):
         1.0
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="poisson", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "poisson",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return poisson(y_true, y_pred)

@@ -1,14 +1,17 @@
 """Losses on directions and embeddings."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.masking import set_mask
 from kerasish.losses.loss import Loss, align
 
 
-def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
+def cosine_similarity(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> jax.Array:
     """Minus the cosine of the angle between targets and predictions: -1 is the best.
 
     A zero vector has cosine 0 with everything, and no gradient.
@@ -39,10 +42,10 @@ def _unit(x, axis):
 
 
 def circle(
-    y_true,
-    y_pred,
-    ref_labels=None,
-    ref_embeddings=None,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    ref_labels: Any = None,
+    ref_embeddings: Any = None,
     remove_diagonal: bool = True,
     gamma: float = 80,
     margin: float = 0.4,
@@ -103,12 +106,16 @@ class CosineSimilarity(Loss):
     """
 
     def __init__(
-        self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cosine_similarity",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return cosine_similarity(y_true, y_pred, self.axis)
 
 
@@ -131,19 +138,19 @@ class Circle(Loss):
 
     def __init__(
         self,
-        gamma=80.0,
-        margin=0.4,
-        remove_diagonal=True,
-        reduction="sum_over_batch_size",
-        name="circle",
-        dtype=None,
+        gamma: float = 80.0,
+        margin: float = 0.4,
+        remove_diagonal: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "circle",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.gamma = gamma
         self.margin = margin
         self.remove_diagonal = remove_diagonal
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return circle(
             y_true,
             y_pred,

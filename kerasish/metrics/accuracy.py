@@ -1,7 +1,10 @@
 """Metrics that count right answers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
@@ -16,7 +19,7 @@ from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import MeanMetricWrapper
 
 
-def accuracy(y_true, y_pred) -> jax.Array:
+def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where `y_true` equals `y_pred`, 0 elsewhere.
 
     Args:
@@ -30,7 +33,7 @@ def accuracy(y_true, y_pred) -> jax.Array:
     return (y_true == y_pred).astype(settings.floatx())
 
 
-def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
+def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> jax.Array:
     """1 where `y_pred > threshold` says what `y_true` (0 or 1) says, 0 elsewhere.
 
     Args:
@@ -53,7 +56,7 @@ def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
     return (y_true == yes.astype(y_true.dtype)).astype(settings.floatx())
 
 
-def categorical_accuracy(y_true, y_pred) -> jax.Array:
+def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where the largest score is that of the one-hot label, 0 elsewhere.
 
     Args:
@@ -73,7 +76,7 @@ def categorical_accuracy(y_true, y_pred) -> jax.Array:
     return right.astype(settings.floatx())
 
 
-def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
+def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where the largest score is that of class number `y_true`, 0 elsewhere.
 
     Args:
@@ -95,7 +98,7 @@ def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
     return right.astype(settings.floatx())
 
 
-def top_k_categorical_accuracy(y_true, y_pred, k: int = 5) -> jax.Array:
+def top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> jax.Array:
     """1 where the one-hot label's class is among the `k` largest scores, 0 elsewhere.
 
     Args:
@@ -116,7 +119,7 @@ def top_k_categorical_accuracy(y_true, y_pred, k: int = 5) -> jax.Array:
 
 
 def sparse_top_k_categorical_accuracy(
-    y_true, y_pred, k: int = 5, from_sorted_ids: bool = False
+    y_true: ArrayLike, y_pred: ArrayLike, k: int = 5, from_sorted_ids: bool = False
 ) -> jax.Array:
     """1 where class number `y_true` is among the `k` largest scores, 0 elsewhere.
 
@@ -192,7 +195,7 @@ class Accuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
         super().__init__(accuracy, name, dtype)
 
 
@@ -211,7 +214,7 @@ class BinaryAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
+    def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
@@ -230,7 +233,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="categorical_accuracy", dtype=None):
+    def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -248,7 +251,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="sparse_categorical_accuracy", dtype=None):
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
@@ -267,7 +270,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
         self.k = k
 
@@ -289,7 +292,11 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     _direction = "up"
 
     def __init__(
-        self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
     ):
         super().__init__(
             sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids

@@ -1,6 +1,7 @@
 """Area under a curve that thresholds trace: ROC, precision-recall, and its gain form."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -49,16 +50,16 @@ class AUC(Metric):
 
     def __init__(
         self,
-        num_thresholds=200,
-        curve="ROC",
-        summation_method="interpolation",
-        name=None,
-        dtype=None,
-        thresholds=None,
-        multi_label=False,
-        num_labels=None,
-        label_weights=None,
-        from_logits=False,
+        num_thresholds: int = 200,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        dtype: Any = None,
+        thresholds: Any = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Any = None,
+        from_logits: bool = False,
     ):
         super().__init__(dtype, name)
         if str(curve).upper() not in CURVES:
@@ -99,7 +100,7 @@ class AUC(Metric):
             setattr(self, kind, self.add_variable(shape, name=kind))
         self.built = True
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels of 0 and 1, scores, and a weight per sample or score."""
         y_pred = dtypes.to_array(y_pred, "float32")
         if not self.built:

@@ -1,11 +1,12 @@
 """Metrics of yes-or-no decisions: counts of right and wrong ones, and their ratios."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
@@ -30,15 +31,15 @@ class Counts(NamedTuple):
 
 
 def confusion_counts(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     thresholds: Sequence[float],
     evenly: bool,
-    sample_weight=None,
+    sample_weight: Any = None,
     top_k: int | None = None,
     class_id: int | None = None,
     multi_label: bool = False,
-    label_weights=None,
+    label_weights: Any = None,
 ) -> Counts:
     """Count decisions `y_pred > threshold` by whether they are made and right.
 
@@ -143,7 +144,13 @@ class ConfusionMetric(Metric):
     top_k: int | None = None
     class_id: int | None = None
 
-    def __init__(self, thresholds=None, default=0.5, name=None, dtype=None):
+    def __init__(
+        self,
+        thresholds: Any = None,
+        default: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(dtype, name)
         given = [] if thresholds is None else list(np.atleast_1d(np.asarray(thresholds, object)))
         wrong = [t for t in given if t is None or not 0 <= t <= 1]
@@ -158,7 +165,7 @@ class ConfusionMetric(Metric):
         for kind in self.kinds:
             setattr(self, kind, self.add_variable(shape, name=kind))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels, scores, and a weight per sample or score."""
         self._add(
             confusion_counts(
@@ -190,7 +197,7 @@ class ConfusionMetric(Metric):
 class _Count(ConfusionMetric):
     """One count, at one threshold or several."""
 
-    def __init__(self, thresholds=None, name=None, dtype=None):
+    def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None):
         super().__init__(thresholds, name=name, dtype=dtype)
 
     def result(self) -> jax.Array:
@@ -267,7 +274,14 @@ class _Ratio(ConfusionMetric):
 
     _direction = "up"
 
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        thresholds: Any = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         default = 0.5 if top_k is None else NEVER
         super().__init__(thresholds, default, name, dtype)
         self.top_k = top_k

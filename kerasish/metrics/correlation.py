@@ -1,14 +1,17 @@
 """Metrics of how predictions move with targets."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import settings
 from kerasish.losses.loss import align
 from kerasish.metrics.reduction import MeanMetricWrapper
 
 
-def pearson_correlation(y_true, y_pred, axis: int = -1) -> jax.Array:
+def pearson_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> jax.Array:
     """Correlation of targets and predictions along an axis: from -1 to 1, NaN for constants.
 
     Args:
@@ -36,7 +39,7 @@ def _standard(y, axis):
     return y / jnp.std(y, axis=axis, keepdims=True)
 
 
-def concordance_correlation(y_true, y_pred, axis: int = -1) -> jax.Array:
+def concordance_correlation(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> jax.Array:
     """Agreement of predictions with targets along an axis: from -1 to 1, which is equality.
 
     Args:
@@ -80,7 +83,7 @@ class PearsonCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="pearson_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str = "pearson_correlation", dtype: Any = None, axis: int = -1):
         super().__init__(pearson_correlation, name, dtype, axis=axis)
         self.axis = axis
 
@@ -102,6 +105,6 @@ class ConcordanceCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="concordance_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str = "concordance_correlation", dtype: Any = None, axis: int = -1):
         super().__init__(concordance_correlation, name, dtype, axis=axis)
         self.axis = axis

@@ -1,6 +1,7 @@
 """F-scores: precision and recall in one number."""
 
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,14 @@ class FBetaScore(Metric):
 
     _direction = "up"
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
+    def __init__(
+        self,
+        average: str | None = None,
+        beta: float = 1.0,
+        threshold: float | None = None,
+        name: str = "fbeta_score",
+        dtype: Any = None,
+    ):
         super().__init__(dtype, name)
         if average not in AVERAGES:
             raise bad_argument(self, "average", f"one of {AVERAGES}", average)
@@ -70,7 +78,7 @@ class FBetaScore(Metric):
             setattr(self, kind, self.add_variable(shape, dtype=self.dtype, name=kind))
         self.built = True
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels of 0 and 1, scores, and a weight per sample."""
         y_pred = dtypes.to_array(y_pred, self.dtype)
         y_pred = y_pred[:, None] if y_pred.ndim == 1 else y_pred
@@ -147,5 +155,11 @@ class F1Score(FBetaScore):
         0.6667
     """
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
+    def __init__(
+        self,
+        average: str | None = None,
+        threshold: float | None = None,
+        name: str = "f1_score",
+        dtype: Any = None,
+    ):
         super().__init__(average, 1.0, threshold, name, dtype)

@@ -29,7 +29,9 @@ def even_thresholds(number: int, who: Any = "thresholds") -> list[float]:
 class _BestUnderConstraint(ConfusionMetric):
     _direction = "up"
 
-    def __init__(self, what, floor, num_thresholds, class_id, name, dtype):
+    def __init__(
+        self, what: Any, floor: Any, num_thresholds: Any, class_id: Any, name: Any, dtype: Any
+    ):
         thresholds = even_thresholds(num_thresholds, type(self))
         super().__init__(thresholds, name=name, dtype=dtype)
         if not 0 <= floor <= 1:
@@ -70,7 +72,14 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, specificity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        specificity: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
         self.specificity = specificity
 
@@ -95,7 +104,14 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
         0.6667
     """
 
-    def __init__(self, sensitivity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        sensitivity: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
         self.sensitivity = sensitivity
 
@@ -120,7 +136,14 @@ class PrecisionAtRecall(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, recall, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        recall: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
         self.recall = recall
 
@@ -145,7 +168,14 @@ class RecallAtPrecision(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, precision, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        precision: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
         self.precision = precision
 

@@ -1,6 +1,7 @@
 """Sums and means over all that was seen, exact however it is cut into batches."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from kerasish.metrics.metric import Metric
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
-def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
+def per_sample(values: Any, sample_weight: Any, reduce: Callable, dtype: str) -> tuple:
     """Weighted values and weights, both with the batch axis only.
 
     Args:
@@ -66,11 +67,11 @@ class Sum(Metric):
         9.0
     """
 
-    def __init__(self, name="sum", dtype=None):
+    def __init__(self, name: str = "sum", dtype: Any = None):
         super().__init__(dtype, name)
         self.total = self.add_variable(dtype=self.dtype, name="total")
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, and a weight for each or each sample."""
         values, _ = per_sample(values, sample_weight, jnp.sum, self.dtype)
         self.total.assign_add(jnp.sum(values))
@@ -96,12 +97,12 @@ class Mean(Metric):
         5.0
     """
 
-    def __init__(self, name="mean", dtype=None):
+    def __init__(self, name: str = "mean", dtype: Any = None):
         super().__init__(dtype, name)
         self.total = self.add_variable(dtype=self.dtype, name="total")
         self.count = self.add_variable(dtype=self.dtype, name="count")
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, and a weight for each or each sample."""
         values, weight = per_sample(values, sample_weight, jnp.mean, self.dtype)
         self.total.assign_add(jnp.sum(values))
@@ -129,7 +130,7 @@ class MeanMetricWrapper(Mean):
         1.0
     """
 
-    def __init__(self, fn: Callable, name=None, dtype=None, **kwargs):
+    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs):
         super().__init__(name, dtype)
         if not callable(fn):
             raise bad_argument(self, "fn", "a function of (y_true, y_pred)", fn)
@@ -138,7 +139,7 @@ class MeanMetricWrapper(Mean):
         if self._direction is None and (isinstance(fn, Loss) or _is_loss(fn)):
             self._direction = "down"
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: targets, predictions, and a weight per sample or value."""
         sample_weight = apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
         if isinstance(self.fn, Loss) and self.fn.reduction in _MEANS:
