@@ -41,7 +41,7 @@ def _float(x):
 
 
 @_activation
-def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0):
+def relu(x: jax.Array, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0):
     """`x` above the threshold and at most `max_value`; below, `negative_slope * (x - threshold)`.
 
     With the defaults: `max(x, 0)`.
@@ -415,7 +415,7 @@ def tanh_shrink(x: ArrayLike):
 
 
 @_activation
-def hard_shrink(x: ArrayLike, threshold: float = 0.5):
+def hard_shrink(x: jax.Array, threshold: float = 0.5):
     """`x`, but 0 from `-threshold` to `threshold`.
 
     Args:
@@ -430,7 +430,7 @@ def hard_shrink(x: ArrayLike, threshold: float = 0.5):
 
 
 @_activation
-def soft_shrink(x: ArrayLike, threshold: float = 0.5):
+def soft_shrink(x: jax.Array, threshold: float = 0.5):
     """`x`, moved towards 0 by `threshold` but not past it.
 
     Args:
@@ -446,7 +446,7 @@ def soft_shrink(x: ArrayLike, threshold: float = 0.5):
 
 
 @_activation
-def threshold(x: ArrayLike, threshold: Any, default_value: Any):
+def threshold(x: jax.Array, threshold: Any, default_value: Any):
     """`x` above the threshold, `default_value` elsewhere.
 
     Args:

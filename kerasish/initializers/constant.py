@@ -20,7 +20,7 @@ class Constant(Initializer):
         array([3., 3.], dtype=float32)
     """
 
-    def __init__(self, value: float = 0.0):
+    def __init__(self, value: Any = 0.0):
         self.value = value
 
     def __call__(self, shape: tuple, dtype: Any = None):

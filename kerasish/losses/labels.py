@@ -4,12 +4,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
 
 from kerasish.core.errors import bad_argument
 
 
-def smooth(y_true: ArrayLike, amount: float, classes: int) -> jax.Array:
+def smooth(y_true: Any, amount: float, classes: int) -> jax.Array:
     """Draw labels to the uniform distribution: by nothing (0) up to all the way (1).
 
     Args:

@@ -9,7 +9,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
@@ -210,7 +209,7 @@ def as_arrays(arrays: Any, dtype: str) -> Any:
 
 
 def align(
-    y_true: ArrayLike, y_pred: ArrayLike, who: str = "loss", hint: str = ""
+    y_true: Any, y_pred: Any, who: str = "loss", hint: str = ""
 ) -> tuple[jax.Array, jax.Array]:
     """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs.
 
@@ -233,7 +232,7 @@ def _of_one_rank(y_true, y_pred):
 _warned: set[tuple] = set()
 
 
-def check_shapes(y_true: ArrayLike, y_pred: ArrayLike, who: str, hint: str = "") -> None:
+def check_shapes(y_true: Any, y_pred: Any, who: str, hint: str = "") -> None:
     """Raise where targets and predictions do not fit; warn once where they only broadcast.
 
     Args:
@@ -260,7 +259,7 @@ def check_shapes(y_true: ArrayLike, y_pred: ArrayLike, who: str, hint: str = "")
 
 
 def align_exactly(
-    y_true: ArrayLike, y_pred: ArrayLike, who: str, hint: str = ""
+    y_true: Any, y_pred: Any, who: str, hint: str = ""
 ) -> tuple[jax.Array, jax.Array]:
     """As `align`, where a target that broadcasts would be a mistake.
 
@@ -276,7 +275,7 @@ def align_exactly(
     return y_true, y_pred
 
 
-def wrong_shape(who: str, y_true: ArrayLike, y_pred: ArrayLike, hint: str = "") -> ValueError:
+def wrong_shape(who: str, y_true: Any, y_pred: Any, hint: str = "") -> ValueError:
     """The error for targets that do not fit the predictions.
 
     Args:
@@ -308,7 +307,7 @@ def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True)
     return x1, x2
 
 
-def divide_no_nan(x: ArrayLike, y: Any) -> jax.Array:
+def divide_no_nan(x: Any, y: Any) -> jax.Array:
     """`x / y`, and 0 where `y` is 0; its gradient is finite there too.
 
     Args:
@@ -319,7 +318,7 @@ def divide_no_nan(x: ArrayLike, y: Any) -> jax.Array:
     return jnp.where(nothing, 0, x / jnp.where(nothing, 1, y))
 
 
-def count(x: ArrayLike) -> jax.Array | np.ndarray:
+def count(x: Any) -> jax.Array | np.ndarray:
     """The number of elements, in the array's dtype.
 
     Args:
@@ -378,7 +377,7 @@ def weigh(values: Any, weight: Any) -> jax.Array:
     return jnp.where(weight == 0, 0, values * weight)
 
 
-def ignored_elements(sample_weight: Any, mask: Any) -> jax.Array:
+def ignored_elements(sample_weight: Any, mask: Any) -> Any:
     """Where the weight of a sample or value is 0, or the mask is false.
 
     Args:
@@ -401,7 +400,7 @@ def ignored_elements(sample_weight: Any, mask: Any) -> jax.Array:
 
 
 def without_ignored(
-    y: Any, ignored: jax.Array, axis: int | None = None, independent: bool = True
+    y: Any, ignored: Any, axis: int | None = None, independent: bool = True
 ) -> jax.Array:
     """`y` with ignored elements cut off from the gradient, and finite.
 
@@ -463,5 +462,6 @@ def reduce_weighted(
     total = jnp.sum(values)
     if reduction == "sum":
         return total
-    by_weight = reduction == "mean_with_sample_weight" and weight is not None
-    return divide_no_nan(total, jnp.sum(weight) if by_weight else count(values))
+    if weight is not None and reduction == "mean_with_sample_weight":
+        return divide_no_nan(total, jnp.sum(weight))
+    return divide_no_nan(total, count(values))

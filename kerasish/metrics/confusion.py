@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
@@ -31,8 +30,8 @@ class Counts(NamedTuple):
 
 
 def confusion_counts(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
+    y_true: Any,
+    y_pred: Any,
     thresholds: Sequence[float],
     evenly: bool,
     sample_weight: Any = None,

@@ -97,7 +97,7 @@ class Mean(Metric):
         5.0
     """
 
-    def __init__(self, name: str = "mean", dtype: Any = None):
+    def __init__(self, name: str | None = "mean", dtype: Any = None):
         super().__init__(dtype, name)
         self.total = self.add_variable(dtype=self.dtype, name="total")
         self.count = self.add_variable(dtype=self.dtype, name="count")

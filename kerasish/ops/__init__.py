@@ -1,5 +1,6 @@
 """`keras.ops`: functions of arrays that also take symbolic tensors and Variables."""
 # ruff: noqa: F401, F403
+# pyright: reportUnsupportedDunderAll=false
 
 from kerasish.ops import control_flow, core, einops, image, linalg, math, nn, numpy
 from kerasish.ops.control_flow import *

@@ -1,5 +1,6 @@
 """`keras.ops.image`: the ops of images."""
 # ruff: noqa: F403
+# pyright: reportUnsupportedDunderAll=false
 
 from kerasish.ops.image import color, filters, resizing, transforms
 from kerasish.ops.image.color import *

@@ -1,5 +1,7 @@
 """Images whose pixels come from elsewhere."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.scipy import ndimage
@@ -42,7 +44,8 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
         raise bad_argument("map_coordinates", "coordinates", wanted, coordinates.shape)
     one_of("map_coordinates", "fill_mode", fill_mode, _FILLS)
     one_of("map_coordinates", "order", order, (0, 1))
-    return ndimage.map_coordinates(inputs, coordinates, order, fill_mode, fill_value)
+    axes: Any = coordinates  # an array does for a list of them
+    return ndimage.map_coordinates(inputs, axes, order, fill_mode, fill_value)
 
 
 def _fetch(x, rows, columns, order, fill_mode, fill_value):

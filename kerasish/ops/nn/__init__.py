@@ -1,5 +1,6 @@
 """`keras.ops.nn`: the ops that networks are made of."""
 # ruff: noqa: F401, F403
+# pyright: reportUnsupportedDunderAll=false
 
 from kerasish.ops.math import polar
 from kerasish.ops.nn import (

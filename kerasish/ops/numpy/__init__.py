@@ -1,5 +1,6 @@
 """`keras.ops.numpy`: the ops that NumPy's functions are the model of."""
 # ruff: noqa: F403
+# pyright: reportUnsupportedDunderAll=false
 
 from kerasish.ops.numpy import (
     arithmetic,
