@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core.errors import bad_argument
@@ -16,7 +17,6 @@ from kerasish.core.state import loops, transforms
 from kerasish.core.state.variable import Scope, Variable, capture
 from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic, symbolic
 from kerasish.ops.core import cast
-from kerasish.ops.numpy.arithmetic import where
 from kerasish.ops.wrappers import as_array, as_indices
 
 # fmt: off
@@ -71,6 +71,10 @@ def _results(fns, operands=()):
     return results if any_symbolic(results) else None
 
 
+# A graph holds it as `ops.where`.
+_where = symbolic(lambda holds, x1, x2: jnp.where(holds, as_array(x1), as_array(x2)), "where")
+
+
 def _select(op, chosen, results):
     """The one of several results, symbolic tensors among them, for which `chosen[i]` holds."""
     structures = {str(jax.tree.structure(each)) for each in results}
@@ -78,7 +82,7 @@ def _select(op, chosen, results):
         raise bad_argument(op, "branches", "of results of one structure", sorted(structures))
     last = results[-1]
     for holds, result in zip(chosen[::-1], results[-2::-1], strict=True):
-        last = jax.tree.map(functools.partial(where, holds), result, last)
+        last = jax.tree.map(functools.partial(_where, holds), result, last)
     return last
 
 
