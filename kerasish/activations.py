@@ -1,4 +1,4 @@
-"""Functions that make networks nonlinear, entry by entry or along an axis.
+"""Functions that make networks nonlinear, element by element or along an axis.
 
 All take arrays, Variables, lists, numbers and symbolic tensors; the result has the input's shape
 and dtype (integers become floats where the maths asks for it).
@@ -6,9 +6,11 @@ and dtype (integers become floats where the maths asks for it).
 
 import functools
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core.dtypes import to_array
 from kerasish.core.errors import bad_argument
@@ -39,7 +41,7 @@ def _float(x):
 
 
 @_activation
-def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
+def relu(x: jax.Array, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0):
     """`x` above the threshold and at most `max_value`; below, `negative_slope * (x - threshold)`.
 
     With the defaults: `max(x, 0)`.
@@ -48,7 +50,7 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
         x: Array of any shape.
         negative_slope: Slope below the threshold.
         max_value: Greatest result; `None` for no bound.
-        threshold: Where the two parts meet.
+        threshold: Where the two parts join.
 
     References:
         Nair and Hinton, 2010, "Rectified Linear Units Improve Restricted Boltzmann Machines".
@@ -70,8 +72,12 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
 
 
 @_activation
-def leaky_relu(x, negative_slope=0.2):
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2):
     """`x` above 0, `negative_slope * x` below.
+
+    Args:
+        x: Array.
+        negative_slope: Slope below 0.
 
     References:
         Maas, Hannun and Ng, 2013, "Rectifier Nonlinearities Improve Neural Network Acoustic
@@ -85,8 +91,11 @@ def leaky_relu(x, negative_slope=0.2):
 
 
 @_activation
-def relu6(x):
+def relu6(x: ArrayLike):
     """`min(max(x, 0), 6)`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> relu6([-1.0, 1.0, 9.0])
@@ -96,7 +105,7 @@ def relu6(x):
 
 
 @_activation
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: int = -1):
     """`exp(x) / sum(exp(x))`: positive numbers that sum to 1 along `axis`.
 
     Args:
@@ -119,7 +128,7 @@ def softmax(x, axis=-1):
 
 
 @_activation
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: int = -1):
     """The logarithm of `softmax(x)`, exact where that is near 0.
 
     Args:
@@ -134,10 +143,10 @@ def log_softmax(x, axis=-1):
 
 
 @_activation
-def sparsemax(x, axis=-1):
+def sparsemax(x: ArrayLike, axis: int = -1):
     """The point nearest to `x` of those that are not negative and sum to 1: softmax with zeros.
 
-    (Keras 3.15's own sums to less than 1 where more than one entry is above 0.)
+    (Keras 3.15's own sums to less than 1 where more than one element is above 0.)
 
     Args:
         x: Array of any shape.
@@ -160,8 +169,12 @@ def sparsemax(x, axis=-1):
 
 
 @_activation
-def elu(x, alpha=1.0):
+def elu(x: ArrayLike, alpha: float = 1.0):
     """`x` above 0, `alpha * (exp(x) - 1)` below.
+
+    Args:
+        x: Array.
+        alpha: Minus the limit for large negative numbers.
 
     References:
         Clevert, Unterthiner and Hochreiter, 2016, "Fast and Accurate Deep Network Learning by
@@ -175,8 +188,12 @@ def elu(x, alpha=1.0):
 
 
 @_activation
-def celu(x, alpha=1.0):
+def celu(x: ArrayLike, alpha: float = 1.0):
     """`x` above 0, `alpha * (exp(x / alpha) - 1)` below: smooth for every `alpha`.
+
+    Args:
+        x: Array.
+        alpha: Minus the limit for large negative numbers.
 
     References:
         Barron, 2017, "Continuously Differentiable Exponential Linear Units".
@@ -189,8 +206,11 @@ def celu(x, alpha=1.0):
 
 
 @_activation
-def selu(x):
+def selu(x: ArrayLike):
     """`1.0507 * elu(x, 1.67326)`, which keeps mean 0 and variance 1 (with `"lecun_normal"`).
+
+    Args:
+        x: Array.
 
     References:
         Klambauer, Unterthiner, Mayr and Hochreiter, 2017, "Self-Normalizing Neural Networks".
@@ -203,8 +223,8 @@ def selu(x):
 
 
 @_activation
-def gelu(x, approximate=False):
-    """`x` times the chance that a standard normal number is below it.
+def gelu(x: ArrayLike, approximate: bool = False):
+    """`x` times the probability that a standard normal number is below it.
 
     Args:
         x: Array of any shape.
@@ -221,7 +241,7 @@ def gelu(x, approximate=False):
 
 
 @_activation
-def glu(x, axis=-1):
+def glu(x: ArrayLike, axis: int = -1):
     """The first half along `axis` times the sigmoid of the second.
 
     Args:
@@ -243,8 +263,11 @@ def glu(x, axis=-1):
 
 
 @_activation
-def silu(x):
+def silu(x: ArrayLike):
     """`x * sigmoid(x)`, also called swish.
+
+    Args:
+        x: Array.
 
     References:
         Ramachandran, Zoph and Le, 2017, "Searching for Activation Functions".
@@ -257,8 +280,11 @@ def silu(x):
 
 
 @_activation
-def mish(x):
+def mish(x: ArrayLike):
     """`x * tanh(softplus(x))`.
+
+    Args:
+        x: Array.
 
     References:
         Misra, 2019, "Mish: A Self Regularized Non-Monotonic Activation Function".
@@ -271,8 +297,11 @@ def mish(x):
 
 
 @_activation
-def sigmoid(x):
+def sigmoid(x: ArrayLike):
     """`1 / (1 + exp(-x))`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> sigmoid([-100.0, 0.0, 100.0])
@@ -282,8 +311,11 @@ def sigmoid(x):
 
 
 @_activation
-def log_sigmoid(x):
+def log_sigmoid(x: ArrayLike):
     """The logarithm of `sigmoid(x)`, exact where that is near 0.
+
+    Args:
+        x: Array.
 
     Example:
         >>> log_sigmoid([-1000.0, 1000.0])
@@ -293,8 +325,11 @@ def log_sigmoid(x):
 
 
 @_activation
-def hard_sigmoid(x):
+def hard_sigmoid(x: ArrayLike):
     """`x / 6 + 1 / 2`, clipped to between 0 and 1.
+
+    Args:
+        x: Array.
 
     References:
         Courbariaux, Bengio and David, 2015, "BinaryConnect".
@@ -307,8 +342,11 @@ def hard_sigmoid(x):
 
 
 @_activation
-def sparse_sigmoid(x):
+def sparse_sigmoid(x: ArrayLike):
     """`(x + 1) / 2`, clipped to between 0 and 1.
+
+    Args:
+        x: Array.
 
     Example:
         >>> sparse_sigmoid([-1.0, 0.0, 1.0])
@@ -318,8 +356,11 @@ def sparse_sigmoid(x):
 
 
 @_activation
-def hard_silu(x):
+def hard_silu(x: ArrayLike):
     """`x * hard_sigmoid(x)`, also called hard swish.
+
+    Args:
+        x: Array.
 
     References:
         Howard et al., 2019, "Searching for MobileNetV3".
@@ -332,8 +373,11 @@ def hard_silu(x):
 
 
 @_activation
-def tanh(x):
+def tanh(x: ArrayLike):
     """Hyperbolic tangent.
+
+    Args:
+        x: Array.
 
     Example:
         >>> tanh([-100.0, 0.0, 100.0])
@@ -343,8 +387,11 @@ def tanh(x):
 
 
 @_activation
-def hard_tanh(x):
+def hard_tanh(x: ArrayLike):
     """`x`, clipped to between -1 and 1.
+
+    Args:
+        x: Array.
 
     Example:
         >>> hard_tanh([-2.0, 0.5, 2.0])
@@ -354,8 +401,11 @@ def hard_tanh(x):
 
 
 @_activation
-def tanh_shrink(x):
+def tanh_shrink(x: ArrayLike):
     """`x - tanh(x)`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> tanh_shrink([0.0, 100.0])
@@ -365,8 +415,12 @@ def tanh_shrink(x):
 
 
 @_activation
-def hard_shrink(x, threshold=0.5):
+def hard_shrink(x: jax.Array, threshold: float = 0.5):
     """`x`, but 0 from `-threshold` to `threshold`.
+
+    Args:
+        x: Array.
+        threshold: The threshold.
 
     Example:
         >>> hard_shrink([-1.0, 0.25, 1.0])
@@ -376,8 +430,12 @@ def hard_shrink(x, threshold=0.5):
 
 
 @_activation
-def soft_shrink(x, threshold=0.5):
+def soft_shrink(x: jax.Array, threshold: float = 0.5):
     """`x`, moved towards 0 by `threshold` but not past it.
+
+    Args:
+        x: Array.
+        threshold: The threshold.
 
     Example:
         >>> soft_shrink([-1.0, 0.25, 1.0])
@@ -388,8 +446,13 @@ def soft_shrink(x, threshold=0.5):
 
 
 @_activation
-def threshold(x, threshold, default_value):
+def threshold(x: jax.Array, threshold: Any, default_value: Any):
     """`x` above the threshold, `default_value` elsewhere.
+
+    Args:
+        x: Array.
+        threshold: The threshold.
+        default_value: What stands elsewhere.
 
     Example:
         >>> threshold([1.0, 3.0], 2.0, -1.0)
@@ -399,8 +462,11 @@ def threshold(x, threshold, default_value):
 
 
 @_activation
-def softplus(x):
+def softplus(x: ArrayLike):
     """`log(1 + exp(x))`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> softplus([-100.0, 100.0])
@@ -410,8 +476,11 @@ def softplus(x):
 
 
 @_activation
-def sparse_plus(x):
+def sparse_plus(x: ArrayLike):
     """0 up to -1, `x` from 1 on, and `(x + 1)**2 / 4` between.
+
+    Args:
+        x: Array.
 
     Example:
         >>> sparse_plus([-2.0, 0.0, 2.0])
@@ -421,7 +490,7 @@ def sparse_plus(x):
 
 
 @_activation
-def squareplus(x, b=4):
+def squareplus(x: ArrayLike, b: int = 4):
     """`(x + sqrt(x**2 + b)) / 2`.
 
     Args:
@@ -439,8 +508,11 @@ def squareplus(x, b=4):
 
 
 @_activation
-def softsign(x):
+def softsign(x: ArrayLike):
     """`x / (1 + abs(x))`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> softsign([-1.0, 3.0])
@@ -450,8 +522,11 @@ def softsign(x):
 
 
 @_activation
-def exponential(x):
+def exponential(x: ArrayLike):
     """`exp(x)`.
+
+    Args:
+        x: Array.
 
     Example:
         >>> exponential([0.0])
@@ -460,8 +535,11 @@ def exponential(x):
     return jnp.exp(x)
 
 
-def linear(x):
+def linear(x: ArrayLike):
     """`x` itself.
+
+    Args:
+        x: Array.
 
     Example:
         >>> linear(3)
@@ -486,8 +564,11 @@ _KNOWN = _FUNCTIONS | {"swish": silu, "hard_swish": hard_silu}
 publish("keras.activations", _KNOWN)
 
 
-def get(identifier):
+def get(identifier: Any):
     """An activation from its name, config or function; `None` is `linear`.
+
+    Args:
+        identifier: What to look for.
 
     Example:
         >>> get("relu") is relu, get(None) is linear
@@ -496,13 +577,30 @@ def get(identifier):
     return linear if identifier is None else resolve(identifier, _KNOWN, "activation")
 
 
-def serialize(activation):
-    """An activation as plain data: the name of one of these, the config of any other."""
+def serialize(activation: Any):
+    """An activation as plain data: the name of one of these, the config of any other.
+
+    Args:
+        activation: The activation.
+
+    Example:
+        >>> keras.activations.serialize(keras.activations.relu)
+        'relu'
+    """
     return serialize_argument(activation)
 
 
-def deserialize(config, custom_objects=None):
-    """An activation from plain data."""
+def deserialize(config: Any, custom_objects: Any = None):
+    """An activation from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> keras.activations.deserialize("relu") is keras.activations.relu
+        True
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "activation")
 

@@ -1,5 +1,7 @@
 """Bounds on weights, enforced after each step."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from kerasish.core.dtypes import to_array
@@ -27,7 +29,7 @@ class Constraint(Configurable):
         Array([1. , 0.5], dtype=float32)
     """
 
-    def __call__(self, w):
+    def __call__(self, w: Any):
         """The allowed weight nearest, in some sense, to `w`."""
         return w
 
@@ -48,11 +50,11 @@ class MaxNorm(Constraint):
         2.0
     """
 
-    def __init__(self, max_value=2, axis=0):
+    def __init__(self, max_value: float = 2, axis: int = 0):
         self.max_value = max_value
         self.axis = axis
 
-    def __call__(self, w):
+    def __call__(self, w: Any):
         w = to_array(w)
         norms = _norms(w, self.axis)
         return w * (jnp.clip(norms, 0, self.max_value) / (epsilon() + norms))
@@ -66,7 +68,7 @@ class NonNeg(Constraint):
         Array([0., 2.], dtype=float32)
     """
 
-    def __call__(self, w):
+    def __call__(self, w: Any):
         return jnp.maximum(to_array(w), 0)
 
 
@@ -82,10 +84,10 @@ class UnitNorm(Constraint):
                [0.8]], dtype=float32)
     """
 
-    def __init__(self, axis=0):
+    def __init__(self, axis: int = 0):
         self.axis = axis
 
-    def __call__(self, w):
+    def __call__(self, w: Any):
         w = to_array(w)
         return w / (epsilon() + _norms(w, self.axis))
 
@@ -105,13 +107,15 @@ class MinMaxNorm(Constraint):
         Array([2., 1.], dtype=float32)
     """
 
-    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+    def __init__(
+        self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: int = 0
+    ):
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate
         self.axis = axis
 
-    def __call__(self, w):
+    def __call__(self, w: Any):
         w = to_array(w)
         norms = _norms(w, self.axis)
         bounded = jnp.clip(norms, self.min_value, self.max_value)
@@ -134,18 +138,44 @@ _KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
 publish("keras.constraints", _CLASSES)
 
 
-def get(identifier):
-    """A constraint from its name, config or class, or a function, which stays itself."""
+def get(identifier: Any):
+    """A constraint from its name, config or class, or a function, which stays itself.
+
+    Args:
+        identifier: What to look for.
+
+    Example:
+        >>> type(keras.constraints.get("non_neg")).__name__
+        'NonNeg'
+    """
     return resolve(identifier, _KNOWN, "constraint")
 
 
-def serialize(constraint) -> dict:
-    """A constraint as plain data."""
+def serialize(constraint: Any) -> dict:
+    """A constraint as plain data.
+
+    Args:
+        constraint: The constraint.
+
+    Example:
+        >>> keras.constraints.serialize(keras.constraints.NonNeg())["class_name"]
+        'NonNeg'
+    """
     return serialize_keras_object(constraint)
 
 
-def deserialize(config, custom_objects=None):
-    """A constraint from plain data."""
+def deserialize(config: Any, custom_objects: Any = None):
+    """A constraint from plain data.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> written = keras.constraints.serialize(keras.constraints.NonNeg())
+        >>> type(keras.constraints.deserialize(written)).__name__
+        'NonNeg'
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, _KNOWN, "constraint")
 

@@ -1,8 +1,11 @@
 """Random arrays: the same one for the same integer seed, a new one for each use of a generator."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
@@ -14,7 +17,9 @@ from kerasish.kernels.random_bits import bernoulli
 publish("keras.random", {"SeedGenerator": SeedGenerator})
 
 
-def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.Array:
+def normal(
+    shape: tuple, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> jax.Array:
     """Normal numbers.
 
     Args:
@@ -33,7 +38,9 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.Array:
     return (drawn * stddev + mean).astype(dtype)  # NumPy numbers would widen 16 bits
 
 
-def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.Array:
+def truncated_normal(
+    shape: tuple, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> jax.Array:
     """Normal numbers, those further than two standard deviations from the mean left out.
 
     Args:
@@ -52,7 +59,9 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None) -> jax.
     return (drawn * stddev + mean).astype(dtype)
 
 
-def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None) -> jax.Array:
+def uniform(
+    shape: tuple, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+) -> jax.Array:
     """Numbers from `[minval, maxval)`, all equally likely.
 
     Args:
@@ -70,7 +79,9 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None) -> jax.Array:
     return jax.random.uniform(draw_seed(seed), shape, dtype, minval, maxval)
 
 
-def randint(shape, minval, maxval, dtype="int32", seed=None) -> jax.Array:
+def randint(
+    shape: tuple, minval: Any, maxval: Any, dtype: str = "int32", seed: Any = None
+) -> jax.Array:
     """Integers from `minval` to `maxval - 1`, all equally likely.
 
     Args:
@@ -90,7 +101,7 @@ def randint(shape, minval, maxval, dtype="int32", seed=None) -> jax.Array:
     return jax.random.randint(draw_seed(seed), shape, minval, maxval, _for_jax(name))
 
 
-def gamma(shape, alpha, dtype=None, seed=None) -> jax.Array:
+def gamma(shape: tuple, alpha: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Numbers of the gamma distribution of scale 1.
 
     Args:
@@ -107,7 +118,7 @@ def gamma(shape, alpha, dtype=None, seed=None) -> jax.Array:
     return jax.random.gamma(draw_seed(seed), jnp.asarray(alpha), shape, dtype)
 
 
-def beta(shape, alpha, beta, dtype=None, seed=None) -> jax.Array:
+def beta(shape: tuple, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> jax.Array:
     """Numbers of the beta distribution, between 0 and 1.
 
     Args:
@@ -125,7 +136,9 @@ def beta(shape, alpha, beta, dtype=None, seed=None) -> jax.Array:
     return jax.random.beta(draw_seed(seed), jnp.asarray(alpha), jnp.asarray(beta), shape, dtype)
 
 
-def binomial(shape, counts, probabilities, dtype=None, seed=None) -> jax.Array:
+def binomial(
+    shape: tuple, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None
+) -> jax.Array:
     """How many of `counts` trials succeed.
 
     Args:
@@ -145,8 +158,8 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None) -> jax.Array:
 
 
 @symbolic
-def categorical(logits, num_samples, dtype="int32", seed=None) -> jax.Array:
-    """Class numbers, each drawn with the chance its logit gives it.
+def categorical(logits: Any, num_samples: Any, dtype: str = "int32", seed: Any = None) -> jax.Array:
+    """Class numbers, each drawn with the probability its logit gives it.
 
     Args:
         logits: Logarithms of the chances; each row may be off by a constant.
@@ -170,13 +183,13 @@ def categorical(logits, num_samples, dtype="int32", seed=None) -> jax.Array:
 
 
 @symbolic
-def dropout(inputs, rate, noise_shape=None, seed=None) -> jax.Array:
-    """Zero entries at random, and divide the others by the chance that they stay.
+def dropout(inputs: Any, rate: Any, noise_shape: Any = None, seed: Any = None) -> jax.Array:
+    """Zero elements at random, and divide the others by the probability that they stay.
 
     Args:
         inputs: Array of any shape.
-        rate: Chance of each entry to become 0, from 0 to 1.
-        noise_shape: Shape in which to draw, 1 where entries share their fate; `None` in it is the
+        rate: Probability of each element to become 0, from 0 to 1.
+        noise_shape: Shape in which to draw, 1 where elements share their fate; `None` in it is the
             size of `inputs` there.
         seed: An integer, a `SeedGenerator` or `None`, the global generator.
 
@@ -202,8 +215,8 @@ def dropout(inputs, rate, noise_shape=None, seed=None) -> jax.Array:
 
 
 @symbolic
-def shuffle(x, axis=0, seed=None) -> jax.Array:
-    """The same entries, those along `axis` in random order, another for each place of the others.
+def shuffle(x: ArrayLike, axis: int = 0, seed: Any = None) -> jax.Array:
+    """The same elements, along `axis` in random order, another for each position of the others.
 
     Args:
         x: Array of any shape.

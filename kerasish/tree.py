@@ -1,4 +1,4 @@
-"""`keras.tree`: functions over nests of lists, tuples and dicts; `None` is a leaf.
+"""`keras.tree`: functions over pytrees of lists, tuples and dicts; `None` is a leaf.
 
 Leaves of a dict come in the order of its sorted keys, as JAX has them. What is made from a dict
 keeps the dict's own order.
@@ -28,7 +28,7 @@ __all__ = [
 
 
 class MAP_TO_NONE:  # noqa: N801  (Keras' name)
-    """What a function given to `traverse` returns to put `None` in a part's place."""
+    """What a function given to `traverse` returns to put `None` for a part."""
 
 
 def _is_leaf(x):
@@ -52,12 +52,23 @@ def _in_own_order(made, structure):
 
 
 def flatten(structure: Any) -> list:
-    """The leaves, in order."""
+    """The leaves, in order.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.flatten({"b": 2, "a": [1, 3]})
+        [1, 3, 2]
+    """
     return jax.tree.leaves(structure, is_leaf=_is_leaf)
 
 
 def flatten_with_path(structure: Any) -> list[tuple]:
     """Pairs of a leaf's path (a tuple of keys and indices) and the leaf, in order.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
 
     Example:
         >>> flatten_with_path({"b": [5], "a": 6})
@@ -67,28 +78,50 @@ def flatten_with_path(structure: Any) -> list[tuple]:
     return [(tuple(map(_key, path)), leaf) for path, leaf in found]
 
 
-def _key(entry):
-    return next(getattr(entry, name) for name in ("key", "idx", "name") if hasattr(entry, name))
+def _key(element):
+    return next(getattr(element, name) for name in ("key", "idx", "name") if hasattr(element, name))
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether it is a list, tuple or dict."""
+    """Whether it is a list, tuple or dict.
+
+    Args:
+        structure: Anything.
+
+    Example:
+        >>> keras.tree.is_nested([1]), keras.tree.is_nested(1)
+        (True, False)
+    """
     return isinstance(structure, list | tuple | dict)
 
 
 def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
-    """Apply a function to each leaf (or to leaves of the same place in several nests).
+    """Apply a function to each leaf (or to leaves of the same position in several pytrees).
 
     With `none_is_leaf=False` each `None` stays as it is, and the function does not see it.
+
+    Args:
+        func: Function of one leaf of each structure.
+        *structures: Pytrees of one structure.
+        none_is_leaf: Whether `None` is a leaf rather than an empty subtree.
+
+    Example:
+        >>> keras.tree.map_structure(lambda a, b: a + b, [1, (2,)], [3, (4,)])
+        [4, (6,)]
     """
     if not callable(func) or not structures:
-        raise TypeError(f"map_structure: wants a function and at least one nest; got {func!r}.")
+        raise TypeError(f"map_structure: wants a function and at least one pytree; got {func!r}.")
     is_leaf = _is_leaf if none_is_leaf else is_variable
     return _in_own_order(jax.tree.map(func, *structures, is_leaf=is_leaf), structures[0])
 
 
 def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
-    """`map_structure` of nests that may be deeper than the first, whose leaves are the ends.
+    """`map_structure` of pytrees that may be deeper than the first, whose leaves are the ends.
+
+    Args:
+        shallow_structure: Pytree whose leaves are the ends.
+        func: Function of one part of each structure.
+        *structures: Pytrees at least as deep.
 
     Example:
         >>> map_structure_up_to([0, 0], len, [[7, 8], [9]])
@@ -100,12 +133,30 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
 
 
 def map_shape_structure(func: Callable, structure: Any) -> Any:
-    """Apply a function to each shape, a list or tuple of integers and `None`s, in a nest."""
+    """Apply a function to each shape, a list or tuple of integers and `None`s, in a pytree.
+
+    Args:
+        func: Function of a shape.
+        structure: Shapes, in any pytree.
+
+    Example:
+        >>> keras.tree.map_shape_structure(len, [(None, 3), (2,)])
+        [2, 1]
+    """
     return _in_own_order(jax.tree.map(func, structure, is_leaf=_is_shape), structure)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
-    """The nest of `structure` with new leaves."""
+    """The pytree of `structure` with new leaves.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+        flat_sequence: The new leaves, in order.
+
+    Example:
+        >>> keras.tree.pack_sequence_as([0, (0,)], [1, 2])
+        [1, (2,)]
+    """
     form, leaves = jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence)
     if form.num_leaves != len(leaves):
         raise ValueError(
@@ -116,19 +167,27 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
 
 
 def lists_to_tuples(structure: Any) -> Any:
-    """The nest with tuples in place of its lists."""
+    """The pytree with tuples instead of its lists.
+
+    Args:
+        structure: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.lists_to_tuples([1, [2]])
+        (1, (2,))
+    """
     return traverse(lambda x: tuple(x) if isinstance(x, list) else None, structure, top_down=False)
 
 
 def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
-    """The nest with each part (leaves and nests alike) that `func` answers for replaced.
+    """The pytree with each part (leaves and subtrees alike) that `func` answers for replaced.
 
     Args:
-        func: Function of a part: returns what to put in its place, `None` to keep it, or
+        func: Function of a part: returns what replaces it, `None` to keep it, or
             `MAP_TO_NONE` to put `None` there.
-        structure: The nest.
-        top_down: Whether `func` sees a nest before its parts, which it then never sees if it
-            answers for the nest; otherwise it sees the parts first.
+        structure: The pytree.
+        top_down: Whether `func` sees a subtree before its parts, which it then never sees if it
+            answers for the subtree; otherwise it sees the parts first.
 
     Example:
         >>> traverse(lambda x: x + 1 if isinstance(x, int) else None, [1, ("a", 2)])
@@ -154,14 +213,33 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
 
 
 def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> None:
-    """Raise a `ValueError` if two nests differ in form. `check_types` does nothing."""
+    """Raise a `ValueError` if two pytrees differ in structure. `check_types` does nothing.
+
+    Args:
+        a: Lists, tuples and dicts of leaves, or a leaf.
+        b: Lists, tuples and dicts of leaves, or a leaf.
+        check_types: Without effect.
+
+    Example:
+        >>> keras.tree.assert_same_structure([1, 2], [3, 4])
+
+    """
     forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")
 
 
 def assert_same_paths(a: Any, b: Any) -> None:
-    """Raise a `ValueError` if the paths to the leaves of two nests differ, whatever their types."""
+    """Raise a `ValueError` if the paths to the leaves of two pytrees differ, of whatever types.
+
+    Args:
+        a: Lists, tuples and dicts of leaves, or a leaf.
+        b: Lists, tuples and dicts of leaves, or a leaf.
+
+    Example:
+        >>> keras.tree.assert_same_paths([1, 2], (3, 4))
+
+    """
     paths = [{path for path, _ in flatten_with_path(x)} for x in (a, b)]
     if paths[0] != paths[1]:
         odd = sorted(paths[0] ^ paths[1], key=str)

@@ -1,4 +1,6 @@
-"""Initializers without chance: constants, identities, Fourier kernels."""
+"""Initializers without randomness: constants, identities, Fourier kernels."""
+
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +20,10 @@ class Constant(Initializer):
         array([3., 3.], dtype=float32)
     """
 
-    def __init__(self, value=0.0):
+    def __init__(self, value: Any = 0.0):
         self.value = value
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         value = np.asarray(self.value)
         try:
             return np.broadcast_to(value, shape).astype(host_dtype(dtype))
@@ -37,7 +39,7 @@ class Zeros(Initializer):
         array([0., 0.], dtype=float32)
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         return np.zeros(shape, host_dtype(dtype))
 
 
@@ -49,7 +51,7 @@ class Ones(Initializer):
         array([1., 1.], dtype=float32)
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         return np.ones(shape, host_dtype(dtype))
 
 
@@ -65,10 +67,10 @@ class Identity(Initializer):
                [0., 1.]], dtype=float32)
     """
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0):
         self.gain = gain
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         if len(shape) != 2:
             raise bad_argument(self, "shape", "of 2 axes", shape)
         dtype = host_dtype(dtype)
@@ -97,7 +99,13 @@ class STFT(Initializer):
                [ 1., -0., -1.]], dtype=float32)
     """
 
-    def __init__(self, side="real", window="hann", scaling="density", periodic=False):
+    def __init__(
+        self,
+        side: str = "real",
+        window: str = "hann",
+        scaling: str = "density",
+        periodic: bool = False,
+    ):
         if side not in ("real", "imag"):
             raise bad_argument(self, "side", "'real' or 'imag'", side)
         if scaling not in (None, "density", "spectrum"):
@@ -109,10 +117,10 @@ class STFT(Initializer):
         self.scaling = scaling
         self.periodic = periodic
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         frame_length, _, bins = shape
-        turns = np.outer(np.arange(frame_length), np.arange(bins)) / (2 * (bins - 1))
-        angles = -2 * np.pi * turns
+        cycles = np.outer(np.arange(frame_length), np.arange(bins)) / (2 * (bins - 1))
+        angles = -2 * np.pi * cycles
         kernel = np.cos(angles) if self.side == "real" else np.sin(angles)
         kernel = kernel * self._weights(frame_length)[:, None]
         return kernel[:, None, :].astype(host_dtype(dtype))

@@ -11,6 +11,7 @@ References:
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,8 +30,16 @@ _LARGE = 1 << 24
 _MANTISSAS = {"float32": (32, 23), "float16": (16, 10), "bfloat16": (8, 7)}
 
 
-def uniform(shape, low, high, dtype=None, seed=None):
-    """Numbers from `[low, high)`, equal to `keras.random.uniform`'s."""
+def uniform(shape: tuple, low: Any, high: Any, dtype: Any = None, seed: Any = None):
+    """Numbers from `[low, high)`, equal to `keras.random.uniform`'s.
+
+    Args:
+        shape: Sizes of the axes.
+        low: Lower end.
+        high: Upper end, not included.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.uniform(key, shape, dtype, low, high)
@@ -41,8 +50,16 @@ def uniform(shape, low, high, dtype=None, seed=None):
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def normal(shape, mean, stddev, dtype=None, seed=None):
-    """Normal numbers, equal to `keras.random.normal`'s."""
+def normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
+    """Normal numbers, equal to `keras.random.normal`'s.
+
+    Args:
+        shape: Sizes of the axes.
+        mean: Mean.
+        stddev: Standard deviation.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.normal(key, shape, dtype) * stddev + mean
@@ -55,8 +72,16 @@ def normal(shape, mean, stddev, dtype=None, seed=None):
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
-    """Normal numbers, none further than two standard deviations from the mean."""
+def truncated_normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
+    """Normal numbers, none further than two standard deviations from the mean.
+
+    Args:
+        shape: Sizes of the axes.
+        mean: Mean.
+        stddev: Standard deviation.
+        dtype: Name of the type.
+        seed: Integer or key.
+    """
 
     def draw_large(key, shape, dtype):
         return jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype) * stddev + mean
@@ -66,15 +91,19 @@ def truncated_normal(shape, mean, stddev, dtype=None, seed=None):
         bound = dtype.type(math.erf(float(two / _root_two(dtype))))
         standard = _root_two(dtype) * _erf_inv(_between(bits, -bound, bound, dtype))
         inside = np.nextafter(two, dtype.type(0))
-        # Not `np.clip`, which turns bfloat16 into float32.
+        # Not `np.clip`, which makes bfloat16 float32.
         standard = np.maximum(np.minimum(standard, inside), -inside)
         return _scale(standard, mean, stddev)
 
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def host_dtype(dtype) -> np.dtype:
-    """NumPy's form of a dtype, 64-bit types as JAX's `x64` switch allows."""
+def host_dtype(dtype: Any) -> np.dtype:
+    """NumPy's form of a dtype, 64-bit types as JAX's `x64` switch allows.
+
+    Args:
+        dtype: Name of the type.
+    """
     return np.dtype(jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype)))
 
 
@@ -121,15 +150,15 @@ def _random_bits(key, start, count):
     right = np.arange(start, start + count, dtype="uint32")
     right += np.uint32(second)
     spill = np.empty_like(left)
-    for turn in range(1, 6):
-        for shift in _ROTATIONS[(turn - 1) % 2]:
+    for block in range(1, 6):
+        for shift in _ROTATIONS[(block - 1) % 2]:
             left += right
             np.left_shift(right, np.uint32(shift), out=spill)
             right >>= np.uint32(32 - shift)
             right |= spill
             right ^= left
-        left += np.uint32(words[turn % 3])
-        right += np.uint32((words[(turn + 1) % 3] + turn) % 2**32)
+        left += np.uint32(words[block % 3])
+        right += np.uint32((words[(block + 1) % 3] + block) % 2**32)
     left ^= right
     return left
 

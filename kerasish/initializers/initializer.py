@@ -1,5 +1,7 @@
 """What every initializer is."""
 
+from typing import Any
+
 from kerasish.core.serialization.configurable import Configurable
 
 
@@ -18,7 +20,7 @@ class Initializer(Configurable):
         array([7, 7], dtype=int32)
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         """Make an array of that shape and dtype; `None` is the global float type."""
         name = type(self).__name__
         raise NotImplementedError(f"{name} must define `__call__(shape, dtype=None)`.")

@@ -1,6 +1,7 @@
 """Initializers that draw: normal, uniform, scaled by a kernel's size, orthogonal."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class RandomInitializer(Initializer):
             fixes.
     """
 
-    def __init__(self, seed=None):
+    def __init__(self, seed: Any = None):
         if isinstance(seed, dict):
             seed = deserialize_keras_object(seed)
         if not isinstance(seed, SeedGenerator) and seed is not None:
@@ -55,12 +56,12 @@ class RandomNormal(RandomInitializer):
         np.float32(0.01)
     """
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
         super().__init__(seed)
         self.mean = mean
         self.stddev = stddev
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         return host_random.normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -77,12 +78,12 @@ class TruncatedNormal(RandomInitializer):
         True
     """
 
-    def __init__(self, mean=0.0, stddev=0.05, seed=None):
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None):
         super().__init__(seed)
         self.mean = mean
         self.stddev = stddev
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         return host_random.truncated_normal(shape, self.mean, self.stddev, dtype, self.seed)
 
 
@@ -100,12 +101,12 @@ class RandomUniform(RandomInitializer):
         (True, True)
     """
 
-    def __init__(self, minval=-0.05, maxval=0.05, seed=None):
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None):
         super().__init__(seed)
         self.minval = minval
         self.maxval = maxval
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         return host_random.uniform(shape, self.minval, self.maxval, dtype, self.seed)
 
 
@@ -138,12 +139,12 @@ class VarianceScaling(RandomInitializer):
 
     def __init__(
         self,
-        scale=1.0,
-        mode="fan_in",
-        distribution="truncated_normal",
-        seed=None,
-        input_axes=None,
-        output_axes=None,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: Any = None,
+        input_axes: Any = None,
+        output_axes: Any = None,
     ):
         super().__init__(seed)
         if scale <= 0:
@@ -159,7 +160,7 @@ class VarianceScaling(RandomInitializer):
         self.input_axes = input_axes
         self.output_axes = output_axes
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, count)
@@ -174,8 +175,19 @@ class VarianceScaling(RandomInitializer):
         )
 
 
-def compute_fans(shape, input_axes=None, output_axes=None) -> tuple[int, int]:
-    """How many inputs each unit of a kernel has, and to how many outputs each input goes."""
+def compute_fans(shape: tuple, input_axes: Any = None, output_axes: Any = None) -> tuple[int, int]:
+    """How many inputs each unit of a kernel has, and to how many outputs each input goes.
+
+    Args:
+        shape: Shape of the kernel.
+        input_axes, output_axes: Axes of inputs and outputs; by default the last two, the others
+            being a window.
+
+    Example:
+        >>> from kerasish.initializers.random import compute_fans
+        >>> compute_fans((3, 3, 8, 16))
+        (72, 144)
+    """
     if input_axes is not None and output_axes is not None:
         return math.prod(shape[i] for i in input_axes), math.prod(shape[i] for i in output_axes)
     if len(shape) < 2:
@@ -197,7 +209,7 @@ class GlorotUniform(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(1.0, "fan_avg", "uniform", seed, input_axes, output_axes)
 
 
@@ -213,7 +225,7 @@ class GlorotNormal(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(1.0, "fan_avg", "truncated_normal", seed, input_axes, output_axes)
 
 
@@ -232,7 +244,7 @@ class LecunNormal(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(1.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
 
 
@@ -248,7 +260,7 @@ class LecunUniform(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(1.0, "fan_in", "uniform", seed, input_axes, output_axes)
 
 
@@ -264,7 +276,7 @@ class HeNormal(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(2.0, "fan_in", "truncated_normal", seed, input_axes, output_axes)
 
 
@@ -280,7 +292,7 @@ class HeUniform(VarianceScaling):
         np.float32(0.1)
     """
 
-    def __init__(self, seed=None, input_axes=None, output_axes=None):
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None):
         super().__init__(2.0, "fan_in", "uniform", seed, input_axes, output_axes)
 
 
@@ -303,11 +315,11 @@ class Orthogonal(RandomInitializer):
         True
     """
 
-    def __init__(self, gain=1.0, seed=None):
+    def __init__(self, gain: float = 1.0, seed: Any = None):
         super().__init__(seed)
         self.gain = gain
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: tuple, dtype: Any = None):
         if len(shape) < 2:
             raise bad_argument(self, "shape", "of 2 axes or more", shape)
         rows, columns = math.prod(shape[:-1]), shape[-1]

@@ -6,14 +6,14 @@ from kerasish.core.settings import standardize_data_format
 from kerasish.layers.base.arguments import int_tuple, one_of, show_defaults
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
-from kerasish.ops.nn import convolution
+from kerasish.ops import nn
 
 
 class Pooling(Layer):
     """Base of the layers that pool windows. Subclasses set `rank` and `pool`."""
 
     rank = 0
-    pool = staticmethod(convolution.max_pool)
+    pool = staticmethod(nn.max_pool)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -102,7 +102,7 @@ class AveragePooling1D(Pooling):
     """
 
     rank = 1
-    pool = staticmethod(convolution.average_pool)
+    pool = staticmethod(nn.average_pool)
 
 
 class AveragePooling2D(AveragePooling1D):
@@ -269,7 +269,7 @@ class AdaptivePooling(Layer):
     """Base of the layers that pool to a given size. Subclasses set `rank` and `pool`."""
 
     rank = 0
-    pool = staticmethod(convolution.adaptive_average_pool)
+    pool = staticmethod(nn.adaptive_average_pool)
 
     def __init__(self, output_size, data_format=None, **kwargs):
         super().__init__(**kwargs)
@@ -343,7 +343,7 @@ class AdaptiveMaxPooling1D(AdaptivePooling):
     """
 
     rank = 1
-    pool = staticmethod(convolution.adaptive_max_pool)
+    pool = staticmethod(nn.adaptive_max_pool)
 
 
 class AdaptiveMaxPooling2D(AdaptiveMaxPooling1D):

@@ -87,6 +87,10 @@ publish("keras.losses", _OBJECTS)
 def crossentropy_for(y_true_shape: tuple, y_pred_shape: tuple) -> Any:
     """The loss function that `loss="crossentropy"` means for outputs of these shapes.
 
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+
     Example:
         >>> crossentropy_for((None,), (None, 10)).__name__
         'sparse_categorical_crossentropy'
@@ -102,6 +106,9 @@ def crossentropy_for(y_true_shape: tuple, y_pred_shape: tuple) -> Any:
 def get(identifier: Any) -> Any:
     """The loss for a name, a config, a class, an instance or a function; `None` stays `None`.
 
+    Args:
+        identifier: What to look for.
+
     Example:
         >>> get("mse") is mean_squared_error
         True
@@ -112,12 +119,29 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(loss: Any) -> Any:
-    """A loss as plain data."""
+    """A loss as plain data.
+
+    Args:
+        loss: A loss, as an object or a function.
+
+    Example:
+        >>> keras.losses.serialize(keras.losses.Hinge())["class_name"]
+        'Hinge'
+    """
     return serialize_keras_object(loss)
 
 
 def deserialize(name: Any, custom_objects: dict | None = None) -> Any:
-    """The loss that `serialize` wrote, or that a name means."""
+    """The loss that `serialize` wrote, or that a name means.
+
+    Args:
+        name: Name, config, class, instance or function.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> keras.losses.deserialize("mse").__name__
+        'mean_squared_error'
+    """
     with custom_object_scope(custom_objects or {}):
         return get(name)
 

@@ -1,14 +1,22 @@
 """Cross-entropies of yes-or-no labels, plain and focal."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
-from kerasish.losses.labels import clip_probabilities, smooth
+from kerasish.losses.labels import smooth
 from kerasish.losses.loss import Loss, align_exactly
+from kerasish.ops.nn.losses import clip_probabilities, times_log
 
 
 def binary_crossentropy(
-    y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
 ) -> jax.Array:
     """Mean of `-y_true log(y_pred) - (1 - y_true) log(1 - y_pred)` over `axis`.
 
@@ -21,6 +29,11 @@ def binary_crossentropy(
 
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.binary_crossentropy([[1.0, 0.0]], [[0.9, 0.5]])
+        >>> print(np.array(values).round(4))
+        [0.3993]
     """
     y_true, y_pred = align_exactly(y_true, y_pred, "binary_crossentropy")
     y_true = smooth(y_true, label_smoothing, 2)
@@ -28,12 +41,13 @@ def binary_crossentropy(
         right, wrong = jax.nn.log_sigmoid(y_pred), jax.nn.log_sigmoid(-y_pred)
     else:
         right, wrong = _binary_logs(y_pred)
-    return jnp.mean(-y_true * right - (1.0 - y_true) * wrong, axis=axis)
+    loss = -times_log(y_true, right) - times_log(1.0 - y_true, wrong)
+    return jnp.mean(loss, axis=axis)
 
 
 def binary_focal_crossentropy(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     apply_class_balancing: bool = False,
     alpha: float = 0.25,
     gamma: float = 2.0,
@@ -58,6 +72,11 @@ def binary_focal_crossentropy(
 
     References:
         Lin et al., 2017, "Focal Loss for Dense Object Detection".
+
+    Example:
+        >>> values = keras.losses.binary_focal_crossentropy([[1.0, 0.0]], [[0.9, 0.5]])
+        >>> print(np.array(values).round(4))
+        [0.0872]
     """
     y_true, y_pred = align_exactly(y_true, y_pred, "binary_focal_crossentropy")
     y_true = smooth(y_true, label_smoothing, 2)
@@ -93,19 +112,19 @@ class BinaryCrossentropy(Loss):
 
     def __init__(
         self,
-        from_logits=False,
-        label_smoothing=0.0,
-        axis=-1,
-        reduction="sum_over_batch_size",
-        name="binary_crossentropy",
-        dtype=None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "binary_crossentropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return binary_crossentropy(
             y_true, y_pred, self.from_logits, self.label_smoothing, self.axis
         )
@@ -130,15 +149,15 @@ class BinaryFocalCrossentropy(Loss):
 
     def __init__(
         self,
-        apply_class_balancing=False,
-        alpha=0.25,
-        gamma=2.0,
-        from_logits=False,
-        label_smoothing=0.0,
-        axis=-1,
-        reduction="sum_over_batch_size",
-        name="binary_focal_crossentropy",
-        dtype=None,
+        apply_class_balancing: bool = False,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "binary_focal_crossentropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.apply_class_balancing = apply_class_balancing
@@ -148,7 +167,7 @@ class BinaryFocalCrossentropy(Loss):
         self.label_smoothing = label_smoothing
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return binary_focal_crossentropy(
             y_true,
             y_pred,

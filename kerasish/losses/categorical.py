@@ -1,22 +1,29 @@
 """Cross-entropies over classes: one-hot labels, class numbers, focal, and bearing wrong labels."""
 
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import set_mask
-from kerasish.losses.labels import clip_probabilities, smooth
+from kerasish.losses.labels import smooth
 from kerasish.losses.loss import Loss, align_exactly
+from kerasish.ops.nn.losses import class_probabilities, log_probabilities, times_log
 
 _FOR_NUMBERS = "Class numbers go with `sparse_categorical_crossentropy`."
 _FOR_ONE_HOT = "One-hot labels go with `categorical_crossentropy`."
 
 
 def categorical_crossentropy(
-    y_true, y_pred, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    from_logits: bool = False,
+    label_smoothing: float = 0.0,
+    axis: int = -1,
 ) -> jax.Array:
     """Minus the sum of `y_true * log(y_pred)` over the classes.
 
@@ -29,15 +36,20 @@ def categorical_crossentropy(
 
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.categorical_crossentropy([[0.0, 1.0]], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.1054]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, axis, "categorical_crossentropy")
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
-    return -jnp.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
+    return -jnp.sum(times_log(y_true, log_probabilities(y_pred, from_logits, axis)), axis=axis)
 
 
 def categorical_focal_crossentropy(
-    y_true,
-    y_pred,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     alpha: float = 0.25,
     gamma: float = 2.0,
     from_logits: bool = False,
@@ -60,18 +72,27 @@ def categorical_focal_crossentropy(
 
     References:
         Lin et al., 2017, "Focal Loss for Dense Object Detection".
+
+    Example:
+        >>> values = keras.losses.categorical_focal_crossentropy([[0.0, 1.0]], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.0003]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, axis, "categorical_focal_crossentropy")
     y_true = smooth(y_true, label_smoothing, y_pred.shape[axis])
     if from_logits:
         y_pred = jax.nn.softmax(y_pred, axis=axis)
-    p = _probabilities(y_pred, axis)
+    p = class_probabilities(y_pred, axis)
     weight = jnp.power(1.0 - p, gamma) * dtypes.to_array(alpha, p.dtype)
     return -jnp.sum(weight * y_true * jnp.log(p), axis=axis)
 
 
 def sparse_categorical_crossentropy(
-    y_true, y_pred, from_logits: bool = False, ignore_class: int | None = None, axis: int = -1
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    from_logits: bool = False,
+    ignore_class: int | None = None,
+    axis: int = -1,
 ) -> jax.Array:
     """Minus the log-probability of the class whose number is `y_true`.
 
@@ -84,6 +105,11 @@ def sparse_categorical_crossentropy(
 
     Shapes:
         `(batch, ...)` or `(batch, ..., 1)`, and `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.losses.sparse_categorical_crossentropy([1], [[0.1, 0.9]])
+        >>> print(np.array(values).round(4))
+        [0.1054]
     """
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
@@ -100,7 +126,7 @@ def sparse_categorical_crossentropy(
         label = jnp.where(valid, label, 0)
         y_pred = jnp.where(jnp.expand_dims(valid, axis), y_pred, 0)
     here = jax.nn.one_hot(label, y_pred.shape[axis], axis=axis, dtype=bool)
-    logs = _log_probabilities(y_pred, from_logits, axis)
+    logs = log_probabilities(y_pred, from_logits, axis)
     # Chosen, not multiplied: a class of probability 0 elsewhere must not make it NaN.
     loss = -jnp.sum(jnp.where(here, logs, 0), axis=axis)
     if valid is not None:
@@ -109,7 +135,9 @@ def sparse_categorical_crossentropy(
     return loss
 
 
-def categorical_generalized_cross_entropy(y_true, y_pred, q: float) -> jax.Array:
+def categorical_generalized_cross_entropy(
+    y_true: ArrayLike, y_pred: ArrayLike, q: float
+) -> jax.Array:
     """`(1 - p ** q) / q`, p the probability of the right class: bears wrong labels.
 
     Args:
@@ -123,6 +151,11 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q: float) -> jax.Array
     References:
         Zhang and Sabuncu, 2018, "Generalized Cross Entropy Loss for Training Deep Neural
         Networks with Noisy Labels".
+
+    Example:
+        >>> values = keras.losses.categorical_generalized_cross_entropy([1], [[0.25, 0.75]], 0.5)
+        >>> print(np.array(values).round(4))
+        [0.2679]
     """
     y_pred = dtypes.to_array(y_pred)
     label = dtypes.to_array(y_true, "int32")
@@ -134,16 +167,6 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q: float) -> jax.Array
     here = jax.nn.one_hot(label, y_pred.shape[-1], dtype=y_pred.dtype)
     p = jnp.sum(here * y_pred, axis=-1)
     return (1 - jnp.power(p, q)) / q
-
-
-def _probabilities(y_pred, axis):
-    return clip_probabilities(y_pred / jnp.sum(y_pred, axis=axis, keepdims=True))
-
-
-def _log_probabilities(y_pred, from_logits, axis):
-    if from_logits:
-        return jax.nn.log_softmax(y_pred, axis=axis)
-    return jnp.log(_probabilities(y_pred, axis))
 
 
 def _one_hot_pair(y_true, y_pred, axis, who):
@@ -176,19 +199,19 @@ class CategoricalCrossentropy(Loss):
 
     def __init__(
         self,
-        from_logits=False,
-        label_smoothing=0.0,
-        axis=-1,
-        reduction="sum_over_batch_size",
-        name="categorical_crossentropy",
-        dtype=None,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_crossentropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return categorical_crossentropy(
             y_true, y_pred, self.from_logits, self.label_smoothing, self.axis
         )
@@ -212,14 +235,14 @@ class CategoricalFocalCrossentropy(Loss):
 
     def __init__(
         self,
-        alpha=0.25,
-        gamma=2.0,
-        from_logits=False,
-        label_smoothing=0.0,
-        axis=-1,
-        reduction="sum_over_batch_size",
-        name="categorical_focal_crossentropy",
-        dtype=None,
+        alpha: float = 0.25,
+        gamma: float = 2.0,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_focal_crossentropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.alpha = alpha
@@ -228,7 +251,7 @@ class CategoricalFocalCrossentropy(Loss):
         self.label_smoothing = label_smoothing
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return categorical_focal_crossentropy(
             y_true,
             y_pred,
@@ -257,19 +280,19 @@ class SparseCategoricalCrossentropy(Loss):
 
     def __init__(
         self,
-        from_logits=False,
-        ignore_class=None,
-        reduction="sum_over_batch_size",
-        axis=-1,
-        name="sparse_categorical_crossentropy",
-        dtype=None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
+        name: str = "sparse_categorical_crossentropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.from_logits = from_logits
         self.ignore_class = ignore_class
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return sparse_categorical_crossentropy(
             y_true, y_pred, self.from_logits, self.ignore_class, self.axis
         )
@@ -289,15 +312,15 @@ class CategoricalGeneralizedCrossEntropy(Loss):
 
     def __init__(
         self,
-        q=0.5,
-        reduction="sum_over_batch_size",
-        name="categorical_generalized_cross_entropy",
-        dtype=None,
+        q: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_generalized_cross_entropy",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         if not 0 < q < 1:
             raise bad_argument(self, "q", "strictly between 0 and 1", q)
         self.q = q
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return categorical_generalized_cross_entropy(y_true, y_pred, self.q)

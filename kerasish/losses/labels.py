@@ -3,25 +3,34 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 
 
-def smooth(y_true, amount: float, classes: int) -> jax.Array:
-    """Draw labels to the uniform distribution: by nothing (0) up to all the way (1)."""
+def smooth(y_true: Any, amount: float, classes: int) -> jax.Array:
+    """Draw labels to the uniform distribution: by nothing (0) up to all the way (1).
+
+    Args:
+        y_true: Labels.
+        amount: How far, from 0 to 1.
+        classes: Number of classes.
+    """
     return y_true * (1.0 - amount) + amount / classes if amount else y_true
 
 
-def clip_probabilities(p) -> jax.Array:
-    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
-    return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
-
-
 def label_kind(y_true_shape: tuple, y_pred_shape: tuple) -> str:
-    """What the labels are by the shapes: `"binary"`, `"sparse"` or `"categorical"`."""
+    """What the labels are by the shapes: `"binary"`, `"sparse"` or `"categorical"`.
+
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+
+    Example:
+        >>> from kerasish.losses import label_kind
+        >>> label_kind((None,), (None, 10))
+        'sparse'
+    """
     if y_pred_shape[-1] == 1:
         return "binary"
     fewer = len(y_true_shape) < len(y_pred_shape)

@@ -1,6 +1,9 @@
 """What all losses share: conversion, alignment of shapes, masks, weights and the reduction."""
 
-from collections.abc import Callable
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -8,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable, serialize_keras_object
@@ -20,7 +23,7 @@ REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "
 class Loss(Configurable):
     """A number to make small: `call` gives one value per sample, the reduction makes them one.
 
-    Subclasses implement `call(y_true, y_pred)`. It receives arrays of the loss's dtype (or nests
+    Subclasses implement `call(y_true, y_pred)`. It receives arrays of the loss's dtype (or pytrees
     of them, for a model with several outputs) and returns values with the batch axis first.
 
     Args:
@@ -40,9 +43,14 @@ class Loss(Configurable):
     """
 
     _set_by_init = "reduction"
+    # Whether the value of a sample depends on no other sample.
+    _samples_are_independent = True
 
     def __init__(
-        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype=None
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
     ):
         self.name = name or auto_name(type(self).__name__)
         if reduction not in REDUCTIONS:
@@ -50,25 +58,41 @@ class Loss(Configurable):
         self.reduction = reduction
         self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         """One value per sample; what subclasses implement."""
         raise NotImplementedError(f"{type(self).__name__}: implement `call(y_true, y_pred)`.")
 
-    def __call__(self, y_true, y_pred, sample_weight=None) -> jax.Array:
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
         """The reduced loss.
 
         Args:
-            y_true: Targets, an array or a nest of arrays.
-            y_pred: Predictions. A mask that travels with them leaves entries out.
+            y_true: Targets, an array or a pytree of arrays.
+            y_pred: Predictions. A mask that travels with them leaves elements out.
             sample_weight: A weight per sample `(batch,)`, or per value of `call`.
         """
-        masks = [get_mask(y_pred)]
-        values = self.call(as_arrays(y_true, self.dtype), as_arrays(y_pred, self.dtype))
+        mask = get_mask(y_pred)
+        y_true, y_pred = as_arrays(y_true, self.dtype), as_arrays(y_pred, self.dtype)
+        kept = self._without_ignored(y_true, y_pred, sample_weight, mask)
+        values = self.call(*kept)
+        if kept[1] is not y_pred and not np.ndim(values):  # one value for all samples together
+            values = self.call(y_true, y_pred)
         self._check_values(values, sample_weight)
-        masks = [mask for mask in (*masks, get_mask(values)) if mask is not None]
+        masks = [each for each in (mask, get_mask(values)) if each is not None]
         mask = jnp.logical_and(*masks) if len(masks) == 2 else masks[0] if masks else None
         values = dtypes.to_array(values, self.dtype)
         return reduce_weighted(values, sample_weight, mask, self.reduction)
+
+    def _without_ignored(self, y_true, y_pred, sample_weight, mask):
+        """Targets and predictions whose elements of weight 0 have no gradient and are finite."""
+        if sample_weight is None and mask is None:
+            return y_true, y_pred
+        axis = getattr(self, "axis", None)
+        axis = getattr(self, "kwargs", {}).get("axis", axis)
+        ignored = ignored_elements(sample_weight, mask)
+        leave_out = functools.partial(
+            without_ignored, ignored=ignored, axis=axis, independent=self._samples_are_independent
+        )
+        return jax.tree.map(leave_out, y_true), jax.tree.map(leave_out, y_pred)
 
     def _check_values(self, values, sample_weight):
         """Raise on what is no array, and on values that weights per sample do not fit."""
@@ -115,7 +139,12 @@ class LossFunctionWrapper(Loss):
     """
 
     def __init__(
-        self, fn: Callable, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs
+        self,
+        fn: Callable,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not callable(fn):
@@ -123,14 +152,15 @@ class LossFunctionWrapper(Loss):
         self.fn = fn
         self.kwargs = kwargs
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         # The structure is kept; only arrays that stand opposite each other are aligned.
         truths, tree = jax.tree.flatten(y_true)
         guesses, other_tree = jax.tree.flatten(y_pred)
         if tree == other_tree:
             pairs = map(squeeze_or_expand_to_same_rank, truths, guesses)
             y_true, y_pred = (tree.unflatten(side) for side in zip(*pairs, strict=True))
-        return self.fn(y_true, y_pred, **self.kwargs)
+        with needs_values(self.fn, y_true, y_pred):
+            return self.fn(y_true, y_pred, **self.kwargs)
 
     def get_config(self) -> dict:
         """The function, by name, beside the arguments."""
@@ -138,41 +168,128 @@ class LossFunctionWrapper(Loss):
         return {**super().get_config(), **serialize_keras_object(written)}
 
 
-def as_arrays(nest: Any, dtype: str) -> Any:
-    """A nest of arrays in one dtype. A list of numbers, however deep, is one array."""
-    if isinstance(nest, list | tuple) and all(map(np.isscalar, jax.tree.leaves(nest))):
-        return dtypes.to_array(nest, dtype)
-    return jax.tree.map(lambda x: dtypes.to_array(x, dtype), nest, is_leaf=is_variable)
+@contextlib.contextmanager
+def needs_values(fn: Callable, *arrays: Any) -> Iterator[None]:
+    """Say what to do where a function of NumPy or scikit-learn gets arrays without values.
+
+    Compiled code gives it tracers. What such a function then raises seldom says so.
+
+    Args:
+        fn: The function.
+        *arrays: What it is called on.
+    """
+    try:
+        yield
+    except Exception as error:
+        traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(arrays))
+        outside = (getattr(fn, "__module__", None) or "").partition(".")[0] in _EAGER_LIBRARIES
+        if not traced or not (outside or isinstance(error, NEEDS_A_VALUE)):
+            raise
+        name = getattr(fn, "__name__", type(fn).__name__)
+        raise TypeError(
+            f"{name}: a function of NumPy or scikit-learn needs the values of its arrays, which "
+            "compiled code does not have. Pass `run_eagerly=True` to `compile`, or write it with "
+            "`keras.ops`."
+        ) from error
 
 
-def align(y_true, y_pred, who: str = "loss", hint: str = "") -> tuple[jax.Array, jax.Array]:
-    """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs."""
+_EAGER_LIBRARIES = ("numpy", "scipy", "sklearn")
+
+
+def as_arrays(arrays: Any, dtype: str) -> Any:
+    """A pytree of arrays in one dtype. A list of numbers, however deep, is one array.
+
+    Args:
+        arrays: Arrays, Variables and numbers, in any pytree.
+        dtype: Name of the type.
+    """
+    if isinstance(arrays, list | tuple) and all(map(np.isscalar, jax.tree.leaves(arrays))):
+        return dtypes.to_array(arrays, dtype)
+    return jax.tree.map(lambda x: dtypes.to_array(x, dtype), arrays, is_leaf=is_variable)
+
+
+def align(
+    y_true: Any, y_pred: Any, who: str = "loss", hint: str = ""
+) -> tuple[jax.Array, jax.Array]:
+    """Both as arrays, in the dtype of `y_pred` and of one rank if a last axis of size 1 differs.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
+    y_true, y_pred = _of_one_rank(y_true, y_pred)
+    check_shapes(y_true, y_pred, who, hint)
+    return y_true, y_pred
+
+
+def _of_one_rank(y_true, y_pred):
     y_pred = dtypes.to_array(y_pred)
-    y_true = dtypes.to_array(y_true, y_pred.dtype)
-    y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
+    return squeeze_or_expand_to_same_rank(dtypes.to_array(y_true, y_pred.dtype), y_pred)
+
+
+_warned: set[tuple] = set()
+
+
+def check_shapes(y_true: Any, y_pred: Any, who: str, hint: str = "") -> None:
+    """Raise where targets and predictions do not fit; warn once where they only broadcast.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
+    if y_true.shape == y_pred.shape:
+        return
     try:
         jnp.broadcast_shapes(y_true.shape, y_pred.shape)
     except ValueError:
         raise wrong_shape(who, y_true, y_pred, hint) from None
-    return y_true, y_pred
+    key = who, y_true.shape[1:], y_pred.shape[1:]
+    if y_true.ndim and y_pred.ndim and key not in _warned:
+        _warned.add(key)
+        warnings.warn(
+            f"{who}: `y_true` of shape {y_true.shape} is broadcast against `y_pred` of shape "
+            f"{y_pred.shape}: each target is compared with several predictions, or each "
+            "prediction with several targets. Give both the same shape if that is not meant.",
+            stacklevel=4,
+        )
 
 
-def align_exactly(y_true, y_pred, who: str, hint: str = "") -> tuple[jax.Array, jax.Array]:
-    """As `align`, where a target that broadcasts would be a mistake."""
-    y_true, y_pred = align(y_true, y_pred, who, hint)
+def align_exactly(
+    y_true: Any, y_pred: Any, who: str, hint: str = ""
+) -> tuple[jax.Array, jax.Array]:
+    """As `align`, where a target that broadcasts would be a mistake.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        who: Whom the error or warning names.
+        hint: What to do, added to the error.
+    """
+    y_true, y_pred = _of_one_rank(y_true, y_pred)
     if y_true.shape != y_pred.shape:
         raise wrong_shape(who, y_true, y_pred, hint)
     return y_true, y_pred
 
 
-def wrong_shape(who: str, y_true, y_pred, hint: str = "") -> ValueError:
-    """The error for targets that do not fit the predictions."""
+def wrong_shape(who: str, y_true: Any, y_pred: Any, hint: str = "") -> ValueError:
+    """The error for targets that do not fit the predictions.
+
+    Args:
+        who: Whom the error or warning names.
+        y_true: Targets.
+        y_pred: Predictions.
+        hint: What to do, added to the error.
+    """
     return bad_argument(
         who, "y_true", f"of the shape of `y_pred`, {y_pred.shape}", y_true.shape, hint
     )
 
 
-def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True) -> tuple:
+def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True) -> tuple:
     """Give two arrays one rank where they differ by one last axis of size 1.
 
     Args:
@@ -190,23 +307,38 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True) -> tuple:
     return x1, x2
 
 
-def divide_no_nan(x, y) -> jax.Array:
-    """`x / y`, and 0 where `y` is 0; its gradient is finite there too."""
+def divide_no_nan(x: Any, y: Any) -> jax.Array:
+    """`x / y`, and 0 where `y` is 0; its gradient is finite there too.
+
+    Args:
+        x: Dividend.
+        y: Divisor.
+    """
     nothing = y == 0
     return jnp.where(nothing, 0, x / jnp.where(nothing, 1, y))
 
 
-def count(x) -> jax.Array | np.ndarray:
-    """The number of entries, in the array's dtype."""
+def count(x: Any) -> jax.Array | np.ndarray:
+    """The number of elements, in the array's dtype.
+
+    Args:
+        x: Array.
+    """
     if isinstance(x.size, int):
         return np.asarray(x.size, x.dtype)
     return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
 
 
-def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
+def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None):
     """Merge a mask into the weights; `None` if there are neither.
 
-    Under a mean, valid entries weigh `entries / valid entries`: the mean is over the valid ones.
+    Under a mean, valid elements weigh `elements / valid elements`: the mean is over the valid ones.
+
+    Args:
+        sample_weight: Weights, or `None`.
+        mask: Which elements count, or `None`.
+        dtype: Name of the type of the weights.
+        reduction: As in `Loss`.
     """
     if mask is None:
         return sample_weight
@@ -218,29 +350,118 @@ def apply_mask(sample_weight, mask, dtype: str, reduction: str | None):
     weight, sample_weight = squeeze_or_expand_to_same_rank(
         weight, dtypes.to_array(sample_weight, dtype)
     )
-    return spread(sample_weight, weight.shape) * weight
+    sample_weight = spread(sample_weight, weight.shape)
+    return jnp.where(weight == 0, 0, sample_weight) * weight
 
 
-def spread(weights, shape: tuple) -> jax.Array:
-    """A weight per sample as one per value; weights of the values' rank stay as they are."""
+def spread(weights: Any, shape: tuple) -> jax.Array:
+    """A weight per sample as one per value; weights of the values' rank stay as they are.
+
+    Args:
+        weights: Weights per sample or per value.
+        shape: Sizes of the values.
+    """
     missing = len(shape) - weights.ndim
     if missing and weights.ndim and weights.shape == shape[: weights.ndim]:
         weights = jnp.broadcast_to(weights.reshape(*weights.shape, *[1] * missing), shape)
     return weights
 
 
-def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
-    """Weigh and mask the values and reduce them as `reduction` says."""
+def weigh(values: Any, weight: Any) -> jax.Array:
+    """`values * weight`, and 0 where the weight is 0: there NaN and infinity do not count.
+
+    Args:
+        values: Numbers.
+        weight: A weight for each.
+    """
+    return jnp.where(weight == 0, 0, values * weight)
+
+
+def ignored_elements(sample_weight: Any, mask: Any) -> Any:
+    """Where the weight of a sample or value is 0, or the mask is false.
+
+    Args:
+        sample_weight: Weights, or `None`.
+        mask: Which elements count, or `None`.
+
+    Shapes:
+        `(batch,)` or more axes, as weights and mask have them.
+    """
+    ignored = None if mask is None else ~dtypes.to_array(mask).astype(bool)
+    if sample_weight is None:
+        return ignored
+    unweighted = dtypes.to_array(sample_weight) == 0
+    if ignored is None:
+        return unweighted
+    unweighted, ignored = squeeze_or_expand_to_same_rank(unweighted, ignored)
+    if unweighted.ndim < ignored.ndim:
+        return spread(unweighted, ignored.shape) | ignored
+    return unweighted | spread(ignored, unweighted.shape)
+
+
+def without_ignored(
+    y: Any, ignored: Any, axis: int | None = None, independent: bool = True
+) -> jax.Array:
+    """`y` with ignored elements cut off from the gradient, and finite.
+
+    Their values stay as they are where they are finite, since losses may look at a whole batch.
+
+    Args:
+        y: Targets or predictions.
+        ignored: Which samples or values have weight 0.
+        axis: The axis that the loss reduces, where it is known; else the last.
+        independent: Whether no other sample's value depends on an ignored one, so that its
+            gradient may be cut.
+    """
+    ignored = _opposite(y, ignored, axis)
+    if ignored is None or not dtypes.is_float(y.dtype):
+        return y
+    finite = jnp.where(jnp.isfinite(y), y, 0)
+    return jnp.where(ignored, jax.lax.stop_gradient(finite) if independent else finite, y)
+
+
+def _opposite(y, ignored, axis):
+    """`ignored` in the rank of `y`, each element opposite to what it ignores; `None` if unclear."""
+    while ignored.ndim > y.ndim and ignored.shape[-1] == 1:
+        ignored = jnp.squeeze(ignored, -1)
+    if ignored.ndim > y.ndim:
+        return None
+    if 1 < ignored.ndim < y.ndim:
+        if axis is None and len(set(y.shape[1:])) < y.ndim - 1:
+            # Sizes do not tell which axis the loss reduces: leave out samples that all weigh 0.
+            ignored = jnp.all(ignored, axis=tuple(range(1, ignored.ndim)))
+        elif isinstance(axis, int) and ignored.ndim == y.ndim - 1:
+            ignored = jnp.expand_dims(ignored, axis)
+    ignored = ignored.reshape(*ignored.shape, *[1] * (y.ndim - ignored.ndim))
+    fits = all(n in (1, size) for n, size in zip(ignored.shape, y.shape, strict=True))
+    return ignored if fits else None
+
+
+def reduce_weighted(
+    values: Any,
+    sample_weight: Any = None,
+    mask: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+):
+    """Weigh and mask the values and reduce them as `reduction` says.
+
+    Args:
+        values: One value for each sample, or more.
+        sample_weight: Weights, or `None`.
+        mask: Which values count, or `None`.
+        reduction: As in `Loss`.
+    """
     weight = apply_mask(sample_weight, mask, values.dtype, reduction)
     if weight is not None:
         weight = dtypes.to_array(weight, values.dtype)
         values, weight = squeeze_or_expand_to_same_rank(values, weight)
         weight = spread(weight, values.shape)
-        values = values * weight
+        values = weigh(values, weight)
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values
     total = jnp.sum(values)
     if reduction == "sum":
         return total
-    by_weight = reduction == "mean_with_sample_weight" and weight is not None
-    return divide_no_nan(total, jnp.sum(weight) if by_weight else count(values))
+    if weight is not None and reduction == "mean_with_sample_weight":
+        return divide_no_nan(total, jnp.sum(weight))
+    return divide_no_nan(total, count(values))

@@ -1,40 +1,67 @@
 """Hinge losses: nothing to pay once the right answer wins by a margin of 1."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.losses.loss import Loss, align
 
 
-def hinge(y_true, y_pred) -> jax.Array:
+def hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Mean of `max(0, 1 - y_true * y_pred)` over the last axis.
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
 
+    Args:
+        y_true: Labels, -1 and 1 or 0 and 1.
+        y_pred: Scores.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.hinge([[-1.0, 1.0]], [[0.5, 0.5]])).round(4))
+        [1.]
     """
     y_true, y_pred = align(y_true, y_pred, "hinge")
     return jnp.mean(_shortfall(y_true, y_pred), axis=-1)
 
 
-def squared_hinge(y_true, y_pred) -> jax.Array:
+def squared_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Mean of `max(0, 1 - y_true * y_pred) ** 2` over the last axis.
 
     Labels are -1 and 1; labels that are all 0 or 1 are taken as those.
 
+    Args:
+        y_true: Labels, -1 and 1 or 0 and 1.
+        y_pred: Scores.
+
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.squared_hinge([[-1.0, 1.0]], [[0.5, 0.5]])).round(4))
+        [1.25]
     """
     y_true, y_pred = align(y_true, y_pred, "squared_hinge")
     return jnp.mean(jnp.square(_shortfall(y_true, y_pred)), axis=-1)
 
 
-def categorical_hinge(y_true, y_pred) -> jax.Array:
+def categorical_hinge(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """`max(0, 1 + best wrong score - right score)`, the classes on the last axis.
+
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
 
     Shapes:
         One-hot labels and scores `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> print(np.array(keras.losses.categorical_hinge([[0.0, 1.0]], [[0.5, 1.0]])).round(4))
+        [0.5]
     """
     y_true, y_pred = align(y_true, y_pred, "categorical_hinge")
     right = jnp.sum(y_true * y_pred, axis=-1)
@@ -43,7 +70,8 @@ def categorical_hinge(y_true, y_pred) -> jax.Array:
 
 
 def _shortfall(y_true, y_pred):
-    binary = jnp.all((y_true == 0) | (y_true == 1))
+    # NaN stands for a target that does not count, and says nothing of the others.
+    binary = jnp.all((y_true == 0) | (y_true == 1) | jnp.isnan(y_true))
     y_true = jnp.where(binary, 2.0 * y_true - 1.0, y_true)
     return jnp.maximum(1.0 - y_true * y_pred, 0.0)
 
@@ -59,10 +87,12 @@ class Hinge(Loss):
         0.75
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="hinge", dtype=None):
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str = "hinge", dtype: Any = None
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return hinge(y_true, y_pred)
 
 
@@ -77,10 +107,15 @@ class SquaredHinge(Loss):
         1.125
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="squared_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "squared_hinge",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return squared_hinge(y_true, y_pred)
 
 
@@ -95,8 +130,13 @@ class CategoricalHinge(Loss):
         0.5
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="categorical_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "categorical_hinge",
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return categorical_hinge(y_true, y_pred)

@@ -1,13 +1,16 @@
 """Losses on the overlap of regions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import settings
 from kerasish.losses.loss import Loss, align
 
 
-def dice(y_true, y_pred, axis=None) -> jax.Array:
+def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = None) -> jax.Array:
     """`1 - 2 |overlap| / (|y_true| + |y_pred|)`.
 
     Args:
@@ -20,6 +23,10 @@ def dice(y_true, y_pred, axis=None) -> jax.Array:
     References:
         Milletari et al., 2016, "V-Net: Fully Convolutional Neural Networks for Volumetric
         Medical Image Segmentation".
+
+    Example:
+        >>> print(np.array(keras.losses.dice([[1.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])).round(4))
+        0.3333
     """
     y_true, y_pred = align(y_true, y_pred, "dice")
     overlap = jnp.sum(y_true * y_pred, axis)
@@ -27,7 +34,9 @@ def dice(y_true, y_pred, axis=None) -> jax.Array:
     return 1 - 2.0 * overlap / (both + settings.epsilon())
 
 
-def tversky(y_true, y_pred, alpha: float = 0.5, beta: float = 0.5, axis=None) -> jax.Array:
+def tversky(
+    y_true: ArrayLike, y_pred: ArrayLike, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
+) -> jax.Array:
     """`1 - |overlap| / (|overlap| + alpha |missed| + beta |wrongly marked|)`.
 
     Args:
@@ -42,6 +51,10 @@ def tversky(y_true, y_pred, alpha: float = 0.5, beta: float = 0.5, axis=None) ->
     References:
         Salehi et al., 2017, "Tversky Loss Function for Image Segmentation Using 3D Fully
         Convolutional Deep Networks".
+
+    Example:
+        >>> print(np.array(keras.losses.tversky([[1.0, 1.0, 0.0]], [[1.0, 0.0, 0.0]])).round(4))
+        0.3333
     """
     y_true, y_pred = align(y_true, y_pred, "tversky")
     overlap = jnp.sum(y_true * y_pred, axis)
@@ -62,11 +75,17 @@ class Dice(Loss):
         0.3333
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="dice", axis=None, dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "dice",
+        axis: Any = None,
+        dtype: Any = None,
+    ):
         super().__init__(name, reduction, dtype)
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return dice(y_true, y_pred, self.axis)
 
 
@@ -86,17 +105,17 @@ class Tversky(Loss):
 
     def __init__(
         self,
-        alpha=0.5,
-        beta=0.5,
-        reduction="sum_over_batch_size",
-        name="tversky",
-        axis=None,
-        dtype=None,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "tversky",
+        axis: Any = None,
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.alpha = alpha
         self.beta = beta
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return tversky(y_true, y_pred, self.alpha, self.beta, self.axis)

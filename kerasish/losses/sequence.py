@@ -1,7 +1,10 @@
 """Losses on sequences."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
@@ -10,7 +13,7 @@ from kerasish.losses.loss import Loss
 BLANK = 0  # both the class "nothing new" and the padding of labels
 
 
-def ctc(y_true, y_pred) -> jax.Array:
+def ctc(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """Minus the log-probability of a label sequence, over all its alignments to the time steps.
 
     Args:
@@ -23,6 +26,10 @@ def ctc(y_true, y_pred) -> jax.Array:
     References:
         Graves et al., 2006, "Connectionist Temporal Classification: Labelling Unsegmented
         Sequence Data with Recurrent Neural Networks".
+
+    Example:
+        >>> print(np.array(keras.losses.ctc([[1]], np.zeros((1, 2, 3)))).round(4))
+        [1.0986]
     """
     y_true, y_pred = dtypes.to_array(y_true, "int32"), dtypes.to_array(y_pred)
     if y_true.ndim != 2:
@@ -51,8 +58,10 @@ class CTC(Loss):
         1.3863
     """
 
-    def __init__(self, reduction="sum_over_batch_size", name="ctc", dtype=None):
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str = "ctc", dtype: Any = None
+    ):
         super().__init__(name, reduction, dtype)
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return ctc(y_true, y_pred)

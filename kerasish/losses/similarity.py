@@ -1,40 +1,56 @@
 """Losses on directions and embeddings."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.masking import set_mask
 from kerasish.losses.loss import Loss, align
 
 
-def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
+def cosine_similarity(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> jax.Array:
     """Minus the cosine of the angle between targets and predictions: -1 is the best.
 
-    A zero vector has cosine 0 with everything.
+    A zero vector has cosine 0 with everything, and no gradient.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        axis: The axis of the vectors.
 
     Shapes:
         Two of `(batch, ..., d)` -> `(batch, ...)`, without `axis`.
+
+    Example:
+        >>> print(np.array(keras.losses.cosine_similarity([[3.0, 4.0]], [[4.0, 3.0]])).round(4))
+        [-0.96]
     """
     y_true, y_pred = align(y_true, y_pred, "cosine_similarity")
     return -jnp.sum(_unit(y_true, axis) * _unit(y_pred, axis), axis=axis)
 
 
 def _unit(x, axis):
-    inverse = jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=axis, keepdims=True))
-    return x * jnp.minimum(inverse, 1.0 / settings.epsilon())
+    square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
+    # Twice, as the gradient of what is not chosen must be finite too.
+    long = square > settings.epsilon() ** 2
+    inverse = jax.lax.rsqrt(jnp.where(long, square, 1))
+    near = jax.lax.stop_gradient(x) / settings.epsilon()  # no direction, so no gradient
+    return jnp.where(long, x * inverse, near)
 
 
 def circle(
-    y_true,
-    y_pred,
-    ref_labels=None,
-    ref_embeddings=None,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    ref_labels: Any = None,
+    ref_embeddings: Any = None,
     remove_diagonal: bool = True,
     gamma: float = 80,
     margin: float = 0.4,
 ) -> jax.Array:
-    """Pulls embeddings of one class together and others apart, each pair at its own pace.
+    """Pulls embeddings of one class together and pushes others away, each pair at its own pace.
 
     Samples without loss are masked, so that a mean is over the others.
 
@@ -51,6 +67,11 @@ def circle(
 
     References:
         Sun et al., 2020, "Circle Loss: A Unified Perspective of Pair Similarity Optimization".
+
+    Example:
+        >>> values = keras.losses.circle([0, 0, 1], [[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], gamma=1.0)
+        >>> print(np.array(values).round(4))
+        [0.6163 0.9617 0.    ]
     """
     y_pred = dtypes.to_array(y_pred)
     y_true = dtypes.to_array(y_true, "int32")
@@ -85,12 +106,16 @@ class CosineSimilarity(Loss):
     """
 
     def __init__(
-        self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None
+        self,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "cosine_similarity",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.axis = axis
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return cosine_similarity(y_true, y_pred, self.axis)
 
 
@@ -109,21 +134,23 @@ class Circle(Loss):
         0.789
     """
 
+    _samples_are_independent = False
+
     def __init__(
         self,
-        gamma=80.0,
-        margin=0.4,
-        remove_diagonal=True,
-        reduction="sum_over_batch_size",
-        name="circle",
-        dtype=None,
+        gamma: float = 80.0,
+        margin: float = 0.4,
+        remove_diagonal: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str = "circle",
+        dtype: Any = None,
     ):
         super().__init__(name, reduction, dtype)
         self.gamma = gamma
         self.margin = margin
         self.remove_diagonal = remove_diagonal
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         return circle(
             y_true,
             y_pred,

@@ -127,6 +127,9 @@ def get(identifier: Any) -> Any:
 
     What `"accuracy"` means for a model depends on its outputs: see `accuracy_for`.
 
+    Args:
+        identifier: What to look for.
+
     Example:
         >>> get("mse")
         <MeanSquaredError name=mean_squared_error>
@@ -137,12 +140,29 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(metric: Any) -> Any:
-    """A metric as plain data."""
+    """A metric as plain data.
+
+    Args:
+        metric: The metric.
+
+    Example:
+        >>> keras.metrics.serialize(keras.metrics.MeanSquaredError())["class_name"]
+        'MeanSquaredError'
+    """
     return serialize_keras_object(metric)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> Any:
-    """The metric that `serialize` wrote, or that a name means."""
+    """The metric that `serialize` wrote, or that a name means.
+
+    Args:
+        config: Config or name.
+        custom_objects: Classes and functions by name, looked in first.
+
+    Example:
+        >>> keras.metrics.deserialize("mse")
+        <MeanSquaredError name=mean_squared_error>
+    """
     with custom_object_scope(custom_objects or {}):
         return get(config)
 

@@ -1,18 +1,30 @@
 """Metrics that count right answers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.losses.labels import label_kind
-from kerasish.losses.loss import align, squeeze_or_expand_to_same_rank, wrong_shape
+from kerasish.losses.loss import (
+    align,
+    check_shapes,
+    squeeze_or_expand_to_same_rank,
+    wrong_shape,
+)
 from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import MeanMetricWrapper
 
 
-def accuracy(y_true, y_pred) -> jax.Array:
+def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where `y_true` equals `y_pred`, 0 elsewhere.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
 
     Shapes:
         Two of `(batch, ...)` -> the same.
@@ -21,35 +33,63 @@ def accuracy(y_true, y_pred) -> jax.Array:
     return (y_true == y_pred).astype(settings.floatx())
 
 
-def binary_accuracy(y_true, y_pred, threshold: float = 0.5) -> jax.Array:
+def binary_accuracy(y_true: ArrayLike, y_pred: ArrayLike, threshold: float = 0.5) -> jax.Array:
     """1 where `y_pred > threshold` says what `y_true` (0 or 1) says, 0 elsewhere.
+
+    Args:
+        y_true: Labels 0 and 1.
+        y_pred: Scores.
+        threshold: What scores must exceed to mean 1.
 
     Shapes:
         Two of `(batch, ..., d)` -> the same.
+
+    Example:
+        >>> print(np.array(keras.metrics.binary_accuracy([1, 0], [0.9, 0.7])).round(4))
+        [1. 0.]
     """
     y_true, y_pred = squeeze_or_expand_to_same_rank(
         dtypes.to_array(y_true), dtypes.to_array(y_pred)
     )
+    check_shapes(y_true, y_pred, "binary_accuracy")
     yes = y_pred > jnp.asarray(threshold)
     return (y_true == yes.astype(y_true.dtype)).astype(settings.floatx())
 
 
-def categorical_accuracy(y_true, y_pred) -> jax.Array:
+def categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where the largest score is that of the one-hot label, 0 elsewhere.
+
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
 
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.categorical_accuracy([[0, 1], [1, 0]], [[0.1, 0.9], [0.2, 0.8]])
+        >>> print(np.array(values).round(4))
+        [1. 0.]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, "categorical_accuracy")
     right = jnp.argmax(y_true, axis=-1) == jnp.argmax(y_pred, axis=-1)
     return right.astype(settings.floatx())
 
 
-def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
+def sparse_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> jax.Array:
     """1 where the largest score is that of class number `y_true`, 0 elsewhere.
+
+    Args:
+        y_true: Class numbers.
+        y_pred: Scores.
 
     Shapes:
         `(batch, ...)` or `(batch, ..., 1)`, and `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.sparse_categorical_accuracy([1, 0], [[0.1, 0.9], [0.2, 0.8]])
+        >>> print(np.array(values).round(4))
+        [1. 0.]
     """
     y_true, y_pred = _number_pair(y_true, y_pred, "sparse_categorical_accuracy")
     right = y_true == jnp.argmax(y_pred, axis=-1).astype(y_true.dtype)
@@ -58,18 +98,28 @@ def sparse_categorical_accuracy(y_true, y_pred) -> jax.Array:
     return right.astype(settings.floatx())
 
 
-def top_k_categorical_accuracy(y_true, y_pred, k: int = 5) -> jax.Array:
+def top_k_categorical_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> jax.Array:
     """1 where the one-hot label's class is among the `k` largest scores, 0 elsewhere.
+
+    Args:
+        y_true: One-hot labels.
+        y_pred: Scores.
+        k: How many may be tried.
 
     Shapes:
         Two of `(batch, ..., classes)` -> `(batch, ...)`.
+
+    Example:
+        >>> values = keras.metrics.top_k_categorical_accuracy([[0, 0, 1]], [[0.5, 0.1, 0.4]], k=2)
+        >>> print(np.array(values).round(4))
+        [1.]
     """
     y_true, y_pred = _one_hot_pair(y_true, y_pred, "top_k_categorical_accuracy")
     return _in_top_k(jnp.argmax(y_true, axis=-1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(
-    y_true, y_pred, k: int = 5, from_sorted_ids: bool = False
+    y_true: ArrayLike, y_pred: ArrayLike, k: int = 5, from_sorted_ids: bool = False
 ) -> jax.Array:
     """1 where class number `y_true` is among the `k` largest scores, 0 elsewhere.
 
@@ -81,6 +131,11 @@ def sparse_top_k_categorical_accuracy(
 
     Shapes:
         `(batch, ...)` and `(batch, ..., classes)` -> the first.
+
+    Example:
+        >>> values = keras.metrics.sparse_top_k_categorical_accuracy([2], [[0.5, 0.1, 0.4]], k=2)
+        >>> print(np.array(values).round(4))
+        [1.]
     """
     y_true = dtypes.to_array(y_true)
     shape = y_true.shape
@@ -90,6 +145,10 @@ def sparse_top_k_categorical_accuracy(
     else:
         right = _in_top_k(y_true.astype("int32"), y_pred, k)
     return right.reshape(shape)
+
+
+def _without_ones(shape):
+    return [n for n in shape if n != 1]
 
 
 def _in_top_k(label, scores, k):
@@ -110,11 +169,14 @@ def _number_pair(y_true, y_pred, who):
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = jnp.squeeze(y_true, -1)
-    if y_true.shape != y_pred.shape[:-1]:
+    wanted = y_pred.shape[:-1]
+    if y_true.shape != wanted and _without_ones(y_true.shape) == _without_ones(wanted):
+        y_true = y_true.reshape(wanted)
+    if y_true.shape != wanted:
         hint = ""
         if y_true.shape == y_pred.shape:
             hint = f"One-hot labels go with `{who.removeprefix('sparse_')}`."
-        wanted = f"class numbers of shape {y_pred.shape[:-1]}"
+        wanted = f"class numbers of shape {wanted}"
         raise bad_argument(who, "y_true", wanted, y_true.shape, hint)
     return y_true, y_pred
 
@@ -133,7 +195,7 @@ class Accuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str = "accuracy", dtype: Any = None):
         super().__init__(accuracy, name, dtype)
 
 
@@ -152,7 +214,7 @@ class BinaryAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
+    def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
@@ -171,7 +233,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="categorical_accuracy", dtype=None):
+    def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -189,7 +251,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="sparse_categorical_accuracy", dtype=None):
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
@@ -208,7 +270,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
         self.k = k
 
@@ -230,7 +292,11 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     _direction = "up"
 
     def __init__(
-        self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
     ):
         super().__init__(
             sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids
@@ -248,6 +314,11 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
 def accuracy_for(y_true_shape: tuple, y_pred_shape: tuple, name: str = "accuracy") -> Metric:
     """The metric that `metrics=["accuracy"]` means for outputs of these shapes.
+
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+        name: Key of the result in the logs.
 
     Example:
         >>> accuracy_for((None,), (None, 10))

@@ -1,5 +1,8 @@
 """Area under a curve that thresholds trace: ROC, precision-recall, and its gain form."""
 
+import math
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +16,7 @@ from kerasish.metrics.rate_at_rate import even_thresholds
 
 CURVES = ("ROC", "PR", "PRGAIN")
 SUMMATIONS = ("interpolation", "majoring", "minoring")
+MAX_COUNTS = 100_000_000  # thresholds times labels: 400 MB for each of four kinds
 
 
 class AUC(Metric):
@@ -46,16 +50,16 @@ class AUC(Metric):
 
     def __init__(
         self,
-        num_thresholds=200,
-        curve="ROC",
-        summation_method="interpolation",
-        name=None,
-        dtype=None,
-        thresholds=None,
-        multi_label=False,
-        num_labels=None,
-        label_weights=None,
-        from_logits=False,
+        num_thresholds: int = 200,
+        curve: str = "ROC",
+        summation_method: str = "interpolation",
+        name: str | None = None,
+        dtype: Any = None,
+        thresholds: Any = None,
+        multi_label: bool = False,
+        num_labels: int | None = None,
+        label_weights: Any = None,
+        from_logits: bool = False,
     ):
         super().__init__(dtype, name)
         if str(curve).upper() not in CURVES:
@@ -67,14 +71,14 @@ class AUC(Metric):
         if thresholds is None:
             if num_thresholds <= 1:
                 raise bad_argument(self, "num_thresholds", "at least 2", num_thresholds)
-            inner, self._evenly = even_thresholds(num_thresholds)[1:-1], True
+            inner, self._evenly = even_thresholds(num_thresholds, self)[1:-1], True
         else:
             inner = sorted(thresholds)
             self._evenly = is_even([0.0, *inner, 1.0])
         self.num_thresholds = len(inner) + 2
         self.curve = str(curve).upper()
         self.summation_method = str(summation_method).lower()
-        # The outer two lie outside all scores, so the curve starts and ends at its ends.
+        # The outer two are outside of all scores, so the curve starts and ends at its ends.
         self.thresholds = [-settings.epsilon(), *inner, 1.0 + settings.epsilon()]
         self.given_thresholds = None if thresholds is None else inner
         self.multi_label = multi_label
@@ -89,11 +93,14 @@ class AUC(Metric):
 
     def _build(self, labels):
         shape = (self.num_thresholds, labels) if self.multi_label else (self.num_thresholds,)
+        if math.prod(shape) > MAX_COUNTS:
+            wanted = f"few enough for {MAX_COUNTS:,} counts with {self.num_thresholds} thresholds"
+            raise bad_argument(self, "num_labels", wanted, labels)
         for kind in Counts._fields:
             setattr(self, kind, self.add_variable(shape, name=kind))
         self.built = True
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels of 0 and 1, scores, and a weight per sample or score."""
         y_pred = dtypes.to_array(y_pred, "float32")
         if not self.built:

@@ -1,7 +1,7 @@
 """Metrics of yes-or-no decisions: counts of right and wrong ones, and their ratios."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ NEVER = -1e10  # a score below any threshold
 
 
 class Counts(NamedTuple):
-    """Weighted counts, each `(thresholds,)`, or `(thresholds, labels)` if labels stay apart."""
+    """Weighted counts, each `(thresholds,)`, or `(thresholds, labels)` for `multi_label`."""
 
     true_positives: jax.Array
     false_positives: jax.Array
@@ -30,15 +30,15 @@ class Counts(NamedTuple):
 
 
 def confusion_counts(
-    y_true,
-    y_pred,
+    y_true: Any,
+    y_pred: Any,
     thresholds: Sequence[float],
     evenly: bool,
-    sample_weight=None,
+    sample_weight: Any = None,
     top_k: int | None = None,
     class_id: int | None = None,
     multi_label: bool = False,
-    label_weights=None,
+    label_weights: Any = None,
 ) -> Counts:
     """Count decisions `y_pred > threshold` by whether they are made and right.
 
@@ -49,8 +49,8 @@ def confusion_counts(
         evenly: Whether they are 0 to 1 in equal steps: then one pass does for all of them.
         sample_weight: A weight per sample `(batch,)` or per score.
         top_k: Let only the `k` best scores of each sample be decisions.
-        class_id: Look at this class alone.
-        multi_label: Whether to keep the labels of `(batch, labels)` apart.
+        class_id: Look at this class only.
+        multi_label: Whether to count the labels of `(batch, labels)` separately.
         label_weights: A weight per label.
     """
     y_true, y_pred = dtypes.to_array(y_true, "float32"), dtypes.to_array(y_pred, "float32")
@@ -107,10 +107,10 @@ def _by_buckets(scores, positive, negative, thresholds):
     bucket = jnp.ceil(jnp.clip(scores, 0.0, 1.0) * (number - 1)) - 1
     if thresholds[0] < 0 or thresholds[-1] > 1:
         bucket = jnp.maximum(bucket, 0)  # a score of 0 exceeds the first threshold
-    place = bucket.astype("int32") * columns + jnp.arange(columns)
+    position = bucket.astype("int32") * columns + jnp.arange(columns)
 
     def above(weight):
-        sums = jax.ops.segment_sum(weight.reshape(-1), place.reshape(-1), number * columns)
+        sums = jax.ops.segment_sum(weight.reshape(-1), position.reshape(-1), number * columns)
         return jnp.cumsum(sums.reshape(number, columns)[::-1], axis=0)[::-1]
 
     tp, fp = above(positive), above(negative)
@@ -118,7 +118,11 @@ def _by_buckets(scores, positive, negative, thresholds):
 
 
 def is_even(thresholds: Sequence[float]) -> bool:
-    """Whether thresholds are 0 to 1 in equal steps."""
+    """Whether thresholds are 0 to 1 in equal steps.
+
+    Args:
+        thresholds: Numbers in rising order.
+    """
     steps = np.linspace(0, 1, len(thresholds))
     return len(thresholds) > 2 and np.allclose(thresholds, steps, atol=settings.epsilon())
 
@@ -126,7 +130,7 @@ def is_even(thresholds: Sequence[float]) -> bool:
 class ConfusionMetric(Metric):
     """Base of what is made of decision counts.
 
-    Subclasses name the counts they keep in `kinds`; each is an attribute, a vector with one entry
+    Subclasses name the counts they keep in `kinds`; each is an attribute, a vector with one element
     a threshold.
 
     Args:
@@ -139,7 +143,13 @@ class ConfusionMetric(Metric):
     top_k: int | None = None
     class_id: int | None = None
 
-    def __init__(self, thresholds=None, default=0.5, name=None, dtype=None):
+    def __init__(
+        self,
+        thresholds: Any = None,
+        default: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(dtype, name)
         given = [] if thresholds is None else list(np.atleast_1d(np.asarray(thresholds, object)))
         wrong = [t for t in given if t is None or not 0 <= t <= 1]
@@ -154,7 +164,7 @@ class ConfusionMetric(Metric):
         for kind in self.kinds:
             setattr(self, kind, self.add_variable(shape, name=kind))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels, scores, and a weight per sample or score."""
         self._add(
             confusion_counts(
@@ -186,7 +196,7 @@ class ConfusionMetric(Metric):
 class _Count(ConfusionMetric):
     """One count, at one threshold or several."""
 
-    def __init__(self, thresholds=None, name=None, dtype=None):
+    def __init__(self, thresholds: Any = None, name: str | None = None, dtype: Any = None):
         super().__init__(thresholds, name=name, dtype=dtype)
 
     def result(self) -> jax.Array:
@@ -263,7 +273,14 @@ class _Ratio(ConfusionMetric):
 
     _direction = "up"
 
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        thresholds: Any = None,
+        top_k: int | None = None,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         default = 0.5 if top_k is None else NEVER
         super().__init__(thresholds, default, name, dtype)
         self.top_k = top_k
@@ -281,7 +298,7 @@ class Precision(_Ratio):
     Args:
         thresholds: What scores must exceed, between 0 and 1; several give a vector.
         top_k: Let only the `k` best scores of each sample count, whatever the threshold then.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -299,7 +316,7 @@ class Recall(_Ratio):
     Args:
         thresholds: What scores must exceed, between 0 and 1; several give a vector.
         top_k: Let only the `k` best scores of each sample count, whatever the threshold then.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 

@@ -1,6 +1,6 @@
 """Intersection over union: overlap of predicted and true regions, by class."""
 
-import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,20 @@ from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import spread, squeeze_or_expand_to_same_rank
 from kerasish.metrics.metric import Metric
+
+_RUN = 4096  # floats added one by one; longer runs would stop growing in float32
+MAX_CLASSES = 10_000  # their matrix takes 400 MB
+
+
+def _sums_by_pair(weight, pair, pairs):
+    """The sum of the weights of each pair, in runs, as one long sum of floats loses digits."""
+    known = isinstance(weight.size, int)
+    runs = min(weight.size // _RUN, weight.size // pairs) if known else 0
+    if runs < 2 or not dtypes.is_float(weight.dtype):
+        return jax.ops.segment_sum(weight, pair, pairs)
+    run = jnp.arange(weight.size) % runs
+    sums = jax.ops.segment_sum(weight, run * pairs + pair, runs * pairs)
+    return jnp.sum(sums.reshape(runs, pairs), axis=0)
 
 
 class IoU(Metric):
@@ -22,8 +36,8 @@ class IoU(Metric):
         num_classes: Number of classes.
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
-        ignore_class: True class whose entries do not count.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
+        ignore_class: True class whose elements do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes where there is one.
@@ -37,16 +51,18 @@ class IoU(Metric):
 
     def __init__(
         self,
-        num_classes,
-        target_class_ids,
-        name=None,
-        dtype=None,
-        ignore_class=None,
-        sparse_y_true=True,
-        sparse_y_pred=True,
-        axis=-1,
+        num_classes: Any,
+        target_class_ids: Any,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
     ):
         super().__init__(dtype or "int32", name)
+        if not 0 < num_classes <= MAX_CLASSES:
+            raise bad_argument(self, "num_classes", f"from 1 to {MAX_CLASSES:,}", num_classes)
         wanted = f"class numbers from 0 to {num_classes - 1}"
         if not all(0 <= n < num_classes for n in target_class_ids):
             raise bad_argument(self, "target_class_ids", wanted, list(target_class_ids))
@@ -57,9 +73,11 @@ class IoU(Metric):
         self.sparse_y_pred = sparse_y_pred
         self.axis = axis
         shape = (num_classes, num_classes)
-        self.total_cm = self.add_variable(shape, dtype=self.dtype, name="total_confusion_matrix")
+        # Floats whatever the dtype: integers would drop fractions of weights, and overflow.
+        kind = self.dtype if dtypes.is_float(self.dtype) else "float32"
+        self.total_cm = self.add_variable(shape, dtype=kind, name="total_confusion_matrix")
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels, predictions, and a weight for each of them."""
         y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
         y_true = y_true if self.sparse_y_true else jnp.argmax(y_true, axis=self.axis)
@@ -72,18 +90,14 @@ class IoU(Metric):
             valid = valid & (true != self.ignore_class)
         weight = jnp.where(valid, weight, 0)
         pair = jnp.where(valid, true * classes + pred, 0)
-        counts = jax.ops.segment_sum(weight, pair, classes * classes)
-        self.total_cm.assign_add(counts.reshape(classes, classes))
+        counts = _sums_by_pair(weight, pair, classes * classes).reshape(classes, classes)
+        self.total_cm.assign_add(counts.astype(self.total_cm.dtype))
 
     def _weight(self, sample_weight, labels):
         given = dtypes.to_array(1 if sample_weight is None else sample_weight)
-        if dtypes.is_float(given.dtype) and not dtypes.is_float(self.dtype):
-            warnings.warn(
-                f"{self.name}: weights of {given.dtype} lose their fractions when counted in "
-                f"{self.dtype}. Pass `dtype='float32'`, or whole weights.",
-                stacklevel=3,
-            )
-        labels, weight = squeeze_or_expand_to_same_rank(labels, given.astype(self.dtype))
+        if not dtypes.is_float(given.dtype):
+            given = given.astype("int32")
+        labels, weight = squeeze_or_expand_to_same_rank(labels, given)
         return jnp.broadcast_to(spread(weight, labels.shape), labels.shape)
 
     def result(self) -> jax.Array:
@@ -105,18 +119,24 @@ class BinaryIoU(IoU):
         target_class_ids: The classes to average over: 0, 1 or both.
         threshold: What scores must reach to be 1.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
 
     Example:
         >>> float(BinaryIoU(threshold=0.3)([0, 1, 0, 1], [0.1, 0.2, 0.4, 0.7]))
         0.333333...
     """
 
-    def __init__(self, target_class_ids=(0, 1), threshold=0.5, name=None, dtype=None):
+    def __init__(
+        self,
+        target_class_ids: Any = (0, 1),
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(2, target_class_ids, name, dtype)
         self.threshold = threshold
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: labels of 0 and 1, scores, and a weight for each of them."""
         yes = dtypes.to_array(y_pred, "float32") >= self.threshold
         super().update_state(y_true, yes, sample_weight)
@@ -128,8 +148,8 @@ class MeanIoU(IoU):
     Args:
         num_classes: Number of classes.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
-        ignore_class: True class whose entries do not count.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
+        ignore_class: True class whose elements do not count.
         sparse_y_true: Whether labels are class numbers, not one-hot.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes where there is one.
@@ -141,13 +161,13 @@ class MeanIoU(IoU):
 
     def __init__(
         self,
-        num_classes,
-        name=None,
-        dtype=None,
-        ignore_class=None,
-        sparse_y_true=True,
-        sparse_y_pred=True,
-        axis=-1,
+        num_classes: Any,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_true: bool = True,
+        sparse_y_pred: bool = True,
+        axis: int = -1,
     ):
         ids = range(num_classes)
         super().__init__(
@@ -162,8 +182,8 @@ class OneHotIoU(IoU):
         num_classes: Number of classes.
         target_class_ids: The classes to average over.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
-        ignore_class: True class whose entries do not count.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
+        ignore_class: True class whose elements do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.
 
@@ -175,13 +195,13 @@ class OneHotIoU(IoU):
 
     def __init__(
         self,
-        num_classes,
-        target_class_ids,
-        name=None,
-        dtype=None,
-        ignore_class=None,
-        sparse_y_pred=False,
-        axis=-1,
+        num_classes: Any,
+        target_class_ids: Any,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
     ):
         super().__init__(
             num_classes, target_class_ids, name, dtype, ignore_class, False, sparse_y_pred, axis
@@ -194,8 +214,8 @@ class OneHotMeanIoU(MeanIoU):
     Args:
         num_classes: Number of classes.
         name: Key of the result in the logs.
-        dtype: What to count in. `None` is int32, which takes whole weights only.
-        ignore_class: True class whose entries do not count.
+        dtype: As in `Metric`. Counts are floats, also where this is an integer type.
+        ignore_class: True class whose elements do not count.
         sparse_y_pred: Whether predictions are class numbers, not scores.
         axis: The axis of the classes.
 
@@ -207,11 +227,11 @@ class OneHotMeanIoU(MeanIoU):
 
     def __init__(
         self,
-        num_classes,
-        name=None,
-        dtype=None,
-        ignore_class=None,
-        sparse_y_pred=False,
-        axis=-1,
+        num_classes: Any,
+        name: str | None = None,
+        dtype: Any = None,
+        ignore_class: int | None = None,
+        sparse_y_pred: bool = False,
+        axis: int = -1,
     ):
         super().__init__(num_classes, name, dtype, ignore_class, False, sparse_y_pred, axis)

@@ -1,5 +1,7 @@
 """Hinge losses as metrics."""
 
+from typing import Any
+
 from kerasish.losses import categorical_hinge, hinge, squared_hinge
 from kerasish.metrics.reduction import MeanMetricWrapper
 
@@ -18,7 +20,7 @@ class Hinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="hinge", dtype=None):
+    def __init__(self, name: str = "hinge", dtype: Any = None):
         super().__init__(hinge, name, dtype)
 
 
@@ -36,7 +38,7 @@ class SquaredHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="squared_hinge", dtype=None):
+    def __init__(self, name: str = "squared_hinge", dtype: Any = None):
         super().__init__(squared_hinge, name, dtype)
 
 
@@ -54,5 +56,5 @@ class CategoricalHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="categorical_hinge", dtype=None):
+    def __init__(self, name: str = "categorical_hinge", dtype: Any = None):
         super().__init__(categorical_hinge, name, dtype)

@@ -46,13 +46,18 @@ class Metric(Configurable):
 
     _set_by_init = "_first_values"
 
-    def __init__(self, dtype=None, name: str | None = None):
+    def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or auto_name(type(self).__name__)
         self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
         self._first_values: dict[Variable, np.ndarray] = {}
 
     def add_variable(
-        self, shape=(), initializer="zeros", dtype=None, aggregation="sum", name=None
+        self,
+        shape: Any = (),
+        initializer: str = "zeros",
+        dtype: Any = None,
+        aggregation: str = "sum",
+        name: str | None = None,
     ) -> Variable:
         """Make a piece of state; `reset_state` gives it its first value again.
 
@@ -82,7 +87,13 @@ class Metric(Configurable):
         self._first_values[variable] = first
         return variable
 
-    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None) -> Variable:
+    def add_weight(
+        self,
+        shape: Any = (),
+        initializer: str = "zeros",
+        dtype: Any = None,
+        name: str | None = None,
+    ) -> Variable:
         """As `add_variable`."""
         return self.add_variable(shape, initializer, dtype, name=name)
 
@@ -156,7 +167,7 @@ class Metric(Configurable):
 
 
 def _held(value: Any) -> Iterator:
-    """What stands in a nest of lists, tuples and dicts; what `__init__` was given is not held."""
+    """The leaves of lists, tuples and dicts; what `__init__` was given is not held."""
     if isinstance(value, dict):
         value = [item for key, item in value.items() if key != "_given"]
     if isinstance(value, list | tuple):

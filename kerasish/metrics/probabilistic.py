@@ -1,5 +1,7 @@
 """Metrics of predicted probabilities: the losses, averaged over all samples."""
 
+from typing import Any
+
 from kerasish.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -26,7 +28,7 @@ class KLDivergence(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="kl_divergence", dtype=None):
+    def __init__(self, name: str = "kl_divergence", dtype: Any = None):
         super().__init__(kl_divergence, name, dtype)
 
 
@@ -44,7 +46,7 @@ class Poisson(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="poisson", dtype=None):
+    def __init__(self, name: str = "poisson", dtype: Any = None):
         super().__init__(poisson, name, dtype)
 
 
@@ -65,7 +67,11 @@ class BinaryCrossentropy(MeanMetricWrapper):
     _direction = "down"
 
     def __init__(
-        self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0
+        self,
+        name: str = "binary_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
     ):
         super().__init__(
             binary_crossentropy,
@@ -97,11 +103,11 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="categorical_crossentropy",
-        dtype=None,
-        from_logits=False,
-        label_smoothing=0,
-        axis=-1,
+        name: str = "categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+        axis: int = -1,
     ):
         super().__init__(
             categorical_crossentropy,
@@ -135,11 +141,11 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="sparse_categorical_crossentropy",
-        dtype=None,
-        from_logits=False,
-        ignore_class=None,
-        axis=-1,
+        name: str = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        axis: int = -1,
     ):
         super().__init__(
             sparse_categorical_crossentropy,
@@ -154,8 +160,15 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         self.axis = axis
 
 
-def crossentropy_for(y_true_shape: tuple, y_pred_shape: tuple, name="crossentropy") -> Metric:
+def crossentropy_for(
+    y_true_shape: tuple, y_pred_shape: tuple, name: str = "crossentropy"
+) -> Metric:
     """The metric that `metrics=["crossentropy"]` means for outputs of these shapes.
+
+    Args:
+        y_true_shape: Shape of the targets.
+        y_pred_shape: Shape of the predictions.
+        name: Key of the result in the logs.
 
     Example:
         >>> crossentropy_for((None, 1), (None, 1))

@@ -1,25 +1,39 @@
 """The best of one rate that can be had at a floor under another, over all thresholds."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.losses.loss import divide_no_nan
 from kerasish.metrics.confusion import ConfusionMetric
 
+MAX_THRESHOLDS = 1_000_000  # each is a float in a list, and a few more on the device
 
-def even_thresholds(number: int) -> list[float]:
-    """0 to 1 in equal steps; one threshold is 0.5."""
+
+def even_thresholds(number: int, who: Any = "thresholds") -> list[float]:
+    """0 to 1 in equal steps; one threshold is 0.5.
+
+    Args:
+        number: How many.
+        who: Whom the error names.
+    """
+    if not isinstance(number, int | np.integer) or not 0 < number <= MAX_THRESHOLDS:
+        wanted = f"a positive integer up to {MAX_THRESHOLDS:,}"
+        raise bad_argument(who, "num_thresholds", wanted, number)
     return [0.5] if number == 1 else [i / (number - 1) for i in range(number)]
 
 
 class _BestUnderConstraint(ConfusionMetric):
     _direction = "up"
 
-    def __init__(self, what, floor, num_thresholds, class_id, name, dtype):
-        if num_thresholds <= 0:
-            raise bad_argument(type(self), "num_thresholds", "positive", num_thresholds)
-        super().__init__(even_thresholds(num_thresholds), name=name, dtype=dtype)
+    def __init__(
+        self, what: Any, floor: Any, num_thresholds: Any, class_id: Any, name: Any, dtype: Any
+    ):
+        thresholds = even_thresholds(num_thresholds, type(self))
+        super().__init__(thresholds, name=name, dtype=dtype)
         if not 0 <= floor <= 1:
             raise bad_argument(self, what, "between 0 and 1", floor)
         self.floor = floor
@@ -48,7 +62,7 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
     Args:
         specificity: The share of 0s to pass over, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -58,7 +72,14 @@ class SensitivityAtSpecificity(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, specificity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        specificity: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
         self.specificity = specificity
 
@@ -73,7 +94,7 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
     Args:
         sensitivity: The share of 1s to find, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -83,7 +104,14 @@ class SpecificityAtSensitivity(_BestUnderConstraint):
         0.6667
     """
 
-    def __init__(self, sensitivity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        sensitivity: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
         self.sensitivity = sensitivity
 
@@ -98,7 +126,7 @@ class PrecisionAtRecall(_BestUnderConstraint):
     Args:
         recall: The share of 1s to find, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -108,7 +136,14 @@ class PrecisionAtRecall(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, recall, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        recall: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
         self.recall = recall
 
@@ -123,7 +158,7 @@ class RecallAtPrecision(_BestUnderConstraint):
     Args:
         precision: The precision to keep, between 0 and 1.
         num_thresholds: How many thresholds to try.
-        class_id: Look at this class alone.
+        class_id: Look at this class only.
         name: Key of the result in the logs.
         dtype: As in `Metric`.
 
@@ -133,7 +168,14 @@ class RecallAtPrecision(_BestUnderConstraint):
         0.5
     """
 
-    def __init__(self, precision, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(
+        self,
+        precision: Any,
+        num_thresholds: int = 200,
+        class_id: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
         self.precision = precision
 

@@ -1,6 +1,7 @@
 """Sums and means over all that was seen, exact however it is cut into batches."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,18 +17,20 @@ from kerasish.losses.loss import (
     as_arrays,
     count,
     divide_no_nan,
+    needs_values,
     squeeze_or_expand_to_same_rank,
+    weigh,
 )
 from kerasish.metrics.metric import Metric
 
 _MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
-def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
-    """Weighted values and weights, both with the batch axis alone.
+def per_sample(values: Any, sample_weight: Any, reduce: Callable, dtype: str) -> tuple:
+    """Weighted values and weights, both with the batch axis only.
 
     Args:
-        values: Of any rank. A mask that travels with them leaves entries out.
+        values: Of any rank. A mask that travels with them leaves elements out.
         sample_weight: A weight per sample, per value, or `None`.
         reduce: What merges the values of one sample: `jnp.sum` or `jnp.mean`.
         dtype: What to compute in.
@@ -42,7 +45,7 @@ def per_sample(values, sample_weight, reduce: Callable, dtype: str) -> tuple:
         values = _keep_axes(values, weight.ndim, reduce)
         axes = weight.ndim
         weight = jnp.broadcast_to(weight, values.shape)
-        values = values * weight
+        values = weigh(values, weight)
         if axes > 1:
             weight = _keep_axes(weight, 1, reduce)
     return _keep_axes(values, 1, reduce), weight
@@ -64,11 +67,11 @@ class Sum(Metric):
         9.0
     """
 
-    def __init__(self, name="sum", dtype=None):
+    def __init__(self, name: str = "sum", dtype: Any = None):
         super().__init__(dtype, name)
         self.total = self.add_variable(dtype=self.dtype, name="total")
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, and a weight for each or each sample."""
         values, _ = per_sample(values, sample_weight, jnp.sum, self.dtype)
         self.total.assign_add(jnp.sum(values))
@@ -94,12 +97,12 @@ class Mean(Metric):
         5.0
     """
 
-    def __init__(self, name="mean", dtype=None):
+    def __init__(self, name: str | None = "mean", dtype: Any = None):
         super().__init__(dtype, name)
         self.total = self.add_variable(dtype=self.dtype, name="total")
         self.count = self.add_variable(dtype=self.dtype, name="count")
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Take in values, and a weight for each or each sample."""
         values, weight = per_sample(values, sample_weight, jnp.mean, self.dtype)
         self.total.assign_add(jnp.sum(values))
@@ -127,7 +130,7 @@ class MeanMetricWrapper(Mean):
         1.0
     """
 
-    def __init__(self, fn: Callable, name=None, dtype=None, **kwargs):
+    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs):
         super().__init__(name, dtype)
         if not callable(fn):
             raise bad_argument(self, "fn", "a function of (y_true, y_pred)", fn)
@@ -136,14 +139,16 @@ class MeanMetricWrapper(Mean):
         if self._direction is None and (isinstance(fn, Loss) or _is_loss(fn)):
             self._direction = "down"
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: targets, predictions, and a weight per sample or value."""
         sample_weight = apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
         if isinstance(self.fn, Loss) and self.fn.reduction in _MEANS:
             # One value per sample: a mean of the batches' means would depend on their sizes.
-            values = self.fn.call(*(as_arrays(y, self.fn.dtype) for y in (y_true, y_pred)))
+            with needs_values(self.fn, y_true, y_pred):
+                values = self.fn.call(*(as_arrays(y, self.fn.dtype) for y in (y_true, y_pred)))
         else:
-            values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
+            with needs_values(self.fn, y_true, y_pred):
+                values = self.fn(y_true, self._widen(y_pred), **self.kwargs)
         super().update_state(values, sample_weight)
 
     def _widen(self, y_pred):
@@ -166,5 +171,5 @@ def _is_loss(fn):
     return any(fn is known for known in published("keras.losses").values())
 
 
-def _holds_arrays(nest):
-    return all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(nest))
+def _holds_arrays(arrays):
+    return all(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(arrays))

@@ -1,12 +1,15 @@
 """Metrics for real-valued targets."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from kerasish import losses
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.losses.loss import align
+from kerasish.losses.loss import align, divide_no_nan, weigh
 from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import Mean, MeanMetricWrapper
 
@@ -25,7 +28,7 @@ class MeanSquaredError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_error", dtype=None):
+    def __init__(self, name: str = "mean_squared_error", dtype: Any = None):
         super().__init__(losses.mean_squared_error, name, dtype)
 
 
@@ -43,7 +46,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_error", dtype=None):
+    def __init__(self, name: str = "mean_absolute_error", dtype: Any = None):
         super().__init__(losses.mean_absolute_error, name, dtype)
 
 
@@ -61,7 +64,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_percentage_error", dtype=None):
+    def __init__(self, name: str = "mean_absolute_percentage_error", dtype: Any = None):
         super().__init__(losses.mean_absolute_percentage_error, name, dtype)
 
 
@@ -79,7 +82,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_logarithmic_error", dtype=None):
+    def __init__(self, name: str = "mean_squared_logarithmic_error", dtype: Any = None):
         super().__init__(losses.mean_squared_logarithmic_error, name, dtype)
 
 
@@ -97,10 +100,10 @@ class RootMeanSquaredError(Mean):
 
     _direction = "down"
 
-    def __init__(self, name="root_mean_squared_error", dtype=None):
+    def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None):
         super().__init__(name, dtype)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: targets, predictions, and a weight per sample or value."""
         y_true, y_pred = align(y_true, dtypes.to_array(y_pred, self.dtype), self.name)
         super().update_state(jnp.square(y_pred - y_true), sample_weight)
@@ -110,8 +113,14 @@ class RootMeanSquaredError(Mean):
         return jnp.sqrt(super().result())
 
 
-def cosine_similarity(y_true, y_pred, axis: int = -1) -> jax.Array:
-    """The cosine of the angle between targets and predictions: 1 is the best."""
+def cosine_similarity(y_true: ArrayLike, y_pred: ArrayLike, axis: int = -1) -> jax.Array:
+    """The cosine of the angle between targets and predictions: 1 is the best.
+
+    Args:
+        y_true: Targets.
+        y_pred: Predictions.
+        axis: The axis of the vectors.
+    """
     return -losses.cosine_similarity(y_true, y_pred, axis)
 
 
@@ -130,7 +139,7 @@ class CosineSimilarity(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="cosine_similarity", dtype=None, axis=-1):
+    def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1):
         super().__init__(cosine_similarity, name, dtype, axis=axis)
         self.axis = axis
 
@@ -149,7 +158,7 @@ class LogCoshError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="logcosh", dtype=None):
+    def __init__(self, name: str = "logcosh", dtype: Any = None):
         super().__init__(losses.log_cosh, name, dtype)
 
 
@@ -178,7 +187,11 @@ class R2Score(Metric):
     _direction = "up"
 
     def __init__(
-        self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None
+        self,
+        class_aggregation: str | None = "uniform_average",
+        num_regressors: int = 0,
+        name: str = "r2_score",
+        dtype: Any = None,
     ):
         super().__init__(dtype, name)
         if class_aggregation not in _AGGREGATIONS:
@@ -199,7 +212,7 @@ class R2Score(Metric):
         self.count = self.add_variable((outputs,), name="count")
         self.built = True
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch: targets, predictions, and weights."""
         y_true, y_pred = align(y_true, dtypes.to_array(y_pred, self.dtype), self.name)
         if y_pred.ndim != 2 or y_true.ndim != 2:
@@ -208,17 +221,33 @@ class R2Score(Metric):
             self._build(y_pred.shape[1])
         weight = dtypes.to_array(1 if sample_weight is None else sample_weight, self.dtype)
         weight = jnp.broadcast_to(weight[:, None] if weight.ndim == 1 else weight, y_true.shape)
-        self.sum.assign_add(jnp.sum(weight * y_true, axis=0))
-        self.squared_sum.assign_add(jnp.sum(weight * y_true**2, axis=0))
-        self.total_mse.assign_add(jnp.sum(weight * (y_true - y_pred) ** 2, axis=0))
-        self.count.assign_add(jnp.sum(weight, axis=0))
+        self.total_mse.assign_add(jnp.sum(weigh((y_true - y_pred) ** 2, weight), axis=0))
+        self._add_deviations(y_true, weight)
         self.num_samples.assign_add(losses.loss.count(y_true))
+
+    def _add_deviations(self, y_true, weight):
+        """Merge squared deviations from the batch's mean with those from the mean so far.
+
+        The difference of two sums of squares would lose all digits where the mean is large.
+
+        References:
+            Chan, Golub and LeVeque, 1983, "Algorithms for Computing the Sample Variance".
+        """
+        before, added = self.count.value, jnp.sum(weight, axis=0)
+        total = jnp.sum(weigh(y_true, weight), axis=0)
+        mean = divide_no_nan(total, added)
+        within = jnp.sum(weigh((y_true - mean) ** 2, weight), axis=0)
+        shift = mean - divide_no_nan(self.sum.value, before)
+        between = shift**2 * before * divide_no_nan(added, before + added)
+        self.squared_sum.assign_add(within + between)
+        self.sum.assign_add(total)
+        self.count.assign_add(added)
 
     def result(self) -> jax.Array:
         """The score so far."""
         if not self.built:
             raise RuntimeError(f"{self.name}: nothing was seen yet; call `update_state` first.")
-        total = self.squared_sum.value - self.sum.value**2 / self.count.value
+        total = self.squared_sum.value
         scores = 1 - self.total_mse.value / total
         scores = jnp.where(jnp.isinf(scores), 0.0, scores)
         if self.class_aggregation == "uniform_average":

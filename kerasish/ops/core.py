@@ -8,7 +8,14 @@ from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import is_sparse
-from kerasish.ops.wrappers import as_array, real_dtype
+from kerasish.ops.wrappers import as_array, as_indices, real_dtype
+
+# fmt: off
+__all__ = [
+    "cast", "convert_to_numpy", "convert_to_tensor", "dtype", "is_tensor", "saturate_cast",
+    "scatter", "scatter_update", "shape", "slice", "slice_update", "unstack",
+]
+# fmt: on
 
 
 @symbolic
@@ -16,10 +23,17 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     """`x` as a JAX array, of the given type or its own.
 
     Args:
-        x: Array, Variable, number, or nested lists of them; a sparse matrix stays one.
+        x: Array, Variable, number, or list of numbers; a sparse matrix stays one.
         dtype: Name of the type.
         sparse: `False` makes a dense array of a sparse matrix.
         ragged: Must not be true: JAX has no ragged arrays.
+
+    Shapes:
+        Any -> the same.
+
+    Example:
+        >>> print(keras.ops.convert_to_tensor([1, 2], dtype="float32"))
+        [1. 2.]
     """
     if ragged:
         raise bad_argument("convert_to_tensor", "ragged", "false", ragged)
@@ -39,27 +53,74 @@ def _cast(x, dtype):
 
 @symbolic
 def cast(x, dtype):
-    """`x` in another type."""
+    """Elements of another type.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        dtype: Name of the type.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.cast([1.7, -1.7], "int32"))
+        [ 1 -1]
+    """
     return _cast(x, dtypes.standardize_dtype(dtype))
 
 
 def convert_to_numpy(x) -> np.ndarray:
-    """A NumPy copy of `x`."""
+    """A NumPy copy of an array.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> keras.ops.convert_to_numpy(jnp.ones(2))
+        array([1., 1.], dtype=float32)
+    """
     return np.array(x.todense() if is_sparse(x) else x)
 
 
 def is_tensor(x) -> bool:
-    """Whether `x` is a JAX array, dense or sparse; a Variable or NumPy array is not."""
+    """Whether `x` is a JAX array, dense or sparse; a Variable or NumPy array is not.
+
+    Args:
+        x: Anything.
+
+    Example:
+        >>> keras.ops.is_tensor(jnp.ones(2)), keras.ops.is_tensor(np.ones(2))
+        (True, False)
+    """
     return isinstance(x, jax.Array) or is_sparse(x)
 
 
 def shape(x) -> tuple:
-    """Sizes of the axes; `None` where a symbolic tensor's is unknown."""
+    """Sizes of the axes; `None` where a symbolic tensor's is unknown.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Example:
+        >>> keras.ops.shape(keras.Input((3,)))
+        (None, 3)
+    """
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
 def dtype(x) -> str:
-    """The name of the type of `x`."""
+    """The name of the type of the elements.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Example:
+        >>> keras.ops.dtype(jnp.ones(2))
+        'float32'
+    """
     return dtypes.standardize_dtype(x.dtype)
 
 
@@ -72,7 +133,19 @@ def _limits(dtype):
 
 @symbolic
 def saturate_cast(x, dtype):
-    """`x` in another type; what that cannot hold becomes its largest or least number."""
+    """Elements of another type; those it cannot hold become its largest or least number.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        dtype: Name of the type.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.saturate_cast([-5, 7, 300], "uint8"))
+        [  0   7 255]
+    """
     x = as_array(x)
     (least, most), (floor, ceiling) = _limits(x.dtype), _limits(real_dtype(dtype))
     # Limits that the type of `x` cannot hold are rounded to ones it can, inwards.
@@ -87,31 +160,76 @@ def saturate_cast(x, dtype):
 
 @symbolic
 def slice(inputs, start_indices, shape):
-    """The block of that shape from `start_indices` on; -1 is all that remains of an axis."""
+    """The block of a given shape from `start_indices` on.
+
+    Args:
+        inputs: Array.
+        start_indices: Index of its first element along each axis.
+        shape: Its sizes; -1 is all that remains of an axis.
+
+    Shapes:
+        `(...)` -> `shape`.
+
+    Example:
+        >>> print(keras.ops.slice(np.arange(6).reshape(2, 3), (0, 1), (2, -1)))
+        [[1 2]
+         [4 5]]
+    """
     x = as_array(inputs)
     sizes = [
-        n - start if size == -1 else size
+        n - int(start) if size == -1 else size
         for n, start, size in zip(x.shape, start_indices, shape, strict=True)
     ]
-    return jax.lax.dynamic_slice(x, tuple(start_indices), sizes)
+    return jax.lax.dynamic_slice(x, _starts("slice", start_indices), sizes)
 
 
 @symbolic
 def slice_update(inputs, start_indices, updates):
-    """`inputs` with the block from `start_indices` on replaced by `updates`."""
+    """`inputs` with the block from `start_indices` on replaced by `updates`.
+
+    Args:
+        inputs: Array.
+        start_indices: Index of the block's first element along each axis.
+        updates: The block, of as many axes.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.slice_update(np.zeros(4), (1,), np.ones(2)))
+        [0. 1. 1. 0.]
+    """
     x = as_array(inputs)
-    return jax.lax.dynamic_update_slice(x, as_array(updates).astype(x.dtype), tuple(start_indices))
+    starts = _starts("slice_update", start_indices)
+    return jax.lax.dynamic_update_slice(x, as_array(updates).astype(x.dtype), starts)
 
 
-def _positions(indices):
-    return tuple(jnp.moveaxis(as_array(indices), -1, 0))
+def _starts(op, start_indices):
+    return tuple(as_indices(op, "start_indices", n) for n in start_indices)
+
+
+def _positions(op, indices):
+    return tuple(jnp.moveaxis(as_indices(op, "indices", indices), -1, 0))
 
 
 @symbolic
 def scatter(indices, values, shape):
-    """Zeros of that shape, with each value added at its index (the last axis of `indices`)."""
+    """Zeros of a given shape, with each value added at its index.
+
+    Args:
+        indices: Integers, those of one position in the last axis.
+        values: What is added.
+        shape: Sizes of the axes.
+
+    Shapes:
+        `(n, axes)` and `(n, ...)` -> `shape`.
+
+    Example:
+        >>> print(keras.ops.scatter([[0], [2], [2]], [1, 2, 3], (4,)))
+        [1 0 5 0]
+    """
     values = as_array(values)
-    return jnp.zeros(shape, values.dtype).at[_positions(indices)].add(values)
+    return jnp.zeros(shape, values.dtype).at[_positions("scatter", indices)].add(values)
 
 
 _REDUCTIONS = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "multiply"}
@@ -119,16 +237,43 @@ _REDUCTIONS = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "mu
 
 @symbolic
 def scatter_update(inputs, indices, updates, reduction=None):
-    """`inputs` with the entries at `indices` replaced by `updates`, or joined with them.
+    """`inputs` with the elements at `indices` replaced by `updates`, or joined with them.
 
     Args:
         inputs: The array.
         indices: `(n, axes)` integers.
         updates: What goes there, `(n, ...)`.
         reduction: `None` to replace, or `"add"`, `"max"`, `"min"`, `"mul"`.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.scatter_update(np.zeros(3), [[1]], [5.0], reduction="add"))
+        [0. 5. 0.]
     """
     method = reduction.lower() if isinstance(reduction, str) else reduction
     if method not in _REDUCTIONS:
         raise bad_argument("scatter_update", "reduction", f"one of {tuple(_REDUCTIONS)}", reduction)
-    at = as_array(inputs).at[_positions(indices)]
+    at = as_array(inputs).at[_positions("scatter_update", indices)]
     return getattr(at, _REDUCTIONS[method])(as_array(updates))
+
+
+@symbolic
+def unstack(x, num=None, axis=0):
+    """The slices along an axis, as a list.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        num: Their number; found in the shape.
+        axis: The axis.
+
+    Shapes:
+        `(n, ...)` -> `n` of `(...)`.
+
+    Example:
+        >>> [print(row) for row in keras.ops.unstack(np.eye(2))] and None
+        [1. 0.]
+        [0. 1.]
+    """
+    return list(jnp.unstack(as_array(x), axis=axis))

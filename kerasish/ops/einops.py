@@ -8,6 +8,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["rearrange"]
+
 
 def _groups(side):
     return [group.strip("()").split() for group in re.findall(r"\([^)]*\)|\w+", side)]
@@ -21,6 +23,9 @@ def rearrange(tensor, pattern, **axes_lengths):
         tensor: The array.
         pattern: Names of the axes before and after; names in parentheses share an axis.
         **axes_lengths: Sizes of names; in each group one may be left out.
+
+    Shapes:
+        `(...)` -> as the pattern says.
 
     Example:
         >>> import numpy as np
@@ -40,6 +45,6 @@ def rearrange(tensor, pattern, **axes_lengths):
         for name in group:
             size = size // sizes.get(name, 1)
         sizes.update(dict.fromkeys(missing, size))
-    apart = tensor.reshape([sizes[name] for name in names])
-    moved = apart.transpose([names.index(name) for name in wanted])
+    separate = tensor.reshape([sizes[name] for name in names])
+    moved = separate.transpose([names.index(name) for name in wanted])
     return moved.reshape([math.prod(sizes[name] for name in group) for group in after])

@@ -1,4 +1,4 @@
-"""The few places where sparse matrices come and go."""
+"""Sparse matrices: telling and making them."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ def is_sparse(x: Any) -> bool:
     return type(x).__module__.startswith("jax.experimental.sparse")
 
 
-def to_sparse(x: jax.Array, entries: int | None = None) -> Any:
-    """A sparse matrix of an array with at most so many entries that are not 0."""
+def to_sparse(x: jax.Array, nonzeros: int | None = None) -> Any:
+    """A sparse matrix of an array with at most so many nonzero elements."""
     from jax.experimental.sparse import BCOO  # noqa: PLC0415
 
-    return BCOO.fromdense(x, nse=entries)
+    return BCOO.fromdense(x, nse=nonzeros)

@@ -1,5 +1,6 @@
 """What the op tables are built from: converted arguments, and the forms that signatures take."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
+from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 
 
@@ -22,10 +24,25 @@ def as_float(x: Any) -> jax.Array:
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(settings.floatx())
 
 
+def in_32_bits(x: jax.Array) -> jax.Array:
+    """`x` in 32 bits at least: 16-bit floats overflow when many are added up."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def real_dtype(dtype: Any, default: Any = None) -> Any:
     """The NumPy dtype JAX has for a dtype's name; 64-bit ones need JAX's `x64` switch."""
     dtype = default if dtype is None else dtype
     return None if dtype is None else jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
+
+
+def as_indices(op: str, name: str, x: Any) -> jax.Array:
+    """`x` as an array of integers; floats without fractions become them."""
+    x = as_array(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    if not isinstance(x, jax.core.Tracer) and not np.array_equal(x, np.floor(x)):
+        raise bad_argument(op, name, "integers", np.asarray(x).tolist())
+    return x.astype("int32")
 
 
 def as_axes(axis: Any) -> Any:
@@ -33,43 +50,100 @@ def as_axes(axis: Any) -> Any:
     return tuple(axis) if isinstance(axis, list | np.ndarray) else axis
 
 
-def _finish(function, name, what):
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{what}."
-    return symbolic(function, name)
+def as_matrices(op: str, x: Any) -> jax.Array:
+    """`x` as an array of matrices: of at least two axes."""
+    x = as_array(x)
+    if x.ndim < 2:
+        raise bad_argument(op, "x", "of rank 2 or more", x.shape)
+    return x
 
 
-def unary(name: str, fn: Callable, convert: Callable = as_array) -> Callable:
-    """An op `name(x)`: `fn` of each entry."""
+def square_matrices(op: str, x: Any) -> jax.Array:
+    """`x` as an array of square matrices."""
+    x = as_matrices(op, x)
+    if x.shape[-1] != x.shape[-2]:
+        raise bad_argument(op, "x", "square in its last two axes", x.shape)
+    return x
+
+
+_ARGUMENTS = {
+    "axis": "Axis, or axes, to go over; `None` is all.",
+    "keepdims": "Whether the axes gone over stay, with size 1.",
+    "x": "Array, Variable, number or list of numbers.",
+    "x1": "Array, Variable, number or list of numbers.",
+    "x2": "The same, of a shape that broadcasts with that of `x1`.",
+    "y": "The same, of a shape that broadcasts with that of `x`.",
+}
+
+
+def describe(
+    op: Callable, name: str, what: str, shapes: str, example: str, **arguments: str
+) -> Callable:
+    """Give an op made by a table its name, and a docstring like that of others.
+
+    Args:
+        op: The function.
+        name: Its name.
+        what: What it computes, a sentence without the full stop.
+        shapes: Of what it takes and returns.
+        example: Arguments and the printed result: `"[1.0, 4.0] -> [1. 2.]"`. Fractions in it are
+            rounded to two decimals.
+        **arguments: What arguments are that are not the usual ones.
+    """
+    known = _ARGUMENTS | arguments
+    args, result = example.split(" -> ")
+    call = f"keras.ops.{name}({args})"
+    lines = [f"{what}.", "", "Args:"]
+    lines += [f"    {key}: {known[key]}" for key in inspect.signature(op).parameters]
+    lines += ["", "Shapes:", f"    {shapes}", "", "Example:"]
+    lines += [
+        f"    >>> print(np.array({call}).round(2))" if "." in result else f"    >>> print({call})"
+    ]
+    lines += [f"    {line}" for line in result.splitlines()]
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = "\n".join(lines) + "\n"
+    return op
+
+
+def unary(
+    name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
+) -> Callable:
+    """An op `name(x)`: `fn` of each element."""
 
     def op(x):
         return fn(convert(x))
 
-    return _finish(op, name, f"`{name}` of each entry of `x`")
+    return symbolic(describe(op, name, what, "`(...)` -> the same.", example), name)
 
 
-def binary(name: str, fn: Callable) -> Callable:
+_BROADCAST = "Two that broadcast -> what they broadcast to."
+
+
+def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROADCAST) -> Callable:
     """An op `name(x1, x2)`: `fn` of two arrays."""
 
     def op(x1, x2):
         return fn(as_array(x1), as_array(x2))
 
-    return _finish(op, name, f"`{name}` of `x1` and `x2`")
+    return symbolic(describe(op, name, what, shapes, example), name)
 
 
-def bitwise(name: str, fn: Callable) -> Callable:
+def bitwise(name: str, fn: Callable, what: str, example: str) -> Callable:
     """An op `name(x, y)`: `fn` of the bits of two arrays of integers."""
 
     def op(x, y):
         return fn(as_array(x), as_array(y))
 
-    return _finish(op, name, f"`{name}` of the bits of `x` and `y`")
+    return symbolic(describe(op, name, what, _BROADCAST, example), name)
 
 
-def reduction(name: str, fn: Callable, convert: Callable = as_array) -> Callable:
+def reduction(
+    name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
+) -> Callable:
     """An op `name(x, axis=None, keepdims=False)`: `fn` over some axes, or all."""
 
     def op(x, axis=None, keepdims=False):
         return fn(convert(x), axis=as_axes(axis), keepdims=keepdims)
 
-    return _finish(op, name, f"`{name}` over the given axes of `x`, or over all")
+    shapes = "`(...)` -> that without the axes gone over, or of size 1 there."
+    return symbolic(describe(op, name, what, shapes, example), name)

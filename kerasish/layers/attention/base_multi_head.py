@@ -14,7 +14,7 @@ from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.activation import Softmax
 from kerasish.layers.core.dense import EinsumDense
 from kerasish.layers.regularization import Dropout
-from kerasish.ops.nn import normalization
+from kerasish.ops.nn import attention
 
 
 class BaseMultiHeadAttention(Layer):
@@ -126,7 +126,7 @@ class BaseMultiHeadAttention(Layer):
             mask = None if mask is None else _with_heads(mask, 4, axes)
             options = {"mask": mask, "scale": self._factor, "is_causal": is_causal}
             options["flash_attention"] = self.flash_attention
-            return normalization.dot_product_attention(*projected, **options), None
+            return attention.dot_product_attention(*projected, **options), None
         if is_causal:
             causal = causal_mask(query.shape[1], key.shape[1])[None]
             mask = causal if mask is None else mask.astype(bool) & causal

@@ -8,7 +8,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.preprocessing.normalization import as_batches
-from kerasish.ops.nn.normalization import multi_hot, one_hot
+from kerasish.ops.nn.encoding import multi_hot, one_hot
 from kerasish.ops.sparse import to_sparse
 
 

@@ -6,18 +6,20 @@ Keras splits an op's arguments: operands (arrays, mostly) go to its `call`, sett
 
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from kerasish import ops
-from kerasish.core.errors import did_you_mean
+from kerasish.core.errors import NEEDS_A_VALUE, did_you_mean
 from kerasish.core.serialization.configurable import (
     deserialize_keras_object,
     serialize_keras_object,
 )
-from kerasish.core.symbolic.keras_tensor import KerasTensor, Op
+from kerasish.core.symbolic.keras_tensor import KerasTensor, Op, any_symbolic
 
 # Modules of Keras' op classes, by the module here or, for those it has none for, by function.
 _MODULES = {"numpy": ops.numpy, "nn": ops.nn, "linalg": ops.linalg, "image": ops.image}
@@ -169,13 +171,39 @@ def read_op(entry: dict) -> Callable:
         if name == "get_item":  # JSON has no tuples
             args = (args[0], tuple(args[1]) if isinstance(args[1], list) else args[1])
         if spread:
-            first = [settings[key] for key in parameters if key in settings]
-            result = function(*first, *args, **kwargs)
+            args = [*(settings[key] for key in parameters if key in settings), *args]
         else:
-            result = function(**dict(zip(operands, args, strict=False)), **kwargs, **settings)
+            kwargs |= dict(zip(operands, args, strict=False)) | settings
+            args = ()
+        if not any_symbolic(args, kwargs):
+            _check_size(cls, _shapes(function, args, kwargs))
+        result = function(*args, **kwargs)
+        _check_size(cls, result)
         return _renamed(result, own_name)
 
     return call
+
+
+MAX_BYTES = 2**32  # of what an op in a file makes of one sample
+
+
+def _shapes(function, args, kwargs):
+    """Shapes of a result, computing nothing; `None` where they depend on values."""
+    try:
+        return jax.eval_shape(lambda: function(*args, **kwargs))
+    except (TypeError, *NEEDS_A_VALUE):
+        return None
+
+
+def _check_size(cls, result):
+    """Raise where an op of a file of a few bytes would fill the memory."""
+    arrays = [x for x in jax.tree.leaves(result) if isinstance(getattr(x, "shape", None), tuple)]
+    size = sum(math.prod(n or 1 for n in x.shape) * jnp.dtype(x.dtype).itemsize for x in arrays)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"The config's op {cls} makes {size:,} bytes of one sample, of shapes "
+            f"{[x.shape for x in arrays]}; at most {MAX_BYTES:,} are allowed in a file."
+        )
 
 
 def _setting(value: Any) -> Any:

@@ -8,6 +8,8 @@ from kerasish.ops.image.layout import as_images, channels_last
 from kerasish.ops.nn.convolution import depthwise_conv
 from kerasish.ops.wrappers import as_array, as_float
 
+__all__ = ["gaussian_blur", "sobel_edges", "ssim"]
+
 
 def _gaussian(size, sigma, dtype):
     x = jnp.arange(size, dtype=dtype) - (size - 1) / 2
@@ -23,7 +25,21 @@ def _filtered(x, kernel, padding="same"):
 
 @symbolic
 def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None):
-    """Images smoothed by a normal distribution of width `sigma`, in a window of `kernel_size`."""
+    """Images smoothed by a normal distribution.
+
+    Args:
+        images: One image or a batch of images.
+        kernel_size: Size of the window.
+        sigma: Standard deviations in pixels.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> keras.ops.image.gaussian_blur(np.ones((4, 4, 1))).shape
+        (4, 4, 1)
+    """
     x, channels, single = as_images("gaussian_blur", images, data_format)
     sigma = as_array(sigma).astype(x.dtype)
     across, down = (_gaussian(n, s, x.dtype) for n, s in zip(kernel_size, sigma, strict=True))
@@ -37,8 +53,19 @@ def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None
 def sobel_edges(images, data_format=None):
     """Slopes of images, down and across, as a new last axis.
 
+    Args:
+        images: One image or a batch of images.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> with a new last axis of 2.
+
     References:
         Sobel and Feldman, 1968, "A 3x3 Isotropic Gradient Operator for Image Processing".
+
+    Example:
+        >>> keras.ops.image.sobel_edges(np.ones((4, 4, 1))).shape
+        (4, 4, 1, 2)
     """
     x, channels, single = as_images("sobel_edges", images, data_format)
     across = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -62,9 +89,26 @@ def ssim(
 ):
     """Structural similarity of two images, or of each pair of two batches: 1 if they are equal.
 
+    Args:
+        image1: One image or a batch of images.
+        image2: The same.
+        max_val: Largest possible value.
+        filter_size: Size of the window.
+        filter_sigma: Standard deviation of its weights, in pixels.
+        k1: Keeps the ratio of means finite.
+        k2: Keeps the ratio of variances finite.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)` twice -> `()`, batches -> `(batch,)`.
+
     References:
         Wang, Bovik, Sheikh and Simoncelli, 2004, "Image Quality Assessment: From Error Visibility
         to Structural Similarity".
+
+    Example:
+        >>> print(keras.ops.image.ssim(np.ones((12, 12, 1)), np.ones((12, 12, 1))))
+        1.0
     """
     first, channels, single = as_images("ssim", image1, data_format)
     second, _, _ = as_images("ssim", image2, data_format)

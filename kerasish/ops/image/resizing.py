@@ -12,6 +12,13 @@ from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.nn.convolution import conv
 from kerasish.ops.wrappers import as_array
 
+# fmt: off
+__all__ = [
+    "crop_images", "extract_patches", "extract_patches_3d", "pad_images", "resize",
+    "scale_and_translate",
+]
+# fmt: on
+
 
 def to_aspect(height, width, size):
     """The box that has the shape of `size` and shares a side with an image."""
@@ -41,6 +48,14 @@ def resize(
         pad_to_aspect_ratio: Add a border of `fill_value` that keeps them.
         fill_mode: `"constant"`.
         data_format: Where the channels are.
+        fill_value: What the border is made of.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the new size.
+
+    Example:
+        >>> keras.ops.image.resize(np.ones((4, 4, 3)), (2, 8)).shape
+        (2, 8, 3)
     """
     known = ("bilinear", "nearest", "lanczos3", "lanczos5", "bicubic")
     one_of("resize", "interpolation", interpolation, known)
@@ -66,14 +81,14 @@ def resize(
     shape = (x.shape[0], *size, depth)
     resized = jax.image.resize(x, shape, method=interpolation, antialias=antialias)
     if resized.dtype != x.dtype:
-        whole = jnp.issubdtype(x.dtype, jnp.integer)
-        resized = saturate_cast(jnp.round(resized) if whole else resized, x.dtype)
+        is_integer = jnp.issubdtype(x.dtype, jnp.integer)
+        resized = saturate_cast(jnp.round(resized) if is_integer else resized, x.dtype)
     resized = jnp.moveaxis(resized, -1, channels)
     return resized[0] if single else resized
 
 
 def _borders(op, names, given, size):
-    """Entries before and after, from two of: before, after, the size they lead to."""
+    """Elements before and after, from two of: before, after, the size they lead to."""
     before, after, target = given
     if [before, after, target].count(None) != 1:
         raise ValueError(f"{op}: give exactly two of {', '.join(names)}; got {given}.")
@@ -118,7 +133,26 @@ def pad_images(
     target_width=None,
     data_format=None,
 ):
-    """Images with zeros around; of top, bottom and target height give two, likewise across."""
+    """Images with zeros around; of the two sides and the target size give two.
+
+    Args:
+        images: One image or a batch of images.
+        top_padding: Pixels added there.
+        left_padding: Pixels added there.
+        bottom_padding: Pixels added there.
+        right_padding: Pixels added there.
+        target_height: Height of the result.
+        target_width: Width of the result.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the new size.
+
+    Example:
+        >>> image = np.ones((4, 4, 3))
+        >>> keras.ops.image.pad_images(image, 1, 0, target_height=6, target_width=8).shape
+        (6, 8, 3)
+    """
     rows = top_padding, bottom_padding, target_height
     columns = left_padding, right_padding, target_width
     return _edges("pad_images", images, rows, columns, data_format)
@@ -135,7 +169,26 @@ def crop_images(
     target_width=None,
     data_format=None,
 ):
-    """Images without their borders; of top, bottom and target height give two, likewise across."""
+    """Images without their borders; of the two sides and the target size give two.
+
+    Args:
+        images: One image or a batch of images.
+        top_cropping: Pixels removed there.
+        left_cropping: Pixels removed there.
+        bottom_cropping: Pixels removed there.
+        right_cropping: Pixels removed there.
+        target_height: Height of the result.
+        target_width: Width of the result.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the new size.
+
+    Example:
+        >>> image = np.ones((4, 4, 3))
+        >>> keras.ops.image.crop_images(image, 1, 0, target_height=2, target_width=3).shape
+        (2, 3, 3)
+    """
     rows = top_cropping, bottom_cropping, target_height
     columns = left_cropping, right_cropping, target_width
     return _edges("crop_images", images, rows, columns, data_format)
@@ -145,7 +198,25 @@ def crop_images(
 def scale_and_translate(
     images, output_shape, scale, translation, spatial_dims, method, antialias=True
 ):
-    """Some axes stretched by `scale` and moved by `translation`, in an array of `output_shape`."""
+    """Images stretched and moved: the pixel at `i` comes from `(i - translation) / scale`.
+
+    Args:
+        images: One image or a batch of images.
+        output_shape: Sizes of the result.
+        scale: Factor of each of `spatial_dims`.
+        translation: Shift of each of `spatial_dims`.
+        spatial_dims: Axes that are stretched.
+        method: `"linear"`, `"cubic"`, `"lanczos3"`, `"lanczos5"` and their other names.
+        antialias: Whether to smooth before making an image smaller.
+
+    Shapes:
+        `(...)` -> `output_shape`.
+
+    Example:
+        >>> image, shape, twice, none = np.ones((2, 2, 1)), (4, 4, 1), [2.0, 2.0], [0.0, 0.0]
+        >>> keras.ops.image.scale_and_translate(image, shape, twice, none, (0, 1), "linear").shape
+        (4, 4, 1)
+    """
     known = (
         "linear",
         "bilinear",
@@ -168,15 +239,31 @@ def _patches(images, size, strides, dilation_rate, padding, data_format):
     single = x.ndim == axes + 1
     x = x[None] if single else x
     last = settings.standardize_data_format(data_format) == "channels_last"
-    entries = int(np.prod(size)) * x.shape[-1 if last else 1]
-    kernel = jnp.eye(entries, dtype=x.dtype).reshape(*size, -1, entries)
+    elements = int(np.prod(size)) * x.shape[-1 if last else 1]
+    kernel = jnp.eye(elements, dtype=x.dtype).reshape(*size, -1, elements)
     result = conv(x, kernel, strides or size, padding, data_format, dilation_rate)
     return result[0] if single else result
 
 
 @symbolic
 def extract_patches(images, size, strides=None, dilation_rate=1, padding="valid", data_format=None):
-    """The pixels of each window of an image (or volume, with 3 sizes) as channels of one pixel."""
+    """The pixels of each window of an image, or volume with 3 sizes, as channels of one pixel.
+
+    Args:
+        images: One image or a batch of images.
+        size: Sizes of a window, one number for both.
+        strides: Steps from one window to the next; the window's size unless given.
+        dilation_rate: Distance of neighbouring elements of a window.
+        padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(height, width, channels)` -> `(rows, columns, window pixels * channels)`.
+
+    Example:
+        >>> keras.ops.image.extract_patches(np.ones((4, 4, 3)), 2).shape
+        (2, 2, 12)
+    """
     if not isinstance(size, int | tuple | list):
         raise TypeError(f"extract_patches: `size` must be an integer or a tuple; got {size!r}.")
     size = (size, size) if isinstance(size, int) else tuple(size)
@@ -189,7 +276,23 @@ def extract_patches(images, size, strides=None, dilation_rate=1, padding="valid"
 def extract_patches_3d(
     volumes, size, strides=None, dilation_rate=1, padding="valid", data_format=None
 ):
-    """The entries of each window of a volume as channels of one entry."""
+    """The elements of each window of a volume as channels of one element.
+
+    Args:
+        volumes: One volume or a batch.
+        size: Sizes of a window, one number for all.
+        strides: Steps from one window to the next; the window's size unless given.
+        dilation_rate: Distance of neighbouring elements of a window.
+        padding: `"valid"`, or `"same"`: zeros around, so that strides of 1 keep the size.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(depth, height, width, channels)` -> `(..., window elements * channels)`.
+
+    Example:
+        >>> keras.ops.image.extract_patches_3d(np.ones((4, 4, 4, 3)), 2).shape
+        (2, 2, 2, 24)
+    """
     size = (size, size, size) if isinstance(size, int) else tuple(size)
     if len(size) != 3:
         raise bad_argument("extract_patches_3d", "size", "of 3 sizes", size)

@@ -1,5 +1,7 @@
 """Images whose pixels come from elsewhere."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.scipy import ndimage
@@ -11,16 +13,30 @@ from kerasish.ops.image.filters import gaussian_blur
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.wrappers import as_array, as_float
 
+__all__ = ["affine_transform", "elastic_transform", "map_coordinates", "perspective_transform"]
+
 _ORDERS = {"nearest": 0, "bilinear": 1}
 _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 
 @symbolic
 def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value=0):
-    """The entries of `inputs` at any coordinates, the nearest (order 0) or interpolated (order 1).
+    """Elements at any coordinates, the nearest or interpolated.
+
+    Args:
+        inputs: Array.
+        coordinates: Coordinates along each axis.
+        order: 0 for the nearest element, 1 to interpolate linearly.
+        fill_mode: What is outside: `"constant"` (`fill_value`), `"nearest"`, `"wrap"`, `"mirror"`
+            or `"reflect"`.
+        fill_value: The value.
 
     Shapes:
         `coordinates` is `(axes of inputs, *result)`.
+
+    Example:
+        >>> print(keras.ops.image.map_coordinates(np.array([10.0, 20.0]), [[0.5, 1.0]], 1))
+        [15. 20.]
     """
     inputs, coordinates = as_array(inputs), as_array(coordinates)
     if coordinates.ndim < 2 or coordinates.shape[0] != inputs.ndim:
@@ -28,7 +44,8 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
         raise bad_argument("map_coordinates", "coordinates", wanted, coordinates.shape)
     one_of("map_coordinates", "fill_mode", fill_mode, _FILLS)
     one_of("map_coordinates", "order", order, (0, 1))
-    return ndimage.map_coordinates(inputs, coordinates, order, fill_mode, fill_value)
+    axes: Any = coordinates  # an array does for a list of them
+    return ndimage.map_coordinates(inputs, axes, order, fill_mode, fill_value)
 
 
 def _fetch(x, rows, columns, order, fill_mode, fill_value):
@@ -55,7 +72,7 @@ def affine_transform(
     fill_value=0,
     data_format=None,
 ):
-    """Images turned, stretched, sheared and moved.
+    """Affine transforms of images: rotated, scaled, sheared and translated.
 
     Args:
         images: One image or a batch.
@@ -65,6 +82,16 @@ def affine_transform(
         fill_mode: What is outside: `"constant"` (`fill_value`), `"nearest"`, `"wrap"`, `"mirror"`
             or `"reflect"`.
         data_format: Where the channels are.
+        fill_value: What a constant outside is made of.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> image, to_the_left = np.arange(4.0).reshape(2, 2, 1), [1, 0, 1, 0, 1, 0, 0, 0]
+        >>> print(keras.ops.image.affine_transform(image, to_the_left)[..., 0])
+        [[1. 0.]
+         [3. 0.]]
     """
     _check_fetch("affine_transform", interpolation, fill_mode)
     transform = as_array(transform)
@@ -95,7 +122,7 @@ def homography(start, end):
 def perspective_transform(
     images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None
 ):
-    """Images projected so that four points of each come to lie at four others.
+    """Projective transforms of images, which take four points of each to four others.
 
     Args:
         images: One image or a batch.
@@ -103,6 +130,14 @@ def perspective_transform(
         interpolation: `"bilinear"` or `"nearest"`.
         fill_value: What is outside.
         data_format: Where the channels are.
+
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
+    Example:
+        >>> corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]])
+        >>> keras.ops.image.perspective_transform(np.ones((2, 2, 1)), corners, corners).shape
+        (2, 2, 1)
     """
     op = "perspective_transform"
     one_of(op, "interpolation", interpolation, _ORDERS)
@@ -151,8 +186,15 @@ def elastic_transform(
         interpolation, fill_mode, fill_value, data_format: As for `affine_transform`.
         seed: Integer, `SeedGenerator` or `None`.
 
+    Shapes:
+        `(height, width, channels)`, or a batch of them -> the same.
+
     References:
         Simard, Steinkraus and Platt, 2003, "Best Practices for Convolutional Neural Networks".
+
+    Example:
+        >>> keras.ops.image.elastic_transform(np.ones((8, 8, 1)), seed=0).shape
+        (8, 8, 1)
     """
     _check_fetch("elastic_transform", interpolation, fill_mode)
     x, channels, single = as_images("elastic_transform", images, data_format)

@@ -1,4 +1,4 @@
-"""Linear algebra: products, factorisations, systems of equations."""
+"""Decompositions, inverses and norms of matrices, and systems of equations."""
 
 import jax
 import jax.numpy as jnp
@@ -7,71 +7,36 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_axes, as_float, binary
+from kerasish.ops.wrappers import as_array, as_axes, as_float, as_matrices, square_matrices
 
-dot = binary("dot", jnp.dot)
-inner = binary("inner", jnp.inner)
-kron = binary("kron", jnp.kron)
-outer = binary("outer", jnp.outer)
-vdot = binary("vdot", jnp.vdot)
-
-
-def _accumulator(*arrays):
-    """Products of 8-bit integers are added up in 32 bits."""
-    return jnp.int32 if {a.dtype.name for a in arrays} == {"int8"} else None
-
-
-@symbolic
-def matmul(x1, x2):
-    """The matrix product over the last two axes."""
-    x1, x2 = as_array(x1), as_array(x2)
-    return jnp.matmul(x1, x2, preferred_element_type=_accumulator(x1, x2))
-
-
-@symbolic
-def einsum(subscripts, *operands, **kwargs):
-    """The sum of products that `subscripts` spell out: `"bij,bjk->bik"`."""
-    operands = [*map(as_array, operands)]
-    kwargs.setdefault("preferred_element_type", _accumulator(*operands))
-    return jnp.einsum(subscripts, *operands, **kwargs)
-
-
-@symbolic
-def tensordot(x1, x2, axes=2):
-    """The sum of products over pairs of axes."""
-    return jnp.tensordot(as_array(x1), as_array(x2), axes=axes)
-
-
-@symbolic
-def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
-    """The cross product of vectors of 2 or 3 entries."""
-    return jnp.cross(as_array(x1), as_array(x2), axisa=axisa, axisb=axisb, axisc=axisc, axis=axis)
-
-
-@symbolic
-def correlate(x1, x2, mode="valid"):
-    """The cross-correlation of two 1-D arrays."""
-    return jnp.correlate(as_array(x1), as_array(x2), mode)
-
-
-def _matrices(op, x):
-    x = as_array(x)
-    if x.ndim < 2:
-        raise bad_argument(op, "x", "of rank 2 or more", x.shape)
-    return x
-
-
-def _square(op, x):
-    x = _matrices(op, x)
-    if x.shape[-1] != x.shape[-2]:
-        raise bad_argument(op, "x", "square in its last two axes", x.shape)
-    return x
+# fmt: off
+__all__ = [
+    "cholesky", "cholesky_inverse", "det", "eig", "eigh", "inv", "jvp", "lstsq", "lu_factor",
+    "matrix_rank", "norm", "pinv", "qr", "solve", "solve_triangular", "svd",
+]
+# fmt: on
 
 
 @symbolic
 def cholesky(x, upper=False):
-    """The triangular `L` with `L @ L.T == x`, or `U` with `U.T @ U == x`."""
-    factor = jnp.linalg.cholesky(_square("cholesky", x), upper=upper)
+    """The Cholesky factor: `L` with `L @ L.T == x`, or `U` with `U.T @ U == x`.
+
+    Args:
+        x: Symmetric positive definite matrices.
+        upper: Whether the factor is upper triangular.
+
+    Shapes:
+        `(..., n, n)` -> the same.
+
+    Raises:
+        ValueError: If a matrix is not positive definite (outside of compiled code).
+
+    Example:
+        >>> print(keras.ops.cholesky([[4.0, 0.0], [0.0, 9.0]]))
+        [[2. 0.]
+         [0. 3.]]
+    """
+    factor = jnp.linalg.cholesky(square_matrices("cholesky", x), upper=upper)
     if not isinstance(factor, jax.core.Tracer) and np.isnan(factor).any():
         raise ValueError("cholesky: `x` must be positive definite; the decomposition failed.")
     return factor
@@ -79,8 +44,21 @@ def cholesky(x, upper=False):
 
 @symbolic
 def cholesky_inverse(x, upper=False):
-    """The inverse of the matrix whose Cholesky factor is `x`."""
-    x = _square("cholesky_inverse", x)
+    """The inverse of the matrix whose Cholesky factor is given.
+
+    Args:
+        x: The factor, a triangular matrix.
+        upper: Whether the factor is upper triangular.
+
+    Shapes:
+        `(n, n)` -> the same.
+
+    Example:
+        >>> print(keras.ops.cholesky_inverse([[2.0, 0.0], [0.0, 1.0]]))
+        [[0.25 0.  ]
+         [0.   1.  ]]
+    """
+    x = square_matrices("cholesky_inverse", x)
     half = jax.scipy.linalg.solve_triangular(
         x, jnp.eye(x.shape[-1], dtype=x.dtype), lower=not upper
     )
@@ -89,82 +67,190 @@ def cholesky_inverse(x, upper=False):
 
 @symbolic
 def det(x):
-    """The determinant."""
-    return jnp.linalg.det(_square("det", x))
+    """The determinant.
 
+    Args:
+        x: Square matrices.
 
-@symbolic
-def slogdet(x):
-    """The sign of the determinant and the logarithm of its size."""
-    return tuple(jnp.linalg.slogdet(_square("slogdet", x)))
+    Shapes:
+        `(..., n, n)` -> `(...)`.
 
-
-@symbolic
-def logdet(x):
-    """The logarithm of the determinant's size."""
-    return jnp.linalg.slogdet(_square("logdet", x))[1]
+    Example:
+        >>> print(keras.ops.det([[2.0, 1.0], [0.0, 3.0]]))
+        6.0
+    """
+    return jnp.linalg.det(square_matrices("det", x))
 
 
 @symbolic
 def eig(x):
-    """Eigenvalues and eigenvectors. On the CPU only."""
-    return jnp.linalg.eig(_square("eig", x))
+    """Eigenvalues and eigenvectors; on the CPU only.
+
+    Args:
+        x: Square matrices.
+
+    Shapes:
+        `(..., n, n)` -> `(..., n)` and `(..., n, n)`, a vector a column.
+
+    Example:
+        >>> print(keras.ops.eig([[2.0, 0.0], [0.0, 3.0]])[0])
+        [2.+0.j 3.+0.j]
+    """
+    return jnp.linalg.eig(square_matrices("eig", x))
 
 
 @symbolic
 def eigh(x):
-    """Eigenvalues, ascending, and eigenvectors of a symmetric (or Hermitian) matrix."""
-    return jnp.linalg.eigh(_square("eigh", x))
+    """Eigenvalues, ascending, and eigenvectors of symmetric (or Hermitian) matrices.
+
+    Args:
+        x: Symmetric matrices.
+
+    Shapes:
+        `(..., n, n)` -> `(..., n)` and `(..., n, n)`, a vector a column.
+
+    Example:
+        >>> print(np.array(keras.ops.eigh([[2.0, 1.0], [1.0, 2.0]])[0]).round(2))
+        [1. 3.]
+    """
+    return jnp.linalg.eigh(square_matrices("eigh", x))
 
 
 @symbolic
 def inv(x):
-    """The inverse."""
-    return jnp.linalg.inv(_square("inv", x))
+    """The inverse of matrices.
+
+    Args:
+        x: Square matrices.
+
+    Shapes:
+        `(..., n, n)` -> the same.
+
+    Example:
+        >>> print(keras.ops.inv([[2.0, 0.0], [0.0, 4.0]]))
+        [[0.5  0.  ]
+         [0.   0.25]]
+    """
+    return jnp.linalg.inv(square_matrices("inv", x))
 
 
 @symbolic
 def pinv(x, rcond=None):
-    """The pseudo-inverse; singular values below `rcond` times the largest count as 0."""
-    return jnp.linalg.pinv(_matrices("pinv", x), rcond=rcond)
+    """The Moore-Penrose pseudoinverse of matrices.
+
+    Args:
+        x: Matrices.
+        rcond: Singular values below so many times the largest count as 0.
+
+    Shapes:
+        `(..., n, m)` -> `(..., m, n)`.
+
+    Example:
+        >>> print(np.array(keras.ops.pinv([[2.0], [0.0]])).round(2))
+        [[0.5 0. ]]
+    """
+    return jnp.linalg.pinv(as_matrices("pinv", x), rcond=rcond)
 
 
 @symbolic
 def matrix_rank(x, tol=None):
-    """The number of singular values above `tol`."""
-    return jnp.linalg.matrix_rank(_matrices("matrix_rank", x), tol=tol).astype("int32")
+    """The number of singular values above a tolerance.
+
+    Args:
+        x: Matrices.
+        tol: The tolerance; by default from the type's precision.
+
+    Shapes:
+        `(..., n, m)` -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.matrix_rank([[1.0, 2.0], [2.0, 4.0]]))
+        1
+    """
+    return jnp.linalg.matrix_rank(as_matrices("matrix_rank", x), tol=tol).astype("int32")
 
 
 @symbolic
 def lu_factor(x):
-    """The LU factors in one matrix, and the pivots."""
-    x = _matrices("lu_factor", x)
+    """The LU decomposition with pivoting: both factors in one matrix, and the pivots.
+
+    Args:
+        x: Matrices.
+
+    Shapes:
+        `(..., n, m)` -> the same and `(..., min(n, m))`.
+
+    Example:
+        >>> print(*keras.ops.lu_factor([[4.0, 2.0], [2.0, 3.0]]))
+        [[4.  2. ]
+         [0.5 2. ]] [0 1]
+    """
+    x = as_matrices("lu_factor", x)
     return tuple(jax.scipy.linalg.lu_factor(x))
 
 
 @symbolic
 def norm(x, ord=None, axis=None, keepdims=False):
-    """The norm of vectors (along one axis) or matrices (two axes): `ord` says which."""
+    """The norm of vectors along one axis, or of matrices in two.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        ord: Which norm: a number, `"fro"` or `"nuc"`; by default the Euclidean one.
+        axis: One axis for vectors, two for matrices; `None` is all elements.
+        keepdims: Whether the axes gone over stay, with size 1.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.norm([3.0, 4.0]))
+        5.0
+    """
     return jnp.linalg.norm(as_float(x), ord=ord, axis=as_axes(axis), keepdims=keepdims)
 
 
 @symbolic
 def qr(x, mode="reduced"):
-    """The factors `Q` (orthonormal columns) and `R` (upper triangular)."""
+    """The QR decomposition: `Q` with orthonormal columns, and `R` upper triangular.
+
+    Args:
+        x: Matrices.
+        mode: `"reduced"`: `k = min(n, m)`; `"complete"`: `k = n`.
+
+    Shapes:
+        `(..., n, m)` -> `(..., n, k)` and `(..., k, m)`.
+
+    Example:
+        >>> print(np.array(keras.ops.qr([[2.0, 0.0], [0.0, 3.0]])[1]).round(2).tolist())
+        [[2.0, 0.0], [0.0, 3.0]]
+    """
     if mode not in ("reduced", "complete"):
         raise bad_argument("qr", "mode", "'reduced' or 'complete'", mode)
-    return jnp.linalg.qr(_matrices("qr", x), mode=mode)
+    return jnp.linalg.qr(as_matrices("qr", x), mode=mode)
 
 
 @symbolic
 def svd(x, full_matrices=True, compute_uv=True):
-    """The singular value decomposition `U`, `S`, `V^H`, or `S` alone."""
-    x = _matrices("svd", x)
+    """The singular value decomposition: `U`, `S` and `V^H` with `x == U @ diag(S) @ V^H`.
+
+    Args:
+        x: Matrices.
+        full_matrices: Whether `U` and `V` are square.
+        compute_uv: Whether to return all three rather than `S` only.
+
+    Shapes:
+        `(..., n, m)` -> `(..., n, n)`, `(..., min(n, m))`, `(..., m, m)`.
+
+    Example:
+        >>> print(keras.ops.svd([[3.0, 0.0], [0.0, 2.0]], compute_uv=False))
+        [3. 2.]
+    """
+    x = as_matrices("svd", x)
     return jnp.linalg.svd(x, full_matrices=full_matrices, compute_uv=compute_uv)
 
 
 def _system(op, a, b):
-    a, b = _square(op, a), as_array(b)
+    a, b = square_matrices(op, a), as_array(b)
     if b.ndim < 1 or b.shape[-1 if b.ndim == a.ndim - 1 else -2] != a.shape[-2]:
         raise bad_argument(op, "b", f"of {a.shape[-2]} rows, as `a`", b.shape)
     return a, b
@@ -172,37 +258,75 @@ def _system(op, a, b):
 
 @symbolic
 def solve(a, b):
-    """The `x` with `a @ x == b`."""
+    """The solution of `a @ x == b`.
+
+    Args:
+        a: Square matrices.
+        b: Right-hand sides, one a column.
+
+    Shapes:
+        `(..., n, n)` and `(..., n, m)` -> `(..., n, m)`.
+
+    Example:
+        >>> print(keras.ops.solve([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]))
+        [[1. ]
+         [0.5]]
+    """
     return jnp.linalg.solve(*_system("solve", a, b))
 
 
 @symbolic
 def solve_triangular(a, b, lower=False):
-    """The `x` with `a @ x == b`, for a triangular `a`."""
+    """The solution of `a @ x == b` for triangular matrices.
+
+    Args:
+        a: Triangular matrices.
+        b: Right-hand sides, one a column.
+        lower: Whether they are lower triangular.
+
+    Shapes:
+        `(..., n, n)` and `(..., n, m)` -> `(..., n, m)`.
+
+    Example:
+        >>> print(keras.ops.solve_triangular([[2.0, 0.0], [0.0, 4.0]], [[2.0], [2.0]]))
+        [[1. ]
+         [0.5]]
+    """
     return jax.scipy.linalg.solve_triangular(*_system("solve_triangular", a, b), lower=lower)
 
 
 @symbolic
 def lstsq(a, b, rcond=None):
-    """The `x` that makes `a @ x - b` least in the square."""
+    """The least-squares solution: the `x` for which `sum((a @ x - b)**2)` is smallest.
+
+    Args:
+        a: Matrix.
+        b: Right-hand sides, one a column.
+        rcond: Singular values below so many times the largest count as 0.
+
+    Shapes:
+        `(n, m)` and `(n, k)` -> `(m, k)`.
+
+    Example:
+        >>> print(np.array(keras.ops.lstsq([[1.0], [1.0]], [[1.0], [3.0]])).round(2))
+        [[2.]]
+    """
     return jnp.linalg.lstsq(as_array(a), as_array(b), rcond=rcond)[0]
 
 
 @symbolic
-def cdist(x, y):
-    """Euclidean distances between all rows of `x` and all rows of `y`.
-
-    Shapes:
-        `(..., n, d)` and `(..., m, d)` -> `(..., n, m)`.
-    """
-    x, y = _matrices("cdist", x), _matrices("cdist", y)
-    if x.shape[-1] != y.shape[-1]:
-        raise bad_argument("cdist", "y", f"of {x.shape[-1]} columns, as `x`", y.shape)
-    return jnp.sqrt(jnp.sum((x[..., :, None, :] - y[..., None, :, :]) ** 2, axis=-1))
-
-
-@symbolic
 def jvp(fun, primals, tangents, has_aux=False):
-    """`fun(*primals)` and its derivative in the direction of `tangents`."""
+    """The value of a function and its derivative in a direction.
+
+    Args:
+        fun: Function of arrays.
+        primals: Where it is taken, a tuple with one element an argument.
+        tangents: The direction, alike.
+        has_aux: Whether the function returns `(value, anything)`.
+
+    Example:
+        >>> print(*keras.ops.jvp(lambda x: x**2, (3.0,), (1.0,)))
+        9.0 6.0
+    """
     arrays = [jax.tree.map(as_array, list(each)) for each in (primals, tangents)]
     return jax.jvp(fun, *arrays, has_aux=has_aux)

@@ -9,6 +9,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["ctc_decode"]
+
 _END = -1  # fills a path after its last label
 
 
@@ -34,6 +36,9 @@ def ctc_decode(
         merge_repeated: Whether the greedy strategy counts repeated classes as one label.
         mask_index: The class that stands for no label; `None` is the last.
 
+    Shapes:
+        `(batch, time, classes)` -> `(paths, batch, time)` and `(batch, paths)`.
+
     Returns:
         Sequences, `(paths, batch, time)`, filled up with -1, and `(batch, paths)`: log
         probabilities of a beam search, minus the sum of the greedy choices' logits.
@@ -42,6 +47,10 @@ def ctc_decode(
         Graves et al., 2006, "Connectionist Temporal Classification"; Hannun et al., 2014,
         "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
         Recurrent DNNs".
+
+    Example:
+        >>> print(keras.ops.ctc_decode(np.eye(3)[None, [1, 1, 0, 2]], [4], mask_index=0)[0])
+        [[[ 1  2 -1 -1]]]
     """
     inputs = as_array(inputs)
     inputs = inputs.astype(jnp.promote_types(inputs.dtype, jnp.float32))
@@ -69,7 +78,7 @@ def _greedy(inputs, counts, blank, merge_repeated):
 
 
 def _beam_search(log_probs, counts, blank, width, top):
-    """One sequence: a prefix's probability is kept apart for alignments that end blank or not."""
+    """One sequence; a prefix scores alignments that end in a blank separately from others."""
     steps, classes = log_probs.shape
     paths = jnp.full((width, steps), _END, "int32")
     nothing = jnp.full(width, -jnp.inf, log_probs.dtype)
@@ -109,8 +118,8 @@ def _beam_search(log_probs, counts, blank, width, top):
         row = jnp.where(new, (best - width) // classes, best)
         label = (best - width) % classes
         length = lengths[row]
-        place = jnp.where(new, length, steps)  # out of range: nothing is written
-        paths = paths[row].at[jnp.arange(width), place].set(label, mode="drop")
+        position = jnp.where(new, length, steps)  # out of range: nothing is written
+        paths = paths[row].at[jnp.arange(width), position].set(label, mode="drop")
         blank_score = jnp.where(new, -jnp.inf, blank_score[row])
         label_score = jnp.where(new, longer.ravel()[best - width], label_score[row])
         return paths, length + new, blank_score, label_score

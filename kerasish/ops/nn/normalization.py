@@ -1,60 +1,51 @@
-"""What networks are made of: encodings, normalisations, cross-entropies, attention."""
-
-import functools
+"""Normalization: by a norm, and to mean 0 and variance 1."""
 
 import jax
 import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.lowering import platform_dependent
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.sparse import to_sparse
-from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype
+from kerasish.ops.wrappers import as_array, as_axes, as_float, in_32_bits
 
-# -- encodings
-
-
-@symbolic
-def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
-    """A new axis of `num_classes` entries: 1 at the number that was there, else 0."""
-    x, dtype = as_array(x), real_dtype(dtype, settings.floatx())
-    hot = jax.nn.one_hot(x, num_classes, axis=axis, dtype=dtype)
-    return to_sparse(hot, x.size) if sparse else hot
-
-
-@symbolic
-def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False, **kwargs):
-    """Which of `num_classes` numbers occur in each row: 1 or 0."""
-    num_classes = kwargs.pop("num_tokens", None) if num_classes is None else num_classes
-    if num_classes is None:
-        raise bad_argument("multi_hot", "num_classes", "given", None)
-    x = as_array(inputs).astype("int32")
-    hot = jax.nn.one_hot(x, num_classes, axis=axis, dtype=real_dtype(dtype, settings.floatx()))
-    hot = jnp.max(hot, axis=1 if x.ndim > 1 else 0)
-    return to_sparse(hot, x.size) if sparse else hot
-
-
-# -- normalisations
-
-
-def _in_32_bits(x):
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+# fmt: off
+__all__ = [
+    "batch_normalization", "layer_normalization", "moments", "normalize", "rms_normalization",
+]
+# fmt: on
 
 
 @symbolic
 def normalize(x, axis=-1, order=2, epsilon=None):
-    """`x` divided by its norm of that order along an axis, or by `epsilon` if that is larger."""
+    """Vectors of norm 1: `x / max(norm(x), epsilon)`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, of the vectors.
+        order: Order of the norm, an integer of at least 1.
+        epsilon: Least divisor; by default `keras.config.epsilon()`.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.normalize([3.0, 4.0]))
+        [0.6 0.8]
+    """
     if not isinstance(order, int) or order < 1:
         raise bad_argument("normalize", "order", "an integer of at least 1", order)
     x, axis = jnp.atleast_1d(as_float(x)), as_axes(axis)
     epsilon = settings.epsilon() if epsilon is None else epsilon
+    # What is not chosen gets numbers too that have a finite gradient.
     if order == 2:
         square = jnp.sum(jnp.square(x), axis=axis, keepdims=True)
-        most = min(1.0 / epsilon, float(jnp.finfo(x.dtype).max))
-        return x * jnp.minimum(jax.lax.rsqrt(square), most)
-    norm = jnp.linalg.norm(x, ord=order, axis=axis, keepdims=True)
-    return x / jnp.maximum(norm, epsilon)
+        limits = jnp.finfo(x.dtype)
+        most = min(1.0 / epsilon, float(limits.max)) if epsilon else float(limits.max)
+        long = square > max(most**-2, float(limits.tiny))
+        return x * jnp.where(long, jax.lax.rsqrt(jnp.where(long, square, 1)), most)
+    nonzero = jnp.any(x != 0, axis=axis, keepdims=True)
+    norm = jnp.linalg.norm(jnp.where(nonzero, x, 1), ord=order, axis=axis, keepdims=True)
+    return x / jnp.where(nonzero, jnp.maximum(norm, epsilon), epsilon or 1)
 
 
 @symbolic
@@ -63,9 +54,22 @@ def moments(x, axes, keepdims=False, synchronized=False):
 
     With a batch sharded over devices JAX takes both over all of it, so `synchronized` has
     nothing to change.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axes: Axes to go over.
+        keepdims: Whether the axes gone over stay, with size 1.
+        synchronized: Without effect.
+
+    Shapes:
+        `(...)` -> two without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(*keras.ops.moments([1.0, 3.0], 0))
+        2.0 1.0
     """
     x, axes = as_array(x), as_axes(axes)
-    wide = _in_32_bits(x) if dtypes.is_float(x.dtype) else x
+    wide = in_32_bits(x) if dtypes.is_float(x.dtype) else x
     both = jnp.mean(wide, axes, keepdims=keepdims), jnp.var(wide, axes, keepdims=keepdims)
     if x.dtype not in (jnp.float16, jnp.bfloat16):
         return both
@@ -75,10 +79,28 @@ def moments(x, axes, keepdims=False, synchronized=False):
 
 @symbolic
 def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
-    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per entry of `axis`.
+    """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per element of `axis`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        mean: `(channels,)`.
+        variance: `(channels,)`.
+        axis: The axis of the channels.
+        offset: `(channels,)`, added at the end.
+        scale: `(channels,)`, the factor before that.
+        epsilon: Added to the variance.
+
+    Shapes:
+        `(..., channels)` -> the same.
 
     References:
         Ioffe and Szegedy, 2015, "Batch Normalization".
+
+    Example:
+        >>> y = keras.ops.batch_normalization([[1.0], [3.0]], [2.0], [1.0], -1)
+        >>> print(np.array(y).round(2))
+        [[-1.]
+         [ 1.]]
     """
     x = as_array(x)
 
@@ -98,14 +120,29 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
 def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwargs):
     """`x` with mean 0 and variance 1 over some axes, times `gamma`, plus `beta`.
 
+    Args:
+        x: Array, Variable, number or list of numbers.
+        gamma: Factor, `(channels,)`.
+        beta: Added at the end, `(channels,)`.
+        axis: Axis, or axes, to normalize over.
+        epsilon: Added to the variance; by default `keras.config.epsilon()`.
+        **kwargs: `rms_scaling`: whether to leave the mean where it is.
+
+    Shapes:
+        `(..., channels)` -> the same.
+
     References:
         Ba, Kiros and Hinton, 2016, "Layer Normalization".
+
+    Example:
+        >>> print(np.array(keras.ops.layer_normalization([1.0, 3.0])).round(2))
+        [-1.  1.]
     """
     rms_scaling = kwargs.pop("rms_scaling", False)
     if kwargs:
         raise TypeError(f"layer_normalization: unknown arguments {sorted(kwargs)}.")
     x = as_array(x)
-    wide = _in_32_bits(x)
+    wide = in_32_bits(x)
     axes = sorted([axis] if isinstance(axis, int) else axis)
     sizes = [1] * x.ndim
     for n in axes:
@@ -129,185 +166,26 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
 def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     """`x` divided by its root mean square over some axes, times `scale`.
 
+    Args:
+        x: Array, Variable, number or list of numbers.
+        scale: Factor, `(channels,)`.
+        axis: Axis, or axes, to normalize over.
+        epsilon: Added to the mean square; by default `keras.config.epsilon()`.
+
+    Shapes:
+        `(..., channels)` -> the same.
+
     References:
         Zhang and Sennrich, 2019, "Root Mean Square Layer Normalization".
+
+    Example:
+        >>> print(np.array(keras.ops.rms_normalization([3.0, 4.0])).round(2))
+        [0.85 1.13]
     """
     x = as_array(x)
-    wide = jnp.atleast_1d(_in_32_bits(x))
+    wide = jnp.atleast_1d(in_32_bits(x))
     epsilon = settings.epsilon() if epsilon is None else epsilon
     square = jnp.mean(jnp.square(wide), axis=as_axes(axis), keepdims=True)
     wide = wide * jax.lax.rsqrt(square + epsilon)
     wide = wide if scale is None else wide * as_array(scale).astype(wide.dtype)
     return wide.astype(x.dtype)
-
-
-# -- cross-entropies
-
-
-def _same_shape(op, target, output):
-    target, output = as_array(target), as_array(output)
-    if target.shape != output.shape:
-        raise bad_argument(op, "target", f"of shape {output.shape}, as `output`", target.shape)
-    return target, output
-
-
-def _log_probabilities(output, from_logits, axis):
-    if from_logits:
-        return jax.nn.log_softmax(output, axis=axis)
-    output = output / jnp.sum(output, axis, keepdims=True)
-    return jnp.log(jnp.clip(output, settings.epsilon(), 1.0 - settings.epsilon()))
-
-
-@symbolic
-def binary_crossentropy(target, output, from_logits=False):
-    """`-target * log(output) - (1 - target) * log(1 - output)`, entry by entry."""
-    target, output = _same_shape("binary_crossentropy", target, output)
-    if from_logits:
-        yes, no = jax.nn.log_sigmoid(output), jax.nn.log_sigmoid(-output)
-    else:
-        output = jnp.clip(output, settings.epsilon(), 1.0 - settings.epsilon())
-        yes, no = jnp.log(output), jnp.log(1.0 - output)
-    return -(target * yes + (1.0 - target) * no)
-
-
-@symbolic
-def categorical_crossentropy(target, output, from_logits=False, axis=-1):
-    """`-sum(target * log(output))` over an axis of classes."""
-    target, output = _same_shape("categorical_crossentropy", target, output)
-    if output.ndim < 1:
-        raise bad_argument("categorical_crossentropy", "output", "of at least 1 axis", output.shape)
-    return -jnp.sum(target * _log_probabilities(output, from_logits, axis), axis=axis)
-
-
-@symbolic
-def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
-    """`-log(output)` at the class that `target` numbers."""
-    op = "sparse_categorical_crossentropy"
-    target, output = as_array(target).astype("int32"), as_array(output)
-    if output.ndim < 1:
-        raise bad_argument(op, "output", "of at least 1 axis", output.shape)
-    if target.ndim == output.ndim and target.shape[-1] == 1:
-        target = jnp.squeeze(target, -1)
-    if target.shape != output.shape[:-1]:
-        raise bad_argument(op, "target", f"of shape {output.shape[:-1]}", target.shape)
-    hot = jax.nn.one_hot(target, output.shape[axis], axis=axis)
-    return -jnp.sum(hot * _log_probabilities(output, from_logits, axis), axis=axis)
-
-
-def _padding(lengths, longest, dtype):
-    return (jnp.arange(longest) >= lengths[:, None]).astype(dtype)
-
-
-@symbolic
-def ctc_loss(target, output, target_length, output_length, mask_index=0):
-    """Minus the log probability of label sequences, summed over all their alignments.
-
-    Args:
-        target: Labels, `(batch, labels)`.
-        output: Logits, `(batch, time, classes)`.
-        target_length, output_length: How many of them count, `(batch,)`.
-        mask_index: The class that stands for no label.
-
-    References:
-        Graves et al., 2006, "Connectionist Temporal Classification".
-    """
-    target, output = as_array(target).astype("int32"), _in_32_bits(as_array(output))
-    target_length, output_length = as_array(target_length), as_array(output_length)
-    unused = _padding(output_length, output.shape[1], output.dtype)
-    no_label = _padding(target_length, target.shape[1], output.dtype)
-    # Here, because importing it takes as long as half of kerasish.
-    import optax  # noqa: PLC0415
-
-    return optax.ctc_loss(output, unused, target, no_label, blank_id=mask_index)
-
-
-@symbolic
-def psnr(x1, x2, max_val):
-    """Peak signal-to-noise ratio in decibels: `20 log10(max_val) - 10 log10(mean square error)`."""
-    x1, x2 = _same_shape("psnr", x1, x2)
-    peak = jnp.asarray(max_val, x2.dtype)
-    return 20 * jnp.log10(peak) - 10 * jnp.log10(jnp.mean(jnp.square(x1 - x2)))
-
-
-# -- attention
-
-
-@symbolic
-def dot_product_attention(
-    query,
-    key,
-    value,
-    bias=None,
-    mask=None,
-    scale=None,
-    is_causal=False,
-    flash_attention=None,
-    attn_logits_soft_cap=None,
-):
-    """`softmax(query @ key * scale + bias) @ value`, per head.
-
-    Args:
-        query, key, value: `(batch, time, heads, depth)`; fewer heads of key and value are shared.
-        bias: Added to the logits, broadcast to `(batch, heads, query time, key time)`.
-        mask: Whether an entry counts, broadcast likewise.
-        scale: Factor of the logits; `1 / sqrt(depth)` unless given.
-        is_causal: Whether an entry sees only those before it and itself.
-        flash_attention: `True` for cuDNN's fused kernel, an error where there is none; `None` for
-            it where it is, if `keras.config.enable_flash_attention()` was called.
-        attn_logits_soft_cap: Must be `None`: JAX's attention has no cap.
-
-    References:
-        Vaswani et al., 2017, "Attention Is All You Need".
-    """
-    if attn_logits_soft_cap is not None:
-        name = "attn_logits_soft_cap"
-        raise bad_argument("dot_product_attention", name, "None", attn_logits_soft_cap)
-    query, key, value = (as_float(x) for x in (query, key, value))
-    if not query.ndim == key.ndim == value.ndim == 4:
-        shapes = query.shape, key.shape, value.shape
-        raise bad_argument("dot_product_attention", "query, key, value", "of 4 axes each", shapes)
-    dtype = jnp.result_type(query, key, value)
-    query, key, value = (x.astype(dtype) for x in (query, key, value))
-    if flash_attention is None:
-        flash_attention = bool(settings.is_flash_attention_enabled()) and _has_fused_kernel(dtype)
-    bias = None if bias is None else as_array(bias).astype(dtype)
-    mask = None if mask is None else as_array(mask).astype(bool)
-    by_jax = functools.partial(
-        jax.nn.dot_product_attention,
-        bias=bias,
-        mask=mask,
-        scale=scale,
-        is_causal=is_causal,
-        implementation="cudnn" if flash_attention else None,
-    )
-    if flash_attention or bias is not None or key.shape != value.shape or _heads_differ(query, key):
-        return by_jax(query, key, value)
-    on_cpu = functools.partial(_attend_by_heads, mask=mask, scale=scale, is_causal=is_causal)
-    return platform_dependent(query, key, value, cpu=on_cpu, default=by_jax)
-
-
-def _has_fused_kernel(dtype):
-    return jax.default_backend() == "gpu" and dtype in (jnp.float16, jnp.bfloat16)
-
-
-def _heads_differ(query, key):
-    return query.shape[2] != key.shape[2]
-
-
-def _attend_by_heads(query, key, value, mask, scale, is_causal):
-    """Attention with the heads in front: XLA's CPU backend multiplies such batches faster."""
-    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    keys = jnp.swapaxes(key, 2, 3)
-    logits = jnp.matmul(query * jnp.asarray(scale, query.dtype), keys, preferred_element_type=wide)
-    if is_causal:
-        causal = jnp.tri(query.shape[2], key.shape[2], dtype=bool)
-        mask = causal if mask is None else mask & causal
-    if mask is not None:
-        logits = jnp.where(mask, logits, -0.7 * jnp.finfo(wide).max)
-    top = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    weights = jnp.exp(logits - top)
-    # Divided by their sum once the values are added up, which are fewer.
-    total = jnp.sum(weights, axis=-1, keepdims=True).astype(key.dtype)
-    return jnp.swapaxes(jnp.matmul(weights.astype(key.dtype), value) / total, 1, 2)

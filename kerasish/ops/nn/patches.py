@@ -7,6 +7,8 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import as_array
 
+__all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
+
 
 def _pair(n):
     return (n, n) if isinstance(n, int) else tuple(n)
@@ -21,8 +23,19 @@ def _patch_places(size, kernel, dilation, padding, stride):
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     """Patches of images laid out as columns.
 
+    Args:
+        x: Array, Variable, number or list of numbers.
+        kernel_size: Size of the patches, a number or `(height, width)`.
+        dilation: Distance of neighbouring pixels of a patch.
+        padding: Zeros added on each side.
+        stride: Steps from one patch to the next.
+
     Shapes:
-        `(batch, channels, height, width)` -> `(batch, channels * patch entries, patches)`.
+        `(batch, channels, height, width)` -> `(batch, channels * patch elements, patches)`.
+
+    Example:
+        >>> keras.ops.unfold(np.ones((1, 2, 4, 4)), 3).shape
+        (1, 18, 4)
     """
     x = as_array(x)
     if x.ndim != 4:
@@ -32,16 +45,28 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     (top, left) = _pair(padding)
     x = jnp.pad(x, [(0, 0), (0, 0), (top, top), (left, left)])
     patches = x[:, :, rows[:, None, :, None], columns[None, :, None, :]]
-    entries = x.shape[1] * rows.shape[0] * columns.shape[0]
-    return patches.reshape(x.shape[0], entries, rows.shape[1] * columns.shape[1])
+    elements = x.shape[1] * rows.shape[0] * columns.shape[0]
+    return patches.reshape(x.shape[0], elements, rows.shape[1] * columns.shape[1])
 
 
 @symbolic
 def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """Images from patches laid out as columns: where patches overlap, they are added.
 
+    Args:
+        x: Array, Variable, number or list of numbers.
+        output_size: Sizes of the result, for all axes or each.
+        kernel_size: Size of the patches, a number or `(height, width)`.
+        dilation: Distance of neighbouring pixels of a patch.
+        padding: Zeros that were added on each side.
+        stride: Steps from one patch to the next.
+
     Shapes:
-        `(batch, channels * patch entries, patches)` -> `(batch, channels, *output_size)`.
+        `(batch, channels * patch elements, patches)` -> `(batch, channels, *output_size)`.
+
+    Example:
+        >>> print(keras.ops.fold(np.ones((1, 2, 2)), (1, 3), (1, 2))[0, 0])
+        [[1. 2. 1.]]
     """
     x = as_array(x)
     if x.ndim != 3:
@@ -67,7 +92,20 @@ def _block(op, block_size, data_format):
 
 @symbolic
 def depth_to_space(x, block_size, data_format="channels_last"):
-    """Channels laid out as blocks of `block_size` times `block_size` pixels."""
+    """Channels laid out as blocks of pixels.
+
+    Args:
+        x: Images.
+        block_size: Side of a block, at least 2.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(batch, height, width, n * n * channels)` -> `(batch, n * height, n * width, channels)`.
+
+    Example:
+        >>> keras.ops.depth_to_space(np.ones((1, 2, 2, 8)), 2).shape
+        (1, 4, 4, 2)
+    """
     x, n = as_array(x), block_size
     if _block("depth_to_space", block_size, data_format):
         batch, height, width, depth = x.shape
@@ -80,7 +118,20 @@ def depth_to_space(x, block_size, data_format="channels_last"):
 
 @symbolic
 def space_to_depth(x, block_size, data_format="channels_last"):
-    """Blocks of `block_size` times `block_size` pixels laid out as channels."""
+    """Blocks of pixels laid out as channels.
+
+    Args:
+        x: Images.
+        block_size: Side of a block, at least 2.
+        data_format: `"channels_last"` or `"channels_first"`; by default the global setting.
+
+    Shapes:
+        `(batch, n * height, n * width, channels)` -> `(batch, height, width, n * n * channels)`.
+
+    Example:
+        >>> keras.ops.space_to_depth(np.ones((1, 4, 4, 2)), 2).shape
+        (1, 2, 2, 8)
+    """
     x, n = as_array(x), block_size
     if _block("space_to_depth", block_size, data_format):
         batch, height, width, depth = x.shape

@@ -7,53 +7,114 @@ import numpy as np
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, real_dtype
+from kerasish.ops.wrappers import (
+    as_array,
+    describe,
+    real_dtype,
+)
+
+# fmt: off
+__all__ = [
+    "arange", "array", "empty", "empty_like", "eye", "full", "full_like", "geomspace",
+    "identity", "linspace", "logspace", "meshgrid", "ones", "ones_like", "tri", "vander",
+    "zeros", "zeros_like",
+]
+# fmt: on
 
 
-def _filled(name, fn):
+def _filled(name, fn, what, example):
     def op(shape, dtype=None):
         return fn(shape, dtype=real_dtype(dtype, settings.floatx()))
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = (
-        f"An array of {name.removesuffix('s')} values; of the global float type unless said."
-    )
-    return op
+    dtype = "Name of the type; by default the global float type."
+    return describe(op, name, what, "-> `shape`.", example, shape="Sizes of the axes.", dtype=dtype)
 
 
-empty = _filled("empty", jnp.empty)
-ones = _filled("ones", jnp.ones)
-zeros = _filled("zeros", jnp.zeros)
+empty = _filled(
+    "empty", jnp.empty, "An array whose elements may be anything (they are 0)", "(2,) -> [0. 0.]"
+)
+ones = _filled("ones", jnp.ones, "An array of ones", "(2,) -> [1. 1.]")
+zeros = _filled("zeros", jnp.zeros, "An array of zeros", "(2,) -> [0. 0.]")
 
 
-def _filled_like(name, fn):
+def _filled_like(name, fn, what, example):
     def op(x, dtype=None):
         return fn(as_array(x), dtype=real_dtype(dtype))
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"As `{name.removesuffix('_like')}`, of the shape and type of `x`."
+    dtype = "Name of the type; by default that of `x`."
+    op = describe(op, name, what, "`(...)` -> the same.", example, dtype=dtype)
     return symbolic(op, name)
 
 
-empty_like = _filled_like("empty_like", jnp.empty_like)
-ones_like = _filled_like("ones_like", jnp.ones_like)
-zeros_like = _filled_like("zeros_like", jnp.zeros_like)
+empty_like = _filled_like(
+    "empty_like",
+    jnp.empty_like,
+    "An array like another whose elements may be anything",
+    "[1, 2] -> [0 0]",
+)
+ones_like = _filled_like(
+    "ones_like", jnp.ones_like, "Ones in the shape and type of another array", "[1, 2] -> [1 1]"
+)
+zeros_like = _filled_like(
+    "zeros_like", jnp.zeros_like, "Zeros in the shape and type of another array", "[1, 2] -> [0 0]"
+)
 
 
 @symbolic
 def full(shape, fill_value, dtype=None):
-    """An array of one value."""
+    """An array of one value.
+
+    Args:
+        shape: Sizes of the axes.
+        fill_value: The value.
+        dtype: Name of the type; by default the global float type.
+
+    Shapes:
+        -> `shape`.
+
+    Example:
+        >>> print(keras.ops.full((2,), 7))
+        [7. 7.]
+    """
     return jnp.full(shape, as_array(fill_value), dtype=real_dtype(dtype, settings.floatx()))
 
 
 @symbolic
 def full_like(x, fill_value, dtype=None):
-    """An array of one value, of the shape and type of `x`."""
+    """An array of one value, of the shape and type of another.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        fill_value: The value.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.full_like([1, 2], 7))
+        [7 7]
+    """
     return jnp.full_like(as_array(x), as_array(fill_value), dtype=real_dtype(dtype))
 
 
 def eye(N, M=None, k=0, dtype=None):
-    """Ones on the `k`-th diagonal of an `(N, M)` matrix, zeros elsewhere."""
+    """Ones on a diagonal of a matrix, zeros elsewhere.
+
+    Args:
+        N: Number of rows.
+        M: Number of columns; by default `N`.
+        k: Number of the diagonal, counted upwards from the main one.
+        dtype: Name of the type; by default the global float type.
+
+    Shapes:
+        -> `(N, M)`.
+
+    Example:
+        >>> print(keras.ops.eye(2))
+        [[1. 0.]
+         [0. 1.]]
+    """
     for name, size in (("N", N), ("M", M)):
         if isinstance(size, float) or dtypes.is_float(getattr(size, "dtype", "int32")):
             raise TypeError(f"eye: `{name}` must be an integer; got {size!r}.")
@@ -61,17 +122,59 @@ def eye(N, M=None, k=0, dtype=None):
 
 
 def identity(n, dtype=None):
-    """The `(n, n)` identity matrix."""
+    """The identity matrix.
+
+    Args:
+        n: Number of rows and columns.
+        dtype: Name of the type; by default the global float type.
+
+    Shapes:
+        -> `(n, n)`.
+
+    Example:
+        >>> print(keras.ops.identity(2))
+        [[1. 0.]
+         [0. 1.]]
+    """
     return jnp.identity(n, dtype=real_dtype(dtype, settings.floatx()))
 
 
 def tri(N, M=None, k=0, dtype=None):
-    """Ones on and below the `k`-th diagonal of an `(N, M)` matrix, zeros elsewhere."""
+    """Ones on and below a diagonal of a matrix, zeros elsewhere.
+
+    Args:
+        N: Number of rows.
+        M: Number of columns; by default `N`.
+        k: Number of the diagonal, counted upwards from the main one.
+        dtype: Name of the type; by default the global float type.
+
+    Shapes:
+        -> `(N, M)`.
+
+    Example:
+        >>> print(keras.ops.tri(2))
+        [[1. 0.]
+         [1. 1.]]
+    """
     return jnp.tri(N, M, k=k, dtype=real_dtype(dtype, settings.floatx()))
 
 
 def arange(start, stop=None, step=None, dtype=None):
-    """Numbers from `start` (0 if `stop` is not given) up to but without `stop`, `step` apart."""
+    """Numbers from `start` up to but without `stop`, in steps of `step`.
+
+    Args:
+        start: First number; the end, from 0, if `stop` is not given.
+        stop: The end, not included.
+        step: Difference of neighbours.
+        dtype: Name of the type; by default that of the numbers.
+
+    Shapes:
+        -> `(n,)`.
+
+    Example:
+        >>> print(keras.ops.arange(1, 7, 2))
+        [1 3 5]
+    """
     if dtype is None:
         given = [n for n in (start, stop, step) if n is not None]
         dtype = dtypes.result_type(*(_number_type(n) for n in given))
@@ -86,7 +189,24 @@ def _number_type(n):
 
 @symbolic
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
-    """`num` numbers in equal steps from `start` to `stop`."""
+    """Numbers in equal steps from `start` to `stop`.
+
+    Args:
+        start: First number.
+        stop: Last number.
+        num: How many numbers.
+        endpoint: Whether `stop` is the last of them.
+        retstep: Whether to return the step too.
+        dtype: Name of the type; by default a float type.
+        axis: Where the new axis goes.
+
+    Shapes:
+        -> `(num, ...)`.
+
+    Example:
+        >>> print(keras.ops.linspace(0, 1, 3))
+        [0.  0.5 1. ]
+    """
     first, last, dtype = as_array(start), as_array(stop), real_dtype(dtype)
     return jnp.linspace(
         first, last, num, endpoint=endpoint, retstep=retstep, dtype=dtype, axis=axis
@@ -95,33 +215,105 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 @symbolic
 def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
-    """`base` to the power of `num` numbers in equal steps from `start` to `stop`."""
+    """`base` to the power of numbers in equal steps from `start` to `stop`.
+
+    Args:
+        start: First number.
+        stop: Last number.
+        num: How many numbers.
+        endpoint: Whether `stop` is the last of them.
+        base: What is raised.
+        dtype: Name of the type; by default a float type.
+        axis: Where the new axis goes.
+
+    Shapes:
+        -> `(num, ...)`.
+
+    Example:
+        >>> print(np.array(keras.ops.logspace(0, 2, 3)).round(2))
+        [  1.  10. 100.]
+    """
     first, last, dtype = as_array(start), as_array(stop), real_dtype(dtype)
     return jnp.logspace(first, last, num, endpoint=endpoint, base=base, dtype=dtype, axis=axis)
 
 
 @symbolic
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
-    """`num` numbers from `start` to `stop`, each the same multiple of the one before."""
+    """Numbers from `start` to `stop`, each the same multiple of the one before.
+
+    Args:
+        start: First number.
+        stop: Last number.
+        num: How many numbers.
+        endpoint: Whether `stop` is the last of them.
+        dtype: Name of the type; by default a float type.
+        axis: Where the new axis goes.
+
+    Shapes:
+        -> `(num, ...)`.
+
+    Example:
+        >>> print(np.array(keras.ops.geomspace(1.0, 8.0, 4)).round(2))
+        [1. 2. 4. 8.]
+    """
     first, last, dtype = as_array(start), as_array(stop), real_dtype(dtype)
     return jnp.geomspace(first, last, num, endpoint=endpoint, dtype=dtype, axis=axis)
 
 
 @symbolic
 def array(x, dtype=None):
-    """A new array of `x`."""
+    """A new array of the same elements.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.array([1, 2], dtype="float32"))
+        [1. 2.]
+    """
     return jnp.array(x if isinstance(x, jax.Array | np.ndarray) else as_array(x), real_dtype(dtype))
 
 
 @symbolic
 def meshgrid(*x, indexing="xy"):
-    """Coordinate arrays of the grid that 1-D arrays span."""
+    """Coordinates of the points of the grid that 1-D arrays span.
+
+    Args:
+        *x: 1-D arrays.
+        indexing: `"xy"`: the first array runs along the second axis; `"ij"`: along the first.
+
+    Shapes:
+        `(n,)`, `(m,)`, ... -> one array each, of `(m, n, ...)`, or `(n, m, ...)` with `"ij"`.
+
+    Example:
+        >>> print(keras.ops.meshgrid([1, 2], [3, 4])[0])
+        [[1 2]
+         [1 2]]
+    """
     return jnp.meshgrid(*map(as_array, x), indexing=indexing)
 
 
 @symbolic
 def vander(x, N=None, increasing=False):
-    """The Vandermonde matrix: powers of `x`, one a column."""
+    """The Vandermonde matrix: each row holds the powers of one element.
+
+    Args:
+        x: 1-D array.
+        N: Number of powers; by default that of elements.
+        increasing: Whether the powers begin at 0 rather than end there.
+
+    Shapes:
+        `(n,)` -> `(n, N)`.
+
+    Example:
+        >>> print(keras.ops.vander([2, 3], 3))
+        [[4 2 1]
+         [9 3 1]]
+    """
     x = as_array(x)
     if x.ndim != 1:
         raise bad_argument("vander", "x", "1-D", x.shape)

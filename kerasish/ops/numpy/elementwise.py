@@ -1,4 +1,4 @@
-"""Functions of each entry: one line each."""
+"""Functions of each element of one array."""
 
 import jax.numpy as jnp
 
@@ -6,116 +6,319 @@ from kerasish.core import settings
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.wrappers import (
     as_array,
-    as_axes,
     as_float,
-    binary,
-    bitwise,
+    describe,
     real_dtype,
     unary,
 )
 
-abs = unary("abs", jnp.abs)
-absolute = unary("absolute", jnp.abs)
-conj = unary("conj", jnp.conjugate)
-conjugate = unary("conjugate", jnp.conjugate)
-copy = unary("copy", jnp.copy)
-cbrt = unary("cbrt", jnp.cbrt)
-deg2rad = unary("deg2rad", jnp.deg2rad)
-fabs = unary("fabs", jnp.fabs)
-imag = unary("imag", jnp.imag)
-isfinite = unary("isfinite", jnp.isfinite)
-isinf = unary("isinf", jnp.isinf)
-isnan = unary("isnan", jnp.isnan)
-isneginf = unary("isneginf", jnp.isneginf)
-isposinf = unary("isposinf", jnp.isposinf)
-isreal = unary("isreal", jnp.isreal)
-logical_not = unary("logical_not", jnp.logical_not)
-negative = unary("negative", jnp.negative)
-rad2deg = unary("rad2deg", jnp.rad2deg)
-real = unary("real", jnp.real)
-reciprocal = unary("reciprocal", jnp.reciprocal)
-sign = unary("sign", jnp.sign)
-signbit = unary("signbit", jnp.signbit)
-square = unary("square", jnp.square)
+# fmt: off
+__all__ = [
+    "abs", "absolute", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh",
+    "bartlett", "bitwise_invert", "bitwise_not", "blackman", "cbrt", "ceil", "clip", "conj",
+    "conjugate", "copy", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "fabs", "floor",
+    "hamming", "hanning", "i0", "imag", "isfinite", "isinf", "isnan", "isneginf", "isposinf",
+    "isreal", "kaiser", "log", "log10", "log1p", "log2", "logical_not", "nan_to_num",
+    "negative", "rad2deg", "real", "reciprocal", "round", "sign", "signbit", "sin", "sinc",
+    "sinh", "sqrt", "square", "tan", "tanh", "trunc", "vectorize", "view",
+]
+# fmt: on
 
-angle = unary("angle", jnp.angle, as_float)
-arccos = unary("arccos", jnp.arccos, as_float)
-arccosh = unary("arccosh", jnp.arccosh, as_float)
-arcsin = unary("arcsin", jnp.arcsin, as_float)
-arcsinh = unary("arcsinh", jnp.arcsinh, as_float)
-arctan = unary("arctan", jnp.arctan, as_float)
-arctanh = unary("arctanh", jnp.arctanh, as_float)
-ceil = unary("ceil", jnp.ceil, as_float)
-cos = unary("cos", jnp.cos, as_float)
-cosh = unary("cosh", jnp.cosh, as_float)
-exp = unary("exp", jnp.exp, as_float)
-exp2 = unary("exp2", jnp.exp2, as_float)
-expm1 = unary("expm1", jnp.expm1, as_float)
-floor = unary("floor", jnp.floor, as_float)
-i0 = unary("i0", jnp.i0, as_float)
-log = unary("log", jnp.log, as_float)
-log10 = unary("log10", jnp.log10, as_float)
-log1p = unary("log1p", jnp.log1p, as_float)
-log2 = unary("log2", jnp.log2, as_float)
-sin = unary("sin", jnp.sin, as_float)
-sinc = unary("sinc", jnp.sinc, as_float)
-sinh = unary("sinh", jnp.sinh, as_float)
-sqrt = unary("sqrt", jnp.sqrt, as_float)
-tan = unary("tan", jnp.tan, as_float)
-tanh = unary("tanh", jnp.tanh, as_float)
+abs = unary(
+    "abs",
+    jnp.abs,
+    "Absolute value of each element: `|x|`; of a complex number, its modulus",
+    "[-2, 0, 3] -> [2 0 3]",
+)
+absolute = unary(
+    "absolute",
+    jnp.abs,
+    "Absolute value of each element: `|x|`, the same as `abs`",
+    "[-2.5, 1.0] -> [2.5 1. ]",
+)
+conj = unary(
+    "conj",
+    jnp.conjugate,
+    "Complex conjugate of each element: `a - bi` for `a + bi`",
+    "[1 + 2j, 3 - 1j] -> [1.-2.j 3.+1.j]",
+)
+conjugate = unary(
+    "conjugate",
+    jnp.conjugate,
+    "Complex conjugate of each element, the same as `conj`",
+    "[1 + 2j, 3 - 1j] -> [1.-2.j 3.+1.j]",
+)
+copy = unary("copy", jnp.copy, "A new array with the same elements", "[1, 2, 3] -> [1 2 3]")
+cbrt = unary(
+    "cbrt",
+    jnp.cbrt,
+    "Cube root of each element, real for negative numbers too",
+    "[-8.0, 27.0] -> [-2.  3.]",
+)
+deg2rad = unary(
+    "deg2rad",
+    jnp.deg2rad,
+    "Degrees to radians: `x * pi / 180`",
+    "[0.0, 90.0, 180.0] -> [0.   1.57 3.14]",
+)
+fabs = unary("fabs", jnp.fabs, "Absolute value of each element as a float", "[-2, 3] -> [2. 3.]")
+imag = unary(
+    "imag",
+    jnp.imag,
+    "Imaginary part of each element; zeros for real numbers",
+    "[1 + 2j, 3 - 1j] -> [ 2. -1.]",
+)
+isfinite = unary(
+    "isfinite",
+    jnp.isfinite,
+    "Whether each element is neither infinite nor NaN",
+    "[1.0, np.inf, np.nan] -> [ True False False]",
+)
+isinf = unary(
+    "isinf",
+    jnp.isinf,
+    "Whether each element is positive or negative infinity",
+    "[1.0, -np.inf, np.nan] -> [False  True False]",
+)
+isnan = unary(
+    "isnan",
+    jnp.isnan,
+    "Whether each element is NaN",
+    "[1.0, np.inf, np.nan] -> [False False  True]",
+)
+isneginf = unary(
+    "isneginf",
+    jnp.isneginf,
+    "Whether each element is negative infinity",
+    "[np.inf, -np.inf] -> [False  True]",
+)
+isposinf = unary(
+    "isposinf",
+    jnp.isposinf,
+    "Whether each element is positive infinity",
+    "[np.inf, -np.inf] -> [ True False]",
+)
+isreal = unary(
+    "isreal",
+    jnp.isreal,
+    "Whether each element has no imaginary part",
+    "[1 + 0j, 1 + 2j] -> [ True False]",
+)
+logical_not = unary(
+    "logical_not",
+    jnp.logical_not,
+    "Whether each element is false (or 0)",
+    "[True, False] -> [False  True]",
+)
+negative = unary(
+    "negative", jnp.negative, "Each element with the other sign: `-x`", "[1, -2] -> [-1  2]"
+)
+rad2deg = unary(
+    "rad2deg", jnp.rad2deg, "Radians to degrees: `x * 180 / pi`", "[0.0, np.pi / 2] -> [ 0. 90.]"
+)
+real = unary("real", jnp.real, "Real part of each element", "[1 + 2j, 3 - 1j] -> [1. 3.]")
+reciprocal = unary(
+    "reciprocal", jnp.reciprocal, "One over each element: `1 / x`", "[0.5, 4.0] -> [2.   0.25]"
+)
+sign = unary("sign", jnp.sign, "Sign of each element: -1, 0 or 1", "[-3, 0, 2] -> [-1  0  1]")
+signbit = unary(
+    "signbit",
+    jnp.signbit,
+    "Whether the sign bit of each element is set: negative numbers and -0.0",
+    "[-1.0, -0.0, 0.0] -> [ True  True False]",
+)
+square = unary("square", jnp.square, "Square of each element: `x * x`", "[-2, 3] -> [4 9]")
 
-add = binary("add", jnp.add)
-arctan2 = binary("arctan2", jnp.arctan2)
-divide = binary("divide", jnp.divide)
-equal = binary("equal", jnp.equal)
-floor_divide = binary("floor_divide", jnp.floor_divide)
-fmax = binary("fmax", jnp.fmax)
-fmin = binary("fmin", jnp.fmin)
-fmod = binary("fmod", jnp.fmod)
-gcd = binary("gcd", jnp.gcd)
-greater = binary("greater", jnp.greater)
-greater_equal = binary("greater_equal", jnp.greater_equal)
-heaviside = binary("heaviside", jnp.heaviside)
-hypot = binary("hypot", jnp.hypot)
-lcm = binary("lcm", jnp.lcm)
-less = binary("less", jnp.less)
-less_equal = binary("less_equal", jnp.less_equal)
-logaddexp = binary("logaddexp", jnp.logaddexp)
-logaddexp2 = binary("logaddexp2", jnp.logaddexp2)
-logical_and = binary("logical_and", jnp.logical_and)
-logical_or = binary("logical_or", jnp.logical_or)
-logical_xor = binary("logical_xor", jnp.logical_xor)
-maximum = binary("maximum", jnp.maximum)
-minimum = binary("minimum", jnp.minimum)
-mod = binary("mod", jnp.mod)
-multiply = binary("multiply", jnp.multiply)
-nextafter = binary("nextafter", jnp.nextafter)
-not_equal = binary("not_equal", jnp.not_equal)
-power = binary("power", jnp.power)
-subtract = binary("subtract", jnp.subtract)
-true_divide = binary("true_divide", jnp.true_divide)
+angle = unary(
+    "angle",
+    jnp.angle,
+    "Argument of complex numbers in radians: `atan2(imag, real)`",
+    "[1 + 1j, -1 + 0j] -> [0.79 3.14]",
+    as_float,
+)
+arccos = unary(
+    "arccos",
+    jnp.arccos,
+    "Inverse cosine of each element, from 0 to pi",
+    "[1.0, 0.0] -> [0.   1.57]",
+    as_float,
+)
+arccosh = unary(
+    "arccosh",
+    jnp.arccosh,
+    "Inverse hyperbolic cosine of each element, which is at least 1",
+    "[1.0, 2.0] -> [0.   1.32]",
+    as_float,
+)
+arcsin = unary(
+    "arcsin",
+    jnp.arcsin,
+    "Inverse sine of each element, from -pi/2 to pi/2",
+    "[0.0, 1.0] -> [0.   1.57]",
+    as_float,
+)
+arcsinh = unary(
+    "arcsinh",
+    jnp.arcsinh,
+    "Inverse hyperbolic sine of each element",
+    "[0.0, 1.0] -> [0.   0.88]",
+    as_float,
+)
+arctan = unary(
+    "arctan",
+    jnp.arctan,
+    "Inverse tangent of each element, from -pi/2 to pi/2",
+    "[0.0, 1.0] -> [0.   0.79]",
+    as_float,
+)
+arctanh = unary(
+    "arctanh",
+    jnp.arctanh,
+    "Inverse hyperbolic tangent of each element, between -1 and 1",
+    "[0.0, 0.5] -> [0.   0.55]",
+    as_float,
+)
+ceil = unary(
+    "ceil",
+    jnp.ceil,
+    "Least integer not below each element, as a float",
+    "[-1.5, 1.2] -> [-1.  2.]",
+    as_float,
+)
+cos = unary(
+    "cos", jnp.cos, "Cosine of each element, in radians", "[0.0, 1.0] -> [1.   0.54]", as_float
+)
+cosh = unary(
+    "cosh",
+    jnp.cosh,
+    "Hyperbolic cosine of each element: `(exp(x) + exp(-x)) / 2`",
+    "[0.0, 1.0] -> [1.   1.54]",
+    as_float,
+)
+exp = unary(
+    "exp", jnp.exp, "Exponential of each element: `e ** x`", "[0.0, 1.0] -> [1.   2.72]", as_float
+)
+exp2 = unary(
+    "exp2",
+    jnp.exp2,
+    "Two to the power of each element: `2 ** x`",
+    "[3.0, -1.0] -> [8.  0.5]",
+    as_float,
+)
+expm1 = unary(
+    "expm1",
+    jnp.expm1,
+    "Exponential less one: `exp(x) - 1`, exact near 0",
+    "[0.0, 1.0] -> [0.   1.72]",
+    as_float,
+)
+floor = unary(
+    "floor",
+    jnp.floor,
+    "Largest integer not above each element, as a float",
+    "[-1.5, 1.2] -> [-2.  1.]",
+    as_float,
+)
+i0 = unary(
+    "i0",
+    jnp.i0,
+    "Modified Bessel function of the first kind and order 0 of each element",
+    "[0.0, 1.0] -> [1.   1.27]",
+    as_float,
+)
+log = unary(
+    "log", jnp.log, "Natural logarithm of each element", "[1.0, 10.0] -> [0.  2.3]", as_float
+)
+log10 = unary(
+    "log10", jnp.log10, "Logarithm to base 10 of each element", "[1.0, 100.0] -> [0. 2.]", as_float
+)
+log1p = unary(
+    "log1p",
+    jnp.log1p,
+    "Logarithm of one more: `log(1 + x)`, exact near 0",
+    "[0.0, 1.0] -> [0.   0.69]",
+    as_float,
+)
+log2 = unary(
+    "log2", jnp.log2, "Logarithm to base 2 of each element", "[1.0, 8.0] -> [0. 3.]", as_float
+)
+sin = unary(
+    "sin", jnp.sin, "Sine of each element, in radians", "[0.0, 1.0] -> [0.   0.84]", as_float
+)
+sinc = unary(
+    "sinc",
+    jnp.sinc,
+    "Normalized sinc of each element: `sin(pi x) / (pi x)`, 1 at 0",
+    "[0.0, 0.5] -> [1.   0.64]",
+    as_float,
+)
+sinh = unary(
+    "sinh",
+    jnp.sinh,
+    "Hyperbolic sine of each element: `(exp(x) - exp(-x)) / 2`",
+    "[0.0, 1.0] -> [0.   1.18]",
+    as_float,
+)
+sqrt = unary("sqrt", jnp.sqrt, "Square root of each element", "[4.0, 2.0] -> [2.   1.41]", as_float)
+tan = unary(
+    "tan", jnp.tan, "Tangent of each element, in radians", "[0.0, 1.0] -> [0.   1.56]", as_float
+)
+tanh = unary(
+    "tanh",
+    jnp.tanh,
+    "Hyperbolic tangent of each element, from -1 to 1",
+    "[0.0, 1.0] -> [0.   0.76]",
+    as_float,
+)
 
-bitwise_and = bitwise("bitwise_and", jnp.bitwise_and)
-bitwise_left_shift = bitwise("bitwise_left_shift", jnp.left_shift)
-bitwise_or = bitwise("bitwise_or", jnp.bitwise_or)
-bitwise_right_shift = bitwise("bitwise_right_shift", jnp.right_shift)
-bitwise_xor = bitwise("bitwise_xor", jnp.bitwise_xor)
-left_shift = bitwise("left_shift", jnp.left_shift)
-right_shift = bitwise("right_shift", jnp.right_shift)
-bitwise_invert = unary("bitwise_invert", jnp.invert)
-bitwise_not = unary("bitwise_not", jnp.invert)
+
+bitwise_invert = unary(
+    "bitwise_invert",
+    jnp.invert,
+    "Each bit inverted: `~x`, which is `-x - 1` for signed integers",
+    "[0, 5] -> [-1 -6]",
+)
+bitwise_not = unary(
+    "bitwise_not",
+    jnp.invert,
+    "Each bit inverted, the same as `bitwise_invert`",
+    "[0, 5] -> [-1 -6]",
+)
 
 
 @symbolic
 def trunc(x):
-    """Each entry without its fraction; integers stay as they are."""
+    """Each element without its fraction; integers stay as they are.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.trunc([1.7, -1.7]))
+        [ 1. -1.]
+    """
     x = as_array(x)
     return jnp.trunc(x) if jnp.issubdtype(x.dtype, jnp.inexact) else x
 
 
 @symbolic
 def round(x, decimals=0):
-    """Each entry rounded to so many decimals (tens, hundreds, ... if negative), half to even."""
+    """Each element rounded to so many decimals, halves to the even neighbour.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        decimals: How many; negative for tens, hundreds and so on.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.round([0.5, 1.5, 2.4]))
+        [0. 2. 2.]
+    """
     x = as_array(x)
     if decimals >= 0 or jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.round(x, decimals)
@@ -124,120 +327,123 @@ def round(x, decimals=0):
 
 @symbolic
 def clip(x, x_min, x_max):
-    """Each entry moved into the range from `x_min` to `x_max`."""
+    """Each element moved into a range: `min(max(x, x_min), x_max)`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        x_min: Its lower end.
+        x_max: Its upper end.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.clip([-2, 0, 9], -1, 5))
+        [-1  0  5]
+    """
     x = as_array(x)
     return jnp.clip(x.astype("int32") if x.dtype == bool else x, x_min, x_max)
 
 
 @symbolic
-def divide_no_nan(x1, x2):
-    """`x1 / x2`, and 0 where `x2` is 0."""
-    x1, x2 = as_array(x1), as_array(x2)
-    return jnp.where(x2 == 0, 0, jnp.divide(x1, jnp.where(x2 == 0, 1, x2)))
-
-
-@symbolic
-def ldexp(x1, x2):
-    """`x1 * 2**x2` for integers `x2`."""
-    x1, x2 = as_array(x1), as_array(x2)
-    if not jnp.issubdtype(x2.dtype, jnp.integer):
-        raise TypeError(f"ldexp: `x2` must be of an integer type; got {x2.dtype}.")
-    return jnp.ldexp(x1, x2)
-
-
-@symbolic
-def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether `|x1 - x2| <= atol + rtol * |x2|`, entry by entry."""
-    return jnp.isclose(as_array(x1), as_array(x2), rtol, atol, equal_nan)
-
-
-@symbolic
-def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
-    """Whether all entries are close, in the sense of `isclose`."""
-    return jnp.allclose(as_array(x1), as_array(x2), rtol, atol, equal_nan)
-
-
-@symbolic
 def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
-    """NaN and infinities replaced: by `nan`, and by the type's largest and least numbers."""
+    """NaN and infinities replaced by numbers.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        nan: What replaces NaN.
+        posinf: What replaces infinity; by default the type's largest number.
+        neginf: What replaces minus infinity; by default the type's least number.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.nan_to_num([1.0, np.nan, np.inf], posinf=9.0))
+        [1. 0. 9.]
+    """
     return jnp.nan_to_num(as_array(x), nan=nan, posinf=posinf, neginf=neginf)
 
 
 @symbolic
-def isin(x1, x2, assume_unique=False, invert=False):
-    """Whether each entry of `x1` is somewhere in `x2`."""
-    return jnp.isin(as_array(x1), as_array(x2), assume_unique=assume_unique, invert=invert)
-
-
-@symbolic
-def where(condition, x1=None, x2=None):
-    """`x1` where the condition holds, else `x2`; with neither, the indices where it holds."""
-    if (x1 is None) != (x2 is None):
-        raise ValueError("where: give both `x1` and `x2`, or neither.")
-    if x1 is None:
-        return jnp.where(as_array(condition))
-    return jnp.where(as_array(condition), as_array(x1), as_array(x2))
-
-
-@symbolic
-def select(condlist, choicelist, default=0):
-    """For each entry, the choice whose condition holds first, else `default`."""
-    for name, given in (("condlist", condlist), ("choicelist", choicelist)):
-        if not isinstance(given, list | tuple) or not given:
-            raise ValueError(f"select: `{name}` must be a list that is not empty; got {given!r}.")
-    return jnp.select([*map(as_array, condlist)], [*map(as_array, choicelist)], default)
-
-
-@symbolic
 def view(x, dtype=None):
-    """The same bytes read as another type; a change of size changes the last axis."""
+    """The same bytes read as another type; a change of size changes the last axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(..., n)` -> `(..., m)`.
+
+    Example:
+        >>> print(keras.ops.view(np.array([1.0], "float32"), "int32"))
+        [1065353216]
+    """
     return as_array(x).view(real_dtype(dtype))
 
 
 def vectorize(pyfunc, *, excluded=None, signature=None):
-    """Make a function of scalars (or of the cores in `signature`) one of arrays that broadcasts."""
+    """A function of scalars made one of arrays that broadcast.
+
+    Args:
+        pyfunc: Function of scalars, or of the arrays that `signature` says.
+        excluded: Positions of arguments to pass on as they are.
+        signature: Axes of what it takes and returns: `"(n),(n)->()"`.
+
+    Returns:
+        The function of arrays.
+
+    Example:
+        >>> print(keras.ops.vectorize(lambda a, b: a + b)([1, 2], 10))
+        [11 12]
+    """
     if not callable(pyfunc):
         raise ValueError(f"vectorize: `pyfunc` must be callable; got {pyfunc!r}.")
     mapped = jnp.vectorize(pyfunc, excluded=excluded or set(), signature=signature)
     return symbolic(mapped, getattr(pyfunc, "__name__", "vectorized"))
 
 
-def _window(name, fn):
+def _window(name, fn, what, example):
     def window(x):
         return fn(x).astype(settings.floatx())
 
-    window.__name__ = window.__qualname__ = name
-    window.__doc__ = f"The {name} window of `x` points."
-    return window
+    return describe(window, name, what, "-> `(x,)`.", example, x="Number of points.")
 
 
-bartlett = _window("bartlett", jnp.bartlett)
-blackman = _window("blackman", jnp.blackman)
-hamming = _window("hamming", jnp.hamming)
-hanning = _window("hanning", jnp.hanning)
+bartlett = _window("bartlett", jnp.bartlett, "The Bartlett (triangular) window", "3 -> [0. 1. 0.]")
+blackman = _window(
+    "blackman",
+    jnp.blackman,
+    "The Blackman window: `0.42 - 0.5 cos(2 pi t) + 0.08 cos(4 pi t)`",
+    "5 -> [-0.    0.34  1.    0.34 -0.  ]",
+)
+hamming = _window(
+    "hamming",
+    jnp.hamming,
+    "The Hamming window: `0.54 - 0.46 cos(2 pi t)`, t from 0 to 1",
+    "3 -> [0.08 1.   0.08]",
+)
+hanning = _window(
+    "hanning",
+    jnp.hanning,
+    "The Hann window: `0.5 - 0.5 cos(2 pi t)`, t from 0 to 1",
+    "3 -> [0. 1. 0.]",
+)
 
 
 def kaiser(x, beta):
-    """The Kaiser window of `x` points; `beta` says how narrow."""
+    """The Kaiser window.
+
+    Args:
+        x: Number of points.
+        beta: How narrow it is.
+
+    Shapes:
+        -> `(x,)`.
+
+    Example:
+        >>> print(np.array(keras.ops.kaiser(3, 5.0)).round(2))
+        [0.04 1.   0.04]
+    """
     return jnp.kaiser(x, beta).astype(settings.floatx())
-
-
-@symbolic
-def diff(a, n=1, axis=-1):
-    """Differences of neighbours along an axis, taken `n` times."""
-    return jnp.diff(as_array(a), n=n, axis=axis)
-
-
-def _cumulative(name, fn):
-    def op(x, axis=None, dtype=None):
-        return fn(as_array(x), axis=as_axes(axis), dtype=real_dtype(dtype))
-
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"`{name}` along an axis, or of the flattened array."
-    return symbolic(op, name)
-
-
-cumprod = _cumulative("cumprod", jnp.cumprod)
-cumsum = _cumulative("cumsum", jnp.cumsum)
-nancumprod = _cumulative("nancumprod", jnp.nancumprod)
-nancumsum = _cumulative("nancumsum", jnp.nancumsum)

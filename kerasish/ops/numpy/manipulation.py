@@ -1,36 +1,98 @@
-"""The same entries in another arrangement, or some of them."""
+"""The same elements in another arrangement, or some of them."""
+
+import builtins
 
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
-from kerasish.ops.wrappers import as_array, as_axes, unary
+from kerasish.ops.wrappers import (
+    as_array,
+    as_axes,
+    as_indices,
+    describe,
+    unary,
+)
+
+# fmt: off
+__all__ = [
+    "append", "array_split", "broadcast_to", "concatenate", "diag", "diagflat", "diagonal",
+    "dsplit", "dstack", "expand_dims", "flip", "fliplr", "flipud", "get_item", "hsplit",
+    "hstack", "moveaxis", "ndim", "pad", "ravel", "repeat", "reshape", "roll", "rot90", "size",
+    "split", "squeeze", "stack", "swapaxes", "take", "take_along_axis", "tile", "trace",
+    "transpose", "tril", "triu", "unravel_index", "vsplit", "vstack",
+]
+# fmt: on
 
 # -- axes and shapes
 
-fliplr = unary("fliplr", jnp.fliplr)
-flipud = unary("flipud", jnp.flipud)
-ravel = unary("ravel", jnp.ravel)
+fliplr = unary(
+    "fliplr",
+    jnp.fliplr,
+    "Elements in reverse order along the second axis",
+    "[[1, 2], [3, 4]] -> [[2 1]\n [4 3]]",
+)
+flipud = unary(
+    "flipud",
+    jnp.flipud,
+    "Elements in reverse order along the first axis",
+    "[[1, 2], [3, 4]] -> [[3 4]\n [1 2]]",
+)
+ravel = unary(
+    "ravel",
+    jnp.ravel,
+    "All elements in one axis, the last axis varying fastest",
+    "[[1, 2], [3, 4]] -> [1 2 3 4]",
+)
 
 
 def ndim(x) -> int:
-    """Number of axes."""
+    """The number of axes.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Example:
+        >>> keras.ops.ndim([[1, 2], [3, 4]])
+        2
+    """
     return len(x.shape) if hasattr(x, "shape") else np.ndim(x)
 
 
 @symbolic
 def size(x):
-    """Number of entries."""
+    """The number of elements.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+
+    Example:
+        >>> keras.ops.size([[1, 2], [3, 4]])
+        4
+    """
     return jnp.size(as_array(x))
 
 
 @symbolic
 def reshape(x, newshape):
-    """The same entries in another shape.
+    """The same elements in another shape.
 
     One size may be -1: worked out from the others. `None`, as `ops.shape` gives for the batch of a
-    symbolic tensor, is the size that `x` has at that place.
+    symbolic tensor, is the size that `x` has at that position.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        newshape: Sizes of the axes.
+
+    Shapes:
+        `(...)` -> `newshape`.
+
+    Example:
+        >>> print(keras.ops.reshape([1, 2, 3, 4], (2, -1)))
+        [[1 2]
+         [3 4]]
     """
     x = as_array(x)
     newshape = tuple(newshape) if hasattr(newshape, "__iter__") else (newshape,)
@@ -42,37 +104,113 @@ def reshape(x, newshape):
 
 @symbolic
 def expand_dims(x, axis):
-    """With new axes of size 1."""
+    """New axes of size 1.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Where they go, a number or several.
+
+    Shapes:
+        `(...)` -> `(..., 1, ...)`.
+
+    Example:
+        >>> keras.ops.expand_dims(np.ones((2, 3)), 1).shape
+        (2, 1, 3)
+    """
     return jnp.expand_dims(as_array(x), as_axes(axis))
 
 
 @symbolic
 def squeeze(x, axis=None):
-    """Without axes of size 1: the given ones, or all."""
+    """Axes of size 1 removed.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Which ones; `None` is all.
+
+    Shapes:
+        `(..., 1, ...)` -> `(...)`.
+
+    Example:
+        >>> keras.ops.squeeze(np.ones((1, 3, 1))).shape
+        (3,)
+    """
     return jnp.squeeze(as_array(x), as_axes(axis))
 
 
 @symbolic
 def transpose(x, axes=None):
-    """With axes in another order: reversed unless said."""
+    """Axes in another order.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axes: Which axis goes where; by default they are reversed.
+
+    Shapes:
+        `(a, b, c)` -> `(c, b, a)`, or as `axes` says.
+
+    Example:
+        >>> print(keras.ops.transpose([[1, 2], [3, 4]]))
+        [[1 3]
+         [2 4]]
+    """
     return jnp.transpose(as_array(x), as_axes(axes))
 
 
 @symbolic
 def swapaxes(x, axis1, axis2):
-    """With two axes exchanged."""
+    """Two axes exchanged.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis1: First axis.
+        axis2: Second axis.
+
+    Shapes:
+        `(a, b, c)` -> `(c, b, a)` for axes 0 and 2.
+
+    Example:
+        >>> keras.ops.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
+        (4, 3, 2)
+    """
     return jnp.swapaxes(as_array(x), axis1, axis2)
 
 
 @symbolic
 def moveaxis(x, source, destination):
-    """With axes moved to other places."""
+    """Axes moved to other positions.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        source: Where they are.
+        destination: Where they go.
+
+    Shapes:
+        `(a, b, c)` -> `(b, c, a)` for 0 to -1.
+
+    Example:
+        >>> keras.ops.moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
     return jnp.moveaxis(as_array(x), source, destination)
 
 
 @symbolic
 def broadcast_to(x, shape):
-    """Repeated along axes of size 1 and new leading ones; `None` is the size that `x` has there."""
+    """Elements repeated along axes of size 1 and new leading ones.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        shape: Sizes of the axes; `None` is the size that `x` has there.
+
+    Shapes:
+        `(...)` -> `shape`.
+
+    Example:
+        >>> print(keras.ops.broadcast_to([1, 2], (2, 2)))
+        [[1 2]
+         [1 2]]
+    """
     x = as_array(x)
     new = len(shape) - x.ndim
     return jnp.broadcast_to(
@@ -82,19 +220,58 @@ def broadcast_to(x, shape):
 
 @symbolic
 def flip(x, axis=None):
-    """In reverse along some axes, or all."""
+    """Elements in reverse order.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Along which axes; `None` is all.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.flip([1, 2, 3]))
+        [3 2 1]
+    """
     return jnp.flip(as_array(x), as_axes(axis))
 
 
 @symbolic
 def roll(x, shift, axis=None):
-    """Shifted along an axis; what leaves at the end enters at the start."""
+    """Elements shifted along an axis; those that leave at the end enter at the start.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        shift: By how many positions.
+        axis: Along which axes; `None` shifts the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.roll([1, 2, 3], 1))
+        [3 1 2]
+    """
     return jnp.roll(as_array(x), shift, axis)
 
 
 @symbolic
 def rot90(array, k=1, axes=(0, 1)):
-    """Turned by `k` quarters in the plane of two axes, from the first towards the second."""
+    """Elements rotated by multiples of 90 degrees in the plane of two axes.
+
+    Args:
+        array: Array of at least two axes.
+        k: Number of quarters, from the first axis towards the second.
+        axes: The two axes.
+
+    Shapes:
+        `(a, b)` -> `(b, a)` for one quarter.
+
+    Example:
+        >>> print(keras.ops.rot90([[1, 2], [3, 4]]))
+        [[2 4]
+         [1 3]]
+    """
     array = as_array(array)
     if array.ndim < 2:
         raise bad_argument("rot90", "array", "of at least 2 axes", array.shape)
@@ -105,19 +282,59 @@ def rot90(array, k=1, axes=(0, 1)):
 
 @symbolic
 def repeat(x, repeats, axis=None):
-    """Each entry so many times in a row."""
+    """Each element several times in a row.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        repeats: How many times, a number or one for each element.
+        axis: Along which axis; `None` repeats those of the flattened array.
+
+    Shapes:
+        `(..., n)` -> `(..., n * repeats)`.
+
+    Example:
+        >>> print(keras.ops.repeat([1, 2], 2))
+        [1 1 2 2]
+    """
     return jnp.repeat(as_array(x), repeats if isinstance(repeats, int) else as_array(repeats), axis)
 
 
 @symbolic
 def tile(x, repeats):
-    """The whole array so many times along each axis."""
+    """The array several times along each axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        repeats: How many times, a number or one for each axis.
+
+    Shapes:
+        `(..., n)` -> `(..., n * repeats)`.
+
+    Example:
+        >>> print(keras.ops.tile([1, 2], 2))
+        [1 2 1 2]
+    """
     return jnp.tile(as_array(x), repeats if isinstance(repeats, int) else tuple(repeats))
 
 
 @symbolic
 def pad(x, pad_width, mode="constant", constant_values=None):
-    """With entries added before and after along each axis: `pad_width` says how many."""
+    """Elements added before and after along each axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        pad_width: A number, a pair (before, after), or a pair for each axis.
+        mode: `"constant"`, `"reflect"`, `"symmetric"`, `"edge"`, `"wrap"` and others of
+            `jax.numpy.pad`.
+        constant_values: What is added with mode `"constant"`; by default 0.
+
+    Shapes:
+        `(n, ...)` -> `(before + n + after, ...)`.
+
+    Example:
+        >>> print(keras.ops.pad([1, 2], (1, 2)))
+        [0 1 2 0 0]
+    """
     if constant_values is None:
         return jnp.pad(as_array(x), pad_width, mode)
     if mode != "constant":
@@ -129,130 +346,336 @@ def pad(x, pad_width, mode="constant", constant_values=None):
 # -- joining and splitting
 
 
-def _joined(name, fn):
+def _joined(name, fn, what, shapes, example):
     def op(xs):
         return fn([*map(as_array, xs)])
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"Several arrays as one: `{name}`, as `jax.numpy` has it."
-    return symbolic(op, name)
+    return symbolic(describe(op, name, what, shapes, example, xs="List of arrays."), name)
 
 
-dstack = _joined("dstack", jnp.dstack)
-hstack = _joined("hstack", jnp.hstack)
-vstack = _joined("vstack", jnp.vstack)
+dstack = _joined(
+    "dstack",
+    jnp.dstack,
+    "Arrays one after the other along the third axis",
+    "`(a, b, n)`, `(a, b, m)` -> `(a, b, n + m)`.",
+    "[[1, 2], [3, 4]] -> [[[1 3]\n  [2 4]]]",
+)
+hstack = _joined(
+    "hstack",
+    jnp.hstack,
+    "Arrays one after the other along the second axis (the first of vectors)",
+    "`(a, n)`, `(a, m)` -> `(a, n + m)`.",
+    "[[1, 2], [3, 4]] -> [1 2 3 4]",
+)
+vstack = _joined(
+    "vstack",
+    jnp.vstack,
+    "Arrays one after the other along the first axis, vectors as rows",
+    "`(n, ...)`, `(m, ...)` -> `(n + m, ...)`.",
+    "[[1, 2], [3, 4]] -> [[1 2]\n [3 4]]",
+)
 
 
 @symbolic
 def concatenate(xs, axis=0):
-    """Several arrays one after the other along an axis."""
+    """Arrays one after the other along an axis.
+
+    Args:
+        xs: Arrays that differ in that axis only.
+        axis: The axis.
+
+    Shapes:
+        `(n, ...)`, `(m, ...)` -> `(n + m, ...)`.
+
+    Example:
+        >>> print(keras.ops.concatenate([[1, 2], [3]]))
+        [1 2 3]
+    """
     return jnp.concatenate([*map(as_array, xs)], axis)
 
 
 @symbolic
 def stack(x, axis=0):
-    """Several arrays of one shape along a new axis."""
+    """Arrays of one shape along a new axis.
+
+    Args:
+        x: List of arrays.
+        axis: Where the new axis goes.
+
+    Shapes:
+        `n` of `(...)` -> `(n, ...)`.
+
+    Example:
+        >>> print(keras.ops.stack([[1, 2], [3, 4]]))
+        [[1 2]
+         [3 4]]
+    """
     return jnp.stack([*map(as_array, x)], axis)
 
 
 @symbolic
 def append(x1, x2, axis=None):
-    """`x2` after `x1` along an axis, or both flattened."""
+    """`x2` after `x1` along an axis.
+
+    Args:
+        x1: Array.
+        x2: Array.
+        axis: The axis; `None` flattens both.
+
+    Shapes:
+        `(n, ...)`, `(m, ...)` -> `(n + m, ...)`.
+
+    Example:
+        >>> print(keras.ops.append([1, 2], [3]))
+        [1 2 3]
+    """
     return jnp.append(as_array(x1), as_array(x2), axis)
 
 
-def _sections(sections):
+_MAX_PARTS = 100_000  # each is an array
+
+
+def _sections(op, sections):
+    if isinstance(sections, int) and sections > _MAX_PARTS:
+        raise bad_argument(op, "indices_or_sections", f"at most {_MAX_PARTS:,} parts", sections)
     return sections if isinstance(sections, int) else [int(n) for n in sections]
 
 
-def _split(name, fn):
+def _split(name, fn, what, shapes, example):
     def op(x, indices_or_sections):
-        return fn(as_array(x), _sections(indices_or_sections))
+        return fn(as_array(x), _sections(name, indices_or_sections))
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"Cut in equal parts, or before the given indices: `{name}`."
+    parts = "Number of equal parts, or the indices before which to cut."
+    op = describe(op, name, what, shapes, example, indices_or_sections=parts)
     return symbolic(op, name)
 
 
-dsplit = _split("dsplit", jnp.dsplit)
-hsplit = _split("hsplit", jnp.hsplit)
-vsplit = _split("vsplit", jnp.vsplit)
+dsplit = _split(
+    "dsplit",
+    jnp.dsplit,
+    "Parts of an array along the third axis",
+    "`(a, b, n)` -> a list of `(a, b, part)`.",
+    "[[[1, 2]]], 2 -> [Array([[[1]]], dtype=int32), Array([[[2]]], dtype=int32)]",
+)
+hsplit = _split(
+    "hsplit",
+    jnp.hsplit,
+    "Parts of an array along the second axis (the first of vectors)",
+    "`(a, n)` -> a list of `(a, part)`.",
+    "[1, 2], 2 -> [Array([1], dtype=int32), Array([2], dtype=int32)]",
+)
+vsplit = _split(
+    "vsplit",
+    jnp.vsplit,
+    "Parts of an array along the first axis",
+    "`(n, ...)` -> a list of `(part, ...)`.",
+    "[[1], [2]], 2 -> [Array([[1]], dtype=int32), Array([[2]], dtype=int32)]",
+)
 
 
 @symbolic
 def split(x, indices_or_sections, axis=0):
-    """Cut along an axis in equal parts, or before the given indices."""
-    return jnp.split(as_array(x), _sections(indices_or_sections), axis)
+    """Parts of an array along an axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        indices_or_sections: Number of equal parts, or the indices before which to cut.
+        axis: The axis.
+
+    Shapes:
+        `(n, ...)` -> a list of `(part, ...)`.
+
+    Example:
+        >>> [part.tolist() for part in keras.ops.split(np.arange(6), [2, 3])]
+        [[0, 1], [2], [3, 4, 5]]
+    """
+    return jnp.split(as_array(x), _sections("split", indices_or_sections), axis)
 
 
 @symbolic
 def array_split(x, indices_or_sections, axis=0):
-    """Cut along an axis in parts whose sizes differ by at most 1."""
+    """Parts of an array along an axis whose sizes differ by at most 1.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        indices_or_sections: Number of parts.
+        axis: The axis.
+
+    Shapes:
+        `(n, ...)` -> a list of `(part, ...)`.
+
+    Example:
+        >>> [part.tolist() for part in keras.ops.array_split(np.arange(5), 2)]
+        [[0, 1, 2], [3, 4]]
+    """
     if not isinstance(indices_or_sections, int):
         got = f"got {indices_or_sections!r}"
         raise TypeError(f"array_split: `indices_or_sections` must be an integer; {got}.")
     if indices_or_sections <= 0:
         raise bad_argument("array_split", "indices_or_sections", "positive", indices_or_sections)
-    return jnp.array_split(as_array(x), indices_or_sections, axis)
-
-
-@symbolic
-def unstack(x, num=None, axis=0):
-    """The slices along an axis, as a list."""
-    return list(jnp.unstack(as_array(x), axis=axis))
+    return jnp.array_split(as_array(x), _sections("array_split", indices_or_sections), axis)
 
 
 # -- picking
 
 
-def _by_diagonal(name, fn, what):
+def _by_diagonal(name, fn, what, shapes, example):
     def op(x, k=0):
         return fn(as_array(x), k)
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"{what}, counted upwards from the main one."
-    return symbolic(op, name)
+    k = "Number of the diagonal, counted upwards from the main one."
+    return symbolic(describe(op, name, what, shapes, example, k=k), name)
 
 
-diag = _by_diagonal("diag", jnp.diag, "The `k`-th diagonal of a matrix, or a matrix that has it")
-diagflat = _by_diagonal(
-    "diagflat", jnp.diagflat, "A matrix with these entries on the `k`-th diagonal"
+diag = _by_diagonal(
+    "diag",
+    jnp.diag,
+    "The elements on a diagonal of a matrix, or a matrix that has them there",
+    "`(n, m)` -> `(min(n, m),)`, `(n,)` -> `(n, n)`.",
+    "[[1, 2], [3, 4]] -> [1 4]",
 )
-tril = _by_diagonal("tril", jnp.tril, "Zeros above the `k`-th diagonal")
-triu = _by_diagonal("triu", jnp.triu, "Zeros below the `k`-th diagonal")
+diagflat = _by_diagonal(
+    "diagflat",
+    jnp.diagflat,
+    "A matrix with the elements of an array on a diagonal",
+    "Of `n` elements -> `(n, n)`.",
+    "[1, 2] -> [[1 0]\n [0 2]]",
+)
+tril = _by_diagonal(
+    "tril",
+    jnp.tril,
+    "Matrices with zeros above a diagonal",
+    "`(..., n, m)` -> the same.",
+    "[[1, 2], [3, 4]] -> [[1 0]\n [3 4]]",
+)
+triu = _by_diagonal(
+    "triu",
+    jnp.triu,
+    "Matrices with zeros below a diagonal",
+    "`(..., n, m)` -> the same.",
+    "[[1, 2], [3, 4]] -> [[1 2]\n [0 4]]",
+)
 
 
 @symbolic
 def diagonal(x, offset=0, axis1=0, axis2=1):
-    """The entries on a diagonal of two axes."""
+    """The elements on a diagonal of two axes.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        offset: Number of the diagonal, counted upwards from the main one.
+        axis1: First axis.
+        axis2: Second axis.
+
+    Shapes:
+        `(n, m)` -> `(min(n, m),)`.
+
+    Example:
+        >>> print(keras.ops.diagonal([[1, 2], [3, 4]]))
+        [1 4]
+    """
     return jnp.diagonal(as_array(x), offset, axis1, axis2)
 
 
 @symbolic
 def trace(x, offset=0, axis1=0, axis2=1):
-    """The sum of the entries on a diagonal of two axes."""
+    """The sum of the elements on a diagonal of two axes.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        offset: Number of the diagonal, counted upwards from the main one.
+        axis1: First axis.
+        axis2: Second axis.
+
+    Shapes:
+        `(n, m)` -> `()`.
+
+    Example:
+        >>> print(keras.ops.trace([[1, 2], [3, 4]]))
+        5
+    """
     return jnp.trace(as_array(x), offset, axis1, axis2)
 
 
 @symbolic
 def get_item(x, key):
-    """`x[key]`."""
-    return as_array(x)[key]
+    """Elements at a key: `x[key]`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        key: Integer, slice, array of integers or booleans, or a tuple of them.
+
+    Example:
+        >>> print(keras.ops.get_item([1, 2, 3], slice(1, None)))
+        [2 3]
+    """
+    return as_array(x)[_index(key)]
+
+
+def _index(key):
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    if isinstance(key, builtins.slice) or key is None or key is Ellipsis:
+        return key
+    return as_indices("get_item", "key", key) if np.ndim(key) or _is_float(key) else key
+
+
+def _is_float(number):
+    return isinstance(number, float) or dtypes.is_float(getattr(number, "dtype", "int32"))
 
 
 @symbolic
 def take(x, indices, axis=None):
-    """The entries at indices along an axis, or of the flattened array."""
-    return jnp.take(as_array(x), as_array(indices), axis)
+    """Elements at given indices along an axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        indices: Integers.
+        axis: The axis; `None` takes from the flattened array.
+
+    Shapes:
+        `(n, ...)` -> `(*indices, ...)`.
+
+    Example:
+        >>> print(keras.ops.take([10, 20, 30], [2, 0]))
+        [30 10]
+    """
+    return jnp.take(as_array(x), as_indices("take", "indices", indices), axis)
 
 
 @symbolic
 def take_along_axis(x, indices, axis=None):
-    """The entry at each index along an axis, `indices` having the other axes of `x`."""
-    return jnp.take_along_axis(as_array(x), as_array(indices), axis)
+    """The element at each index along an axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        indices: Integers, with the other axes of `x`.
+        axis: The axis; `None` takes from the flattened array.
+
+    Shapes:
+        `(..., n)` and `(..., m)` -> `(..., m)`.
+
+    Example:
+        >>> print(keras.ops.take_along_axis([[10, 20], [30, 40]], [[1], [0]], axis=1))
+        [[20]
+         [30]]
+    """
+    return jnp.take_along_axis(as_array(x), as_indices("take_along_axis", "indices", indices), axis)
 
 
 @symbolic
 def unravel_index(indices, shape):
-    """The index along each axis, of positions in an array of that shape laid out flat."""
-    return jnp.unravel_index(as_array(indices), shape)
+    """The index along each axis, of positions in a flattened array.
+
+    Args:
+        indices: Positions in the flattened array.
+        shape: Sizes of the array's axes.
+
+    Shapes:
+        `(...)` -> one `(...)` for each axis.
+
+    Example:
+        >>> print(*keras.ops.unravel_index([1, 3], (2, 2)))
+        [0 1] [1 1]
+    """
+    return jnp.unravel_index(as_indices("unravel_index", "indices", indices), shape)

@@ -8,29 +8,122 @@ import jax.numpy as jnp
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import symbolic
 from kerasish.ops.sparse import to_sparse
-from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype, reduction
+from kerasish.ops.wrappers import (
+    as_array,
+    as_axes,
+    as_float,
+    describe,
+    real_dtype,
+    reduction,
+)
 
-all = reduction("all", jnp.all)
-amax = reduction("amax", jnp.max)
-amin = reduction("amin", jnp.min)
-any = reduction("any", jnp.any)
-argmax = reduction("argmax", jnp.argmax)
-argmin = reduction("argmin", jnp.argmin)
-logsumexp = reduction("logsumexp", jax.scipy.special.logsumexp)
-median = reduction("median", jnp.median, as_float)
-nanargmax = reduction("nanargmax", jnp.nanargmax)
-nanargmin = reduction("nanargmin", jnp.nanargmin)
-nanmax = reduction("nanmax", jnp.nanmax)
-nanmean = reduction("nanmean", jnp.nanmean)
-nanmedian = reduction("nanmedian", jnp.nanmedian)
-nanmin = reduction("nanmin", jnp.nanmin)
-nanprod = reduction("nanprod", jnp.nanprod)
-nanstd = reduction("nanstd", jnp.nanstd)
-nansum = reduction("nansum", jnp.nansum)
-nanvar = reduction("nanvar", jnp.nanvar)
-ptp = reduction("ptp", jnp.ptp)
-std = reduction("std", jnp.std, as_float)
-sum = reduction("sum", jnp.sum)
+# fmt: off
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "argpartition", "argsort", "average",
+    "bincount", "corrcoef", "count_nonzero", "digitize", "histogram", "max", "mean", "median",
+    "min", "nanargmax", "nanargmin", "nanmax", "nanmean", "nanmedian", "nanmin",
+    "nanpercentile", "nanprod", "nanquantile", "nanstd", "nansum", "nanvar", "nonzero",
+    "percentile", "prod", "ptp", "quantile", "searchsorted", "sort", "std", "sum", "trapezoid",
+    "unique", "var",
+]
+# fmt: on
+
+all = reduction(
+    "all",
+    jnp.all,
+    "Whether all elements are true",
+    "[[True, False], [True, True]], axis=1 -> [False  True]",
+)
+amax = reduction(
+    "amax", jnp.max, "Largest element, the same as `max`", "[[1, 5], [7, 2]], axis=0 -> [7 5]"
+)
+amin = reduction(
+    "amin", jnp.min, "Smallest element, the same as `min`", "[[1, 5], [7, 2]], axis=0 -> [1 2]"
+)
+any = reduction(
+    "any",
+    jnp.any,
+    "Whether at least one element is true",
+    "[[True, False], [False, False]], axis=1 -> [ True False]",
+)
+argmax = reduction(
+    "argmax",
+    jnp.argmax,
+    "Index of the largest element, the first of equal ones",
+    "[[1, 5], [7, 2]], axis=1 -> [1 0]",
+)
+argmin = reduction(
+    "argmin",
+    jnp.argmin,
+    "Index of the smallest element, the first of equal ones",
+    "[[1, 5], [7, 2]], axis=1 -> [0 1]",
+)
+median = reduction(
+    "median",
+    jnp.median,
+    "Middle element in sorted order; the mean of the middle two where their number is even",
+    "[3.0, 1.0, 2.0, 10.0] -> 2.5",
+    as_float,
+)
+nanargmax = reduction(
+    "nanargmax",
+    jnp.nanargmax,
+    "Index of the largest element, NaN left out",
+    "[1.0, np.nan, 3.0] -> 2",
+)
+nanargmin = reduction(
+    "nanargmin",
+    jnp.nanargmin,
+    "Index of the smallest element, NaN left out",
+    "[np.nan, 1.0, 3.0] -> 1",
+)
+nanmax = reduction(
+    "nanmax", jnp.nanmax, "Largest element, NaN left out", "[1.0, np.nan, 3.0] -> 3.0"
+)
+nanmean = reduction(
+    "nanmean", jnp.nanmean, "Mean of the elements, NaN left out", "[1.0, np.nan, 3.0] -> 2.0"
+)
+nanmedian = reduction(
+    "nanmedian",
+    jnp.nanmedian,
+    "Median of the elements, NaN left out",
+    "[1.0, np.nan, 3.0, 8.0] -> 3.0",
+)
+nanmin = reduction(
+    "nanmin", jnp.nanmin, "Smallest element, NaN left out", "[1.0, np.nan, 3.0] -> 1.0"
+)
+nanprod = reduction(
+    "nanprod",
+    jnp.nanprod,
+    "Product of the elements, NaN counting as 1",
+    "[2.0, np.nan, 3.0] -> 6.0",
+)
+nanstd = reduction(
+    "nanstd",
+    jnp.nanstd,
+    "Standard deviation of the elements, NaN left out",
+    "[1.0, np.nan, 3.0] -> 1.0",
+)
+nansum = reduction(
+    "nansum", jnp.nansum, "Sum of the elements, NaN counting as 0", "[1.0, np.nan, 3.0] -> 4.0"
+)
+nanvar = reduction(
+    "nanvar", jnp.nanvar, "Variance of the elements, NaN left out", "[1.0, np.nan, 5.0] -> 4.0"
+)
+ptp = reduction(
+    "ptp",
+    jnp.ptp,
+    "Range of the elements: the largest less the smallest",
+    "[[1, 5], [7, 2]], axis=1 -> [4 5]",
+)
+std = reduction(
+    "std",
+    jnp.std,
+    "Standard deviation of the elements: `sqrt(mean((x - mean(x))**2))`",
+    "[1.0, 3.0] -> 1.0",
+    as_float,
+)
+sum = reduction("sum", jnp.sum, "Sum of the elements", "[[1, 2], [3, 4]], axis=0 -> [4 6]")
 
 
 def _in_float32(fn):
@@ -43,60 +136,162 @@ def _in_float32(fn):
     return over_axes
 
 
-mean = reduction("mean", _in_float32(jnp.mean), as_float)
-var = reduction("var", _in_float32(jnp.var), as_float)
+mean = reduction(
+    "mean",
+    _in_float32(jnp.mean),
+    "Mean of the elements (16-bit floats are added up in 32 bits)",
+    "[[1.0, 2.0], [3.0, 4.0]], axis=0 -> [2. 3.]",
+    as_float,
+)
+var = reduction(
+    "var",
+    _in_float32(jnp.var),
+    "Variance of the elements: `mean((x - mean(x))**2)`, 16-bit floats in 32 bits",
+    "[1.0, 5.0] -> 4.0",
+    as_float,
+)
 
 
 @symbolic
 def max(x, axis=None, keepdims=False, initial=None):
-    """The largest entry over some axes, or of all; at least `initial`."""
+    """The largest element, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        initial: The least that can come out.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.max([[1, 5], [7, 2]], axis=0))
+        [7 5]
+    """
     return jnp.max(as_array(x), axis=as_axes(axis), keepdims=keepdims, initial=initial)
 
 
 @symbolic
 def min(x, axis=None, keepdims=False, initial=None):
-    """The least entry over some axes, or of all; at most `initial`."""
+    """The smallest element, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        initial: The most that can come out.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.min([[1, 5], [7, 2]], axis=0))
+        [1 2]
+    """
     return jnp.min(as_array(x), axis=as_axes(axis), keepdims=keepdims, initial=initial)
 
 
 @symbolic
 def prod(x, axis=None, keepdims=False, dtype=None):
-    """The product over some axes, or of all."""
+    """The product of the elements, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        keepdims: Whether the axes gone over stay, with size 1.
+        dtype: Name of the type; by default that of `x`.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.prod([[1, 5], [7, 2]], axis=0))
+        [ 7 10]
+    """
     return jnp.prod(as_array(x), axis=as_axes(axis), keepdims=keepdims, dtype=real_dtype(dtype))
 
 
 @symbolic
 def average(x, axis=None, weights=None):
-    """The mean over some axes, weighted if `weights` are given."""
+    """The weighted mean of the elements: `sum(weights * x) / sum(weights)`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+        weights: Of the shape of `x`, or one for each element of one axis.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.average([1.0, 4.0], weights=[3.0, 1.0]))
+        1.75
+    """
     weights = None if weights is None else as_float(weights)
     return jnp.average(as_float(x), axis=as_axes(axis), weights=weights)
 
 
 @symbolic
 def count_nonzero(x, axis=None):
-    """How many entries are not 0."""
+    """How many elements are not 0, over some axes or all.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: Axis, or axes, to go over; `None` is all.
+
+    Shapes:
+        `(...)` -> that without the axes gone over, or of size 1 there.
+
+    Example:
+        >>> print(keras.ops.count_nonzero([[0, 5], [7, 2]], axis=0))
+        [1 2]
+    """
     return jnp.count_nonzero(as_array(x), axis=as_axes(axis)).astype("int32")
 
 
-def _quantile(name, fn, unit):
+def _quantile(name, fn, unit, example):
     def op(x, q, axis=None, method="linear", keepdims=False):
         x, q = as_float(x), as_float(q)
         return fn(x, q, axis=as_axes(axis), method=method, keepdims=keepdims)
 
-    op.__name__ = op.__qualname__ = name
-    op.__doc__ = f"The value below which the part `q` ({unit}) of the entries lies."
+    what = f"The value that a share `q` ({unit}) of the elements does not exceed"
+    shapes = "`(...)` -> the shape of `q`, and that of `x` without the axes gone over."
+    method = 'Between elements: `"linear"`, `"lower"`, `"higher"`, `"midpoint"` or `"nearest"`.'
+    op = describe(op, name, what, shapes, example, q="The share, or several.", method=method)
     return symbolic(op, name)
 
 
-nanpercentile = _quantile("nanpercentile", jnp.nanpercentile, "0 to 100, NaN left out")
-nanquantile = _quantile("nanquantile", jnp.nanquantile, "0 to 1, NaN left out")
-percentile = _quantile("percentile", jnp.percentile, "0 to 100")
-quantile = _quantile("quantile", jnp.quantile, "0 to 1")
+nanpercentile = _quantile(
+    "nanpercentile",
+    jnp.nanpercentile,
+    "0 to 100, NaN left out",
+    "[1.0, np.nan, 2.0, 4.0], 50 -> 2.0",
+)
+nanquantile = _quantile(
+    "nanquantile", jnp.nanquantile, "0 to 1, NaN left out", "[1.0, np.nan, 2.0, 4.0], 0.5 -> 2.0"
+)
+percentile = _quantile("percentile", jnp.percentile, "0 to 100", "[1.0, 2.0, 4.0], 50 -> 2.0")
+quantile = _quantile("quantile", jnp.quantile, "0 to 1", "[1.0, 2.0, 4.0], 0.5 -> 2.0")
 
 
 @symbolic
 def trapezoid(y, x=None, dx=1.0, axis=-1):
-    """The integral of samples `y` at points `x` (or `dx` apart) by the trapezoid rule."""
+    """The integral of samples by the trapezoid rule.
+
+    Args:
+        y: Samples.
+        x: Their points; by default `dx` from each other.
+        dx: Distance of the points.
+        axis: The axis.
+
+    Shapes:
+        `(..., n)` -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.trapezoid([1.0, 2.0, 3.0]))
+        4.0
+    """
     return jnp.trapezoid(
         as_array(y), None if x is None else as_array(x), dx=as_array(dx), axis=axis
     )
@@ -104,26 +299,75 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 @symbolic
 def corrcoef(x):
-    """Correlations between the rows of `x`."""
+    """Correlation coefficients between the rows of a matrix.
+
+    Args:
+        x: Matrix, a variable a row.
+
+    Shapes:
+        `(n, samples)` -> `(n, n)`.
+
+    Example:
+        >>> print(np.array(keras.ops.corrcoef([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])).round(2))
+        [[ 1. -1.]
+         [-1.  1.]]
+    """
     return jnp.corrcoef(as_array(x))
 
 
 @symbolic
 def sort(x, axis=-1):
-    """The entries in ascending order along an axis."""
+    """Elements in ascending order along an axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: The axis; `None` sorts the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.sort([3, 1, 2]))
+        [1 2 3]
+    """
     return jnp.sort(as_array(x), axis=axis)
 
 
 @symbolic
 def argsort(x, axis=-1):
-    """The indices that sort along an axis."""
+    """The indices that sort along an axis.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        axis: The axis; `None` sorts the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.argsort([3, 1, 2]))
+        [1 2 0]
+    """
     x = as_array(x)
     return jnp.argsort(x, axis=None if x.ndim == 0 else axis)
 
 
 @symbolic
 def argpartition(x, kth, axis=-1):
-    """Indices that bring the `kth` least entry to its place, lesser ones before it."""
+    """Indices that bring the `kth` smallest element to its position, smaller ones before it.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        kth: Position in sorted order.
+        axis: The axis; `None` is that of the flattened array.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.argpartition([3, 1, 2], 1))
+        [1 2 0]
+    """
     x = as_array(x)
     if axis is None:
         x, axis = x.reshape(-1), 0
@@ -132,7 +376,20 @@ def argpartition(x, kth, axis=-1):
 
 @symbolic
 def searchsorted(sorted_sequence, values, side="left"):
-    """Where to put values so that a sorted 1-D sequence stays sorted."""
+    """Positions at which to insert values so that a sorted sequence stays sorted.
+
+    Args:
+        sorted_sequence: 1-D array in ascending order.
+        values: What would be inserted.
+        side: `"left"`: before equal elements; `"right"`: after them.
+
+    Shapes:
+        `(n,)` and `(...)` -> `(...)`.
+
+    Example:
+        >>> print(keras.ops.searchsorted([1, 3, 5], [3, 4]))
+        [1 2]
+    """
     sequence = as_array(sorted_sequence)
     if sequence.ndim != 1:
         hint = "Use `vectorized_map` for more."
@@ -142,13 +399,38 @@ def searchsorted(sorted_sequence, values, side="left"):
 
 @symbolic
 def digitize(x, bins):
-    """The number of the bin, between ascending edges, that each entry falls in."""
+    """The number of the bin that each element falls in.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        bins: Edges between the bins, ascending.
+
+    Shapes:
+        `(...)` -> the same.
+
+    Example:
+        >>> print(keras.ops.digitize([0.5, 1.5, 9.0], [1.0, 2.0]))
+        [0 1 2]
+    """
     return jnp.digitize(as_array(x), as_array(bins))
 
 
 @symbolic
 def histogram(x, bins=10, range=None):
-    """How many entries fall in each of `bins` equal bins, and the edges between them."""
+    """How many elements fall in each of equally wide bins, and the edges of these.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        bins: Number of bins.
+        range: Least and largest value; by default those of `x`.
+
+    Shapes:
+        `(n,)` -> `(bins,)` and `(bins + 1,)`.
+
+    Example:
+        >>> print(*keras.ops.histogram([1.0, 2.0, 2.5, 4.0], bins=3))
+        [1. 2. 1.] [1. 2. 3. 4.]
+    """
     if not isinstance(bins, int):
         raise TypeError(f"histogram: `bins` must be an integer; got {bins!r}.")
     if bins < 0:
@@ -167,6 +449,19 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
     Under `jit` and for symbolic tensors, numbers from `minlength` on are left out: sizes cannot
     depend on values there.
+
+    Args:
+        x: Integers from 0.
+        weights: What each counts; by default 1.
+        minlength: Least length of the result.
+        sparse: Whether to return a sparse matrix.
+
+    Shapes:
+        `(n,)` -> `(length,)`, `(batch, n)` -> `(batch, length)`.
+
+    Example:
+        >>> print(keras.ops.bincount([0, 2, 2]))
+        [1 0 2]
     """
     x = as_array(x)
     traced = isinstance(x, jax.core.Tracer)
@@ -191,9 +486,26 @@ def unique(
     size=None,
     fill_value=None,
 ):
-    """The different entries (or slices along `axis`), and what else is asked for.
+    """The distinct elements (or slices along `axis`), in ascending order.
 
     Under `jit`, give `size`: how many to return, filled up with `fill_value`.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+        sorted: Whether to sort the result.
+        return_index: Whether to return where each occurs first.
+        return_inverse: Whether to return which of them each element is.
+        return_counts: Whether to return how often each occurs.
+        axis: Axis whose slices are compared; `None` compares elements.
+        size: How many to return.
+        fill_value: What fills up to `size`.
+
+    Shapes:
+        `(...)` -> `(n,)`.
+
+    Example:
+        >>> print(keras.ops.unique([3, 1, 3]))
+        [1 3]
     """
     return jnp.unique(
         as_array(x),
@@ -210,46 +522,16 @@ def unique(
 
 @symbolic
 def nonzero(x):
-    """The indices of entries that are not 0, one array per axis."""
-    return jnp.nonzero(as_array(x))
+    """The indices of elements that are not 0.
 
-
-@symbolic
-def top_k(x, k, sorted=True):
-    """The `k` largest entries of the last axis, largest first, and their indices."""
-    return tuple(jax.lax.top_k(as_array(x), k))
-
-
-@symbolic
-def in_top_k(targets, predictions, k):
-    """Whether fewer than `k` of a row's predictions are larger than the one for its target.
+    Args:
+        x: Array, Variable, number or list of numbers.
 
     Shapes:
-        `(batch,)` integers and `(batch, classes)` -> `(batch,)` booleans.
+        `(...)` -> one `(n,)` for each axis.
+
+    Example:
+        >>> print(*keras.ops.nonzero([0, 5, 7]))
+        [1 2]
     """
-    targets, predictions = as_array(targets), as_array(predictions)
-    own = jnp.take_along_axis(predictions, targets[..., None], axis=-1)
-    own = jnp.where(jnp.isnan(own), -jnp.inf, own)
-    return jnp.sum(predictions > own, axis=-1) < k
-
-
-def _segment(name, fn):
-    def op(data, segment_ids, num_segments=None, sorted=False):
-        data, ids = as_array(data), as_array(segment_ids)
-        if ids.ndim != 1 or data.shape[0] != ids.shape[0]:
-            wanted = f"1-D and as long as `data`, {data.shape[0]}"
-            raise bad_argument(name, "segment_ids", wanted, ids.shape)
-        return fn(data, ids, num_segments, indices_are_sorted=sorted)
-
-    op.__name__ = op.__qualname__ = name
-    what = name.removeprefix("segment_")
-    op.__doc__ = (
-        f"The {what} of the rows with each segment number; under `jit` give `num_segments`."
-    )
-    return symbolic(op, name)
-
-
-segment_max = _segment("segment_max", jax.ops.segment_max)
-segment_min = _segment("segment_min", jax.ops.segment_min)
-segment_prod = _segment("segment_prod", jax.ops.segment_prod)
-segment_sum = _segment("segment_sum", jax.ops.segment_sum)
+    return jnp.nonzero(as_array(x))
