@@ -21,9 +21,13 @@ def did_you_mean(word: Any, known: Iterable[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
+class _NoSuper(RuntimeError, AttributeError):
+    """Also an `AttributeError`, so that `hasattr` before `super().__init__()` says False."""
+
+
 def no_super(owner: Any) -> RuntimeError:
     """The error for a class whose `__init__` does not call its base's."""
-    return RuntimeError(
+    return _NoSuper(
         f"{type(owner).__name__}: `super().__init__()` was not called. Make it the first line of "
         "`__init__`."
     )

@@ -6,6 +6,8 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.layers.base.signatures import known_sizes
 
 
 class InputSpec(Configurable):
@@ -109,5 +111,24 @@ def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
             which = f"Input {one.name or i} of {who}"
             raise ValueError(
                 f"{which} is incompatible with the layer: {problem}. "
-                f"Full shape received: {tuple(x.shape)}."
+                f"Full shape received: {known_sizes(x.shape)}.{_hint(one, x)}"
             )
+
+
+def _hint(spec, x):
+    """What to do about an input that lacks one axis, in one sentence, or nothing."""
+    wanted = spec.min_ndim if spec.ndim is None else spec.ndim
+    if wanted != x.ndim + 1:
+        return ""
+    history = x._keras_history if isinstance(x, KerasTensor) else None
+    if history is not None and getattr(history.operation, "return_sequences", None) is False:
+        name = history.operation.name
+        return f" Did you mean `return_sequences=True` on the layer before, {name!r}?"
+    if history is not None:
+        return ""
+    if isinstance(x, jax.core.Tracer):  # which layer came before is not known here
+        steps = (
+            " After a recurrent layer: did you mean `return_sequences=True` on the layer before?"
+        )
+        return steps if wanted == 3 else ""
+    return " One sample? Add the batch axis: `x[None]`."
