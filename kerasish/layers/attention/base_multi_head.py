@@ -20,8 +20,9 @@ from kerasish.ops.nn import normalization
 class BaseMultiHeadAttention(Layer):
     """Base of attention layers with heads: projections, masks, and the attention itself."""
 
-    def keep_rules(
+    def set_attention_options(
         self,
+        *,
         head_size,
         dropout,
         use_bias,

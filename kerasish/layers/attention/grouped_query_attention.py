@@ -72,20 +72,20 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         if num_query_heads % num_key_value_heads:
             wanted = f"a divisor of `num_query_heads`, {num_query_heads}"
             raise bad_argument(self, "num_key_value_heads", wanted, num_key_value_heads)
-        self.keep_rules(
-            head_dim,
-            dropout,
-            use_bias,
-            sliding_window,
-            flash_attention,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            use_gate,
-            seed,
+        self.set_attention_options(
+            head_size=head_dim,
+            dropout=dropout,
+            use_bias=use_bias,
+            sliding_window=sliding_window,
+            flash_attention=flash_attention,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            use_gate=use_gate,
+            seed=seed,
         )
 
     def build(self, query_shape, value_shape, key_shape=None):

@@ -89,20 +89,20 @@ class MultiHeadAttention(BaseMultiHeadAttention):
             attention_axes = (attention_axes,)
         self.attention_axes = tuple(attention_axes) if attention_axes else None
         self._activity_regularizer = regularizers.get(activity_regularizer)
-        self.keep_rules(
-            key_dim,
-            dropout,
-            use_bias,
-            sliding_window,
-            flash_attention,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            use_gate,
-            seed,
+        self.set_attention_options(
+            head_size=key_dim,
+            dropout=dropout,
+            use_bias=use_bias,
+            sliding_window=sliding_window,
+            flash_attention=flash_attention,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            use_gate=use_gate,
+            seed=seed,
         )
 
     # Keras' own attributes, which subclasses read.

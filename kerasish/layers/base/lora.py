@@ -22,7 +22,7 @@ class LoRALayer(Layer):
     adapted = "kernel"
     lora_enabled = False
 
-    def keep_lora(self, rank, alpha) -> None:
+    def set_lora_options(self, rank, alpha) -> None:
         """Store the arguments `lora_rank` and `lora_alpha`."""
         self.lora_rank = None if rank is None else positive_int(self, "lora_rank", rank)
         self.lora_alpha = rank if alpha is None else alpha
@@ -57,7 +57,7 @@ class LoRALayer(Layer):
             name = f"lora_{self.adapted}_{part}"
             setattr(self, name, self.add_weight(shape, initializer, name, **options))
         weight.trainable = False
-        self.keep_lora(rank, lora_alpha)
+        self.set_lora_options(rank, lora_alpha)
         self.lora_enabled = True
 
     def _corrections(self):

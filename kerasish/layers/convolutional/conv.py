@@ -1,5 +1,6 @@
 """Convolutions over one, two and three spatial axes, and their transposes."""
 
+import jax
 import jax.numpy as jnp
 
 from kerasish import activations
@@ -20,7 +21,7 @@ from kerasish.layers.base.lora import LoRALayer
 from kerasish.ops.nn import convolution
 
 
-def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
+def set_window_options(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
     """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
     layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
     layer.strides = int_tuple(layer, "strides", strides, layer.rank)
@@ -33,44 +34,41 @@ def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate
         raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
 
 
-class BaseConv(Layer):
-    """Base of all convolutions: the channels, the bias and the activation.
+def set_output_options(layer, activation, use_bias, initializer, regularizer, constraint) -> None:
+    """Store what is done to the result of a convolution."""
+    layer.activation = activations.get(activation)
+    layer.use_bias = use_bias
+    set_weight_options(layer, "bias", initializer, regularizer, constraint)
 
-    Subclasses set `rank`, the number of spatial axes.
-    """
+
+def check_channels(layer, input_shape) -> int:
+    """The number of input channels, which the input must have from now on."""
+    axis = -1 if layer.data_format == "channels_last" else 1
+    channels = known_size(layer, input_shape, axis)
+    layer.input_spec = InputSpec(ndim=layer.rank + 2, axes={axis: channels})
+    return channels
+
+
+def make_bias(layer, size: int):
+    """The bias of a convolution, or `None`."""
+    return make_weight(layer, "bias", (size,)) if layer.use_bias else None
+
+
+def finish(layer, y: jax.Array) -> jax.Array:
+    """The result of a convolution, with the bias added and through the activation."""
+    if layer.use_bias:
+        bias = layer.bias.value
+        if layer.data_format == "channels_first":
+            bias = jnp.reshape(bias, (-1, *[1] * layer.rank))
+        y = add_bias(y, bias)
+    return layer.activation(y)
+
+
+class Conv(LoRALayer):
+    """Base of `Conv1D`, `Conv2D` and `Conv3D`, which set `rank`, the number of spatial axes."""
 
     rank = 0
     paddings = ("valid", "same")
-
-    def keep_output(self, activation, use_bias, initializer, regularizer, constraint):
-        """Store what is done to the result."""
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        set_weight_options(self, "bias", initializer, regularizer, constraint)
-
-    def know_channels(self, input_shape):
-        """The number of input channels, which the input must have from now on."""
-        axis = -1 if self.data_format == "channels_last" else 1
-        channels = known_size(self, input_shape, axis)
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
-        return channels
-
-    def make_bias(self, size):
-        """The bias, if there is one."""
-        self.bias = make_weight(self, "bias", (size,)) if self.use_bias else None
-
-    def finish(self, y):
-        """Add the bias and apply the activation."""
-        if self.use_bias:
-            bias = self.bias.value
-            if self.data_format == "channels_first":
-                bias = jnp.reshape(bias, (-1, *[1] * self.rank))
-            y = add_bias(y, bias)
-        return self.activation(y)
-
-
-class Conv(LoRALayer, BaseConv):
-    """Base of `Conv1D`, `Conv2D` and `Conv3D`."""
 
     def __init__(
         self,
@@ -100,20 +98,22 @@ class Conv(LoRALayer, BaseConv):
         self.groups = positive_int(self, "groups", groups)
         if filters % groups:
             raise bad_argument(self, "groups", f"a divisor of the {filters} filters", groups)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         set_weight_options(
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
+        self.set_lora_options(lora_rank, lora_alpha)
 
     def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+        channels = check_channels(self, input_shape)
         if channels % self.groups:
             raise bad_argument(self, "groups", f"a divisor of the {channels} channels", self.groups)
         shape = (*self.kernel_size, channels // self.groups, self.filters)
         self.kernel = make_weight(self, "kernel", shape)
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
@@ -133,7 +133,7 @@ class Conv(LoRALayer, BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class Conv1D(Conv):
@@ -223,8 +223,11 @@ class Conv3D(Conv):
     rank = 3
 
 
-class ConvTranspose(BaseConv):
-    """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`."""
+class ConvTranspose(Layer):
+    """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
 
     def __init__(
         self,
@@ -248,7 +251,7 @@ class ConvTranspose(BaseConv):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         if output_padding is not None:
             output_padding = int_tuple(self, "output_padding", output_padding, self.rank, least=0)
             if any(extra >= s for extra, s in zip(output_padding, self.strides, strict=True)):
@@ -258,12 +261,14 @@ class ConvTranspose(BaseConv):
         set_weight_options(
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
     def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+        channels = check_channels(self, input_shape)
         self.kernel = make_weight(self, "kernel", (*self.kernel_size, self.filters, channels))
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
 
     def call(self, inputs):
         y = convolution.conv_transpose(
@@ -275,7 +280,7 @@ class ConvTranspose(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class Conv1DTranspose(ConvTranspose):

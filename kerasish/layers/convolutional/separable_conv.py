@@ -1,12 +1,22 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
 from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
-from kerasish.layers.convolutional.conv import BaseConv, keep_window
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.convolutional.conv import (
+    check_channels,
+    finish,
+    make_bias,
+    set_output_options,
+    set_window_options,
+)
 from kerasish.ops.nn import convolution
 
 
-class DepthwiseConv(BaseConv):
-    """Base of `DepthwiseConv1D` and `DepthwiseConv2D`."""
+class DepthwiseConv(Layer):
+    """Base of `DepthwiseConv1D` and `DepthwiseConv2D`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
 
     def __init__(
         self,
@@ -29,16 +39,18 @@ class DepthwiseConv(BaseConv):
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         set_weight_options(self, "depthwise", *rules)
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
     def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+        channels = check_channels(self, input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.kernel = make_weight(self, "kernel", shape, "depthwise")
-        self.make_bias(channels * self.depth_multiplier)
+        self.bias = make_bias(self, channels * self.depth_multiplier)
 
     def call(self, inputs):
         y = convolution.depthwise_conv(
@@ -49,7 +61,7 @@ class DepthwiseConv(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class DepthwiseConv1D(DepthwiseConv):
@@ -100,8 +112,11 @@ class DepthwiseConv2D(DepthwiseConv):
     rank = 2
 
 
-class SeparableConv(BaseConv):
-    """Base of `SeparableConv1D` and `SeparableConv2D`."""
+class SeparableConv(Layer):
+    """Base of `SeparableConv1D` and `SeparableConv2D`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
 
     def __init__(
         self,
@@ -129,21 +144,23 @@ class SeparableConv(BaseConv):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         set_weight_options(self, "depthwise", *rules)
         rules = pointwise_initializer, pointwise_regularizer, pointwise_constraint
         set_weight_options(self, "pointwise", *rules)
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
     def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+        channels = check_channels(self, input_shape)
         depth, ones = self.depth_multiplier, [1] * self.rank
         shape = (*self.kernel_size, channels, depth)
         self.depthwise_kernel = make_weight(self, "depthwise_kernel", shape, "depthwise")
         shape = (*ones, channels * depth, self.filters)
         self.pointwise_kernel = make_weight(self, "pointwise_kernel", shape, "pointwise")
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
 
     def call(self, inputs):
         y = convolution.separable_conv(
@@ -155,7 +172,7 @@ class SeparableConv(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class SeparableConv1D(SeparableConv):

@@ -69,7 +69,7 @@ class Dense(LoRALayer):
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
         set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
@@ -153,7 +153,7 @@ class EinsumDense(LoRALayer):
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
         set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
 
     def build(self, input_shape):

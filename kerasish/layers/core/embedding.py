@@ -58,7 +58,7 @@ class Embedding(LoRALayer):
         set_weight_options(self, "embeddings", *rules)
         self.mask_zero = mask_zero
         self.supports_masking = bool(mask_zero)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.autocast = False
         self._start_from(weights)

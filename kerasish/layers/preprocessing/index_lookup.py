@@ -29,8 +29,9 @@ class IndexLookup(Layer):
 
     kind = "O"  # NumPy's of the tokens: Python's own strings, or "i"
 
-    def keep_lookup(
+    def set_lookup_options(
         self,
+        *,
         max_tokens,
         num_oov_indices,
         mask_token,

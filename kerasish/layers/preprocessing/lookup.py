@@ -66,19 +66,19 @@ class StringLookup(IndexLookup):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.encoding = encoding
-        self.keep_lookup(
-            max_tokens,
-            num_oov_indices,
-            mask_token,
-            oov_token,
-            vocabulary,
-            idf_weights,
-            invert,
-            output_mode,
-            sparse,
-            pad_to_max_tokens,
-            salt,
-            oov_method,
+        self.set_lookup_options(
+            max_tokens=max_tokens,
+            num_oov_indices=num_oov_indices,
+            mask_token=mask_token,
+            oov_token=oov_token,
+            vocabulary=vocabulary,
+            idf_weights=idf_weights,
+            invert=invert,
+            output_mode=output_mode,
+            sparse=sparse,
+            pad_to_max_tokens=pad_to_max_tokens,
+            salt=salt,
+            oov_method=oov_method,
         )
 
     __call__ = on_host
@@ -163,19 +163,19 @@ class IntegerLookup(IndexLookup):
         self.vocabulary_dtype = one_of(self, "vocabulary_dtype", vocabulary_dtype, ("int64",))
         if salt is not None and oov_method != "farmhash":
             raise bad_argument(self, "oov_method", "'farmhash' with `salt`", oov_method)
-        self.keep_lookup(
-            max_tokens,
-            num_oov_indices,
-            mask_token,
-            oov_token,
-            vocabulary,
-            idf_weights,
-            invert,
-            output_mode,
-            sparse,
-            pad_to_max_tokens,
-            salt,
-            oov_method,
+        self.set_lookup_options(
+            max_tokens=max_tokens,
+            num_oov_indices=num_oov_indices,
+            mask_token=mask_token,
+            oov_token=oov_token,
+            vocabulary=vocabulary,
+            idf_weights=idf_weights,
+            invert=invert,
+            output_mode=output_mode,
+            sparse=sparse,
+            pad_to_max_tokens=pad_to_max_tokens,
+            salt=salt,
+            oov_method=oov_method,
         )
 
     def standardized(self, inputs):

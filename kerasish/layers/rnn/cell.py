@@ -57,8 +57,9 @@ class RecurrentCell(Layer):
     apart = 0  # of the gates, how many at the end see the input and the state as two
     gate_axis = -1  # of the projected input: where gates, and in them units, stand
 
-    def keep_rules(
+    def set_cell_options(
         self,
+        *,
         units,
         activation,
         use_bias,
@@ -88,7 +89,7 @@ class RecurrentCell(Layer):
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.state_size = self.output_size = self.units
 
-    def keep_seed(self, seed, implementation=None) -> None:
+    def set_seed_options(self, seed, implementation=None) -> None:
         """Store the seed, and whether each gate drops by itself."""
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)

@@ -8,10 +8,11 @@ from kerasish.core.errors import bad_argument
 from kerasish.kernels.recurrent_step import apply_functions, recompute_gates
 from kerasish.layers.base.arguments import known_size, make_weight, positive_int
 from kerasish.layers.base.input_spec import InputSpec
-from kerasish.layers.convolutional.conv import keep_window
+from kerasish.layers.convolutional.conv import set_window_options
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
 from kerasish.layers.rnn.lstm import LSTMCell, forget_gate_bias, lstm_update
+from kerasish.layers.rnn.rnn import RNN
 from kerasish.ops.nn import convolution
 
 
@@ -54,25 +55,25 @@ class ConvLSTMCell(RecurrentCell):
         super().__init__(**kwargs)
         self.rank = rank
         self.filters = positive_int(self, "filters", filters)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         self.gate_axis = -1 if self.data_format == "channels_last" else -1 - rank
-        self.keep_rules(
-            filters,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_cell_options(
+            units=filters,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
-        self.keep_seed(seed, implementation=1)  # each gate drops by itself
+        self.set_seed_options(seed, implementation=1)  # each gate drops by itself
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.filters, self.filters]
@@ -147,7 +148,7 @@ class ConvLSTMCell(RecurrentCell):
         return recompute_gates(finish)([*map(jnp.add, x, parts)], c)
 
 
-class ConvLSTM(CellLayer):
+class ConvLSTM(RNN):
     """Base of `ConvLSTM1D`, `ConvLSTM2D` and `ConvLSTM3D`, which set `rank`."""
 
     cell_class = ConvLSTMCell

@@ -1,5 +1,8 @@
 """The gated recurrent unit and its cell."""
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 
 from kerasish import activations
@@ -7,15 +10,73 @@ from kerasish.kernels.recurrent_step import combine_gates, recompute_gates
 from kerasish.layers.base.arguments import make_weight
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell, masked_matmul
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
+from kerasish.layers.rnn.rnn import RNN
+
+
+def gru_step(
+    x: jax.Array,
+    h: jax.Array,
+    kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array,
+    recurrent_bias: jax.Array | None = None,
+    activation: Callable = activations.tanh,
+    recurrent_activation: Callable = activations.sigmoid,
+) -> jax.Array:
+    """One step of a gated recurrent unit by its equations: what the fast loops are tested against.
+
+    Args:
+        x: Input of the step.
+        h: State before it.
+        kernel: Weights of the input, gates `z, r` and the candidate side by side.
+        recurrent_kernel: Weights of the state, in the same order.
+        bias: Biases of the input, in the same order.
+        recurrent_bias: Biases of the state; `None`: the reset gate acts before the recurrent
+            kernel, as with `reset_after=False`.
+        activation: Function of the candidate.
+        recurrent_activation: Function of the gates.
+
+    Shapes:
+        `x` `(batch, features)`, `h` `(batch, units)`, kernels `(features, 3 * units)` and
+        `(units, 3 * units)`, biases `(3 * units,)` -> the new state `(batch, units)`.
+
+    References:
+        Cho et al., 2014, "Learning Phrase Representations Using RNN Encoder-Decoder for
+        Statistical Machine Translation".
+
+    Example:
+        >>> one, zeros = np.ones((1, 1)), np.zeros((1, 3))
+        >>> gru_step(one, one, zeros, zeros, np.zeros(3))
+        Array([[0.5]], dtype=float32)
+    """
+    of_x = jnp.split(x @ kernel + bias, 3, axis=-1)
+    if recurrent_bias is None:
+        u_z, u_r, u_n = jnp.split(recurrent_kernel, 3, axis=-1)
+        z, r = recurrent_activation(of_x[0] + h @ u_z), recurrent_activation(of_x[1] + h @ u_r)
+        candidate = activation(of_x[2] + (r * h) @ u_n)
+    else:
+        of_h = jnp.split(h @ recurrent_kernel + recurrent_bias, 3, axis=-1)
+        z, r = (recurrent_activation(a + b) for a, b in zip(of_x[:2], of_h[:2], strict=True))
+        candidate = activation(of_x[2] + r * of_h[2])
+    return z * h + (1 - z) * candidate
 
 
 class GRUCell(RecurrentCell):
     """One step of a gated recurrent unit.
 
-    With `z, r, g` the three parts of the projected input, `z', r', g'` those of the projected
-    state, `s` the recurrent activation and `a` the activation: `h' = u * h + (1 - u) * new`, where
-    `u = s(z + z')` and `new = a(g + s(r + r') * g')`.
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias of the input and `d` that of the state, each in three parts side by side for the
+    gates `z` (update) and `r` (reset) and the candidate `n`; `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        z = s(x @ W_z + b_z + h @ U_z + d_z)
+        r = s(x @ W_r + b_r + h @ U_r + d_r)
+        n = a(x @ W_n + b_n + r * (h @ U_n + d_n))
+        h' = z * h + (1 - z) * n
+
+    `h'` is the output. With `reset_after=False` there is no `d`, and
+    `n = a(x @ W_n + b_n + (r * h) @ U_n)`. `gru_step` is this in code.
 
     Args:
         units: Size of the states and the output.
@@ -75,23 +136,23 @@ class GRUCell(RecurrentCell):
     ):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
-        self.keep_rules(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_cell_options(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
-        self.keep_seed(seed, implementation)
+        self.set_seed_options(seed, implementation)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 
@@ -147,8 +208,21 @@ class GRUCell(RecurrentCell):
         return [z * h + (1 - z) * activation(x + r * inner)]
 
 
-class GRU(CellLayer):
+class GRU(RNN):
     """Gated recurrent units: runs `GRUCell` over a sequence.
+
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias of the input and `d` that of the state, each in three parts side by side for the
+    gates `z` (update) and `r` (reset) and the candidate `n`; `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        z = s(x @ W_z + b_z + h @ U_z + d_z)
+        r = s(x @ W_r + b_r + h @ U_r + d_r)
+        n = a(x @ W_n + b_n + r * (h @ U_n + d_n))
+        h' = z * h + (1 - z) * n
+
+    `h'` is the output. With `reset_after=False` there is no `d`, and
+    `n = a(x @ W_n + b_n + (r * h) @ U_n)`. `gru_step` is this in code.
 
     Args:
         units: Size of the states and the output.

@@ -1,6 +1,9 @@
 """The long short-term memory layer and its cell."""
 
+from collections.abc import Callable, Sequence
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kerasish import activations
@@ -8,7 +11,8 @@ from kerasish.core.state.variable import Variable
 from kerasish.kernels.noinline import materialize_cotangent
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
+from kerasish.layers.rnn.rnn import RNN
 
 
 def forget_gate_bias(cell: RecurrentCell) -> Variable:
@@ -36,12 +40,62 @@ def lstm_update(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list
     return [o * activation(c), c]
 
 
+def lstm_step(
+    x: jax.Array,
+    states: Sequence[jax.Array],
+    kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array,
+    activation: Callable = activations.tanh,
+    recurrent_activation: Callable = activations.sigmoid,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of long short-term memory by its equations: what the fast loops are tested against.
+
+    Args:
+        x: Input of the step.
+        states: Output `h` and memory `c` before it.
+        kernel: Weights of the input, gates `i, f, g, o` side by side.
+        recurrent_kernel: Weights of `h`, in the same order.
+        bias: Biases, in the same order.
+        activation: Function of the candidate and of the new memory.
+        recurrent_activation: Function of the gates.
+
+    Shapes:
+        `x` `(batch, features)`, states `(batch, units)`, kernels `(features, 4 * units)` and
+        `(units, 4 * units)`, bias `(4 * units,)` -> the new `h` and `c`, `(batch, units)`.
+
+    References:
+        Hochreiter and Schmidhuber, 1997, "Long Short-Term Memory"; Gers, Schmidhuber and Cummins,
+        2000, "Learning to Forget: Continual Prediction with LSTM".
+
+    Example:
+        >>> ones = np.ones((1, 4))
+        >>> h, c = lstm_step(ones[:, :1], np.zeros((2, 1, 1)), ones, ones, 0)
+        >>> float(c[0, 0]) == float(jax.nn.sigmoid(1.0) * jnp.tanh(1.0))
+        True
+    """
+    h, c = states
+    i, f, g, o = jnp.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=-1)
+    c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
+    return recurrent_activation(o) * activation(c), c
+
+
 class LSTMCell(RecurrentCell):
     """One step of long short-term memory.
 
-    With `i, f, g, o` the four parts of `x @ kernel + bias + h @ recurrent_kernel`, `s` the
-    recurrent activation and `a` the activation: `c' = s(f) * c + s(i) * a(g)` and
-    `h' = s(o) * a(c')`.
+    With `x` the input of a step, `h` and `c` the states before it (output, memory), `W` the kernel,
+    `U` the recurrent kernel and `b` the bias, each in four parts side by side for the gates `i`
+    (input), `f` (forget), `g` (candidate) and `o` (output); `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        i = s(x @ W_i + h @ U_i + b_i)
+        f = s(x @ W_f + h @ U_f + b_f)
+        g = a(x @ W_g + h @ U_g + b_g)
+        o = s(x @ W_o + h @ U_o + b_o)
+        c' = f * c + i * g
+        h' = o * a(c')
+
+    `h'` is the output. `lstm_step` is this in code.
 
     Args:
         units: Size of the states and the output.
@@ -100,23 +154,23 @@ class LSTMCell(RecurrentCell):
     ):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
-        self.keep_rules(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_cell_options(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
-        self.keep_seed(seed, implementation)
+        self.set_seed_options(seed, implementation)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.units, self.units]
@@ -136,8 +190,22 @@ class LSTMCell(RecurrentCell):
         return lstm_update(rules, gates, states[1])
 
 
-class LSTM(CellLayer):
+class LSTM(RNN):
     """Long short-term memory: runs `LSTMCell` over a sequence.
+
+    With `x` the input of a step, `h` and `c` the states before it (output, memory), `W` the kernel,
+    `U` the recurrent kernel and `b` the bias, each in four parts side by side for the gates `i`
+    (input), `f` (forget), `g` (candidate) and `o` (output); `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        i = s(x @ W_i + h @ U_i + b_i)
+        f = s(x @ W_f + h @ U_f + b_f)
+        g = a(x @ W_g + h @ U_g + b_g)
+        o = s(x @ W_o + h @ U_o + b_o)
+        c' = f * c + i * g
+        h' = o * a(c')
+
+    `h'` is the output. `lstm_step` is this in code.
 
     Args:
         units: Size of the states and the output.

@@ -24,6 +24,7 @@ from kerasish.layers.rnn.cell import (
     holding,
     zero_states,
 )
+from kerasish.layers.rnn.cell_arguments import cell_arguments
 
 
 class RNN(Layer):
@@ -93,6 +94,15 @@ class RNN(Layer):
         if not isinstance(sizes, int | list | tuple):
             raise bad_argument(self, "cell.state_size", "an integer, or a list of them", sizes)
         self.state_size = [sizes] if isinstance(sizes, int) else list(sizes)
+
+    # Of a subclass that makes its cell: arguments of the cell are attributes of the layer too.
+    cell_class: type | None = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if vars(cls).get("cell_class"):
+            for name in cell_arguments(cls.cell_class):
+                setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
 
     def build(self, sequences_shape, initial_state_shape=None):
         if isinstance(self.cell, Layer) and not self.cell.built:
@@ -263,7 +273,16 @@ class RNN(Layer):
         return masks[0] if self.return_sequences else None
 
     def get_config(self):
-        return {**super().get_config(), "cell": serialize_keras_object(self.cell)}
+        config = super().get_config()
+        if self.cell_class is None:
+            return {**config, "cell": serialize_keras_object(self.cell)}
+        return {k: v for k, v in config.items() if k not in ("cell", "use_cudnn")}
+
+    @classmethod
+    def from_config(cls, config):
+        if cls.cell_class is None:
+            return super().from_config(config)
+        return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
 
 
 class _Kept:

@@ -1,12 +1,58 @@
 """The simple recurrent layer and its cell."""
 
+from collections.abc import Callable
+
+import jax
+
+from kerasish import activations
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
+from kerasish.layers.rnn.rnn import RNN
+
+
+def simple_rnn_step(
+    x: jax.Array,
+    h: jax.Array,
+    kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array,
+    activation: Callable = activations.tanh,
+) -> jax.Array:
+    """One step of a simple recurrent network: what the fast loops are tested against.
+
+    Args:
+        x: Input of the step.
+        h: State before it.
+        kernel: Weights of the input.
+        recurrent_kernel: Weights of the state.
+        bias: Biases.
+        activation: Function of the sum.
+
+    Shapes:
+        `x` `(batch, features)`, `h` `(batch, units)`, kernels `(features, units)` and
+        `(units, units)`, bias `(units,)` -> the new state `(batch, units)`.
+
+    References:
+        Elman, 1990, "Finding Structure in Time".
+
+    Example:
+        >>> one = np.ones((1, 1))
+        >>> float(simple_rnn_step(one, one, one, one, 0, activation=lambda y: y)[0, 0])
+        2.0
+    """
+    return activation(x @ kernel + h @ recurrent_kernel + bias)
 
 
 class SimpleRNNCell(RecurrentCell):
-    """One step of `h' = activation(x @ kernel + bias + h @ recurrent_kernel)`.
+    """One step of a simple recurrent network: `h' = a(x @ W + h @ U + b)`.
+
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias and `a` the activation, the new state, which is the output, is::
+
+        h' = a(x @ W + h @ U + b)
+
+    `simple_rnn_step` is this in code.
 
     Args:
         units: Size of the state and output.
@@ -57,22 +103,22 @@ class SimpleRNNCell(RecurrentCell):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.keep_seed(seed)
-        self.keep_rules(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_seed_options(seed)
+        self.set_cell_options(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
 
     @staticmethod
@@ -84,8 +130,15 @@ class SimpleRNNCell(RecurrentCell):
         return gates
 
 
-class SimpleRNN(CellLayer):
-    """Runs `SimpleRNNCell` over a sequence.
+class SimpleRNN(RNN):
+    """Simple recurrent network: runs `SimpleRNNCell` over a sequence.
+
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias and `a` the activation, the new state, which is the output, is::
+
+        h' = a(x @ W + h @ U + b)
+
+    `simple_rnn_step` is this in code.
 
     Args:
         units: Size of the state and output.

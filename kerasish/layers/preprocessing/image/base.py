@@ -36,7 +36,7 @@ class ImageLayer(Layer):
         self.data_format = standardize_data_format(data_format)
         self.bounding_box_format = bounding_box_format
 
-    def keep_seed(self, seed) -> None:
+    def set_seed_options(self, seed) -> None:
         """Store the seed, and make the generator of the layer's random numbers."""
         self.seed = seed
         self.generator = SeedGenerator(seed)
