@@ -59,8 +59,8 @@ class Merge(Layer):
         """Combine arrays of equal rank. Overridden by each layer."""
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
 
-    def compute_mask(self, inputs, previous_mask=None):
-        masks = _masks(self, inputs, previous_mask)
+    def compute_mask(self, inputs, mask=None):
+        masks = _masks(self, inputs, mask)
         if any(mask is None for mask in masks):
             return None
         return functools.reduce(jnp.logical_or, masks)
@@ -237,8 +237,8 @@ class Concatenate(Merge):
     def call(self, inputs):
         return jnp.concatenate(inputs, axis=self.axis)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        masks = _masks(self, inputs, previous_mask)
+    def compute_mask(self, inputs, mask=None):
+        masks = _masks(self, inputs, mask)
         if all(mask is None for mask in masks):
             return None
         full = [_like(mask, x) for mask, x in zip(masks, inputs, strict=True)]
@@ -315,7 +315,7 @@ class Dot(Merge):
         result = _batch_dot(x, y, a, b)
         return result[:, None] if result.ndim == 1 else result
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs, mask=None):
         return None
 
     def _origin_of_mask(self, inputs, masks):

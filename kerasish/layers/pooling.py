@@ -1,9 +1,11 @@
 """Layers that take the greatest or the mean of windows, or of everything."""
 
+import math
+
 import jax.numpy as jnp
 
 from kerasish.core.settings import standardize_data_format
-from kerasish.layers.base.arguments import int_tuple, one_of
+from kerasish.layers.base.arguments import int_tuple, one_of, within_budget
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.ops.nn import convolution
@@ -199,6 +201,8 @@ class GlobalMaxPooling3D(GlobalPooling):
 class GlobalAveragePooling1D(GlobalPooling):
     """Mean of all steps, for each channel; of the steps that a mask leaves, if there is one.
 
+    Where a mask leaves no step of a sample, its mean is 0.
+
     Args:
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
         keepdims: Whether to keep the reduced axis, with size 1.
@@ -223,11 +227,13 @@ class GlobalAveragePooling1D(GlobalPooling):
         if mask is None:
             return super().call(inputs)
         mask = jnp.expand_dims(mask, 2 if self.data_format == "channels_last" else 1).astype(bool)
-        options = {"axis": self._spatial_axes, "keepdims": self.keepdims}
+        wide = jnp.promote_types(inputs.dtype, jnp.float32)  # 16 bits overflow, and cannot count
+        options = {"axis": self._spatial_axes, "keepdims": self.keepdims, "dtype": wide}
         total = jnp.sum(jnp.where(mask, inputs, 0), **options)
-        return total / jnp.sum(mask.astype(inputs.dtype), **options)
+        # A sample without any step has mean 0, as it has nothing to say.
+        return (total / jnp.maximum(jnp.sum(mask, **options), 1)).astype(inputs.dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs, mask=None):
         return None
 
 
@@ -270,6 +276,7 @@ class AdaptivePooling(Layer):
     def __init__(self, output_size, data_format=None, **kwargs):
         super().__init__(**kwargs)
         self.output_size = int_tuple(self, "output_size", output_size, self.rank)
+        within_budget(self, "output_size", output_size, math.prod(self.output_size))
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 

@@ -110,8 +110,8 @@ class Attention(Layer):
         pattern = shared_pattern(None, weights)
         return random.dropout(weights, self.dropout, pattern, seed=self.seed_generator)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return None if previous_mask is None else previous_mask[0]
+    def compute_mask(self, inputs, mask=None):
+        return None if mask is None else mask[0]
 
     def _origin_of_mask(self, inputs, masks):
         return masks[0] and masks[0].further(1)

@@ -2,6 +2,7 @@
 
 import math
 import string
+from typing import ClassVar
 
 import jax.numpy as jnp
 
@@ -19,6 +20,8 @@ from kerasish.ops.nn import normalization
 
 class BaseMultiHeadAttention(Layer):
     """Base of attention layers with heads: projections, masks, and the attention itself."""
+
+    old_arguments: ClassVar = {"query_shape": None, "key_shape": None, "value_shape": None}
 
     def set_attention_options(
         self,

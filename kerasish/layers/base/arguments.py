@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from kerasish import constraints, initializers, regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.variable import Variable
@@ -27,11 +29,43 @@ def int_pairs(layer, name: str, value: Any, n: int) -> tuple:
     return tuple(int_tuple(layer, name, pair, 2, least=0) for pair in values)
 
 
+def boolean(layer, name: str, value: Any) -> bool:
+    """True or False, or an integer that says so."""
+    if not isinstance(value, bool | np.bool_ | int):
+        raise bad_argument(layer, name, "True or False", value)
+    return bool(value)
+
+
 def positive_int(layer, name: str, value: Any) -> int:
     """An integer of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise bad_argument(layer, name, "a positive integer", value)
     return value
+
+
+def without_old_arguments(cls: type, config: dict) -> dict:
+    """A config without arguments that older versions of Keras wrote and that say nothing now.
+
+    A class lists them, with the values that may be dropped, in `old_arguments`; `None`: any value.
+    """
+    old = getattr(cls, "old_arguments", {})
+    for name, values in old.items():
+        if name in config and values is not None and config[name] not in values:
+            wanted = f"one of {values}, as it is no longer an argument,"
+            raise bad_argument(cls, name, wanted, config[name])
+    return {name: value for name, value in config.items() if name not in old}
+
+
+# Elements of the arrays and lists that a layer makes from the numbers in its config, which may be a
+# stranger's file: as many float32 take half a gigabyte.
+MOST_ELEMENTS = 2**27
+
+
+def within_budget(layer, name: str, value: Any, elements: int) -> None:
+    """Raise a `ValueError` if an argument asks for more elements than any sensible layer has."""
+    if elements > MOST_ELEMENTS:
+        wanted = f"of at most {MOST_ELEMENTS} elements in all"
+        raise bad_argument(layer, name, wanted, value)
 
 
 def fraction(layer, name: str, value: Any) -> float:

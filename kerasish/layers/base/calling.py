@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -43,17 +43,6 @@ class _Context(threading.local):
 
 context = _Context()
 _no_scope = contextlib.nullcontext()
-
-
-@contextlib.contextmanager
-def only_shapes(layer: Any, training: bool | None) -> Iterator[None]:
-    """A call of `layer` of which only the shapes of the outputs are asked for."""
-    before = context.outermost, context.training, context.shapes_only
-    context.outermost, context.training, context.shapes_only = layer, training, True
-    try:
-        yield
-    finally:
-        context.outermost, context.training, context.shapes_only = before
 
 
 def training_here() -> bool | None:
@@ -135,6 +124,23 @@ def compute(layer: Any, bound: inspect.BoundArguments) -> Any:
     if settings.nan_checks_enabled() and current_scope() is not None:
         watch_for_nan(current_path(), outputs)
     return outputs
+
+
+def shapes_of(layer: Any, training: bool | None) -> Callable:
+    """The call of a layer, as a function to infer shapes from: nothing is computed for good."""
+
+    def call(*args, **kwargs):
+        before = context.outermost, context.training, context.shapes_only
+        context.outermost, context.training, context.shapes_only = layer, training, True
+        signature = signature_of(type(layer), "call")
+        try:
+            bound = bind(layer, signature, args, kwargs)
+            resolve_training(signature, bound, kwargs)
+            return compute(layer, bound)
+        finally:
+            context.outermost, context.training, context.shapes_only = before
+
+    return call
 
 
 def take_numbers(bound: inspect.BoundArguments) -> None:

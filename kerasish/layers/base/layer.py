@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -25,11 +25,13 @@ from kerasish.core.symbolic.keras_tensor import (
 )
 from kerasish.layers.base import calling, losses
 from kerasish.layers.base import weights as weights_of
+from kerasish.layers.base.arguments import boolean, without_old_arguments
 from kerasish.layers.base.calling import context, symbolic_leaves
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
 from kerasish.layers.base.signatures import (
     as_tuples,
+    build_arguments,
     known_sizes,
     map_shapes,
     signature_of,
@@ -85,6 +87,8 @@ class Layer(Operation):
 
     _set_by_init = "_initialized"
     _building = False
+    # Arguments in Keras' older configs, with the values that may be dropped; `None`: any.
+    old_arguments: ClassVar[dict[str, tuple | None]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -105,6 +109,8 @@ class Layer(Operation):
         if "input_dim" in kwargs:
             shape = (kwargs.pop("input_dim"),)
         batch_size = kwargs.pop("batch_size", None)
+        if "batch_input_shape" in kwargs:  # Keras 2
+            batch_size, *shape = kwargs.pop("batch_input_shape")
         if kwargs:
             raise ValueError(unknown_arguments(type(self), kwargs))
         object.__setattr__(self, "_initialized", True)
@@ -119,7 +125,7 @@ class Layer(Operation):
         self.built = self._makes_no_weights()
         self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec = None
-        self._trainable = _boolean(self, "trainable", trainable)
+        self._trainable = boolean(self, "trainable", trainable)
         self._weights = []
         self._frozen = []
         self._added_losses = TraceList()
@@ -185,6 +191,15 @@ class Layer(Operation):
         if config.get("activity_regularizer") is None and not takes_it:
             config.pop("activity_regularizer", None)
         return config
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Layer":
+        """Make the layer that `get_config` described, also in an older version of Keras.
+
+        Args:
+            config: Arguments of `__init__`, as plain data.
+        """
+        return super().from_config(without_old_arguments(cls, config))
 
     def get_build_config(self) -> dict | None:
         """The shapes it was built with, for files."""
@@ -254,7 +269,21 @@ class Layer(Operation):
         self._weights.append(variable)
         return variable
 
-    add_variable = add_weight
+    def add_variable(
+        self,
+        shape: Sequence[int] | int,
+        initializer: Any,
+        dtype: str | None = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Same as `add_weight`, with the arguments in another order."""
+        options = {"dtype": dtype, "trainable": trainable, "autocast": autocast}
+        rules = {"regularizer": regularizer, "constraint": constraint}
+        return self.add_weight(shape, initializer, name, **options, **rules)
 
     def _own_variables(self) -> list[Variable]:
         return weights_of.in_keras_order(parts(self, Variable))
@@ -451,14 +480,8 @@ class Layer(Operation):
 
     def _call_build(self, shapes):
         """Call `build` with the shapes of the call's tensors, by name."""
-        wanted = signature_of(type(self), "build").parameters
-        if len(wanted) <= 1:
-            self.build(next(iter(shapes.values()), None))
-        else:
-            names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
-            given = {n: shapes.get(n.removesuffix("_shape")) for n in names}
-            needed = [n for n in names if wanted[n].default is inspect.Parameter.empty]
-            self.build(**{n: s for n, s in given.items() if s is not None or n in needed})
+        args, kwargs = build_arguments(type(self), shapes)
+        self.build(*args, **kwargs)
 
     def compute_mask(self, inputs, previous_mask=None):
         """The output's mask, from the inputs and theirs. By default the inputs' own."""
@@ -466,15 +489,7 @@ class Layer(Operation):
 
     def compute_output_spec(self, *args, **kwargs) -> Any:
         """The output as symbolic tensors, for inputs that are."""
-        training = context.training
-
-        def call(*args, **kwargs):
-            with calling.only_shapes(self, training):
-                signature = signature_of(type(self), "call")
-                bound = calling.bind(self, signature, args, kwargs)
-                calling.resolve_training(signature, bound, kwargs)
-                return calling.compute(self, bound)
-
+        call = calling.shapes_of(self, context.training)
         try:
             return infer(call, *args, **kwargs)
         except Exception:
@@ -597,9 +612,3 @@ class Layer(Operation):
             f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
         )
         return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
-
-
-def _boolean(layer, name, value):
-    if not isinstance(value, bool | np.bool_ | int):
-        raise bad_argument(layer, name, "True or False", value)
-    return bool(value)

@@ -55,6 +55,17 @@ def unknown_arguments(cls: type, given: dict) -> str:
     )
 
 
+def build_arguments(cls: type, shapes: dict) -> tuple[tuple, dict]:
+    """The arguments of a class's `build`, from the shapes of the call's tensors by name."""
+    wanted = signature_of(cls, "build").parameters
+    if len(wanted) <= 1:
+        return (next(iter(shapes.values()), None),), {}
+    names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
+    given = {n: shapes.get(n.removesuffix("_shape")) for n in names}
+    needed = [n for n in names if wanted[n].default is inspect.Parameter.empty]
+    return (), {n: s for n, s in given.items() if s is not None or n in needed}
+
+
 def tensor_arguments(bound: inspect.BoundArguments) -> dict:
     """Arguments that are, or hold nothing but, tensors."""
     found = {}

@@ -1,5 +1,7 @@
 """Convolutions over one, two and three spatial axes, and their transposes."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -228,6 +230,7 @@ class ConvTranspose(Layer):
 
     rank = 0
     paddings = ("valid", "same")
+    old_arguments: ClassVar = {"groups": (1,)}
 
     def __init__(
         self,

@@ -1,5 +1,7 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
+from typing import ClassVar
+
 from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.convolutional.conv import (
@@ -11,12 +13,21 @@ from kerasish.layers.convolutional.conv import (
 )
 from kerasish.ops.nn import convolution
 
+# Keras 2 wrote them for these layers too, though nothing used them.
+_OF_PLAIN_CONVOLUTIONS = {
+    "groups": (1,),
+    "kernel_initializer": None,
+    "kernel_regularizer": None,
+    "kernel_constraint": None,
+}
+
 
 class DepthwiseConv(Layer):
     """Base of `DepthwiseConv1D` and `DepthwiseConv2D`, which set `rank`."""
 
     rank = 0
     paddings = ("valid", "same")
+    old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
 
     def __init__(
         self,
@@ -117,6 +128,7 @@ class SeparableConv(Layer):
 
     rank = 0
     paddings = ("valid", "same")
+    old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
 
     def __init__(
         self,

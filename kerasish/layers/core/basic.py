@@ -61,8 +61,8 @@ class Lambda(Layer):
         wanted = {k: v for k, v in offered.items() if k in _argument_names(self.function)}
         return self.function(inputs, **{**self.arguments, **wanted})
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+    def compute_mask(self, inputs, mask=None):
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
     def get_config(self):
         config = super().get_config()
@@ -98,7 +98,7 @@ class Masking(Layer):
         self.supports_masking = True
         self.mask_value = mask_value
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs, mask=None):
         return jnp.any(inputs != self.mask_value, axis=-1)
 
     def _origin_of_mask(self, inputs, masks):

@@ -83,7 +83,7 @@ class Dense(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         y = dense_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
             y = add_bias(y, self.bias.value)
@@ -214,7 +214,7 @@ class EinsumDense(LoRALayer):
         shape = [sizes[letter] if letter in self.bias_axes else 1 for letter in outs[first:]]
         return shape + [1] * (elided if dots == "right" else 0)
 
-    def call(self, inputs):
+    def call(self, inputs, training=None):
         ins, kernel, outs, dots = _split_equation(self)
         free = sum(letter in outs for letter in ins)
         if not dots and kernel == ins[free:] + outs[free:] and ins[:free] == outs[:free]:

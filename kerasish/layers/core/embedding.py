@@ -1,7 +1,10 @@
-"""Vectors for whole numbers."""
+"""Embeddings: vectors for integers."""
 
+import jax
 import jax.numpy as jnp
 
+from kerasish.core import dtypes
+from kerasish.core.errors import bad_argument
 from kerasish.core.masking import set_mask
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
 from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
@@ -9,7 +12,10 @@ from kerasish.layers.base.lora import LoRALayer
 
 
 class Embedding(LoRALayer):
-    """A trainable vector for each number from 0 to `input_dim - 1`.
+    """Trainable vectors, one for each integer from 0 to `input_dim - 1`.
+
+    An integer out of this range is an error where its value is known. Compiled functions (`fit`,
+    `predict`, `keras.jit`) cannot raise: there its vector is NaN, and the table gets no gradient.
 
     Args:
         input_dim: Number of vectors.
@@ -78,11 +84,26 @@ class Embedding(LoRALayer):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def call(self, inputs):
-        if inputs.dtype not in (jnp.int32, jnp.int64):
-            inputs = inputs.astype("int32")
-        return jnp.take(self.adapted_weight(), inputs, axis=0).astype(self.compute_dtype)
+        self._check_range(inputs)
+        ids = inputs
+        if dtypes.is_float(ids.dtype):  # NaN would become 0
+            ids = jnp.where(jnp.isfinite(ids), ids, self.input_dim)
+        if ids.dtype not in (jnp.int32, jnp.int64):
+            ids = ids.astype("int32")
+        rows = self.adapted_weight().at[ids].get(mode="fill", wrap_negative_indices=False)
+        return rows.astype(self.compute_dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def _check_range(self, inputs):
+        """Raise a `ValueError` for ids without a vector, where their values are known."""
+        if isinstance(inputs, jax.core.Tracer) or not inputs.size:
+            return
+        least, most = inputs.min(), inputs.max()
+        if not (least >= 0 and most < self.input_dim):
+            far = least if not least >= 0 else most
+            wanted = f"from 0 to `input_dim` - 1, {self.input_dim - 1}"
+            raise bad_argument(self, "inputs", wanted, far.item())
+
+    def compute_mask(self, inputs, mask=None):
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
     def _origin_of_mask(self, inputs, masks):
@@ -173,5 +194,5 @@ class ReversibleEmbedding(Embedding):
         scores, cap = jnp.matmul(inputs, table), self.logit_soft_cap
         return scores if cap is None else jnp.tanh(scores / cap) * cap
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs, mask=None):
         return None  # `call` sets it: only one of its two ways has one

@@ -98,6 +98,10 @@ class BatchNormalization(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        if isinstance(axis, list | tuple) and len(axis) == 1:  # as Keras 2 wrote it
+            (axis,) = axis
+        if isinstance(axis, list | tuple):
+            raise bad_argument(self, "axis", "an integer, or a list of one", axis)
         self.axis = int(axis)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)

@@ -126,12 +126,13 @@ class RMSNormalization(Layer):
         sizes = tuple(known_size(self, input_shape, axis) for axis in axes)
         self.scale = self.add_weight(sizes, "ones", "scale")
 
-    def call(self, inputs):
-        x = at_least_float32(inputs)
+    def call(self, x):
+        dtype = x.dtype
+        x = at_least_float32(x)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
         y = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + self.epsilon)
-        return (y * jnp.reshape(self.scale.value, shape)).astype(inputs.dtype)
+        return (y * jnp.reshape(self.scale.value, shape)).astype(dtype)
 
 
 class UnitNormalization(Layer):

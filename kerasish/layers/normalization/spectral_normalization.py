@@ -10,6 +10,8 @@ from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.core.basic import Wrapper
 from kerasish.ops import nn
 
+_MOST_ITERATIONS = 1000  # each is a part of the compiled program
+
 
 class SpectralNormalization(Wrapper):
     """Holds the largest singular value of a layer's kernel near 1, at each training step.
@@ -34,6 +36,9 @@ class SpectralNormalization(Wrapper):
     def __init__(self, layer, power_iterations=1, **kwargs):
         super().__init__(layer, **kwargs)
         self.power_iterations = positive_int(self, "power_iterations", power_iterations)
+        if power_iterations > _MOST_ITERATIONS:
+            wanted = f"at most {_MOST_ITERATIONS}"
+            raise bad_argument(self, "power_iterations", wanted, power_iterations)
 
     def build(self, input_shape):
         super().build(input_shape)

@@ -5,7 +5,8 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of, positive_int
+from kerasish.layers.base.arguments import one_of, positive_int, within_budget
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.preprocessing.normalization import as_batches
 from kerasish.ops.nn.normalization import multi_hot, one_hot
@@ -116,6 +117,7 @@ class Discretization(Layer):
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         if num_bins is not None and (not isinstance(num_bins, int) or num_bins < 0):
             raise bad_argument(self, "num_bins", "an integer of at least 0", num_bins)
+        within_budget(self, "num_bins", num_bins, num_bins or 0)
         if (num_bins is None) == (bin_boundaries is None):
             wanted = "given, or else `bin_boundaries`, and not both"
             raise bad_argument(self, "num_bins", wanted, num_bins)
@@ -160,14 +162,16 @@ class Discretization(Layer):
             self.bin_boundaries = _thinned(self._summary, 1 / self.num_bins)[0, :-1].tolist()
 
     def call(self, inputs):
-        if self.bin_boundaries is None:
+        boundaries = self.bin_boundaries
+        if boundaries is None and context.shapes_only:
+            boundaries = [0.0] * (self.num_bins - 1)
+        if boundaries is None:
             raise ValueError(
                 f"{self.name}: no bins yet. Call `adapt` on data, or give `bin_boundaries`."
             )
-        bins = jnp.digitize(inputs, jnp.asarray(self.bin_boundaries, "float32"))
-        whole = self.output_mode == "int"
-        dtype = "int32" if whole else self.compute_dtype
-        return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, dtype, self.sparse)
+        bins = jnp.digitize(inputs, jnp.asarray(boundaries, "float32"))
+        dtype = "int32" if self.output_mode == "int" else self.compute_dtype
+        return encode(bins, self.output_mode, len(boundaries) + 1, dtype, self.sparse)
 
     @property
     def _float_inputs_become(self):

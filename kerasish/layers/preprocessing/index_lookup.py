@@ -10,7 +10,8 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.arguments import one_of, within_budget
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.hashing import two_numbers
@@ -53,6 +54,9 @@ class IndexLookup(Layer):
         if not isinstance(num_oov_indices, int) or num_oov_indices < 0:
             wanted = "an integer of at least 0"
             raise bad_argument(self, "num_oov_indices", wanted, num_oov_indices)
+        within_budget(self, "num_oov_indices", num_oov_indices, num_oov_indices)
+        if pad_to_max_tokens:
+            within_budget(self, "max_tokens", max_tokens, max_tokens)
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), OUTPUT_MODES
         )
@@ -146,7 +150,7 @@ class IndexLookup(Layer):
     def _take(self, tokens):
         size = self._token_start + len(tokens)
         depends = self.output_mode != "int" and not self.pad_to_max_tokens
-        if self._known_size and self.built and depends and size != self.vocabulary_size():
+        if self._known_size and self._locked and depends and size != self.vocabulary_size():
             raise RuntimeError(
                 f"{self.name}: the vocabulary's size cannot change once the layer was called, from "
                 f"{self.vocabulary_size()} to {size}, since the output's width depends on it. Give "
@@ -219,13 +223,18 @@ class IndexLookup(Layer):
         raise NotImplementedError("A lookup says what its tokens are.")
 
     def call(self, inputs):
-        if self.output_mode != "int" and not (self.pad_to_max_tokens or self._known_size):
-            raise RuntimeError(
-                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
-            )
+        self.check_adapted()
         if self.invert:
             return self.tokens_of(inputs)
         return self.encoded(self.indices(self.standardized(inputs)))
+
+    def check_adapted(self) -> None:
+        """Raise a `RuntimeError` if there is no vocabulary yet, but for shapes of known width."""
+        known_width = self.output_mode == "int" or self.pad_to_max_tokens
+        if not self._known_size and not (context.shapes_only and known_width):
+            raise RuntimeError(
+                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
+            )
 
     def encoded(self, indices) -> jax.Array:
         """Numbers as the output mode wants them; those below 0 count for nothing."""

@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.arguments import one_of
 from kerasish.layers.preprocessing.hashing import fingerprints
 from kerasish.layers.preprocessing.host_layer import as_strings, on_host
@@ -178,26 +181,45 @@ class IntegerLookup(IndexLookup):
             oov_method=oov_method,
         )
 
+    def __call__(self, inputs, **kwargs):
+        leaves = jax.tree.leaves(inputs)
+        if any(isinstance(x, jax.Array | KerasTensor | Variable) for x in leaves):
+            return super().__call__(inputs, **kwargs)
+        return on_host(self, inputs, **kwargs)  # where integers have 64 bits
+
+    @property
+    def _float_inputs_become(self):
+        return None  # 16 bits would round integers
+
     def standardized(self, inputs):
-        if isinstance(inputs, jax.Array):
+        if isinstance(inputs, jax.core.Tracer):
             return inputs
-        x = np.asarray(inputs)
-        limits = np.iinfo("int32")
-        if (x.size and x.dtype.kind not in "iu") or (
-            x.size and not limits.min <= x.min() <= x.max() <= limits.max
-        ):
-            raise bad_argument(self, "inputs", "whole numbers of 32 bits", inputs)
-        return x.astype("int32")
+        x = inputs if isinstance(inputs, jax.Array) else np.asarray(inputs)
+        kind = np.dtype(x.dtype).kind if not dtypes.is_float(x.dtype) else "f"
+        numbers = kind in "iufb" or not x.size
+        if numbers and kind == "f":
+            numbers = bool((np.abs(x) < 2**63).all() and (x == np.floor(x)).all())
+        if not numbers or (kind == "u" and x.size and x.max() > np.iinfo("int64").max):
+            raise bad_argument(self, "inputs", "integers", inputs)
+        return x if isinstance(x, jax.Array) else x.astype("int64")
 
     def indices(self, x):
         xp = jnp if isinstance(x, jax.Array) else np
+        is_integer = True
+        if xp is jnp and dtypes.is_float(x.dtype):
+            floats, x = x, x.astype("int32")
+            is_integer = x == floats
         index, known = self._unknown(x, xp), xp.zeros(x.shape, bool)
-        if len(self._tokens):
-            order = np.argsort(self._tokens)
-            places, ordered = xp.asarray(order), xp.asarray(self._tokens[order])
-            place = xp.minimum(xp.searchsorted(ordered, x), len(ordered) - 1)
-            known = ordered[place] == x
-            index = xp.where(known, places[place] + self._token_start, index)
+        order = np.argsort(self._tokens)
+        if xp is jnp:  # tokens of more bits than the input has cannot be in it
+            limits = np.iinfo(jax.dtypes.canonicalize_dtype("int64"))
+            sorted_tokens = self._tokens[order]
+            order = order[(sorted_tokens >= limits.min) & (sorted_tokens <= limits.max)]
+        if len(order):
+            numbers, ordered = xp.asarray(order), xp.asarray(self._tokens[order])
+            at = xp.minimum(xp.searchsorted(ordered, x), len(ordered) - 1)
+            known = (ordered[at] == x) & is_integer
+            index = xp.where(known, numbers[at] + self._token_start, index)
         if self.mask_token is not None:
             masked = x == self.mask_token
             known = known | masked

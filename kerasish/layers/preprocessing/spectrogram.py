@@ -10,6 +10,7 @@ from kerasish import initializers, ops
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
+from kerasish.layers.base.arguments import positive_int, within_budget
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
@@ -83,6 +84,8 @@ class STFTSpectrogram(Layer):
             warnings.warn(
                 f"{self.name}: `fft_length` is best a power of two; got {fft_length}.", stacklevel=2
             )
+        bins = (fft_length or 1 << (frame_length - 1).bit_length()) // 2 + 1
+        within_budget(self, "frame_length", frame_length, 2 * frame_length * bins)
         self.mode = mode
         self.frame_length, self.frame_step, self.fft_length = frame_length, frame_step, fft_length
         self.window, self.periodic, self.scaling = window, periodic, scaling
@@ -91,7 +94,7 @@ class STFTSpectrogram(Layer):
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=3)
         self._step = frame_step or frame_length // 2
-        self._bins = (fft_length or 1 << (frame_length - 1).bit_length()) // 2 + 1
+        self._bins = bins
         for side in ("real", "imag"):
             self._first_kernel(side)  # which looks at the window and the scaling
         self.real_kernel = self.imag_kernel = None
@@ -203,6 +206,9 @@ class MelSpectrogram(Layer):
         if self.sequence_length > fft_length:
             wanted = f"at most `fft_length`, {fft_length}, or None"
             raise bad_argument(self, "sequence_length", wanted, sequence_length)
+        positive_int(self, "num_mel_bins", num_mel_bins)
+        positive_int(self, "fft_length", fft_length)
+        within_budget(self, "num_mel_bins", num_mel_bins, num_mel_bins * (fft_length // 2 + 1))
         self.window = window
         self.sampling_rate = sampling_rate
         self.num_mel_bins = num_mel_bins

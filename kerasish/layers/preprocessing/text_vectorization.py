@@ -6,7 +6,7 @@ import string
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.arguments import one_of, within_budget
 from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings
 from kerasish.layers.preprocessing.index_lookup import OLD_MODES
 from kerasish.layers.preprocessing.lookup import StringLookup
@@ -82,6 +82,7 @@ class TextVectorization(HostLayer):
         if not all(isinstance(n, int) and n > 0 for n in lengths):
             wanted = "a positive integer, a tuple of them, or None"
             raise bad_argument(self, "ngrams", wanted, ngrams)
+        within_budget(self, "ngrams", ngrams, sum(lengths))
         self.ngrams = ngrams
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), _MODES
@@ -186,6 +187,7 @@ class TextVectorization(HostLayer):
         return _PUNCTUATION.sub("", text) if "strip_punctuation" in kind else text
 
     def call(self, inputs):
+        self._lookup_layer.check_adapted()
         rows = self.tokens_of(inputs)
         length = max(map(len, rows), default=0)
         wanted = self.output_sequence_length

@@ -107,8 +107,8 @@ class Bidirectional(Layer):
             return output
         return (*output, *states) if self.merge_mode is None else (output, *states)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        mask = previous_mask[0] if isinstance(previous_mask, list | tuple) else previous_mask
+    def compute_mask(self, inputs, mask=None):
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         # States have none: masks go to as many outputs as there are masks.
         return (mask, mask) if self.merge_mode is None else mask

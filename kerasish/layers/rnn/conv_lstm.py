@@ -1,5 +1,7 @@
 """Long short-term memory whose states are images, over series of images."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -152,6 +154,7 @@ class ConvLSTM(RNN):
     """Base of `ConvLSTM1D`, `ConvLSTM2D` and `ConvLSTM3D`, which set `rank`."""
 
     cell_class = ConvLSTMCell
+    old_arguments: ClassVar = {**RNN.old_arguments, "implementation": None}
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from kerasish.core.state.loops import scan
 from kerasish.core.state.variable import Variable, capture, is_variable
 from kerasish.kernels.recurrent import compiled_steps, run_steps
 from kerasish.kernels.recurrent_step import Order, like
+from kerasish.layers.base.arguments import without_old_arguments
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.rnn.cell import (
@@ -94,6 +95,8 @@ class RNN(Layer):
         if not isinstance(sizes, int | list | tuple):
             raise bad_argument(self, "cell.state_size", "an integer, or a list of them", sizes)
         self.state_size = [sizes] if isinstance(sizes, int) else list(sizes)
+
+    old_arguments: ClassVar = {"time_major": (False,), "enable_caching_device": None}
 
     # Of a subclass that makes its cell: arguments of the cell are attributes of the layer too.
     cell_class: type | None = None
@@ -264,8 +267,8 @@ class RNN(Layer):
             return first.astype(output.dtype)
         return jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), output)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        mask = previous_mask[0] if isinstance(previous_mask, list | tuple) else previous_mask
+    def compute_mask(self, inputs, mask=None):
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         return [mask, *(None for _ in self.state_size)] if self.return_state else mask
 
@@ -282,6 +285,7 @@ class RNN(Layer):
     def from_config(cls, config):
         if cls.cell_class is None:
             return super().from_config(config)
+        config = without_old_arguments(cls, config)
         return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
 
 

@@ -1,6 +1,7 @@
 """The simple recurrent layer and its cell."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import jax
 
@@ -177,6 +178,7 @@ class SimpleRNN(RNN):
     """
 
     cell_class = SimpleRNNCell
+    old_arguments: ClassVar = {**RNN.old_arguments, "implementation": None}
 
     def __init__(
         self,
