@@ -226,3 +226,19 @@ def test_no_warning_from_a_value_in_call():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         layers.Dense(1, activity_regularizer="l2")(np.ones((1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "text"),
+    [
+        (layers.Conv2D(3, 5), (3, 32, 2), r"got \(None, 3, 32, 2\)"),
+        (layers.Cropping2D(20), (None, 30, 3), r"smaller than the input \(None, None, 30, 3\)"),
+        (layers.Lambda(lambda x: jnp.concatenate([x, jnp.ones((2, 2))])), (4,), r"\(None, 4\)"),
+    ],
+)
+def test_messages_carry_the_users_shapes(layer, shape, text):
+    with pytest.raises((ValueError, TypeError), match=text) as caught:
+        layer(keras.Input(shape))
+    notes = "".join(caught.value.__notes__)
+    assert "83" not in str(caught.value) + notes
+    assert f"called on shapes {{'inputs': {(None, *shape)}}}" in notes

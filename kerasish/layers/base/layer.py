@@ -204,11 +204,9 @@ class Layer(Operation):
     def get_build_config(self) -> dict | None:
         """The shapes it was built with, for files."""
         shapes = self._built_with
-        if not shapes:
-            return None
-        if len(shapes) == 1:
+        if shapes and len(shapes) == 1:
             return {"input_shape": next(iter(shapes.values()))}
-        return {"shapes_dict": dict(shapes)}
+        return {"shapes_dict": dict(shapes)} if shapes else None
 
     def build_from_config(self, config: dict) -> None:
         """Build with the shapes that `get_build_config` gave."""
@@ -442,7 +440,12 @@ class Layer(Operation):
         if self.input_spec is not None and tensors:
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
-        outputs = record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        try:
+            outputs = self.compute_output_spec(*args, **kwargs)
+        except Exception as error:
+            calling.in_users_sizes(error, tensors)
+            raise
+        record(self, args, kwargs, outputs)
         if jax.tree.leaves(outputs):
             self._trace_masks(bound, tensors, outputs)
         return outputs
@@ -471,9 +474,7 @@ class Layer(Operation):
     def _ensure_built(self, tensors):
         if self.built:
             return
-        shapes = {
-            name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()
-        }
+        shapes = {k: jax.tree.map(lambda x: known_sizes(x.shape), x) for k, x in tensors.items()}
         with dtypes.autocast(None):
             self._call_build(shapes)
         self.built = True
@@ -505,9 +506,8 @@ class Layer(Operation):
         shapes = [*args, *kwargs.values()]
         tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
         with name_scope(self.name, owner=self):
-            self._ensure_built(
-                dict(zip(signature_of(type(self), "call").parameters, tensors, strict=False))
-            )
+            names = signature_of(type(self), "call").parameters
+            self._ensure_built(dict(zip(names, tensors, strict=False)))
             outputs = Layer.compute_output_spec(self, *tensors)
         return jax.tree.map(lambda t: t.shape, outputs)
 
@@ -600,9 +600,8 @@ class Layer(Operation):
             ) from None
 
     def _locked_for(self, name, value):
-        return self.__dict__.get("_locked") and not any(
-            value is known for known in parts(self, type(value))
-        )
+        known = parts(self, type(value))
+        return self.__dict__.get("_locked") and not any(value is one for one in known)
 
     def __repr__(self):
         args, kwargs = self._given
