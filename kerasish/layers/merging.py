@@ -12,7 +12,7 @@ from kerasish.ops import nn
 
 
 class Merge(Layer):
-    """Base of layers that combine a list of arrays entry by entry.
+    """Base of layers that combine a list of arrays element by element.
 
     Shapes broadcast, after the batch axis: an input of lower rank gets axes of size 1 behind it.
     """
@@ -128,7 +128,7 @@ class Subtract(Merge):
 
 
 class Multiply(Merge):
-    """Product of all inputs; entries that are masked out do not take part.
+    """Product of all inputs; elements that are masked out do not take part.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -165,7 +165,7 @@ class Average(Add):
 
 
 class _Extreme(Merge):
-    """Base of `Maximum` and `Minimum`, where masked-out entries do not take part."""
+    """Base of `Maximum` and `Minimum`, where masked-out elements do not take part."""
 
     choose = staticmethod(jnp.maximum)
 
@@ -181,7 +181,7 @@ class _Extreme(Merge):
 
 
 class Maximum(_Extreme):
-    """Greatest of all inputs, entry by entry.
+    """Greatest of all inputs, element by element.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -193,7 +193,7 @@ class Maximum(_Extreme):
 
 
 class Minimum(_Extreme):
-    """Least of all inputs, entry by entry.
+    """Least of all inputs, element by element.
 
     Shapes:
         List of arrays that broadcast -> one array.

@@ -59,7 +59,7 @@ class MaxPooling1D(Pooling):
 
 
 class MaxPooling2D(Pooling):
-    """Greatest value of each window of an image; arguments as `MaxPooling1D`, with two entries.
+    """Greatest value of each window of an image; arguments as `MaxPooling1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -73,7 +73,7 @@ class MaxPooling2D(Pooling):
 
 
 class MaxPooling3D(Pooling):
-    """Greatest value of each window of a volume; arguments as `MaxPooling1D`, with three entries.
+    """Greatest value of each window of a volume; arguments as `MaxPooling1D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.
@@ -104,7 +104,7 @@ class AveragePooling1D(Pooling):
 
 
 class AveragePooling2D(AveragePooling1D):
-    """Mean of each window of an image; arguments as `MaxPooling1D`, with two entries.
+    """Mean of each window of an image; arguments as `MaxPooling1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -118,7 +118,7 @@ class AveragePooling2D(AveragePooling1D):
 
 
 class AveragePooling3D(AveragePooling1D):
-    """Mean of each window of a volume; arguments as `MaxPooling1D`, with three entries.
+    """Mean of each window of a volume; arguments as `MaxPooling1D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.

@@ -46,14 +46,14 @@ def shared_pattern(shape: tuple | None, inputs) -> tuple | None:
 
 
 class Dropout(Layer):
-    """In training, sets entries to 0 at random and divides the others by the chance to stay.
+    """In training, sets elements to 0 at random and divides the others by the probability to stay.
 
-    So the expected value of each entry is its own. Otherwise nothing happens.
+    So the expected value of each element is its own. Otherwise nothing happens.
 
     Args:
-        rate: Chance of an entry to become 0, from 0 to 1.
+        rate: Probability of an element to become 0, from 0 to 1.
         noise_shape: Shape of the zeros' pattern: 1 where an axis shares it, `None` for the input's
-            own size. `None` as a whole: each entry by itself.
+            own size. `None` as a whole: each element by itself.
         seed: Integer; makes the layer's random numbers the same in each run.
 
     Shapes:
@@ -104,7 +104,7 @@ class SpatialDropout1D(Dropout):
     """`Dropout` of whole channels of a series.
 
     Args:
-        rate: Chance of a channel to become 0, from 0 to 1.
+        rate: Probability of a channel to become 0, from 0 to 1.
         seed: Integer; makes the layer's random numbers the same in each run.
 
     Shapes:
@@ -132,7 +132,7 @@ class SpatialDropout2D(Dropout):
     """`Dropout` of whole channels of an image.
 
     Args:
-        rate: Chance of a channel to become 0, from 0 to 1.
+        rate: Probability of a channel to become 0, from 0 to 1.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
         seed: Integer; makes the layer's random numbers the same in each run.
 
@@ -245,10 +245,10 @@ _SCALE = 1.0507009873554805
 
 
 class AlphaDropout(Layer):
-    """In training, sets entries at random to SELU's lowest value, and keeps mean and variance.
+    """In training, sets elements at random to SELU's lowest value, and keeps mean and variance.
 
     Args:
-        rate: Chance of an entry to be replaced, from 0 to 1.
+        rate: Probability of an element to be replaced, from 0 to 1.
         noise_shape: As of `Dropout`.
         seed: Integer; makes the layer's random numbers the same in each run.
 

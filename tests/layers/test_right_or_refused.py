@@ -73,6 +73,16 @@ def test_integer_lookup_takes_64_bits_and_floats_that_are_integers(ids, found):
     np.testing.assert_array_equal(layer(np.array(ids)), found)
 
 
+def test_integer_lookup_learns_and_gives_back_64_bits():
+    layer = layers.IntegerLookup()
+    layer.adapt(np.array([2**40, 2**40, 7]))
+    assert layer.get_vocabulary() == [-1, 2**40, 7]
+    back = layers.IntegerLookup(vocabulary=layer.get_vocabulary(), invert=True)
+    np.testing.assert_array_equal(back(layer(np.array([7, 2**40]))), [7, 2**40])
+    with pytest.raises(ValueError, match="integers of more than 32 bits"):
+        keras.jit(back)(jnp.asarray([1]))
+
+
 def test_integer_lookup_refuses_other_numbers():
     layer = layers.IntegerLookup(vocabulary=[5])
     for wrong in ([5.5], [np.nan], np.array([2**64 - 1], "uint64"), ["5"]):

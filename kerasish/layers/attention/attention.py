@@ -19,12 +19,12 @@ class Attention(Layer):
 
     Call arguments besides the inputs: `mask`, a list of a query mask and a value mask;
     `return_attention_scores`, whether to return the weights too; `use_causal_mask`, whether a query
-    sees only the values up to its own place.
+    sees only the values up to its own position.
 
     Args:
         use_scale: Whether scores have a trainable factor.
         score_mode: `"dot"` or `"concat"`.
-        dropout: Chance of a weight to become 0 in training, from 0 to 1.
+        dropout: Probability of a weight to become 0 in training, from 0 to 1.
         seed: Integer; makes the dropout the same in each run.
 
     Shapes:
@@ -121,8 +121,8 @@ class AdditiveAttention(Attention):
     """`Attention` whose scores are `sum(scale * tanh(query + key))`.
 
     Args:
-        use_scale: Whether to have a trainable factor for each entry of a key.
-        dropout: Chance of a weight to become 0 in training, from 0 to 1.
+        use_scale: Whether to have a trainable factor for each element of a key.
+        dropout: Probability of a weight to become 0 in training, from 0 to 1.
         seed: Integer; makes the dropout the same in each run.
 
     Shapes:
@@ -157,5 +157,5 @@ class AdditiveAttention(Attention):
 
 
 def causal_mask(queries, keys) -> jax.Array:
-    """`(queries, keys)` booleans: whether a key stands at the query's place or before it."""
+    """`(queries, keys)` booleans: whether a key stands at the query's position or before it."""
     return jnp.arange(queries)[:, None] >= jnp.arange(keys)

@@ -157,7 +157,7 @@ class BaseMultiHeadAttention(Layer):
 def attention_equations(rank, axes):
     """Einsums for the scores, and for the outputs from the weights, of inputs of `rank` axes.
 
-    The last two axes are heads and a head's entries; scores have the others that attention does
+    The last two axes are heads and a head's elements; scores have the others that attention does
     not run over, the heads, the queries' axes and the keys'.
     """
     query = string.ascii_lowercase[:rank]

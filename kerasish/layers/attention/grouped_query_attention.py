@@ -18,9 +18,9 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         head_dim: Size of a head.
         num_query_heads: Number of query heads.
         num_key_value_heads: Number of key and value heads, a divisor of the former.
-        dropout: Chance of an attention weight to become 0 in training, from 0 to 1.
+        dropout: Probability of an attention weight to become 0 in training, from 0 to 1.
         use_bias: Whether the projections have biases.
-        sliding_window: Number: a query sees keys less than so many places away. `None`: all.
+        sliding_window: Number: a query sees keys less than so many positions away. `None`: all.
         flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
         kernel_initializer: Initializer of the projections' kernels, or its name.
         bias_initializer: Initializer of their biases, or its name.

@@ -18,18 +18,18 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     Call arguments: `query`, `value`, `key` (the values if not given), their masks, `attention_mask`
     (which queries see which keys), `return_attention_scores`, `training`, and `use_causal_mask`
-    (whether a query sees only the keys up to its own place).
+    (whether a query sees only the keys up to its own position).
 
     Args:
         num_heads: Number of heads.
         key_dim: Size of a head's queries and keys.
         value_dim: Size of a head's values; `None`: as of the keys.
-        dropout: Chance of an attention weight to become 0 in training, from 0 to 1.
+        dropout: Probability of an attention weight to become 0 in training, from 0 to 1.
         use_bias: Whether the projections have biases.
         output_shape: Size or sizes of an output; `None`: the size of a query.
         attention_axes: Axes of the inputs that attention runs over; `None`: all but the first and
             the last.
-        sliding_window: Number: a query sees keys less than so many places away. `None`: all.
+        sliding_window: Number: a query sees keys less than so many positions away. `None`: all.
         flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
         kernel_initializer: Initializer of the projections' kernels, or its name.
         bias_initializer: Initializer of their biases, or its name.

@@ -15,7 +15,7 @@ class InputSpec(Configurable):
 
     Args:
         dtype: Name of the dtype wanted.
-        shape: Shape wanted; `None` entries match any size.
+        shape: Shape wanted; `None` elements match any size.
         ndim: Number of axes wanted.
         max_ndim: Most axes allowed.
         min_ndim: Fewest axes allowed.

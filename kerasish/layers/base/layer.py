@@ -502,7 +502,7 @@ class Layer(Operation):
     symbolic_call = compute_output_spec
 
     def compute_output_shape(self, *args, **kwargs):
-        """Shape (or nest of shapes) of the output for inputs of the given shape or shapes."""
+        """Shape (or pytree of shapes) of the output for inputs of the given shape or shapes."""
         shapes = [*args, *kwargs.values()]
         tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
         with name_scope(self.name, owner=self):

@@ -92,7 +92,7 @@ def known_sizes(shape: tuple) -> tuple:
 
 
 def map_shapes(function: Callable, shapes: Any) -> Any:
-    """`function` of each shape in a nest of them."""
+    """`function` of each shape in a pytree of them."""
     if shapes is None:
         return None
     if isinstance(shapes, dict):

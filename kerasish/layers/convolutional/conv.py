@@ -144,11 +144,11 @@ class Conv1D(Conv):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
             length stays; `"causal"`: zeros in front only, so that no output sees later steps.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         groups: Number of groups that channels are split in; each output sees one.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -181,11 +181,11 @@ class Conv2D(Conv):
     Args:
         filters: Number of output channels.
         kernel_size: Rows and columns a kernel covers, or one number for both.
-        strides: Distance of its places, in rows and columns, or one number for both.
+        strides: Distance between its positions, in rows and columns, or one number for both.
         padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
             size stays.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         groups: Number of groups that channels are split in; each output sees one.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -212,7 +212,7 @@ class Conv2D(Conv):
 
 
 class Conv3D(Conv):
-    """Convolution over volumes; arguments as `Conv2D`, with three entries.
+    """Convolution over volumes; arguments as `Conv2D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
@@ -292,11 +292,11 @@ class Conv1DTranspose(ConvTranspose):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places in the output.
+        strides: Steps between its positions in the output.
         padding: `"valid"` or `"same"`; with `"same"` the output has `strides` times the steps.
         output_padding: Steps more at the end, less than `strides`; `None`: from the padding.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the output.
+        dilation_rate: Distance of neighbouring kernel elements in the output.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
         kernel_initializer: Initializer of the kernel, or its name.
@@ -323,7 +323,7 @@ class Conv1DTranspose(ConvTranspose):
 
 
 class Conv2DTranspose(ConvTranspose):
-    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two entries.
+    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.
@@ -337,7 +337,7 @@ class Conv2DTranspose(ConvTranspose):
 
 
 class Conv3DTranspose(ConvTranspose):
-    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three entries.
+    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three elements.
 
     As in Keras, `data_format` stands before `output_padding` here.
 

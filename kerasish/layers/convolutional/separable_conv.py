@@ -80,11 +80,11 @@ class DepthwiseConv1D(DepthwiseConv):
 
     Args:
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of output channels for each input channel.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
         depthwise_initializer: Initializer of the kernels, or its name.
@@ -109,7 +109,7 @@ class DepthwiseConv1D(DepthwiseConv):
 class DepthwiseConv2D(DepthwiseConv):
     """Convolution over images, each channel with kernels of its own.
 
-    Arguments as `DepthwiseConv1D`, with two entries.
+    Arguments as `DepthwiseConv1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> the same with new rows, columns and
@@ -193,10 +193,10 @@ class SeparableConv1D(SeparableConv):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         depth_multiplier: Number of depthwise kernels for each input channel.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -228,7 +228,7 @@ class SeparableConv1D(SeparableConv):
 class SeparableConv2D(SeparableConv):
     """Depthwise convolution over images, then a mix of the channels at each pixel.
 
-    Arguments as `SeparableConv1D`, with two entries.
+    Arguments as `SeparableConv1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.

@@ -1,4 +1,4 @@
-"""Layers that apply one function to each entry, or along one axis."""
+"""Layers that apply one function to each element, or along one axis."""
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +106,7 @@ class LeakyReLU(Layer):
 
 
 class PReLU(Layer):
-    """`x` where `x >= 0`, else `alpha * x`, with a learned `alpha` for each entry of a sample.
+    """`x` where `x >= 0`, else `alpha * x`, with a learned `alpha` for each element of a sample.
 
     Args:
         alpha_initializer: Initializer of `alpha`, or its name.

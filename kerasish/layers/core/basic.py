@@ -14,7 +14,7 @@ class Identity(Layer):
     """Its inputs, as they are.
 
     Shapes:
-        Any nest of arrays -> the same.
+        Any pytree of arrays -> the same.
 
     Example:
         >>> Identity()(np.array([1.0, 2.0]))

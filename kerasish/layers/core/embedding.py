@@ -30,7 +30,7 @@ class Embedding(LoRALayer):
         quantization_config: How `quantize` quantizes the table.
 
     Shapes:
-        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`.
+        Integers `(batch, ...)` -> `(batch, ..., output_dim)`.
 
     Example:
         >>> layer = Embedding(3, 2, weights=np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]))
@@ -137,7 +137,7 @@ class ReversibleEmbedding(Embedding):
         logit_soft_cap: Bound on the scores' size, `cap * tanh(scores / cap)`; `None`: none.
 
     Shapes:
-        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`; with `reverse`, floats
+        Integers `(batch, ...)` -> `(batch, ..., output_dim)`; with `reverse`, floats
         `(batch, ..., output_dim)` -> `(batch, ..., input_dim)`.
 
     References:

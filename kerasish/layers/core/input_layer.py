@@ -11,7 +11,7 @@ class InputLayer(Layer):
     """Starting point of a graph: holds the symbolic tensor that stands for the input.
 
     Args:
-        shape: Shape of one sample; `None` entries may vary.
+        shape: Shape of one sample; `None` elements may vary.
         batch_size: Number of samples in a batch, `None` if it may vary.
         dtype: Dtype of the input; `None`: the global float type.
         sparse: Whether sparse matrices may come.
@@ -105,7 +105,7 @@ def Input(  # noqa: N802
     """A symbolic tensor to build a functional model from.
 
     Args:
-        shape: Shape of one sample; `None` entries may vary.
+        shape: Shape of one sample; `None` elements may vary.
         batch_size: Number of samples in a batch, `None` if it may vary.
         dtype: Dtype; `None`: the global float type.
         sparse: Whether sparse matrices may come.

@@ -24,14 +24,14 @@ class JaxLayer(Layer):
 
     `call_fn` takes some of these arguments, by these names and in any order: `params`, which are
     trained; `state`, which is not; `rng`, a key in training and `None` otherwise; `inputs`, an
-    array or nested arrays, which it must take; and `training`. It returns the outputs, or
+    array or a pytree of arrays, which it must take; and `training`. It returns the outputs, or
     `(outputs, new state)` if it takes a `state`.
 
     `init_fn` takes `inputs`, ones in the inputs' shapes, and may take `rng` and `training`, which
     is then True. It returns the first parameters, or `(parameters, state)` if `call_fn` takes a
     `state`. So `apply` and `init` of a transformed Haiku module fit as they are.
 
-    Parameters and state are nested arrays and numbers; whatever else is in them stays as it is.
+    Parameters and state are pytrees of arrays and numbers; whatever else is in them stays as it is.
 
     Args:
         call_fn: The function.
@@ -94,14 +94,14 @@ class JaxLayer(Layer):
         return np.array([make_default_seed(), 0], "uint32")  # weights start from concrete values
 
     def _get_init_rng(self):
-        """What `init_fn` gets as `rng`: a key, or nested ones."""
+        """What `init_fn` gets as `rng`: a key, or several in a dict."""
         return self._get_init_seed()
 
     def _get_call_seed(self):
         return self.seed_generator.next()
 
     def _get_call_rng(self, training):
-        """What `call_fn` gets as `rng`: a key, or nested ones, or `None`."""
+        """What `call_fn` gets as `rng`: a key, or several in a dict, or `None`."""
         return self._get_call_seed() if training else None
 
     # -- building and calling
@@ -171,7 +171,7 @@ class JaxLayer(Layer):
 class FlaxLayer(JaxLayer):
     """A `flax.linen` module as a layer.
 
-    The module's method takes `inputs`, an array or nested arrays, and may take `training`. All
+    The module's method takes `inputs`, an array or a pytree of arrays, and may take `training`. All
     its collections but `params` are state. In training it has a key named `dropout`, and `params`
     and `dropout` when it begins.
 
@@ -251,11 +251,11 @@ def _split(variables):
     return params, {k: v for k, v in variables.items() if k != "params"}
 
 
-def _map(fn, *nests):
-    """`fn` of each Variable in the first of nested values, and of what is there in the others."""
+def _map(fn, *trees):
+    """`fn` of each Variable in the first tree, and of what stands there in the others."""
     return jax.tree.map(
         lambda v, *others: fn(v, *others) if isinstance(v, Variable) else v,
-        *nests,
+        *trees,
         is_leaf=lambda v: isinstance(v, Variable),
     )
 
@@ -265,7 +265,7 @@ def _is_number(value):
 
 
 def _ones(shapes):
-    """Ones in each of nested shapes, 1 where a size is unknown."""
+    """Ones in each of a pytree of shapes, 1 where a size is unknown."""
     is_shape = lambda s: not isinstance(s, dict) and all(n is None or isinstance(n, int) for n in s)  # noqa: E731
     ones = lambda shape: np.ones([n or 1 for n in shape], settings.floatx())  # noqa: E731
     return jax.tree.map(ones, shapes, is_leaf=is_shape)

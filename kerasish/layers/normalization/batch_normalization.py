@@ -63,7 +63,7 @@ class BatchNormalization(Layer):
         synchronized: Kept for Keras' sake: statistics are always of the whole batch.
 
     Shapes:
-        Any, and a mask without the last axis, which takes entries out of the statistics -> the
+        Any, and a mask without the last axis, which takes elements out of the statistics -> the
         same.
 
     References:

@@ -1,4 +1,4 @@
-"""Layers that turn whole numbers and ranges of numbers into categories, before any training."""
+"""Layers that turn integers and ranges of numbers into categories, before any training."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +14,7 @@ from kerasish.ops.sparse import to_sparse
 
 
 def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None):
-    """Whole numbers as they are (`"int"`), or as ones and counts in `depth` places.
+    """Integers as they are (`"int"`), or as ones and counts in `depth` positions.
 
     `"one_hot"` gives a new last axis, in place of one of size 1; `"multi_hot"` and `"count"` say
     which numbers, and how often, occur along axis 1.
@@ -37,7 +37,7 @@ def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None)
 
 
 class CategoryEncoding(Layer):
-    """Whole numbers from 0 to `num_tokens - 1` as ones, or counts, in that many places.
+    """Integers from 0 to `num_tokens - 1` as ones, or counts, in that many positions.
 
     Args:
         num_tokens: How many different numbers there are. Others count for nothing.
@@ -46,8 +46,8 @@ class CategoryEncoding(Layer):
         sparse: Whether to give a sparse matrix.
 
     Shapes:
-        `(batch, entries)` -> `(batch, num_tokens)`; `"one_hot"`: `(...)` -> `(..., num_tokens)`.
-        In a call, `count_weights` of the inputs' shape says for how much each entry counts.
+        `(batch, elements)` -> `(batch, num_tokens)`; `"one_hot"`: `(...)` -> `(..., num_tokens)`.
+        In a call, `count_weights` of the inputs' shape says for how much each element counts.
 
     Example:
         >>> CategoryEncoding(4, output_mode="count")(np.array([[0, 1, 1]]))
@@ -78,10 +78,10 @@ class CategoryEncoding(Layer):
 
 
 class Discretization(Layer):
-    """The number of the bin that each entry falls in.
+    """The number of the bin that each element falls in.
 
     With edges `[a, b]` the bins are: less than `a`, from `a` to less than `b`, and the rest. Give
-    the edges, or their number and let `adapt` find such that each bin gets as many entries. Adapt
+    the edges, or their number and let `adapt` find such that each bin gets as many elements. Adapt
     it before a model with it is trained: compiled programs keep the edges they were made with.
 
     Args:
@@ -128,7 +128,7 @@ class Discretization(Layer):
         self.reset_state()
 
     def adapt(self, data, steps=None) -> None:
-        """Find edges that share the entries of the data out evenly.
+        """Find edges that share the elements of the data out evenly.
 
         Args:
             data: An array, or batches of arrays: a list, a generator, a `tf.data.Dataset`, a torch
@@ -198,7 +198,7 @@ def _summary(values, epsilon):
 
 
 def _thinned(summary, epsilon):
-    """A summary of about `1 / epsilon` numbers, each standing for as many entries."""
+    """A summary of about `1 / epsilon` numbers, each standing for as many elements."""
     numbers, weights = summary
     if numbers.size * epsilon < 1:
         return summary

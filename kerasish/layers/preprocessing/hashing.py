@@ -1,4 +1,4 @@
-"""Layers that sort strings and whole numbers into a fixed number of bins, without a vocabulary."""
+"""Layers that sort strings and integers into a fixed number of bins, without a vocabulary."""
 
 import functools
 
@@ -10,7 +10,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.farmhash import farm, join, sip
-from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, texts_of
+from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, strings_of
 from kerasish.ops.wrappers import real_dtype
 
 
@@ -34,7 +34,7 @@ def two_numbers(layer, salt) -> list | None:
 
 
 class Hashing(HostLayer):
-    """The bin of each string or whole number: the rest of its fingerprint by `num_bins`.
+    """The bin of each string or integer: the rest of its fingerprint by `num_bins`.
 
     Different ones may share a bin. Works on the host, on data before it goes to a model.
 
@@ -76,7 +76,7 @@ class Hashing(HostLayer):
         self.sparse = sparse
 
     def call(self, inputs):
-        texts, masked = texts_of(self, inputs), self.mask_value is not None and self.num_bins > 1
+        texts, masked = strings_of(self, inputs), self.mask_value is not None and self.num_bins > 1
         bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
         if masked:
             bins = np.where(texts == str(self.mask_value), 0, bins + 1)
@@ -92,11 +92,11 @@ class HashedCrossing(HostLayer):
 
     Args:
         num_bins: Number of bins.
-        output_mode: `"int"`: the bin's number; `"one_hot"`: a one in its place.
+        output_mode: `"int"`: the bin's number; `"one_hot"`: a one at its position.
         sparse: Whether to give a sparse matrix; not with `"int"`.
 
     Shapes:
-        A list of features, strings or whole numbers, each `()`, `(batch,)` or `(batch, 1)` -> the
+        A list of features, strings or integers, each `()`, `(batch,)` or `(batch, 1)` -> the
         same; `"one_hot"`: `(batch, num_bins)`.
 
     Example:

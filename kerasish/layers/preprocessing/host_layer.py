@@ -26,7 +26,7 @@ def on_host(layer: Layer, inputs: Any, training=None, mask=None) -> Any:
 class HostLayer(Layer):
     """Base of layers that work on the host, on data before it goes to a model.
 
-    They take strings, or whole numbers, in NumPy arrays, lists and whatever turns into either.
+    They take strings, or integers, in NumPy arrays, lists and whatever turns into either.
     """
 
     __call__ = on_host
@@ -35,7 +35,7 @@ class HostLayer(Layer):
 def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
     """An array of Python's strings, from strings or bytes in an array, a list or a column.
 
-    Not one of NumPy's own: there each entry takes as much room as the longest.
+    Not one of NumPy's own: there each element takes as much room as the longest.
     """
     x = np.asarray(inputs) if hasattr(inputs, "dtype") else np.array(inputs, dtype=object)
     parts = [p.decode(encoding) if isinstance(p, bytes) else p for p in x.ravel().tolist()]
@@ -46,8 +46,8 @@ def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
     return strings.reshape(x.shape)
 
 
-def texts_of(owner: Any, inputs: Any) -> np.ndarray:
-    """Strings as they are; whole numbers written out, and of others the whole part."""
+def strings_of(owner: Any, inputs: Any) -> np.ndarray:
+    """Strings as they are; integers written out, and of others the whole part."""
     if not hasattr(inputs, "dtype"):
         inputs = np.array(inputs, dtype=object)
         numbers = [isinstance(x, int | float | np.number) for x in inputs.ravel()]

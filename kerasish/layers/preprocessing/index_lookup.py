@@ -28,7 +28,7 @@ OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 class IndexLookup(Layer):
     """Base of `StringLookup` and `IntegerLookup`: a vocabulary, given or learnt by `adapt`."""
 
-    kind = "O"  # NumPy's of the tokens: Python's own strings, or "i"
+    kind = "O"  # NumPy's of the tokens: Python's own strings, or "int64"
 
     def set_lookup_options(
         self,
@@ -60,10 +60,10 @@ class IndexLookup(Layer):
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), OUTPUT_MODES
         )
-        whole = self.output_mode == "int"
-        if invert and not whole:
+        is_int = self.output_mode == "int"
+        if invert and not is_int:
             raise bad_argument(self, "output_mode", "'int' where `invert` is True", output_mode)
-        if sparse and whole:
+        if sparse and is_int:
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         self.max_tokens = max_tokens
         self.num_oov_indices = num_oov_indices
@@ -101,7 +101,7 @@ class IndexLookup(Layer):
         return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
 
     def get_vocabulary(self, include_special_tokens=True) -> list:
-        """The tokens, each at the place of its number; first what stands for masked and unknown."""
+        """The tokens in the order of their numbers; first what stands for masked and unknown."""
         specials = self._specials() if include_special_tokens else []
         return [*specials, *self._tokens.tolist()]
 
@@ -261,11 +261,22 @@ class IndexLookup(Layer):
 
     def tokens_of(self, indices) -> Any:
         """The token of each number."""
-        xp = jnp if self.kind == "i" else np
-        indices = xp.asarray(indices)
-        table = xp.asarray(np.array(self.get_vocabulary() or [self.oov_token], self.kind))
+        table = np.array(self.get_vocabulary() or [self.oov_token], self.kind)
+        xp = jnp if self._fits_in_jax(table) else np
+        if xp is np and isinstance(indices, jax.core.Tracer):
+            raise ValueError(
+                f"{self.name}: the vocabulary has integers of more than 32 bits, which a compiled "
+                "function cannot give. Call the layer outside of it."
+            )
+        indices, table = xp.asarray(indices), xp.asarray(table)
         inside = (indices >= 0) & (indices < len(table))
         return xp.where(inside, table[xp.where(inside, indices, 0)], self.oov_token)
+
+    def _fits_in_jax(self, table):
+        if self.kind == "O":
+            return False
+        limits = np.iinfo(jax.dtypes.canonicalize_dtype(self.kind))
+        return bool(table.min() >= limits.min and table.max() <= limits.max)
 
     # -- files
 

@@ -1,4 +1,4 @@
-"""Layers that number what a vocabulary knows: strings and whole numbers, and back."""
+"""Layers that number what a vocabulary knows: strings and integers, and back."""
 
 import itertools
 
@@ -34,7 +34,7 @@ class StringLookup(IndexLookup):
         output_mode: `"int"`: the number; `"one_hot"`, `"multi_hot"` and `"count"`: see
             `CategoryEncoding`; `"tf_idf"`: counts times `log(1 + documents / (1 + documents with
             it))`.
-        pad_to_max_tokens: Whether those have `max_tokens` places even if there are fewer strings.
+        pad_to_max_tokens: Whether those have width `max_tokens` even if there are fewer strings.
         sparse: Whether to give a sparse matrix; not with `"int"`.
         encoding: That of bytes.
         salt: One or two integers: spreads unknown strings in another way.
@@ -110,7 +110,7 @@ class StringLookup(IndexLookup):
 
 
 class IntegerLookup(IndexLookup):
-    """The number that each whole number has in a vocabulary, given or learnt by `adapt`.
+    """The number that each integer has in a vocabulary, given or learnt by `adapt`.
 
     Works in models too.
 
@@ -121,7 +121,7 @@ class IntegerLookup(IndexLookup):
             within compiled functions.
         mask_token: What stands for nothing; its number is 0. `None`: there is none.
         oov_token: What `invert` gives for unknown ones.
-        vocabulary: The whole numbers, or the path of a text file with one a line.
+        vocabulary: The integers, or the path of a text file with one a line.
         vocabulary_dtype: `"int64"`.
         idf_weights: For `"tf_idf"` and a given vocabulary: each one's weight.
         invert: Whether to go back from numbers to those they stand for.
@@ -141,7 +141,7 @@ class IntegerLookup(IndexLookup):
         Array([2, 1, 0], dtype=int32)
     """
 
-    kind = "i"
+    kind = "int64"
 
     def __init__(
         self,

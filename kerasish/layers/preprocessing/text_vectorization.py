@@ -36,8 +36,7 @@ class TextVectorization(HostLayer):
             see `StringLookup`.
         output_sequence_length: Numbers a text gets with `"int"`: longer ones are cut off, shorter
             ones filled up. `None`: as many as the longest has.
-        pad_to_max_tokens: Whether the other modes have `max_tokens` places even if there are fewer
-            words.
+        pad_to_max_tokens: Whether the other modes have width `max_tokens` even with fewer words.
         vocabulary: The words, or the path of a text file with one a line; else use `adapt`.
         idf_weights: For `"tf_idf"` and a given vocabulary: each word's weight.
         sparse: Whether to give a sparse matrix; not with `"int"`.
@@ -112,7 +111,7 @@ class TextVectorization(HostLayer):
     # -- the vocabulary
 
     def get_vocabulary(self, include_special_tokens=True) -> list:
-        """The words, each at the place of its number."""
+        """The words, each at the position of its number."""
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
     def vocabulary_size(self) -> int:
@@ -192,14 +191,14 @@ class TextVectorization(HostLayer):
         length = max(map(len, rows), default=0)
         wanted = self.output_sequence_length
         numbers = self._lookup_layer.numbers_of([token for row in rows for token in row])
-        whole = self.output_mode == "int"
-        places = np.full((len(rows), length), 0 if whole else -1)
+        is_int = self.output_mode == "int"
+        indices = np.full((len(rows), length), 0 if is_int else -1)
         here = np.arange(length) < np.array([len(row) for row in rows])[:, None]
-        places[here] = numbers
+        indices[here] = numbers
         if wanted is not None:
-            places = np.pad(places[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
-        alone = self.split is None and np.ndim(inputs) < 2 and whole and wanted is None
-        return self._lookup_layer.encoded(places[:, 0] if alone and length else places)
+            indices = np.pad(indices[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
+        is_flat = self.split is None and np.ndim(inputs) < 2 and is_int and wanted is None
+        return self._lookup_layer.encoded(indices[:, 0] if is_flat and length else indices)
 
     # -- files
 

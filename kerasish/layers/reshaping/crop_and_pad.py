@@ -169,7 +169,7 @@ def _crop(layer, inputs, pairs, data_format):
 
 
 def _by_axis(spatial, other, data_format):
-    """One entry for each axis: `spatial` in the middle, `other` for batch and channels."""
+    """One element for each axis: `spatial` in the middle, `other` for batch and channels."""
     if data_format == "channels_last":
         return (other, *spatial, other)
     return (other, other, *spatial)

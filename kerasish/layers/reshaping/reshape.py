@@ -1,4 +1,4 @@
-"""Layers that move or repeat entries."""
+"""Layers that move or repeat elements."""
 
 import math
 
@@ -39,10 +39,10 @@ class Flatten(Layer):
 
 
 class Reshape(Layer):
-    """The entries of each sample in another shape.
+    """The elements of each sample in another shape.
 
     Args:
-        target_shape: Shape of a sample, without the batch axis; one entry may be -1.
+        target_shape: Shape of a sample, without the batch axis; one element may be -1.
 
     Shapes:
         `(batch, ...)` -> `(batch, *target_shape)`.
@@ -66,7 +66,7 @@ class Reshape(Layer):
             total, known = math.prod(sizes), math.prod(n for n in wanted if n != -1)
             fits = total % known == 0 if -1 in wanted and known else total == known
             if not fits:
-                raise bad_argument(self, "target_shape", f"of {total} entries, as {sizes}", wanted)
+                raise bad_argument(self, "target_shape", f"of {total} elements, as {sizes}", wanted)
             if known:
                 wanted = tuple(total // known if n == -1 else n for n in wanted)
         return jnp.reshape(inputs, (inputs.shape[0], *wanted))
@@ -179,7 +179,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling3D(Layer):
-    """Makes a volume larger by repeating its entries.
+    """Makes a volume larger by repeating its elements.
 
     Args:
         size: Factors for the three axes, or one for all.

@@ -54,7 +54,7 @@ class RecurrentCell(Layer):
     """
 
     gates = 1
-    apart = 0  # of the gates, how many at the end see the input and the state as two
+    unsummed_gates = 0  # how many gates at the end get the input and the state as two
     gate_axis = -1  # of the projected input: where gates, and in them units, stand
 
     def set_cell_options(
@@ -131,7 +131,7 @@ class RecurrentCell(Layer):
         return (self.activation,)
 
     def step_weights(self) -> tuple:
-        """The recurrent kernel, and a bias of the products of gates apart, or `None`."""
+        """The recurrent kernel, and a bias of the products of unsummed gates, or `None`."""
         return self.recurrent_kernel.value, None
 
     def steps(self) -> Steps:
@@ -139,15 +139,17 @@ class RecurrentCell(Layer):
         rules = self.rules()
         functions = self.functions(rules)
         forms = tuple(map(_TANH_FORMS.get, functions))
-        return Steps(self.advance, self.finish, functions, forms, self.apart, rules, self.gate_axis)
+        return Steps(
+            self.advance, self.finish, functions, forms, self.unsummed_gates, rules, self.gate_axis
+        )
 
     @classmethod
     def advance(cls, rules, weights, x, states, masks):
         """The new states, of which the first is the output, from an input split by gates."""
         kernel, bias = weights
-        gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.apart)
+        gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.unsummed_gates)
         if bias is not None:
-            own = jnp.split(bias, cls.apart)
+            own = jnp.split(bias, cls.unsummed_gates)
             gates = [*gates[: len(x)], *map(jnp.add, gates[len(x) :], own)]
 
         def finish(gates, states):
@@ -166,14 +168,14 @@ class RecurrentCell(Layer):
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs, states, training=False):
-        nested = isinstance(states, list | tuple)
+        is_list = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
         x, bias = self.project(inputs, of_inputs), self.input_bias()
         x = jnp.split(x if bias is None else add_bias(x, bias), self.gates, axis=self.gate_axis)
-        before = list(states) if nested else [states]
+        before = list(states) if is_list else [states]
         weights = self.step_weights()
         after = self.advance(self.rules(), weights, x, before, of_states)
-        return after[0], after if nested else after[0]
+        return after[0], after if is_list else after[0]
 
     def get_initial_state(self, batch_size=None) -> list[jax.Array]:
         """Zeros, one array for each state."""
@@ -244,7 +246,7 @@ def _parameters(cell):
 
 
 def zero_states(cell: Any, batch_size, dtype) -> Any:
-    """The state that a cell starts from, nested as the cell says."""
+    """The state that a cell starts from, a pytree of the cell's `state_size`."""
     make = getattr(cell, "get_initial_state", None)
     if make is not None:
         return make(batch_size=batch_size)
@@ -303,9 +305,9 @@ class StackedRNNCells(Layer):
     def call(self, inputs, states, training=False):
         after = []
         for cell, before in zip(self.cells, states, strict=True):
-            nested = isinstance(before, list | tuple)
-            inputs, new = call_cell(cell, inputs, list(before) if nested else [before], training)
-            after.append(new if nested or not isinstance(new, list | tuple) else new[0])
+            is_list = isinstance(before, list | tuple)
+            inputs, new = call_cell(cell, inputs, list(before) if is_list else [before], training)
+            after.append(new if is_list or not isinstance(new, list | tuple) else new[0])
         return inputs, after
 
     def get_config(self):

@@ -215,10 +215,10 @@ class ConvLSTM2D(ConvLSTM):
     Args:
         filters: Channels of the states and the output.
         kernel_size: Rows and columns that both kernels cover, or one number for both.
-        strides: Distance of the input kernel's places, in rows and columns, or one for both.
+        strides: Distance between the input kernel's positions in rows and columns, or one number.
         padding: `"valid"` or `"same"`, of the input's convolution; the state's is always `"same"`.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring entries of the input kernel in the input.
+        dilation_rate: Distance of neighbouring elements of the input kernel in the input.
         activation: Function of the candidate and of the new memory, or its name.
         recurrent_activation: Function of the gates, or its name.
         use_bias: Whether to add a trainable bias.
@@ -233,9 +233,9 @@ class ConvLSTM2D(ConvLSTM):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, for each gate by itself
-            and the same ones at each step; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as the recurrent kernel sees them.
+        dropout: Probability of an element of the input to become 0 in training, for each gate by
+            itself and the same ones at each step; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as its kernel sees them.
         seed: Integer; makes the dropout the same in each run.
         return_sequences: As in `RNN`.
         return_state: As in `RNN`.

@@ -92,9 +92,9 @@ class GRUCell(RecurrentCell):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
-            step of a sequence; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+        dropout: Probability of an element of the input to become 0 in training, the same ones at
+            each step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as far as the recurrent kernel
             sees them; each gate then drops by itself.
         reset_after: Whether the reset gate acts on the state after the recurrent kernel (which then
             has a bias of its own, as GPU libraries have it), or before, as in the paper.
@@ -111,7 +111,7 @@ class GRUCell(RecurrentCell):
     """
 
     gates = 3
-    apart = 1
+    unsummed_gates = 1
 
     def __init__(
         self,

@@ -182,7 +182,7 @@ class RNN(Layer):
         if isinstance(batch_size, int) and batch_size != kept:
             raise ValueError(
                 f"{self.name}: a stateful layer takes batches of one size, {kept} here, since each "
-                f"sample goes on where that of the batch before ended; got {batch_size} samples."
+                f"sample resumes where that of the batch before ended; got {batch_size} samples."
             )
 
     # -- running

@@ -68,9 +68,9 @@ class SimpleRNNCell(RecurrentCell):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
-            step of a sequence; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+        dropout: Probability of an element of the input to become 0 in training, the same ones at
+            each step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as far as the recurrent kernel
             sees them.
         seed: Integer; makes the dropout the same in each run.
 
