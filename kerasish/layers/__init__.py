@@ -1,6 +1,7 @@
 """Layers: what models are made of."""
 
 import inspect
+from typing import Any
 
 from kerasish.core.serialization.configurable import (
     custom_object_scope,
@@ -184,7 +185,7 @@ publish(
 )
 
 
-def get(identifier):
+def get(identifier: Any) -> Any:
     """A layer from its class's name or config; a layer stays itself.
 
     Example:
@@ -194,12 +195,12 @@ def get(identifier):
     return resolve(identifier, published("keras.layers"), "layer")
 
 
-def serialize(layer) -> dict:
+def serialize(layer: Any) -> dict:
     """A layer as plain data."""
     return serialize_keras_object(layer)
 
 
-def deserialize(config, custom_objects=None):
+def deserialize(config: dict, custom_objects: dict | None = None) -> Any:
     """A layer from plain data."""
     with custom_object_scope(custom_objects or {}):
         return resolve(config, published("keras.layers"), "layer")

@@ -2,7 +2,10 @@
 
 import functools
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
@@ -17,11 +20,11 @@ class Merge(Layer):
     Shapes broadcast, after the batch axis: an input of lower rank gets axes of size 1 behind it.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape)
         batches = {shape[0] for shape in input_shape if shape} - {None}
         if len(batches) > 1:
@@ -37,7 +40,7 @@ class Merge(Layer):
             wanted = f"a list of {count} arrays" if count else "a list of arrays"
             raise bad_argument(self, "inputs", wanted, f"shape {shapes}")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return self.combine(self._of_one_rank(inputs))
 
     def _of_one_rank(self, inputs):
@@ -55,11 +58,11 @@ class Merge(Layer):
             full.append(m)
         return full
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         """Combine arrays of equal rank. Overridden by each layer."""
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         masks = _masks(self, inputs, mask)
         if any(mask is None for mask in masks):
             return None
@@ -101,7 +104,7 @@ class Add(Merge):
         Array([[2., 2.]], dtype=float32)
     """
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         total = inputs[0]
         for x in inputs[1:]:
             total = total + x
@@ -119,11 +122,11 @@ class Subtract(Merge):
         Array([[0., 0.]], dtype=float32)
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape, 2)
         super().build(input_shape)
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         return inputs[0] - inputs[1]
 
 
@@ -138,7 +141,7 @@ class Multiply(Merge):
         Array([[6., 6.]], dtype=float32)
     """
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         inputs, masks = self._of_one_rank(inputs), self._full_masks(inputs, mask)
         pairs = zip(inputs, masks, strict=True)
         product, *others = [x if m is None else jnp.where(m, x, 1) for x, m in pairs]
@@ -160,7 +163,7 @@ class Average(Add):
         Array([[0.5, 0.5]], dtype=float32)
     """
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         return super().combine(inputs) / len(inputs)
 
 
@@ -220,11 +223,11 @@ class Concatenate(Merge):
         Array([[1., 1., 0.]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape)
         rank = len(input_shape[0])
         wanted = f"of equal shapes but for axis {self.axis}"
@@ -234,10 +237,10 @@ class Concatenate(Merge):
             if axis != self.axis % rank and len(set(sizes) - {None}) > 1:
                 raise bad_argument(self, "inputs", wanted, input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return jnp.concatenate(inputs, axis=self.axis)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         masks = _masks(self, inputs, mask)
         if all(mask is None for mask in masks):
             return None
@@ -280,7 +283,7 @@ class Dot(Merge):
                [3.]], dtype=float32)
     """
 
-    def __init__(self, axes, normalize=False, **kwargs):
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         pair = [axes, axes] if isinstance(axes, int) else axes
         if not isinstance(pair, list | tuple) or [type(a) for a in pair] != [int, int]:
@@ -288,7 +291,7 @@ class Dot(Merge):
         self.axes = axes
         self.normalize = normalize
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape, 2)
         first, second = input_shape
         a, b = self._axes(len(first), len(second))
@@ -307,7 +310,7 @@ class Dot(Merge):
             raise bad_argument(self, "axes", wanted, self.axes)
         return found
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         x, y = inputs
         a, b = self._axes(x.ndim, y.ndim)
         if self.normalize:
@@ -315,7 +318,7 @@ class Dot(Merge):
         result = _batch_dot(x, y, a, b)
         return result[:, None] if result.ndim == 1 else result
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
 
     def _origin_of_mask(self, inputs, masks):
@@ -333,41 +336,41 @@ def _batch_dot(x, y, a, b):
     return jnp.einsum(f"{''.join(of_x)},{''.join(of_y)}->{''.join(kept)}", x, y)
 
 
-def add(inputs, **kwargs):
+def add(inputs: Any, **kwargs: Any) -> Any:
     """Sum of the arrays of a list: see `Add`."""
     return Add(**kwargs)(inputs)
 
 
-def subtract(inputs, **kwargs):
+def subtract(inputs: Any, **kwargs: Any) -> Any:
     """First of two arrays minus the second: see `Subtract`."""
     return Subtract(**kwargs)(inputs)
 
 
-def multiply(inputs, **kwargs):
+def multiply(inputs: Any, **kwargs: Any) -> Any:
     """Product of the arrays of a list: see `Multiply`."""
     return Multiply(**kwargs)(inputs)
 
 
-def average(inputs, **kwargs):
+def average(inputs: Any, **kwargs: Any) -> Any:
     """Mean of the arrays of a list: see `Average`."""
     return Average(**kwargs)(inputs)
 
 
-def maximum(inputs, **kwargs):
+def maximum(inputs: Any, **kwargs: Any) -> Any:
     """Greatest of the arrays of a list: see `Maximum`."""
     return Maximum(**kwargs)(inputs)
 
 
-def minimum(inputs, **kwargs):
+def minimum(inputs: Any, **kwargs: Any) -> Any:
     """Least of the arrays of a list: see `Minimum`."""
     return Minimum(**kwargs)(inputs)
 
 
-def concatenate(inputs, axis=-1, **kwargs):
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
     """The arrays of a list one after the other: see `Concatenate`."""
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
-def dot(inputs, axes=-1, **kwargs):
+def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
     """Sums of products of two arrays: see `Dot`."""
     return Dot(axes=axes, **kwargs)(inputs)

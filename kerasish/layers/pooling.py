@@ -1,7 +1,10 @@
 """Layers that take the greatest or the mean of windows, or of everything."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.settings import standardize_data_format
@@ -18,7 +21,13 @@ class Pooling(Layer):
     pool = staticmethod(convolution.max_pool)
 
     def __init__(
-        self, pool_size=2, strides=None, padding="valid", data_format=None, name=None, **kwargs
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.pool_size = int_tuple(self, "pool_size", pool_size, self.rank)
@@ -28,7 +37,7 @@ class Pooling(Layer):
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.pool(
             inputs,
             self.pool_size,
@@ -137,7 +146,7 @@ class GlobalPooling(Layer):
     rank = 0
     reduce = staticmethod(jnp.max)
 
-    def __init__(self, data_format=None, keepdims=False, **kwargs):
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.keepdims = keepdims
@@ -148,7 +157,7 @@ class GlobalPooling(Layer):
         first = 1 if self.data_format == "channels_last" else 2
         return tuple(range(first, first + self.rank))
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.reduce(inputs, axis=self._spatial_axes, keepdims=self.keepdims)
 
 
@@ -219,11 +228,11 @@ class GlobalAveragePooling1D(GlobalPooling):
     rank = 1
     reduce = staticmethod(jnp.mean)
 
-    def __init__(self, data_format=None, keepdims=False, **kwargs):
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(data_format, keepdims, **kwargs)
         self.supports_masking = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: jax.Array, mask: Any = None) -> jax.Array:
         if mask is None:
             return super().call(inputs)
         mask = jnp.expand_dims(mask, 2 if self.data_format == "channels_last" else 1).astype(bool)
@@ -233,7 +242,7 @@ class GlobalAveragePooling1D(GlobalPooling):
         # A sample without any step has mean 0, as it has nothing to say.
         return (total / jnp.maximum(jnp.sum(mask, **options), 1)).astype(inputs.dtype)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
 
 
@@ -273,14 +282,16 @@ class AdaptivePooling(Layer):
     rank = 0
     pool = staticmethod(convolution.adaptive_average_pool)
 
-    def __init__(self, output_size, data_format=None, **kwargs):
+    def __init__(
+        self, output_size: int | Sequence[int], data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.output_size = int_tuple(self, "output_size", output_size, self.rank)
         within_budget(self, "output_size", output_size, math.prod(self.output_size))
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.pool(inputs, self.output_size, data_format=self.data_format)
 
 

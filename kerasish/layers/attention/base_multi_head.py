@@ -2,15 +2,17 @@
 
 import math
 import string
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from kerasish import constraints, initializers, regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.layers.attention.attention import causal_mask
-from kerasish.layers.base.arguments import fraction, positive_int
+from kerasish.layers.base.arguments import Named, fraction, positive_int
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.activation import Softmax
 from kerasish.layers.core.dense import EinsumDense
@@ -26,19 +28,19 @@ class BaseMultiHeadAttention(Layer):
     def set_attention_options(
         self,
         *,
-        head_size,
-        dropout,
-        use_bias,
-        sliding_window,
-        flash_attention,
-        kernel_initializer,
-        bias_initializer,
-        kernel_regularizer,
-        bias_regularizer,
-        kernel_constraint,
-        bias_constraint,
-        use_gate,
-        seed,
+        head_size: int,
+        dropout: float,
+        use_bias: bool,
+        sliding_window: int | None,
+        flash_attention: bool | None,
+        kernel_initializer: Named,
+        bias_initializer: Named,
+        kernel_regularizer: Named,
+        bias_regularizer: Named,
+        kernel_constraint: Named,
+        bias_constraint: Named,
+        use_gate: bool,
+        seed: int | None,
     ) -> None:
         """Store the arguments that both layers have."""
         self.dropout = fraction(self, "dropout", dropout)
@@ -62,7 +64,15 @@ class BaseMultiHeadAttention(Layer):
 
     # -- projections
 
-    def projection(self, name, ins, outs, axes, activity_regularizer, activation=None):
+    def projection(
+        self,
+        name: str | None,
+        ins: str,
+        outs: str,
+        axes: dict,
+        activity_regularizer: Named,
+        activation: Named = None,
+    ) -> Any:
         """A dense layer from the last axes `ins` to `outs`, letters whose sizes `axes` tells."""
         free = string.ascii_lowercase[: axes["free"]]
         sizes = [axes[letter] for letter in outs]
@@ -119,7 +129,16 @@ class BaseMultiHeadAttention(Layer):
 
     # -- attention
 
-    def attend(self, equations, axes, projected, mask, training, wants_scores, is_causal):
+    def attend(
+        self,
+        equations: tuple[str, str],
+        axes: int,
+        projected: tuple,
+        mask: Any,
+        training: bool | None,
+        wants_scores: bool,
+        is_causal: bool,
+    ) -> tuple:
         """Projected queries, keys and values to `(outputs, weights or None)`."""
         query, key, value = projected
         plain = query.ndim == 4 and key.shape[-1] == value.shape[-1]
@@ -143,18 +162,18 @@ class BaseMultiHeadAttention(Layer):
         dropped = self._dropout_layer(weights, training=training) if self.dropout else weights
         return jnp.einsum(equations[1], dropped, value), weights
 
-    def make_softmax(self, axes):
+    def make_softmax(self, axes: int) -> None:
         """Add the softmax over the last `axes` axes, and the dropout after it."""
         self._softmax = Softmax(axis=tuple(range(-axes, 0)), dtype=self.dtype_policy)
         self._dropout_layer = Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.pop("flash_attention", None)
         return config
 
 
-def attention_equations(rank, axes):
+def attention_equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
     """Einsums for the scores, and for the outputs from the weights, of inputs of `rank` axes.
 
     The last two axes are heads and a head's elements; scores have the others that attention does
@@ -178,6 +197,6 @@ def _copy(initializer):
     return type(initializer).from_config(initializer.get_config())
 
 
-def without_mask(x):
+def without_mask(x: jax.Array) -> Any:
     """The same array without a mask: projections pass none on."""
     return x if get_mask(x) is None else jnp.copy(x)

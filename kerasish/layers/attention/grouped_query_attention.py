@@ -1,12 +1,14 @@
 """Attention of many heads, groups of which share keys and values."""
 
+from typing import Any
+
 from kerasish.core.errors import bad_argument
 from kerasish.layers.attention.base_multi_head import (
     BaseMultiHeadAttention,
     attention_equations,
     without_mask,
 )
-from kerasish.layers.base.arguments import positive_int
+from kerasish.layers.base.arguments import Named, positive_int
 
 
 class GroupedQueryAttention(BaseMultiHeadAttention):
@@ -47,23 +49,23 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
 
     def __init__(
         self,
-        head_dim,
-        num_query_heads,
-        num_key_value_heads,
-        dropout=0.0,
-        use_bias=True,
-        sliding_window=None,
-        flash_attention=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        use_gate=False,
-        seed=None,
-        **kwargs,
+        head_dim: int,
+        num_query_heads: int,
+        num_key_value_heads: int,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.head_dim = positive_int(self, "head_dim", head_dim)
@@ -88,7 +90,7 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
             seed=seed,
         )
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         self._query_dense = self._made("query", self.num_query_heads, query_shape)
         self._key_dense = self._made("key", self.num_key_value_heads, key_shape)
@@ -109,17 +111,17 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=None,
-        use_causal_mask=False,
-    ):
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         masks = (query_mask, value_mask, key_mask, attention_mask, self.sliding_window)

@@ -2,6 +2,8 @@
 
 import operator
 import string
+from collections.abc import Sequence
+from typing import Any
 
 from kerasish import regularizers
 from kerasish.core.errors import bad_argument
@@ -10,7 +12,7 @@ from kerasish.layers.attention.base_multi_head import (
     attention_equations,
     without_mask,
 )
-from kerasish.layers.base.arguments import positive_int
+from kerasish.layers.base.arguments import Named, positive_int
 
 
 class MultiHeadAttention(BaseMultiHeadAttention):
@@ -58,25 +60,25 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        dropout=0.0,
-        use_bias=True,
-        output_shape=None,
-        attention_axes=None,
-        sliding_window=None,
-        flash_attention=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        use_gate=False,
-        seed=None,
-        **kwargs,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_shape: Any = None,
+        attention_axes: int | Sequence[int] | None = None,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_heads = positive_int(self, "num_heads", num_heads)
@@ -87,7 +89,7 @@ class MultiHeadAttention(BaseMultiHeadAttention):
         self._output_shape = tuple(output_shape) if output_shape else None
         if isinstance(attention_axes, int):
             attention_axes = (attention_axes,)
-        self.attention_axes = tuple(attention_axes) if attention_axes else None
+        self.attention_axes: Any = tuple(attention_axes) if attention_axes else None
         self._activity_regularizer = regularizers.get(activity_regularizer)
         self.set_attention_options(
             head_size=key_dim,
@@ -111,7 +113,7 @@ class MultiHeadAttention(BaseMultiHeadAttention):
     _value_dense = property(operator.attrgetter("value_dense"))
     _output_dense = property(operator.attrgetter("output_dense"))
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             wanted = f"like that of the values, {tuple(value_shape)}, but for the last axis"
@@ -143,17 +145,17 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=None,
-        use_causal_mask=False,
-    ):
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         # A subclass that attends in its own way is given the causal mask with the others.

@@ -1,6 +1,6 @@
 """Checks and common forms of the arguments that many layers share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,11 @@ from kerasish import constraints, initializers, regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.variable import Variable
 
+# A function or object, its name, or its config: as activations and initializers are given.
+Named = str | dict | Callable | None
 
-def int_tuple(layer, name: str, value: Any, n: int, least: int = 1) -> tuple:
+
+def int_tuple(layer: Any, name: str, value: Any, n: int, least: int = 1) -> tuple:
     """`n` integers of at least `least`, from one integer or a sequence of `n`."""
     values = (value,) * n if isinstance(value, int) else value
     wanted = f"{n} integer{'s' if n > 1 else ''} of at least {least}, or one for all"
@@ -21,7 +24,7 @@ def int_tuple(layer, name: str, value: Any, n: int, least: int = 1) -> tuple:
     return tuple(values)
 
 
-def int_pairs(layer, name: str, value: Any, n: int) -> tuple:
+def int_pairs(layer: Any, name: str, value: Any, n: int) -> tuple:
     """`n` pairs (before, after) of integers, from an integer, `n` integers or `n` pairs."""
     values = (value,) * n if isinstance(value, int) else value
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != n:
@@ -29,14 +32,14 @@ def int_pairs(layer, name: str, value: Any, n: int) -> tuple:
     return tuple(int_tuple(layer, name, pair, 2, least=0) for pair in values)
 
 
-def boolean(layer, name: str, value: Any) -> bool:
+def boolean(layer: Any, name: str, value: Any) -> bool:
     """True or False, or an integer that says so."""
     if not isinstance(value, bool | np.bool_ | int):
         raise bad_argument(layer, name, "True or False", value)
     return bool(value)
 
 
-def positive_int(layer, name: str, value: Any) -> int:
+def positive_int(layer: Any, name: str, value: Any) -> int:
     """An integer of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise bad_argument(layer, name, "a positive integer", value)
@@ -61,21 +64,21 @@ def without_old_arguments(cls: type, config: dict) -> dict:
 MOST_ELEMENTS = 2**27
 
 
-def within_budget(layer, name: str, value: Any, elements: int) -> None:
+def within_budget(layer: Any, name: str, value: Any, elements: int) -> None:
     """Raise a `ValueError` if an argument asks for more elements than any sensible layer has."""
     if elements > MOST_ELEMENTS:
         wanted = f"of at most {MOST_ELEMENTS} elements in all"
         raise bad_argument(layer, name, wanted, value)
 
 
-def fraction(layer, name: str, value: Any) -> float:
+def fraction(layer: Any, name: str, value: Any) -> float:
     """A number from 0 to 1."""
     if not isinstance(value, int | float) or not 0 <= value <= 1:
         raise bad_argument(layer, name, "from 0 to 1", value)
     return value
 
 
-def one_of(layer, name: str, value: Any, choices: tuple) -> str:
+def one_of(layer: Any, name: str, value: Any, choices: tuple) -> str:
     """A lower-case word out of `choices`."""
     word = value.lower() if isinstance(value, str) else value
     if word not in choices:
@@ -83,7 +86,7 @@ def one_of(layer, name: str, value: Any, choices: tuple) -> str:
     return word
 
 
-def known_size(layer, input_shape: tuple, axis: int) -> int:
+def known_size(layer: Any, input_shape: tuple, axis: int) -> int:
     """The size of an axis that weights depend on."""
     if not -len(input_shape) <= axis < len(input_shape):
         raise bad_argument(layer, "axis", f"an axis of {tuple(input_shape)}", axis)
@@ -95,14 +98,18 @@ def known_size(layer, input_shape: tuple, axis: int) -> int:
     return size
 
 
-def set_weight_options(layer, prefix: str, initializer, regularizer=None, constraint=None) -> None:
+def set_weight_options(
+    layer: Any, prefix: str, initializer: Named, regularizer: Named = None, constraint: Named = None
+) -> None:
     """Store what a weight starts from and is held to, as `<prefix>_initializer` and so on."""
     setattr(layer, f"{prefix}_initializer", initializers.get(initializer))
     setattr(layer, f"{prefix}_regularizer", regularizers.get(regularizer))
     setattr(layer, f"{prefix}_constraint", constraints.get(constraint))
 
 
-def make_weight(layer, name: str, shape: tuple, prefix: str = "", **options) -> Variable:
+def make_weight(
+    layer: Any, name: str, shape: Sequence[int], prefix: str = "", **options: Any
+) -> Variable:
     """Add the weight whose rules `set_weight_options` stored under `prefix` (or its name)."""
     prefix = prefix or name
     return layer.add_weight(

@@ -66,7 +66,9 @@ def bind(layer: Any, signature: Signature, args: tuple, kwargs: dict) -> inspect
         ) from None
 
 
-def resolve_training(signature: Signature, bound: inspect.BoundArguments, kwargs: dict):
+def resolve_training(
+    signature: Signature, bound: inspect.BoundArguments, kwargs: dict
+) -> bool | None:
     """`training` as given, else as the outer call has it, else `call`'s default."""
     training = kwargs.get("training", bound.arguments.get("training"))
     if training is None:
@@ -153,7 +155,7 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
             bound.arguments[name] = dtypes.to_array(value)
 
 
-def mask_argument(name: str, tensors: dict, parameters) -> str:
+def mask_argument(name: str, tensors: dict, parameters: Any) -> str:
     """The argument of `call` that takes the mask of the tensor argument `name`.
 
     It is `<name>_mask`; the first tensor's is `mask` where there is no such argument.

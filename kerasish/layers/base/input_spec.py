@@ -1,5 +1,6 @@
 """What a layer accepts: rank, sizes and dtype of its inputs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -31,15 +32,15 @@ class InputSpec(Configurable):
 
     def __init__(
         self,
-        dtype=None,
-        shape=None,
-        ndim=None,
-        max_ndim=None,
-        min_ndim=None,
-        axes=None,
-        allow_last_axis_squeeze=False,
-        name=None,
-        optional=False,
+        dtype: Any = None,
+        shape: tuple | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: Mapping[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
     ):
         self.dtype = dtype
         self.shape = None if shape is None else tuple(shape)

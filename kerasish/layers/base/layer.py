@@ -25,7 +25,7 @@ from kerasish.core.symbolic.keras_tensor import (
 )
 from kerasish.layers.base import calling, losses
 from kerasish.layers.base import weights as weights_of
-from kerasish.layers.base.arguments import boolean, without_old_arguments
+from kerasish.layers.base.arguments import Named, boolean, without_old_arguments
 from kerasish.layers.base.calling import context, symbolic_leaves
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
@@ -98,12 +98,12 @@ class Layer(Operation):
     def __init__(
         self,
         *,
-        activity_regularizer=None,
-        trainable=True,
-        dtype=None,
-        autocast=True,
-        name=None,
-        **kwargs,
+        activity_regularizer: Named = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
@@ -150,12 +150,12 @@ class Layer(Operation):
     # -- dtype and identity
 
     @property
-    def dtype_policy(self):
+    def dtype_policy(self) -> Any:
         """What it computes in and what it keeps its weights in."""
         return self._policy
 
     @dtype_policy.setter
-    def dtype_policy(self, value):
+    def dtype_policy(self, value: Any) -> None:
         self._policy = dtypes.get_policy(value)
         self._own_policy = self._policy
 
@@ -214,12 +214,10 @@ class Layer(Operation):
             return
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
         shapes = {name: as_tuples(shape) for name, shape in shapes.items()}
-        if len(shapes) == 1:
-            (shape,) = shapes.values()
-            if shape is not None:
-                self.build(shape)
-        else:
+        if len(shapes) > 1:
             self.build(**shapes)
+        elif None not in shapes.values():
+            self.build(*shapes.values())
 
     # -- weights
 
@@ -345,7 +343,7 @@ class Layer(Operation):
         return self._trainable
 
     @trainable.setter
-    def trainable(self, value):
+    def trainable(self, value: Any) -> None:
         weights_of.set_trainable(self, bool(value))
 
     def get_weights(self) -> list[np.ndarray]:
@@ -395,11 +393,11 @@ class Layer(Operation):
     # -- building and calling
 
     @_bookkept
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: tuple) -> None:
         """Make the weights, for inputs of this shape. Overridden by layers that have any."""
         self.built = True
 
-    def call(self, *args, **kwargs):
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute. Overridden by every layer."""
         raise NotImplementedError(
             f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its "
@@ -484,11 +482,11 @@ class Layer(Operation):
         args, kwargs = build_arguments(type(self), shapes)
         self.build(*args, **kwargs)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The output's mask, from the inputs and theirs. By default the inputs' own."""
         return previous_mask
 
-    def compute_output_spec(self, *args, **kwargs) -> Any:
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The output as symbolic tensors, for inputs that are."""
         call = calling.shapes_of(self, context.training)
         try:
@@ -501,7 +499,7 @@ class Layer(Operation):
 
     symbolic_call = compute_output_spec
 
-    def compute_output_shape(self, *args, **kwargs):
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """Shape (or pytree of shapes) of the output for inputs of the given shape or shapes."""
         shapes = [*args, *kwargs.values()]
         tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
@@ -512,8 +510,13 @@ class Layer(Operation):
         return jax.tree.map(lambda t: t.shape, outputs)
 
     def stateless_call(
-        self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs
-    ):
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple:
         """Call with values given from outside, changing nothing.
 
         Args:
@@ -525,7 +528,7 @@ class Layer(Operation):
             `(outputs, new values of the non-trainable variables)`, then the losses if asked for.
         """
         self._check_initialized()
-        if not self.built and not self._has_nothing_to_build():
+        if not self.built and (type(self).build is not Layer.build or self._sublayers()):
             raise ValueError(f"Layer {self.name!r} must be built before `stateless_call`.")
         given = weights_of.pair_values(self, trainable_variables, non_trainable_variables)
         with Scope(given) as scope:
@@ -534,12 +537,9 @@ class Layer(Operation):
         new = [scope.values[v] for v in self.non_trainable_variables]
         return (outputs, new, penalties) if return_losses else (outputs, new)
 
-    def _has_nothing_to_build(self):
-        return type(self).build is Layer.build and not self._sublayers()
-
     # -- losses
 
-    def add_metric(self, *args, **kwargs) -> None:
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """What Keras no longer has: raises, saying what to do instead."""
         raise NotImplementedError(
             f"Layer {self.name!r} ({type(self).__name__}): there is no `add_metric`. Give metrics "

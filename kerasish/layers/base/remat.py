@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -46,7 +47,12 @@ class RematScope:
         (8, 1024)
     """
 
-    def __init__(self, mode="full", output_size_threshold=1024, layer_names=None):
+    def __init__(
+        self,
+        mode: str = "full",
+        output_size_threshold: int = 1024,
+        layer_names: Sequence[str] | None = None,
+    ):
         if mode not in _MODES:
             raise bad_argument(self, "mode", f"one of {_MODES}", mode)
         self.mode = mode

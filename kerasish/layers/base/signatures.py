@@ -16,11 +16,12 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 class Signature:
     """A method's signature without `self`, read once."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable):
         signature = inspect.signature(function)
         self.parameters = dict(list(signature.parameters.items())[1:])
         self.bind = inspect.Signature(list(self.parameters.values())).bind
-        self.text = str(signature).replace("(self, ", "(").replace("(self)", "()")
+        plain = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+        self.text = str(inspect.Signature(plain)).replace("(self, ", "(").replace("(self)", "()")
         kinds = [p.kind for p in self.parameters.values()]
         self.takes_any = inspect.Parameter.VAR_KEYWORD in kinds
 

@@ -1,6 +1,6 @@
 """What a layer holds: its Variables and the layers inside it, in Keras' order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,18 @@ from kerasish.core.names import name_scope
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.variable import Variable, values_of
+from kerasish.layers.base.arguments import Named
 
 
 def new_weight(
-    layer: Any, shape, initializer, name, dtype, regularizer, constraint, **options
+    layer: Any,
+    shape: Sequence[int] | int | None,
+    initializer: Named,
+    name: str | None,
+    dtype: Any,
+    regularizer: Named,
+    constraint: Named,
+    **options: Any,
 ) -> Variable:
     """A Variable for a layer, by the arguments of `Layer.add_weight`."""
     shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
@@ -89,7 +97,7 @@ def without(variables: list[Variable], others: list[Variable]) -> list[Variable]
     return [v for v in variables if id(v) not in left_out]
 
 
-def in_keras_order(variables) -> list[Variable]:
+def in_keras_order(variables: Any) -> list[Variable]:
     """Those made trainable first, as in Keras' files."""
     return sorted(variables, key=lambda v: not v._made_trainable)
 
@@ -110,7 +118,7 @@ def set_trainable(layer: Any, value: bool) -> None:
         inner.trainable = value
 
 
-def assign_weights(layer: Any, values) -> None:
+def assign_weights(layer: Any, values: Any) -> None:
     """Assign arrays to `layer.weights`, in order; all of them or none."""
     own, values = layer.weights, list(values)
     who = f"Layer {layer.name!r}"
@@ -126,7 +134,7 @@ def assign_weights(layer: Any, values) -> None:
         variable.assign(value)
 
 
-def load_variables(layer: Any, store) -> None:
+def load_variables(layer: Any, store: Any) -> None:
     """Assign what a file holds for a layer to the Variables that it holds itself."""
     own = layer._own_variables()
     if len(store.keys()) != len(own):
@@ -139,7 +147,9 @@ def load_variables(layer: Any, store) -> None:
         variable.assign(store[str(i)])
 
 
-def pair_values(layer: Any, trained, others) -> list[tuple[Variable, Any]]:
+def pair_values(
+    layer: Any, trained: Sequence[Any], others: Sequence[Any]
+) -> list[tuple[Variable, Any]]:
     """Each trainable and non-trainable Variable of a layer with the value given for it."""
     given = [
         (layer.trainable_variables, trained, "trainable"),

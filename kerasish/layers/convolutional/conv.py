@@ -1,6 +1,7 @@
 """Convolutions over one, two and three spatial axes, and their transposes."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
 from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
+    Named,
     int_tuple,
     known_size,
     make_weight,
@@ -23,7 +25,14 @@ from kerasish.layers.base.lora import LoRALayer
 from kerasish.ops.nn import convolution
 
 
-def set_window_options(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
+def set_window_options(
+    layer: Any,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Any,
+    data_format: str | None,
+    dilation_rate: int | Sequence[int],
+) -> None:
     """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
     layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
     layer.strides = int_tuple(layer, "strides", strides, layer.rank)
@@ -36,14 +45,21 @@ def set_window_options(layer, kernel_size, strides, padding, data_format, dilati
         raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
 
 
-def set_output_options(layer, activation, use_bias, initializer, regularizer, constraint) -> None:
+def set_output_options(
+    layer: Any,
+    activation: Named,
+    use_bias: bool,
+    initializer: Named,
+    regularizer: Named,
+    constraint: Named,
+) -> None:
     """Store what is done to the result of a convolution."""
     layer.activation = activations.get(activation)
     layer.use_bias = use_bias
     set_weight_options(layer, "bias", initializer, regularizer, constraint)
 
 
-def check_channels(layer, input_shape) -> int:
+def check_channels(layer: Any, input_shape: tuple) -> int:
     """The number of input channels, which the input must have from now on."""
     axis = -1 if layer.data_format == "channels_last" else 1
     channels = known_size(layer, input_shape, axis)
@@ -51,12 +67,12 @@ def check_channels(layer, input_shape) -> int:
     return channels
 
 
-def make_bias(layer, size: int):
+def make_bias(layer: Any, size: int) -> Any:
     """The bias of a convolution, or `None`."""
     return make_weight(layer, "bias", (size,)) if layer.use_bias else None
 
 
-def finish(layer, y: jax.Array) -> jax.Array:
+def finish(layer: Any, y: jax.Array) -> jax.Array:
     """The result of a convolution, with the bias added and through the activation."""
     if layer.use_bias:
         bias = layer.bias.value
@@ -74,26 +90,26 @@ class Conv(LoRALayer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
         *,
-        lora_rank=None,
-        lora_alpha=None,
-        **kwargs,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
@@ -109,7 +125,7 @@ class Conv(LoRALayer):
         )
         self.set_lora_options(lora_rank, lora_alpha)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels(self, input_shape)
         if channels % self.groups:
             raise bad_argument(self, "groups", f"a divisor of the {channels} channels", self.groups)
@@ -120,7 +136,7 @@ class Conv(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         padding = self.padding
         if padding == "causal":
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
@@ -234,23 +250,23 @@ class ConvTranspose(Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        output_padding=None,
-        data_format=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        output_padding: int | Sequence[int] | None = None,
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
@@ -268,12 +284,12 @@ class ConvTranspose(Layer):
             self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels(self, input_shape)
         self.kernel = make_weight(self, "kernel", (*self.kernel_size, self.filters, channels))
         self.bias = make_bias(self, self.filters)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.conv_transpose(
             inputs,
             self.kernel.value,
@@ -353,17 +369,17 @@ class Conv3DTranspose(ConvTranspose):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        output_padding=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        output_padding: int | Sequence[int] | None = None,
+        **kwargs: Any,
     ):
         super().__init__(
             filters, kernel_size, strides, padding, output_padding, data_format, **kwargs
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"activity_regularizer": None, **super().get_config()}

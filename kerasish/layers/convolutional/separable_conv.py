@@ -1,8 +1,11 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
+import jax
+
+from kerasish.layers.base.arguments import Named, make_weight, positive_int, set_weight_options
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.convolutional.conv import (
     check_channels,
@@ -31,22 +34,22 @@ class DepthwiseConv(Layer):
 
     def __init__(
         self,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        depth_multiplier=1,
-        data_format=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        depthwise_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        depthwise_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        depthwise_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
@@ -57,13 +60,13 @@ class DepthwiseConv(Layer):
             self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels(self, input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.kernel = make_weight(self, "kernel", shape, "depthwise")
         self.bias = make_bias(self, channels * self.depth_multiplier)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.depthwise_conv(
             inputs,
             self.kernel.value,
@@ -132,26 +135,26 @@ class SeparableConv(Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        depth_multiplier=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        pointwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        pointwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        pointwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        depthwise_initializer: Named = "glorot_uniform",
+        pointwise_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        depthwise_regularizer: Named = None,
+        pointwise_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        depthwise_constraint: Named = None,
+        pointwise_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
@@ -165,7 +168,7 @@ class SeparableConv(Layer):
             self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         channels = check_channels(self, input_shape)
         depth, ones = self.depth_multiplier, [1] * self.rank
         shape = (*self.kernel_size, channels, depth)
@@ -174,7 +177,7 @@ class SeparableConv(Layer):
         self.pointwise_kernel = make_weight(self, "pointwise_kernel", shape, "pointwise")
         self.bias = make_bias(self, self.filters)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.separable_conv(
             inputs,
             self.depthwise_kernel.value,

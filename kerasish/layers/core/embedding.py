@@ -1,5 +1,7 @@
 """Embeddings: vectors for integers."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -7,7 +9,7 @@ from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import set_mask
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
-from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
+from kerasish.layers.base.arguments import Named, make_weight, positive_int, set_weight_options
 from kerasish.layers.base.lora import LoRALayer
 
 
@@ -43,17 +45,17 @@ class Embedding(LoRALayer):
 
     def __init__(
         self,
-        input_dim,
-        output_dim,
-        embeddings_initializer="uniform",
-        embeddings_regularizer=None,
-        embeddings_constraint=None,
-        mask_zero=False,
-        weights=None,
-        lora_rank=None,
-        lora_alpha=None,
-        quantization_config=None,
-        **kwargs,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Named = "uniform",
+        embeddings_regularizer: Named = None,
+        embeddings_constraint: Named = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
     ):
         # Keras' old files carry it; the length is no longer needed.
         kwargs.pop("input_length", None)
@@ -75,7 +77,7 @@ class Embedding(LoRALayer):
             own = isinstance(weights, list) and len(weights) == len(self.weights)
             self.set_weights(weights if own else [weights])
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         if self.built:
             return
         self.embeddings = make_weight(self, "embeddings", (self.input_dim, self.output_dim))
@@ -83,7 +85,7 @@ class Embedding(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         self._check_range(inputs)
         ids = inputs
         if dtypes.is_float(ids.dtype):  # NaN would become 0
@@ -103,7 +105,7 @@ class Embedding(LoRALayer):
             wanted = f"from 0 to `input_dim` - 1, {self.input_dim - 1}"
             raise bad_argument(self, "inputs", wanted, far.item())
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
     def _origin_of_mask(self, inputs, masks):
@@ -113,7 +115,7 @@ class Embedding(LoRALayer):
         # The attribute `weights` is the list of Variables, as in every layer.
         return None if parameter.name == "weights" else super()._argument(parameter, given)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"activity_regularizer": None, **super().get_config()}
         config.pop("weights", None)
         return config
@@ -152,16 +154,16 @@ class ReversibleEmbedding(Embedding):
 
     def __init__(
         self,
-        input_dim,
-        output_dim,
-        tie_weights=True,
-        embeddings_initializer="uniform",
-        embeddings_regularizer=None,
-        embeddings_constraint=None,
-        mask_zero=False,
-        reverse_dtype=None,
-        logit_soft_cap=None,
-        **kwargs,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Named = "uniform",
+        embeddings_regularizer: Named = None,
+        embeddings_constraint: Named = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
     ):
         weights = kwargs.pop("weights", None)
         rules = embeddings_initializer, embeddings_regularizer, embeddings_constraint
@@ -171,7 +173,7 @@ class ReversibleEmbedding(Embedding):
         self.logit_soft_cap = logit_soft_cap
         self._start_from(weights)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         if self.built:
             return
         super().build(input_shape)
@@ -180,7 +182,7 @@ class ReversibleEmbedding(Embedding):
             rule = self.embeddings_initializer
             self.reverse_embeddings = self.add_weight(shape, rule, "reverse_embeddings")
 
-    def call(self, inputs, reverse=False):
+    def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
         if not reverse:
             vectors = super().call(inputs)
             if self.mask_zero:
@@ -194,5 +196,5 @@ class ReversibleEmbedding(Embedding):
         scores, cap = jnp.matmul(inputs, table), self.logit_soft_cap
         return scores if cap is None else jnp.tanh(scores / cap) * cap
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None  # `call` sets it: only one of its two ways has one

@@ -1,6 +1,7 @@
 """JAX functions and Flax modules as layers."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -57,13 +58,13 @@ class JaxLayer(Layer):
 
     def __init__(
         self,
-        call_fn,
-        init_fn=None,
-        params=None,
-        state=None,
-        seed=None,
-        native_serialization_platforms=None,
-        **kwargs,
+        call_fn: Callable,
+        init_fn: Callable | None = None,
+        params: Any = None,
+        state: Any = None,
+        seed: int | None = None,
+        native_serialization_platforms: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.call_fn, self.init_fn = call_fn, init_fn
@@ -106,7 +107,7 @@ class JaxLayer(Layer):
 
     # -- building and calling
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         needs = {"params", "state"} & set(self._takes)
         if self.params is None and self.state is None and needs:
             params, state = self._begin(_ones(input_shape))
@@ -146,7 +147,7 @@ class JaxLayer(Layer):
 
         return jax.tree.map(variable, values)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         given: dict[str, Any] = {"inputs": inputs, "training": bool(training)}
         for name in ("params", "state"):
             given[name] = _map(lambda v: v.value, getattr(self, name))
@@ -195,7 +196,7 @@ class FlaxLayer(JaxLayer):
 
     _not_in_configs = ("variables", *_JAX_LAYER_S_OWN)
 
-    def __init__(self, module, method=None, variables=None, **kwargs):
+    def __init__(self, module: Any, method: Any = None, variables: Any = None, **kwargs: Any):
         everything_but = _flax_linen().DenyList
         self.module, self.method = module, method
         takes_mode = "training" in inspect.signature(method or module.__call__).parameters
@@ -225,7 +226,7 @@ class FlaxLayer(JaxLayer):
         return super()._argument(parameter, given)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         """Make the layer that `get_config` described."""
         config = {name: deserialize_keras_object(value) for name, value in config.items()}
         if isinstance(config["method"], str):

@@ -1,5 +1,8 @@
 """Layers that turn integers and ranges of numbers into categories, before any training."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -13,7 +16,14 @@ from kerasish.ops.nn.normalization import multi_hot, one_hot
 from kerasish.ops.sparse import to_sparse
 
 
-def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None):
+def encode(
+    indices: Any,
+    output_mode: str,
+    depth: int,
+    dtype: Any,
+    sparse: bool = False,
+    count_weights: Any = None,
+) -> Any:
     """Integers as they are (`"int"`), or as ones and counts in `depth` positions.
 
     `"one_hot"` gives a new last axis, in place of one of size 1; `"multi_hot"` and `"count"` say
@@ -54,7 +64,13 @@ class CategoryEncoding(Layer):
         Array([[1., 2., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, num_tokens=None, output_mode="multi_hot", sparse=False, **kwargs):
+    def __init__(
+        self,
+        num_tokens: int | None = None,
+        output_mode: str = "multi_hot",
+        sparse: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.num_tokens = positive_int(self, "num_tokens", num_tokens)
         modes = ("one_hot", "multi_hot", "count")
@@ -62,7 +78,7 @@ class CategoryEncoding(Layer):
         self.output_mode = one_of(self, "output_mode", output_mode, modes)
         self.sparse = sparse
 
-    def call(self, inputs, count_weights=None):
+    def call(self, inputs: Any, count_weights: Any = None) -> Any:
         if count_weights is not None and self.output_mode != "count":
             wanted = f"None where `output_mode` is {self.output_mode!r}"
             raise bad_argument(self, "count_weights", wanted, count_weights)
@@ -71,7 +87,7 @@ class CategoryEncoding(Layer):
         where = self.output_mode, self.num_tokens, self.compute_dtype, self.sparse
         return encode(jnp.asarray(inputs), *where, count_weights)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["sparse"]
         return config
@@ -102,13 +118,13 @@ class Discretization(Layer):
 
     def __init__(
         self,
-        bin_boundaries=None,
-        num_bins=None,
-        epsilon=0.01,
-        output_mode="int",
-        sparse=False,
-        dtype=None,
-        name=None,
+        bin_boundaries: Sequence[float] | None = None,
+        num_bins: int | None = None,
+        epsilon: float = 0.01,
+        output_mode: str = "int",
+        sparse: bool = False,
+        dtype: Any = None,
+        name: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
         modes = ("int", "one_hot", "multi_hot", "count")
@@ -127,7 +143,7 @@ class Discretization(Layer):
         self.sparse = sparse
         self.reset_state()
 
-    def adapt(self, data, steps=None) -> None:
+    def adapt(self, data: Any, steps: int | None = None) -> None:
         """Find edges that share the elements of the data out evenly.
 
         Args:
@@ -150,7 +166,7 @@ class Discretization(Layer):
         """Forget the data seen."""
         self._summary = np.zeros((2, 0), "float32")
 
-    def update_state(self, data) -> None:
+    def update_state(self, data: Any) -> None:
         """Take more data into account."""
         new = _summary(np.asarray(data, "float32"), self.epsilon)
         both = np.concatenate([new, self._summary], axis=1)
@@ -161,7 +177,7 @@ class Discretization(Layer):
         if self.num_bins is not None:
             self.bin_boundaries = _thinned(self._summary, 1 / self.num_bins)[0, :-1].tolist()
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         boundaries = self.bin_boundaries
         if boundaries is None and context.shapes_only:
             boundaries = [0.0] * (self.num_bins - 1)
@@ -178,14 +194,14 @@ class Discretization(Layer):
         return settings.floatx()  # 16 bits would move numbers over edges
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if config.get("num_bins") is None:
             return cls(**config)
         layer = cls(**{**config, "bin_boundaries": None})
         layer.bin_boundaries = config.get("bin_boundaries")
         return layer
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         pass  # the edges are in the config; older files of Keras hold its summary of the data too
 
 

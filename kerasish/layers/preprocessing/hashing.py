@@ -1,6 +1,8 @@
 """Layers that sort strings and integers into a fixed number of bins, without a vocabulary."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +16,7 @@ from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, stri
 from kerasish.ops.wrappers import real_dtype
 
 
-def fingerprints(texts: np.ndarray, key=None) -> np.ndarray:
+def fingerprints(texts: np.ndarray, key: Any = None) -> np.ndarray:
     """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's."""
     fingerprint = farm if key is None else functools.partial(sip, key=tuple(key))
     parts = texts.ravel().tolist()
@@ -22,7 +24,7 @@ def fingerprints(texts: np.ndarray, key=None) -> np.ndarray:
     return np.array([known[text] for text in parts], "uint64").reshape(texts.shape)
 
 
-def two_numbers(layer, salt) -> list | None:
+def two_numbers(layer: Any, salt: int | Sequence[int] | None) -> list | None:
     """A key for SipHash: a number twice, two numbers, or `None`."""
     if salt is None:
         return None
@@ -59,7 +61,13 @@ class Hashing(HostLayer):
     """
 
     def __init__(
-        self, num_bins, mask_value=None, salt=None, output_mode="int", sparse=False, **kwargs
+        self,
+        num_bins: int | None,
+        mask_value: Any = None,
+        salt: int | Sequence[int] | None = None,
+        output_mode: str = "int",
+        sparse: bool = False,
+        **kwargs: Any,
     ):
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = "int64" if output_mode == "int" else settings.floatx()
@@ -75,7 +83,7 @@ class Hashing(HostLayer):
         self.salt = two_numbers(self, salt)
         self.sparse = sparse
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         texts, masked = strings_of(self, inputs), self.mask_value is not None and self.num_bins > 1
         bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
         if masked:
@@ -105,7 +113,15 @@ class HashedCrossing(HostLayer):
         (2, 5)
     """
 
-    def __init__(self, num_bins, output_mode="int", sparse=False, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        num_bins: int | None,
+        output_mode: str = "int",
+        sparse: bool = False,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
         if output_mode == "int" and dtype is None:
             dtype = "int64"
         super().__init__(name=name, dtype=dtype, **kwargs)
@@ -115,7 +131,7 @@ class HashedCrossing(HostLayer):
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         self.sparse = sparse
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         if not isinstance(inputs, list | tuple) or len(inputs) < 2:
             raise bad_argument(self, "inputs", "a list of two features or more", inputs)
         features = [self._numbers(x) for x in inputs]
@@ -137,7 +153,7 @@ class HashedCrossing(HostLayer):
             return x.astype("int64").astype("uint64")
         return fingerprints(as_strings(self, x))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {**super().get_config(), "dtype": self.dtype}
         del config["trainable"]
         return config

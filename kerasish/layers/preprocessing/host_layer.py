@@ -10,7 +10,7 @@ from kerasish.core.symbolic.keras_tensor import any_symbolic
 from kerasish.layers.base.layer import Layer
 
 
-def on_host(layer: Layer, inputs: Any, training=None, mask=None) -> Any:
+def on_host(layer: Layer, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
     """A call of a layer that looks at its inputs itself, and so within no compiled function."""
     layer._check_initialized()
     leaves = jax.tree.leaves(inputs)
@@ -29,7 +29,8 @@ class HostLayer(Layer):
     They take strings, or integers, in NumPy arrays, lists and whatever turns into either.
     """
 
-    __call__ = on_host
+    def __call__(self, *args, **kwargs):
+        return on_host(self, *args, **kwargs)
 
 
 def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -33,18 +34,18 @@ class IndexLookup(Layer):
     def set_lookup_options(
         self,
         *,
-        max_tokens,
-        num_oov_indices,
-        mask_token,
-        oov_token,
-        vocabulary,
-        idf_weights,
-        invert,
-        output_mode,
-        sparse,
-        pad_to_max_tokens,
-        salt,
-        oov_method,
+        max_tokens: int | None,
+        num_oov_indices: int,
+        mask_token: Any,
+        oov_token: Any,
+        vocabulary: Any,
+        idf_weights: Any,
+        invert: bool,
+        output_mode: str,
+        sparse: bool,
+        pad_to_max_tokens: bool,
+        salt: int | Sequence[int] | None,
+        oov_method: str,
     ) -> None:
         """Check and store the arguments that both have, and take the vocabulary if there is one."""
         if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens <= 1):
@@ -100,7 +101,7 @@ class IndexLookup(Layer):
     def _specials(self):
         return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
 
-    def get_vocabulary(self, include_special_tokens=True) -> list:
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list:
         """The tokens in the order of their numbers; first what stands for masked and unknown."""
         specials = self._specials() if include_special_tokens else []
         return [*specials, *self._tokens.tolist()]
@@ -109,7 +110,7 @@ class IndexLookup(Layer):
         """How many numbers there are, those of masked and unknown ones included."""
         return self._token_start + len(self._tokens)
 
-    def set_vocabulary(self, vocabulary, idf_weights=None) -> None:
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Take tokens, the first numbers first, instead of adapting to data.
 
         Args:
@@ -161,7 +162,7 @@ class IndexLookup(Layer):
 
     # -- learning it
 
-    def adapt(self, data, steps=None) -> None:
+    def adapt(self, data: Any, steps: int | None = None) -> None:
         """Learn the vocabulary from data: the most frequent tokens first.
 
         Args:
@@ -184,7 +185,7 @@ class IndexLookup(Layer):
         self._counts, self._documents = collections.Counter(), collections.Counter()
         self._number_of_documents = 0
 
-    def update_state(self, data) -> None:
+    def update_state(self, data: Any) -> None:
         """Count the tokens of more data, each row a document."""
         data = np.asarray(self.standardized(data))
         self.count([row.ravel().tolist() for row in (data if data.ndim > 1 else [data])])
@@ -218,11 +219,11 @@ class IndexLookup(Layer):
 
     # -- looking up
 
-    def standardized(self, inputs) -> Any:
+    def standardized(self, inputs: Any) -> Any:
         """Inputs as an array of tokens."""
         raise NotImplementedError("A lookup says what its tokens are.")
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         self.check_adapted()
         if self.invert:
             return self.tokens_of(inputs)
@@ -236,7 +237,7 @@ class IndexLookup(Layer):
                 f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
             )
 
-    def encoded(self, indices) -> jax.Array:
+    def encoded(self, indices: Any) -> jax.Array:
         """Numbers as the output mode wants them; those below 0 count for nothing."""
         indices = jnp.asarray(indices, "int32")
         if self.output_mode == "int":
@@ -247,11 +248,11 @@ class IndexLookup(Layer):
         counts = encode(indices, "count", depth, settings.floatx())
         return counts * jnp.asarray(self.idf_weights)
 
-    def indices(self, x) -> Any:
+    def indices(self, x: jax.Array) -> Any:
         """The number of each token."""
         raise NotImplementedError("A lookup says how it finds numbers.")
 
-    def refuse_unknown(self, found) -> None:
+    def refuse_unknown(self, found: Any) -> None:
         """Raise a `ValueError` if there are unknown tokens and no number for them."""
         if self.num_oov_indices == 0 and len(found):
             raise ValueError(
@@ -259,7 +260,7 @@ class IndexLookup(Layer):
                 f"{sorted(set(found))[:5]}. Use `num_oov_indices=1` to allow for others."
             )
 
-    def tokens_of(self, indices) -> Any:
+    def tokens_of(self, indices: Any) -> Any:
         """The token of each number."""
         table = np.array(self.get_vocabulary() or [self.oov_token], self.kind)
         xp = jnp if self._fits_in_jax(table) else np
@@ -280,7 +281,7 @@ class IndexLookup(Layer):
 
     # -- files
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         return {
             **config,
@@ -291,29 +292,29 @@ class IndexLookup(Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if isinstance(config.get("vocabulary"), str):
             wanted = "a list of tokens: a config may name no file to read"
             raise bad_argument(cls, "vocabulary", wanted, config["vocabulary"])
         return super().from_config(config)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         if self.idf_weights is not None:
             store["idf_weights"] = self.idf_weights
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         if self.output_mode != "tf_idf":
             super().load_own_variables(store)
             return
         self.idf_weights = np.asarray(store["idf_weights"])
 
-    def save_assets(self, dir_path) -> None:
+    def save_assets(self, dir_path: str) -> None:
         """Write the vocabulary, one token a line, unless the config has it."""
         if self.input_vocabulary is None:
             text = "\n".join(map(str, self.get_vocabulary()))
             pathlib.Path(dir_path, "vocabulary.txt").write_text(text, encoding="utf-8")
 
-    def load_assets(self, dir_path) -> None:
+    def load_assets(self, dir_path: str) -> None:
         """Read it back."""
         if self.input_vocabulary is None:
             text = pathlib.Path(dir_path, "vocabulary.txt").read_text(encoding="utf-8")

@@ -1,6 +1,8 @@
 """Layers that number what a vocabulary knows: strings and integers, and back."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -50,20 +52,20 @@ class StringLookup(IndexLookup):
 
     def __init__(
         self,
-        max_tokens=None,
-        num_oov_indices=1,
-        mask_token=None,
-        oov_token="[UNK]",
-        vocabulary=None,
-        idf_weights=None,
-        invert=False,
-        output_mode="int",
-        pad_to_max_tokens=False,
-        sparse=False,
-        encoding="utf-8",
-        name=None,
-        salt=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = "[UNK]",
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        pad_to_max_tokens: bool = False,
+        sparse: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        salt: int | Sequence[int] | None = None,
+        **kwargs: Any,
     ):
         oov_method = kwargs.pop("oov_method", "floormod")
         kwargs.pop("vocabulary_size", None)
@@ -84,12 +86,13 @@ class StringLookup(IndexLookup):
             oov_method=oov_method,
         )
 
-    __call__ = on_host
+    def __call__(self, *args, **kwargs):
+        return on_host(self, *args, **kwargs)
 
-    def standardized(self, inputs):
+    def standardized(self, inputs: Any) -> Any:
         return as_strings(self, inputs, self.encoding)
 
-    def indices(self, x):
+    def indices(self, x: jax.Array) -> Any:
         return self.numbers_of(x.ravel().tolist()).reshape(x.shape)
 
     def numbers_of(self, tokens: list[str]) -> np.ndarray:
@@ -105,7 +108,7 @@ class StringLookup(IndexLookup):
         table |= zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True)
         return np.array([table[token] for token in tokens], "int32")
 
-    def tokens_of(self, indices):
+    def tokens_of(self, indices: Any) -> Any:
         return super().tokens_of(indices).astype(str)
 
 
@@ -145,21 +148,21 @@ class IntegerLookup(IndexLookup):
 
     def __init__(
         self,
-        max_tokens=None,
-        num_oov_indices=1,
-        mask_token=None,
-        oov_token=-1,
-        vocabulary=None,
-        vocabulary_dtype="int64",
-        idf_weights=None,
-        invert=False,
-        output_mode="int",
-        sparse=False,
-        pad_to_max_tokens=False,
-        oov_method="floormod",
-        salt=None,
-        name=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = -1,
+        vocabulary: Any = None,
+        vocabulary_dtype: str = "int64",
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        sparse: bool = False,
+        pad_to_max_tokens: bool = False,
+        oov_method: str = "floormod",
+        salt: int | Sequence[int] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
@@ -191,7 +194,7 @@ class IntegerLookup(IndexLookup):
     def _float_inputs_become(self):
         return None  # 16 bits would round integers
 
-    def standardized(self, inputs):
+    def standardized(self, inputs: Any) -> Any:
         if isinstance(inputs, jax.core.Tracer):
             return inputs
         x = inputs if isinstance(inputs, jax.Array) else np.asarray(inputs)
@@ -203,7 +206,7 @@ class IntegerLookup(IndexLookup):
             raise bad_argument(self, "inputs", "integers", inputs)
         return x if isinstance(x, jax.Array) else x.astype("int64")
 
-    def indices(self, x):
+    def indices(self, x: jax.Array) -> Any:
         xp = jnp if isinstance(x, jax.Array) else np
         is_integer = True
         if xp is jnp and dtypes.is_float(x.dtype):

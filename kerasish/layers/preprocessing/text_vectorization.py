@@ -2,6 +2,8 @@
 
 import re
 import string
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -58,20 +60,20 @@ class TextVectorization(HostLayer):
 
     def __init__(
         self,
-        max_tokens=None,
-        standardize="lower_and_strip_punctuation",
-        split="whitespace",
-        ngrams=None,
-        output_mode="int",
-        output_sequence_length=None,
-        pad_to_max_tokens=False,
-        vocabulary=None,
-        idf_weights=None,
-        sparse=False,
-        ragged=False,
-        encoding="utf-8",
-        name=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        standardize: str | Callable | None = "lower_and_strip_punctuation",
+        split: str | Callable | None = "whitespace",
+        ngrams: int | tuple[int, ...] | None = None,
+        output_mode: str = "int",
+        output_sequence_length: int | None = None,
+        pad_to_max_tokens: bool = False,
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        sparse: bool = False,
+        ragged: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        **kwargs: Any,
     ):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
@@ -110,7 +112,7 @@ class TextVectorization(HostLayer):
 
     # -- the vocabulary
 
-    def get_vocabulary(self, include_special_tokens=True) -> list:
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list:
         """The words, each at the position of its number."""
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
@@ -118,11 +120,11 @@ class TextVectorization(HostLayer):
         """How many numbers there are."""
         return self._lookup_layer.vocabulary_size()
 
-    def set_vocabulary(self, vocabulary, idf_weights=None) -> None:
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Take words instead of adapting to texts: see `StringLookup.set_vocabulary`."""
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
 
-    def adapt(self, data, batch_size=None, steps=None) -> None:
+    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
         """Learn the vocabulary from texts: the most frequent words first.
 
         Args:
@@ -142,7 +144,7 @@ class TextVectorization(HostLayer):
         """Forget the texts seen, but not the vocabulary."""
         self._lookup_layer.reset_state()
 
-    def update_state(self, data) -> None:
+    def update_state(self, data: Any) -> None:
         """Count the words of more texts."""
         self._lookup_layer.count(self.tokens_of(data))
 
@@ -152,7 +154,7 @@ class TextVectorization(HostLayer):
 
     # -- texts to numbers
 
-    def tokens_of(self, inputs) -> list[list[str]]:
+    def tokens_of(self, inputs: Any) -> list[list[str]]:
         """The tokens of each text."""
         texts = np.atleast_1d(as_strings(self, inputs, self.encoding))
         if callable(self.standardize):
@@ -185,7 +187,7 @@ class TextVectorization(HostLayer):
         text = text.translate(_LOWER) if "lower" in kind else text
         return _PUNCTUATION.sub("", text) if "strip_punctuation" in kind else text
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         self._lookup_layer.check_adapted()
         rows = self.tokens_of(inputs)
         length = max(map(len, rows), default=0)
@@ -202,7 +204,7 @@ class TextVectorization(HostLayer):
 
     # -- files
 
-    def get_config(self):
+    def get_config(self) -> dict:
         lookup = self._lookup_layer
         return {
             **super().get_config(),
@@ -212,7 +214,7 @@ class TextVectorization(HostLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if isinstance(config.get("vocabulary"), str):
             wanted = "a list of tokens: a config may name no file to read"
             raise bad_argument(cls, "vocabulary", wanted, config["vocabulary"])
@@ -220,17 +222,17 @@ class TextVectorization(HostLayer):
         ngrams = tuple(ngrams) if isinstance(ngrams, list) else ngrams
         return super().from_config({**config, "ngrams": ngrams})
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         self._lookup_layer.save_own_variables(store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         self._lookup_layer.load_own_variables(store)
 
-    def save_assets(self, dir_path) -> None:
+    def save_assets(self, dir_path: str) -> None:
         """Write the vocabulary, one word a line, unless the config has it."""
         self._lookup_layer.save_assets(dir_path)
 
-    def load_assets(self, dir_path) -> None:
+    def load_assets(self, dir_path: str) -> None:
         """Read it back."""
         self._lookup_layer.load_assets(dir_path)
 

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from kerasish import activations, random
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator
+from kerasish.core.state.variable import Variable
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.noinline import add_bias
 from kerasish.kernels.recurrent_step import (
@@ -23,6 +24,7 @@ from kerasish.kernels.recurrent_step import (
     recompute_gates,
 )
 from kerasish.layers.base.arguments import (
+    Named,
     known_size,
     make_weight,
     positive_int,
@@ -60,20 +62,20 @@ class RecurrentCell(Layer):
     def set_cell_options(
         self,
         *,
-        units,
-        activation,
-        use_bias,
-        kernel_initializer,
-        recurrent_initializer,
-        bias_initializer,
-        kernel_regularizer,
-        recurrent_regularizer,
-        bias_regularizer,
-        kernel_constraint,
-        recurrent_constraint,
-        bias_constraint,
-        dropout,
-        recurrent_dropout,
+        units: int,
+        activation: Named,
+        use_bias: bool,
+        kernel_initializer: Named,
+        recurrent_initializer: Named,
+        bias_initializer: Named,
+        kernel_regularizer: Named,
+        recurrent_regularizer: Named,
+        bias_regularizer: Named,
+        kernel_constraint: Named,
+        recurrent_constraint: Named,
+        bias_constraint: Named,
+        dropout: float,
+        recurrent_dropout: float,
     ) -> None:
         """Store the arguments that all cells have."""
         self.units = positive_int(self, "units", units)
@@ -89,26 +91,26 @@ class RecurrentCell(Layer):
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.state_size = self.output_size = self.units
 
-    def set_seed_options(self, seed, implementation=None) -> None:
+    def set_seed_options(self, seed: int | None, implementation: int | None = None) -> None:
         """Store the seed, and whether each gate drops by itself."""
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         if self.gates > 1:
             self.implementation = 1 if self.recurrent_dropout else implementation
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         features, width = known_size(self, input_shape, -1), self.gates * self.units
         self.kernel = make_weight(self, "kernel", (features, width))
         rules = "recurrent_kernel", (self.units, width), "recurrent"
         self.recurrent_kernel = make_weight(self, *rules)
         self.bias = self.make_bias() if self.use_bias else None
 
-    def make_bias(self):
+    def make_bias(self) -> Variable:
         """Add the bias; called where there is one."""
         return make_weight(self, "bias", (self.gates * self.units,))
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
 
     # -- a step
@@ -144,7 +146,7 @@ class RecurrentCell(Layer):
         )
 
     @classmethod
-    def advance(cls, rules, weights, x, states, masks):
+    def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
         """The new states, of which the first is the output, from an input split by gates."""
         kernel, bias = weights
         gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.unsummed_gates)
@@ -158,16 +160,16 @@ class RecurrentCell(Layer):
         return recompute_gates(finish)(gates, states)
 
     @staticmethod
-    def functions(rules) -> tuple:
+    def functions(rules: tuple) -> tuple:
         """The functions of the gates, `None` for one that `finish` gets as it is."""
         raise NotImplementedError("A cell defines the functions of its gates.")
 
     @staticmethod
-    def finish(rules, gates, states):
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
         """The new states from the gates: functions of sums of the two projections."""
         raise NotImplementedError("A cell defines what happens in a step.")
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         is_list = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
         x, bias = self.project(inputs, of_inputs), self.input_bias()
@@ -177,14 +179,14 @@ class RecurrentCell(Layer):
         after = self.advance(self.rules(), weights, x, before, of_states)
         return after[0], after if is_list else after[0]
 
-    def get_initial_state(self, batch_size=None) -> list[jax.Array]:
+    def get_initial_state(self, batch_size: int | None = None) -> list[jax.Array]:
         """Zeros, one array for each state."""
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
         return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
 
     # -- dropout
 
-    def dropout_masks(self, batch, training) -> tuple:
+    def dropout_masks(self, batch: Any, training: bool | None) -> tuple:
         """Factors of the inputs and of the state, one for each gate or for all, if any.
 
         Within `holding`, those that are held for this cell.
@@ -192,7 +194,7 @@ class RecurrentCell(Layer):
         held = _held.masks.get(id(self))
         return self.draw_masks(batch, training) if held is None else held
 
-    def draw_masks(self, batch, training) -> tuple:
+    def draw_masks(self, batch: Any, training: bool | None) -> tuple:
         """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
         of_input, of_state = self.sizes()
         return (
@@ -234,7 +236,7 @@ def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
         _held.masks = before
 
 
-def call_cell(cell: Any, inputs, states, training) -> tuple:
+def call_cell(cell: Any, inputs: Any, states: Any, training: bool | None) -> Any:
     """One step of any cell, a layer or not: `(output, new states)`."""
     options = {"training": training} if "training" in _parameters(cell) else {}
     call = cell if callable(cell) else cell.call
@@ -245,7 +247,7 @@ def _parameters(cell):
     return inspect.signature(cell.call).parameters
 
 
-def zero_states(cell: Any, batch_size, dtype) -> Any:
+def zero_states(cell: Any, batch_size: int | None, dtype: Any) -> Any:
     """The state that a cell starts from, a pytree of the cell's `state_size`."""
     make = getattr(cell, "get_initial_state", None)
     if make is not None:
@@ -276,7 +278,7 @@ class StackedRNNCells(Layer):
         (2, 3)
     """
 
-    def __init__(self, cells, **kwargs):
+    def __init__(self, cells: Sequence[Any], **kwargs: Any):
         super().__init__(**kwargs)
         for cell in cells:
             check_cell(self, "cells", cell)
@@ -292,17 +294,17 @@ class StackedRNNCells(Layer):
         """The last cell's output size."""
         return output_size(self.cells[-1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         for cell in self.cells:
             if isinstance(cell, Layer) and not cell.built:
                 cell.build(input_shape)
             input_shape = (input_shape[0], output_size(cell))
 
-    def get_initial_state(self, batch_size=None) -> list:
+    def get_initial_state(self, batch_size: int | None = None) -> list:
         """A list of the cells' initial states."""
         return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         after = []
         for cell, before in zip(self.cells, states, strict=True):
             is_list = isinstance(before, list | tuple)
@@ -310,7 +312,7 @@ class StackedRNNCells(Layer):
             after.append(new if is_list or not isinstance(new, list | tuple) else new[0])
         return inputs, after
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "cells": [serialize_keras_object(c) for c in self.cells]}
 
 

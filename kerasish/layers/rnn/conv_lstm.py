@@ -1,6 +1,7 @@
 """Long short-term memory whose states are images, over series of images."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 from kerasish import activations
 from kerasish.core.errors import bad_argument
 from kerasish.kernels.recurrent_step import apply_functions, recompute_gates
-from kerasish.layers.base.arguments import known_size, make_weight, positive_int
+from kerasish.layers.base.arguments import Named, known_size, make_weight, positive_int
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.convolutional.conv import set_window_options
 from kerasish.layers.rnn.cell import RecurrentCell
@@ -29,30 +30,30 @@ class ConvLSTMCell(RecurrentCell):
 
     def __init__(
         self,
-        rank,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
+        rank: int,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.rank = rank
@@ -82,7 +83,7 @@ class ConvLSTMCell(RecurrentCell):
 
     make_bias = forget_gate_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         if None in input_shape[1:]:
             hint = "Give all sizes but that of the batch and of the steps in `Input(shape=...)`."
             wanted = "known but for the batch"
@@ -97,10 +98,10 @@ class ConvLSTMCell(RecurrentCell):
         image, part = (jax.ShapeDtypeStruct(shape, "float32") for shape in shapes)
         self.state_sizes = jax.eval_shape(self._convolve, image, part).shape[1:]
 
-    def sizes(self):
+    def sizes(self) -> tuple:
         return self.input_sizes, self.state_sizes
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list:
         return [jnp.zeros((batch_size, *self.state_sizes), self.compute_dtype) for _ in range(2)]
 
     def _convolve(self, x, kernel):
@@ -108,7 +109,7 @@ class ConvLSTMCell(RecurrentCell):
             x, kernel, self.strides, self.padding, self.data_format, self.dilation_rate
         )
 
-    def project(self, inputs, masks=None):
+    def project(self, inputs: Any, masks: Any = None) -> jax.Array:
         """The convolution of the input, of one step or (time first) of many."""
         kernel = self.kernel.value
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
@@ -120,21 +121,21 @@ class ConvLSTMCell(RecurrentCell):
             parts.append(jnp.reshape(y, (*x.shape[: -1 - self.rank], *y.shape[1:])))
         return parts[0] if masks is None else jnp.concatenate(parts, axis=self.gate_axis)
 
-    def input_bias(self):
+    def input_bias(self) -> jax.Array | None:
         bias = super().input_bias()
         return None if bias is None else jnp.reshape(bias, (-1, *(1,) * (-1 - self.gate_axis)))
 
-    def rules(self):
+    def rules(self) -> tuple:
         return self.activation, self.recurrent_activation, self.data_format
 
     finish = None
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         return LSTMCell.functions(rules[:2])
 
     @classmethod
-    def advance(cls, rules, weights, x, states, masks):
+    def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
         (kernel, _), (h, c), data_format = weights, states, rules[-1]
         axis = -1 if data_format == "channels_last" else 1
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
@@ -158,34 +159,34 @@ class ConvLSTM(RNN):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(ConvLSTMCell, {**locals(), "rank": type(self).rank}))
         self.input_spec = InputSpec(ndim=self.rank + 3)

@@ -1,13 +1,14 @@
 """The gated recurrent unit and its cell."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.kernels.recurrent_step import combine_gates, recompute_gates
-from kerasish.layers.base.arguments import make_weight
+from kerasish.layers.base.arguments import Named, make_weight
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell, masked_matmul
 from kerasish.layers.rnn.cell_arguments import with_cell
@@ -115,24 +116,24 @@ class GRUCell(RecurrentCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        reset_after=True,
-        seed=None,
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
@@ -156,12 +157,12 @@ class GRUCell(RecurrentCell):
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 
-    def make_bias(self):
+    def make_bias(self) -> Any:
         width = 3 * self.units
         # Two rows: one for the input, one for the state.
         return make_weight(self, "bias", (2, width) if self.reset_after else (width,))
 
-    def input_bias(self):
+    def input_bias(self) -> jax.Array | None:
         bias = super().input_bias()
         if bias is None or not self.reset_after:
             return bias
@@ -169,20 +170,20 @@ class GRUCell(RecurrentCell):
         met = 2 * self.units  # of the last gate, the two meet only in `finish`
         return jnp.concatenate([of_input[:met] + of_state[:met], of_input[met:]])
 
-    def rules(self):
+    def rules(self) -> tuple:
         return self.activation, self.recurrent_activation, self.reset_after
 
-    def step_weights(self):
+    def step_weights(self) -> tuple:
         has_own = self.use_bias and self.reset_after
         bias = self.bias.value[1, 2 * self.units :] if has_own else None
         return self.recurrent_kernel.value, bias
 
-    def steps(self):
+    def steps(self) -> Any:
         steps = super().steps()
         return steps if self.reset_after else steps._replace(finish=None)
 
     @classmethod
-    def advance(cls, rules, weights, x, states, masks):
+    def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
         (activation, gate, reset_after), (kernel, _), (h,) = rules, weights, states
         if reset_after:
             return super().advance(rules, weights, x, states, masks)
@@ -198,12 +199,12 @@ class GRUCell(RecurrentCell):
         return recompute_gates(mix)(z, x[2], inner, h)
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         _, gate, _ = rules
         return gate, gate, None
 
     @staticmethod
-    def finish(rules, gates, states):
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
         (activation, *_), (z, r, x, inner), (h,) = rules, gates, states
         return [z * h + (1 - z) * activation(x + r * inner)]
 
@@ -269,31 +270,31 @@ class GRU(RNN):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        reset_after=True,
-        use_cudnn="auto",
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(GRUCell, locals()))
         self.input_spec = InputSpec(ndim=3)

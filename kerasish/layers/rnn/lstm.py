@@ -1,6 +1,7 @@
 """The long short-term memory layer and its cell."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,27 +10,28 @@ import numpy as np
 from kerasish import activations
 from kerasish.core.state.variable import Variable
 from kerasish.kernels.noinline import materialize_cotangent
+from kerasish.layers.base.arguments import Named
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
 from kerasish.layers.rnn.cell_arguments import with_cell
 from kerasish.layers.rnn.rnn import RNN
 
 
-def forget_gate_bias(cell: RecurrentCell) -> Variable:
+def forget_gate_bias(self: RecurrentCell) -> Variable:
     """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
-    initializer, units = cell.bias_initializer, cell.units
+    initializer, units = self.bias_initializer, self.units
 
     def forgetful(shape, dtype=None):
         first, rest = ((n * units,) for n in (1, 2))
         parts = [initializer(first, dtype=dtype), np.ones(first), initializer(rest, dtype=dtype)]
         return np.concatenate([np.asarray(part) for part in parts])
 
-    return cell.add_weight(
+    return self.add_weight(
         shape=(4 * units,),
         name="bias",
-        initializer=forgetful if cell.unit_forget_bias else initializer,
-        regularizer=cell.bias_regularizer,
-        constraint=cell.bias_constraint,
+        initializer=forgetful if self.unit_forget_bias else initializer,
+        regularizer=self.bias_regularizer,
+        constraint=self.bias_constraint,
     )
 
 
@@ -133,24 +135,24 @@ class LSTMCell(RecurrentCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
@@ -177,16 +179,16 @@ class LSTMCell(RecurrentCell):
 
     make_bias = forget_gate_bias
 
-    def rules(self):
+    def rules(self) -> tuple:
         return self.activation, self.recurrent_activation
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         activation, gate = rules
         return gate, gate, activation, gate
 
     @staticmethod
-    def finish(rules, gates, states):
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
         return lstm_update(rules, gates, states[1])
 
 
@@ -252,31 +254,31 @@ class LSTM(RNN):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        use_cudnn="auto",
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(LSTMCell, locals()))
         self.input_spec = InputSpec(ndim=3)

@@ -69,14 +69,14 @@ class RNN(Layer):
 
     def __init__(
         self,
-        cell,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        **kwargs,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if isinstance(cell, list | tuple):
@@ -99,7 +99,7 @@ class RNN(Layer):
     old_arguments: ClassVar = {"time_major": (False,), "enable_caching_device": None}
 
     # Of a subclass that makes its cell: arguments of the cell are attributes of the layer too.
-    cell_class: type | None = None
+    cell_class: Any = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -107,7 +107,7 @@ class RNN(Layer):
             for name in cell_arguments(cls.cell_class):
                 setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
@@ -145,7 +145,7 @@ class RNN(Layer):
     def _passing_variables(self):
         return [*super()._passing_variables(), *_variables(self.states)]
 
-    def get_initial_state(self, batch_size) -> list:
+    def get_initial_state(self, batch_size: int | None) -> list:
         """The states to start from: a list, also of a single one."""
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         if hasattr(self.cell, "get_initial_state"):
@@ -187,7 +187,9 @@ class RNN(Layer):
 
     # -- running
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         states = self._first_states(initial_state, sequences.shape[0])
         masks = self._dropout_masks(self.cell, sequences.shape[0], training)
         xs = jnp.swapaxes(sequences, 0, 1)
@@ -267,7 +269,7 @@ class RNN(Layer):
             return first.astype(output.dtype)
         return jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), output)
 
-    def compute_mask(self, inputs, mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         return [mask, *(None for _ in self.state_size)] if self.return_state else mask
@@ -275,14 +277,14 @@ class RNN(Layer):
     def _origin_of_mask(self, inputs, masks):
         return masks[0] if self.return_sequences else None
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if self.cell_class is None:
             return {**config, "cell": serialize_keras_object(self.cell)}
         return {k: v for k, v in config.items() if k not in ("cell", "use_cudnn")}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if cls.cell_class is None:
             return super().from_config(config)
         config = without_old_arguments(cls, config)
