@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import MaskOrigin, node_of
+from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, node_of
 from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
 
@@ -39,6 +40,20 @@ class Merge(Layer):
         if not fits or count not in (None, len(shapes)):
             wanted = f"a list of {count} arrays" if count else "a list of arrays"
             raise bad_argument(self, "inputs", wanted, f"shape {shapes}")
+
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The output's shape; a size that is unknown in one input is taken from the others."""
+        if all(isinstance(x, KerasTensor) for x in inputs):
+            shapes = self.agreed_shapes([x.shape for x in inputs])
+            inputs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, inputs, strict=True)]
+        return super().compute_output_spec(inputs, *args, **kwargs)
+
+    def agreed_shapes(self, shapes: list) -> list:
+        """The shapes, with unknown sizes that must be those of other inputs filled in."""
+        rank = max(map(len, shapes))
+        axes = [{a: a if a == 0 else a - rank + len(s) for a in range(rank)} for s in shapes]
+        tied = [[at[a] if a == 0 or at[a] > 0 else None for at in axes] for a in range(rank)]
+        return _filled(shapes, tied)
 
     def call(self, inputs: Any) -> Any:
         return self.combine(self._of_one_rank(inputs))
@@ -79,6 +94,18 @@ class Merge(Layer):
     def _trace_masks(self, bound, tensors, outputs):
         super()._trace_masks(bound, tensors, outputs)
         node_of(outputs).masks = []  # in Keras' graph these layers get none
+
+
+def _filled(shapes, tied):
+    """Shapes in which axes that are tied to each other, one of each shape or `None`, agree."""
+    filled = [list(shape) for shape in shapes]
+    for axes in tied:
+        positions = [(s, a) for s, a in zip(filled, axes, strict=True) if a is not None]
+        known = {shape[a] for shape, a in positions} - {None, 1}
+        if len(known) == 1:
+            for shape, a in positions:
+                shape[a] = max(known) if shape[a] is None else shape[a]
+    return [tuple(shape) for shape in filled]
 
 
 def _with_rank(shape, rank):
@@ -164,7 +191,11 @@ class Average(Add):
     """
 
     def combine(self, inputs: Any) -> jax.Array:
-        return super().combine(inputs) / len(inputs)
+        dtype = jnp.result_type(*inputs)
+        if dtypes.is_float(dtype):  # sums of 16 bits overflow
+            inputs = [x.astype(jnp.promote_types(dtype, jnp.float32)) for x in inputs]
+        mean = super().combine(inputs) / len(inputs)
+        return mean.astype(dtype) if dtypes.is_float(dtype) else mean
 
 
 class _Extreme(Merge):
@@ -236,6 +267,11 @@ class Concatenate(Merge):
         for axis, sizes in enumerate(zip(*input_shape, strict=True)):
             if axis != self.axis % rank and len(set(sizes) - {None}) > 1:
                 raise bad_argument(self, "inputs", wanted, input_shape)
+
+    def agreed_shapes(self, shapes: list) -> list:
+        rank = len(shapes[0])
+        axes = [axis for axis in range(rank) if axis != self.axis % rank]
+        return _filled(shapes, [[axis] * len(shapes) for axis in axes])
 
     def call(self, inputs: Any) -> Any:
         return jnp.concatenate(inputs, axis=self.axis)
@@ -309,6 +345,9 @@ class Dot(Merge):
             wanted = f"axes behind the batch axis, for inputs of ranks {ranks}"
             raise bad_argument(self, "axes", wanted, self.axes)
         return found
+
+    def agreed_shapes(self, shapes: list) -> list:
+        return _filled(shapes, [(0, 0), self._axes(*map(len, shapes))])
 
     def call(self, inputs: Any) -> Any:
         x, y = inputs

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
 from kerasish.layers.base.arguments import int_tuple, one_of, within_budget
 from kerasish.layers.base.input_spec import InputSpec
@@ -38,6 +39,12 @@ class Pooling(Layer):
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: jax.Array) -> jax.Array:
+        first = 1 if self.data_format == "channels_last" else 2
+        sizes = inputs.shape[first : first + self.rank]
+        pairs = zip(self.pool_size, sizes, strict=True)
+        if self.padding == "valid" and any(isinstance(n, int) and w > n for w, n in pairs):
+            wanted = f"at most as large as the input {inputs.shape}"
+            raise bad_argument(self, "pool_size", wanted, self.pool_size)
         return self.pool(
             inputs,
             self.pool_size,

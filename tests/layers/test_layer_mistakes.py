@@ -232,6 +232,7 @@ def test_no_warning_from_a_value_in_call():
     ("layer", "shape", "text"),
     [
         (layers.Conv2D(3, 5), (3, 32, 2), r"got \(None, 3, 32, 2\)"),
+        (layers.MaxPooling2D(5), (3, 3, 2), r"at most as large as the input \(None, 3, 3, 2\)"),
         (layers.Cropping2D(20), (None, 30, 3), r"smaller than the input \(None, None, 30, 3\)"),
         (layers.Lambda(lambda x: jnp.concatenate([x, jnp.ones((2, 2))])), (4,), r"\(None, 4\)"),
     ],

@@ -36,9 +36,8 @@ class RNN(Layer):
     `output_size` and make its `get_initial_state(batch_size)`; without them, the output is as wide
     as the first state, and states start from zeros.
 
-    Masked steps leave the state as it is; their output is that of the step before. A call with
-    `initial_state` uses the mask given as `mask`, but none that travels with its input, as in
-    Keras 3.
+    Masked steps leave the state as it is; their output is that of the step before. So also in a
+    call with `initial_state`, where Keras 3 forgets the mask that travels with the input.
 
     Args:
         cell: The cell, or a list of cells to stack.
