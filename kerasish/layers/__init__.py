@@ -188,6 +188,9 @@ publish(
 def get(identifier: Any) -> Any:
     """A layer from its class's name or config; a layer stays itself.
 
+    Args:
+        identifier: A layer, its class, its name, or its config.
+
     Example:
         >>> get("Flatten").name
         'flatten'
@@ -196,12 +199,21 @@ def get(identifier: Any) -> Any:
 
 
 def serialize(layer: Any) -> dict:
-    """A layer as plain data."""
+    """A layer as plain data.
+
+    Args:
+        layer: The layer.
+    """
     return serialize_keras_object(layer)
 
 
 def deserialize(config: dict, custom_objects: dict | None = None) -> Any:
-    """A layer from plain data."""
+    """A layer from plain data.
+
+    Args:
+        config: What `serialize` gave.
+        custom_objects: Classes and functions by the names that the config has for them.
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, published("keras.layers"), "layer")
 

@@ -42,14 +42,24 @@ class Merge(Layer):
             raise bad_argument(self, "inputs", wanted, f"shape {shapes}")
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """The output's shape; a size that is unknown in one input is taken from the others."""
+        """The output's shape; a size that is unknown in one input is taken from the others.
+
+        Args:
+            inputs: A list of symbolic tensors.
+            *args: More arguments of `call`.
+            **kwargs: More arguments of `call`, by name.
+        """
         if all(isinstance(x, KerasTensor) for x in inputs):
             shapes = self.agreed_shapes([x.shape for x in inputs])
             inputs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, inputs, strict=True)]
         return super().compute_output_spec(inputs, *args, **kwargs)
 
     def agreed_shapes(self, shapes: list) -> list:
-        """The shapes, with unknown sizes that must be those of other inputs filled in."""
+        """The shapes, with unknown sizes that must be those of other inputs filled in.
+
+        Args:
+            shapes: The inputs' shapes, `None` where unknown.
+        """
         rank = max(map(len, shapes))
         axes = [{a: a if a == 0 else a - rank + len(s) for a in range(rank)} for s in shapes]
         tied = [[at[a] if a == 0 or at[a] > 0 else None for at in axes] for a in range(rank)]
@@ -74,7 +84,11 @@ class Merge(Layer):
         return full
 
     def combine(self, inputs: Any) -> jax.Array:
-        """Combine arrays of equal rank. Overridden by each layer."""
+        """Combine arrays of equal rank. Overridden by each layer.
+
+        Args:
+            inputs: The arrays.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -376,40 +390,138 @@ def _batch_dot(x, y, a, b):
 
 
 def add(inputs: Any, **kwargs: Any) -> Any:
-    """Sum of the arrays of a list: see `Add`."""
+    """Sum of the arrays of a list: see `Add`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(add([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[4. 3.]]
+    """
     return Add(**kwargs)(inputs)
 
 
 def subtract(inputs: Any, **kwargs: Any) -> Any:
-    """First of two arrays minus the second: see `Subtract`."""
+    """First of two arrays minus the second: see `Subtract`.
+
+    Args:
+        inputs: Two arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(subtract([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[2. 1.]]
+    """
     return Subtract(**kwargs)(inputs)
 
 
 def multiply(inputs: Any, **kwargs: Any) -> Any:
-    """Product of the arrays of a list: see `Multiply`."""
+    """Product of the arrays of a list: see `Multiply`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(multiply([np.array([[3.0, 2.0]]), np.array([[2.0, 1.0]])]))
+        [[6. 2.]]
+    """
     return Multiply(**kwargs)(inputs)
 
 
 def average(inputs: Any, **kwargs: Any) -> Any:
-    """Mean of the arrays of a list: see `Average`."""
+    """Mean of the arrays of a list: see `Average`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(average([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[2.  1.5]]
+    """
     return Average(**kwargs)(inputs)
 
 
 def maximum(inputs: Any, **kwargs: Any) -> Any:
-    """Greatest of the arrays of a list: see `Maximum`."""
+    """Greatest of the arrays of a list: see `Maximum`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(maximum([np.array([[3.0, 2.0]]), np.array([[1.0, 4.0]])]))
+        [[3. 4.]]
+    """
     return Maximum(**kwargs)(inputs)
 
 
 def minimum(inputs: Any, **kwargs: Any) -> Any:
-    """Least of the arrays of a list: see `Minimum`."""
+    """Least of the arrays of a list: see `Minimum`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(minimum([np.array([[3.0, 2.0]]), np.array([[1.0, 4.0]])]))
+        [[1. 2.]]
+    """
     return Minimum(**kwargs)(inputs)
 
 
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
-    """The arrays of a list one after the other: see `Concatenate`."""
+    """The arrays of a list one after the other: see `Concatenate`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        axis: The axis.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays of equal shapes but for the axis -> one array.
+
+    Example:
+        >>> print(concatenate([np.ones((1, 2)), np.zeros((1, 1))]))
+        [[1. 1. 0.]]
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
 def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """Sums of products of two arrays: see `Dot`."""
+    """Sums of products of two arrays: see `Dot`.
+
+    Args:
+        inputs: Two arrays, real or symbolic.
+        axes: The axis of both, or a pair of axes.
+        **kwargs: Arguments of the layer, as `normalize`.
+
+    Shapes:
+        `(batch, a, n)` and `(batch, n, b)` -> `(batch, a, b)` for `axes=(2, 1)`.
+
+    Example:
+        >>> print(dot([np.ones((1, 3)), np.ones((1, 3))]))
+        [[3.]]
+    """
     return Dot(axes=axes, **kwargs)(inputs)

@@ -36,12 +36,21 @@ def dropout_in_prediction() -> Iterator[None]:
 
 
 def dropping(training: bool | None) -> bool:
-    """Whether dropout acts now: in training, or within `dropout_in_prediction`."""
+    """Whether dropout acts now: in training, or within `dropout_in_prediction`.
+
+    Args:
+        training: Whether it is a call of training.
+    """
     return bool(training or _prediction.drops)
 
 
 def shared_pattern(shape: tuple | None, inputs: Any) -> tuple | None:
-    """The shape to draw in: in prediction, one row that is shared by the whole batch."""
+    """The shape to draw in: in prediction, one row that is shared by the whole batch.
+
+    Args:
+        shape: The shape asked for, `None` for the inputs' own.
+        inputs: The inputs.
+    """
     if not _prediction.drops:
         return shape
     return (1, *(shape or (None,) * inputs.ndim)[1:])
@@ -93,7 +102,11 @@ class Dropout(Layer):
         return random.dropout(inputs, self.rate, noise_shape=pattern, seed=self.seed_generator)
 
     def pattern(self, inputs: Any) -> tuple | None:
-        """Shape of the zeros' pattern for these inputs."""
+        """Shape of the zeros' pattern for these inputs.
+
+        Args:
+            inputs: The inputs.
+        """
         return self.noise_shape
 
 

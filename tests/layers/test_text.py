@@ -330,7 +330,7 @@ ERRORS = {
         output_mode="count", output_sequence_length=3
     ),
     r"`ragged` must be False": lambda: layers.TextVectorization(ragged=True),
-    r"`inputs` must be of shape \(batch,\) or": lambda: layers.TextVectorization()(
+    r"`inputs` must be of shape \(batch,\) or": lambda: layers.TextVectorization(vocabulary=["a"])(
         np.array([["a", "b"]])
     ),
 }

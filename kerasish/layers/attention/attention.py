@@ -166,5 +166,15 @@ class AdditiveAttention(Attention):
 
 
 def causal_mask(queries: int, keys: int) -> jax.Array:
-    """`(queries, keys)` booleans: whether a key stands at the query's position or before it."""
+    """`(queries, keys)` booleans: whether a key stands at the query's position or before it.
+
+    Args:
+        queries: Number of queries.
+        keys: Number of keys.
+
+    Example:
+        >>> causal_mask(2, 2)
+        Array([[ True, False],
+               [ True,  True]], dtype=bool)
+    """
     return jnp.arange(queries)[:, None] >= jnp.arange(keys)

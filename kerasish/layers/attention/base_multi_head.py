@@ -73,7 +73,16 @@ class BaseMultiHeadAttention(Layer):
         activity_regularizer: Named,
         activation: Named = None,
     ) -> Any:
-        """A dense layer from the last axes `ins` to `outs`, letters whose sizes `axes` tells."""
+        """A dense layer from the last axes `ins` to `outs`, letters whose sizes `axes` tells.
+
+        Args:
+            name: The layer's name.
+            ins: Letters of the axes that are summed over.
+            outs: Letters of the axes that come instead.
+            axes: Sizes by letter; `"free"`: the number of the axes before them.
+            activity_regularizer: Regularizer of the output.
+            activation: Function of the output.
+        """
         free = string.ascii_lowercase[: axes["free"]]
         sizes = [axes[letter] for letter in outs]
         return EinsumDense(
@@ -139,7 +148,20 @@ class BaseMultiHeadAttention(Layer):
         wants_scores: bool,
         is_causal: bool,
     ) -> tuple:
-        """Projected queries, keys and values to `(outputs, weights or None)`."""
+        """Projected queries, keys and values to `(outputs, weights or None)`.
+
+        Args:
+            equations: The einsums of `attention_equations`.
+            axes: The number of axes that attention runs over.
+            projected: Queries, keys and values.
+            mask: Which queries see which keys; `None`: all.
+            training: Whether it is a call of training.
+            wants_scores: Whether the weights are asked for.
+            is_causal: Whether a query sees only keys up to its own position.
+
+        Raises:
+            ValueError: If flash attention is to give weights.
+        """
         query, key, value = projected
         plain = query.ndim == 4 and key.shape[-1] == value.shape[-1]
         plain = plain and self.dropout == 0 and not wants_scores
@@ -163,7 +185,11 @@ class BaseMultiHeadAttention(Layer):
         return jnp.einsum(equations[1], dropped, value), weights
 
     def make_softmax(self, axes: int) -> None:
-        """Add the softmax over the last `axes` axes, and the dropout after it."""
+        """Add the softmax over the last `axes` axes, and the dropout after it.
+
+        Args:
+            axes: Their number.
+        """
         self._softmax = Softmax(axis=tuple(range(-axes, 0)), dtype=self.dtype_policy)
         self._dropout_layer = Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
 
@@ -178,6 +204,14 @@ def attention_equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
 
     The last two axes are heads and a head's elements; scores have the others that attention does
     not run over, the heads, the queries' axes and the keys'.
+
+    Args:
+        rank: Number of axes of a projected input.
+        axes: The axes that attention runs over.
+
+    Example:
+        >>> attention_equations(4, (1,))
+        ('abcd,aBcd->acbB', 'acbB,aBcd->abcd')
     """
     query = string.ascii_lowercase[:rank]
     key = "".join(letter.upper() if i in axes else letter for i, letter in enumerate(query))
@@ -198,5 +232,9 @@ def _copy(initializer):
 
 
 def without_mask(x: jax.Array) -> Any:
-    """The same array without a mask: projections pass none on."""
+    """The same array without a mask: projections pass none on.
+
+    Args:
+        x: An array.
+    """
     return x if get_mask(x) is None else jnp.copy(x)

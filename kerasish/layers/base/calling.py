@@ -52,7 +52,18 @@ def training_here() -> bool | None:
 
 
 def bind(layer: Any, signature: Signature, args: tuple, kwargs: dict) -> inspect.BoundArguments:
-    """The arguments of `layer.call`, by name; an error names the layer and its signature."""
+    """The arguments of `layer.call`, by name; an error names the layer and its signature.
+
+    Args:
+        layer: The layer.
+        signature: The signature of its `call`.
+        args: Arguments by position.
+        kwargs: Arguments by name; `training` and `mask` are left out where `call` does not take
+            them.
+
+    Raises:
+        TypeError: If they do not fit.
+    """
     kwargs = dict(kwargs)
     for name in ("training", "mask"):
         if name not in signature.parameters and not signature.takes_any:
@@ -69,7 +80,13 @@ def bind(layer: Any, signature: Signature, args: tuple, kwargs: dict) -> inspect
 def resolve_training(
     signature: Signature, bound: inspect.BoundArguments, kwargs: dict
 ) -> bool | None:
-    """`training` as given, else as the outer call has it, else `call`'s default."""
+    """`training` as given, else as the outer call has it, else `call`'s default.
+
+    Args:
+        signature: The signature of `call`.
+        bound: Its arguments, which get `training` where `call` takes it.
+        kwargs: Arguments given by name.
+    """
     training = kwargs.get("training", bound.arguments.get("training"))
     if training is None:
         training = context.training
@@ -83,7 +100,12 @@ def resolve_training(
 
 
 def compute(layer: Any, bound: inspect.BoundArguments) -> Any:
-    """The steps of every call on arrays: convert, mask, check, build, call, note."""
+    """The steps of every call on arrays: convert, mask, check, build, call, note.
+
+    Args:
+        layer: The layer.
+        bound: Arguments of its `call`.
+    """
     if layer._built_with is None and not layer._locked:
         layer._own_policy = layer._policy.at(current_path())
     take_numbers(bound)
@@ -130,7 +152,12 @@ def compute(layer: Any, bound: inspect.BoundArguments) -> Any:
 
 
 def shapes_of(layer: Any, training: bool | None) -> Callable:
-    """The call of a layer, as a function to infer shapes from: nothing is computed for good."""
+    """The call of a layer, as a function to infer shapes from: nothing is computed for good.
+
+    Args:
+        layer: The layer.
+        training: Whether it is a call of training; `None` if nobody said.
+    """
 
     def call(*args, **kwargs):
         before = context.outermost, context.training, context.shapes_only
@@ -147,7 +174,11 @@ def shapes_of(layer: Any, training: bool | None) -> Callable:
 
 
 def take_numbers(bound: inspect.BoundArguments) -> None:
-    """Let a list of numbers be an array, in the first argument."""
+    """Let a list of numbers be an array, in the first argument.
+
+    Args:
+        bound: Arguments of `call`, changed in place.
+    """
     name = next(iter(bound.arguments), None)
     if isinstance(bound.arguments.get(name), list):
         value = bound.arguments[name]
@@ -159,6 +190,11 @@ def mask_argument(name: str, tensors: dict, parameters: Any) -> str:
     """The argument of `call` that takes the mask of the tensor argument `name`.
 
     It is `<name>_mask`; the first tensor's is `mask` where there is no such argument.
+
+    Args:
+        name: The tensor argument.
+        tensors: All tensor arguments, by name.
+        parameters: The parameters of `call`, by name.
     """
     own = f"{name}_mask"
     is_first = name == next(iter(tensors))
@@ -166,7 +202,13 @@ def mask_argument(name: str, tensors: dict, parameters: Any) -> str:
 
 
 def give_masks(layer: Any, bound: inspect.BoundArguments, masks: dict) -> None:
-    """Hand masks that travel with tensors to the arguments of `call` that take them."""
+    """Hand masks that travel with tensors to the arguments of `call` that take them.
+
+    Args:
+        layer: The layer.
+        bound: Arguments of its `call`.
+        masks: Of each tensor argument, the masks that travel with it.
+    """
     parameters = signature_of(type(layer), "call").parameters
     for name, mask in masks.items():
         target = mask_argument(name, masks, parameters)
@@ -176,7 +218,16 @@ def give_masks(layer: Any, bound: inspect.BoundArguments, masks: dict) -> None:
 
 
 def convert(layer: Any, name: str, x: Any) -> Any:
-    """JAX's arrays from those of an argument, floats in the dtype that the layer computes in."""
+    """JAX's arrays from those of an argument, floats in the dtype that the layer computes in.
+
+    Args:
+        layer: The layer.
+        name: The argument's name, for errors.
+        x: The argument: an array or a pytree of them.
+
+    Raises:
+        ValueError: If integers do not fit the bits that JAX has for them.
+    """
     dtype = layer._float_inputs_become
 
     def one(leaf):
@@ -204,7 +255,12 @@ def _check_range(layer, name, x):
 
 
 def regularize(layer: Any, outputs: Any) -> None:
-    """Add the penalty of the activity regularizer to the layer's losses, if it has one."""
+    """Add the penalty of the activity regularizer to the layer's losses, if it has one.
+
+    Args:
+        layer: The layer.
+        outputs: What its `call` returned.
+    """
     if layer.activity_regularizer is not None:
         for y in jax.tree.leaves(outputs):
             penalty = layer.activity_regularizer(y)
@@ -213,7 +269,14 @@ def regularize(layer: Any, outputs: Any) -> None:
 
 
 def mask_outputs(layer: Any, inputs: Any, outputs: Any, previous: Any) -> None:
-    """Let the mask that `compute_mask` makes travel with the outputs."""
+    """Let the mask that `compute_mask` makes travel with the outputs.
+
+    Args:
+        layer: The layer.
+        inputs: Its first argument.
+        outputs: What its `call` returned.
+        previous: The mask of the inputs, or a pytree of masks.
+    """
     if not jax.tree.leaves(previous):
         previous = None
     if not layer.supports_masking:
@@ -238,26 +301,46 @@ def mask_outputs(layer: Any, inputs: Any, outputs: Any, previous: Any) -> None:
 
 
 def watch_for_nan(path: str, outputs: Any) -> None:
-    """Note for `enable_nan_checks` whether there is a NaN in the outputs of the layer at `path`."""
+    """Note for `enable_nan_checks` whether there is a NaN in the outputs of the layer at `path`.
+
+    Args:
+        path: Where the layer stands in its model.
+        outputs: What its `call` returned.
+    """
     for y in jax.tree.leaves(outputs):
         if dtypes.is_float(y.dtype):
             nan_flags.append({path: jnp.isnan(y).any()})
 
 
 def symbolic_leaves(tree: Any) -> list[KerasTensor]:
-    """The symbolic tensors in a pytree."""
+    """The symbolic tensors in a pytree.
+
+    Args:
+        tree: Any pytree.
+    """
     return [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, KerasTensor)]
 
 
 def say_where(error: BaseException, layer: Any, tensors: dict) -> None:
-    """Add to an error the layer in which it came up, the shapes it was called on, and a hint."""
+    """Add to an error the layer in which it came up, the shapes it was called on, and a hint.
+
+    Args:
+        error: The error, which gets a note.
+        layer: The layer.
+        tensors: Its tensor arguments, by name.
+    """
     shapes = {name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()}
     note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
     error.add_note(note + _HINTS.get(type(error), ""))
 
 
 def in_users_sizes(error: BaseException, tensors: dict) -> None:
-    """Write `None` for the trial size in an error from inferring shapes, as the user wrote it."""
+    """Write `None` for the trial size in an error from inferring shapes, as the user wrote it.
+
+    Args:
+        error: The error, changed in place.
+        tensors: Arguments that are symbolic tensors, by name.
+    """
     known = {n for x in symbolic_leaves(tensors) for n in x.shape}
     if _TRIAL_SIZE in known:
         return

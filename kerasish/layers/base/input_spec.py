@@ -56,7 +56,11 @@ class InputSpec(Configurable):
             raise bad_argument(self, "axes", "a dict from integers to sizes", axes) from None
 
     def problem(self, x: Any) -> str | None:
-        """What is wrong with `x`, in words, or `None`."""
+        """What is wrong with `x`, in words, or `None`.
+
+        Args:
+            x: An array, real or symbolic.
+        """
         shape, ndim = tuple(x.shape), len(x.shape)
         if self.shape is not None and self.allow_last_axis_squeeze:
             if shape and shape[-1] == 1:
@@ -93,7 +97,16 @@ class InputSpec(Configurable):
 
 
 def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
-    """Raise a `ValueError` that names the layer, what it wants and what came."""
+    """Raise a `ValueError` that names the layer, what it wants and what came.
+
+    Args:
+        layer: The layer.
+        spec: An `InputSpec`, or a pytree of them.
+        inputs: What was given: an array, or a pytree of them.
+
+    Raises:
+        ValueError: If their number, or one of them, does not match.
+    """
     specs = jax.tree.leaves(spec, is_leaf=lambda s: isinstance(s, InputSpec))
     if isinstance(spec, list | tuple) and isinstance(inputs, dict) and all(s.name for s in specs):
         values = [inputs.get(s.name) for s in specs]

@@ -209,7 +209,11 @@ class Layer(Operation):
         return {"shapes_dict": dict(shapes)} if shapes else None
 
     def build_from_config(self, config: dict) -> None:
-        """Build with the shapes that `get_build_config` gave."""
+        """Build with the shapes that `get_build_config` gave.
+
+        Args:
+            config: What it gave: shapes by the names of `build`'s arguments.
+        """
         if self.built or not config:
             return
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
@@ -276,7 +280,18 @@ class Layer(Operation):
         constraint: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """Same as `add_weight`, with the arguments in another order."""
+        """Same as `add_weight`, with the arguments in another order.
+
+        Args:
+            shape: As of `add_weight`, like all others.
+            initializer: As there.
+            dtype: As there.
+            trainable: As there.
+            autocast: As there.
+            regularizer: As there.
+            constraint: As there.
+            name: As there.
+        """
         options = {"dtype": dtype, "trainable": trainable, "autocast": autocast}
         rules = {"regularizer": regularizer, "constraint": constraint}
         return self.add_weight(shape, initializer, name, **options, **rules)
@@ -394,7 +409,11 @@ class Layer(Operation):
 
     @_bookkept
     def build(self, input_shape: tuple) -> None:
-        """Make the weights, for inputs of this shape. Overridden by layers that have any."""
+        """Make the weights, for inputs of this shape. Overridden by layers that have any.
+
+        Args:
+            input_shape: Shape of the input, `None` where a size may vary.
+        """
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
@@ -483,7 +502,12 @@ class Layer(Operation):
         self.build(*args, **kwargs)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """The output's mask, from the inputs and theirs. By default the inputs' own."""
+        """The output's mask, from the inputs and theirs. By default the inputs' own.
+
+        Args:
+            inputs: The layer's first argument.
+            previous_mask: Its mask, or a pytree of masks.
+        """
         return previous_mask
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

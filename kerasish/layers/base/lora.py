@@ -25,7 +25,12 @@ class LoRALayer(Layer):
     lora_enabled = False
 
     def set_lora_options(self, rank: int | None, alpha: float | None) -> None:
-        """Store the arguments `lora_rank` and `lora_alpha`."""
+        """Store the arguments `lora_rank` and `lora_alpha`.
+
+        Args:
+            rank: The rank, or `None` for no correction.
+            alpha: The correction's scale times the rank; `None`: the rank.
+        """
         self.lora_rank: Any = None if rank is None else positive_int(self, "lora_rank", rank)
         self.lora_alpha: Any = rank if alpha is None else alpha
 

@@ -10,7 +10,16 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
 def add(layer: Any, loss: Any, in_call: bool) -> None:
-    """Keep values until the next call and, outside of `call`, functions for good."""
+    """Keep values until the next call and, outside of `call`, functions for good.
+
+    Args:
+        layer: The layer.
+        loss: A value or a function, or several in a list.
+        in_call: Whether the layer's `call` is running.
+
+    Raises:
+        TypeError: If a loss is a symbolic tensor.
+    """
     who = f"Layer {layer.name!r} ({type(layer).__name__})"
     for one in jax.tree.leaves(loss, is_leaf=callable):
         if isinstance(one, KerasTensor):
@@ -32,7 +41,11 @@ def add(layer: Any, loss: Any, in_call: bool) -> None:
 
 
 def of(layer: Any) -> list[jax.Array]:
-    """What a layer and those inside it added, and the penalties of regularized weights."""
+    """What a layer and those inside it added, and the penalties of regularized weights.
+
+    Args:
+        layer: The layer.
+    """
     layers = list(layer._flatten_layers())
     added = [loss for inner in layers for loss in inner._added_losses.items()]
     kept = [jnp.asarray(function()) for inner in layers for function in inner._loss_functions]

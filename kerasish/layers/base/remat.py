@@ -67,7 +67,12 @@ class RematScope:
         _local.scopes = _local.scopes[:-1]
 
     def run(self, layer: Any, bound: Any) -> Any:
-        """The layer's call on bound arguments, as this scope wants it."""
+        """The layer's call on bound arguments, as this scope wants it.
+
+        Args:
+            layer: The layer.
+            bound: Arguments of its `call`.
+        """
         if self.mode == "activations" and callable(getattr(layer, "activation", None)):
             return _with_light_activation(layer, bound)
         if self._wants(layer, bound):

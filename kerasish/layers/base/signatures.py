@@ -32,12 +32,22 @@ def _read(function):
 
 
 def signature_of(cls: type, method: str) -> Signature:
-    """The signature of a class's method."""
+    """The signature of a class's method.
+
+    Args:
+        cls: The class.
+        method: The method's name.
+    """
     return _read(getattr(cls, method))
 
 
 def unknown_arguments(cls: type, given: dict) -> str:
-    """The error text for arguments that a layer class does not take, with the nearest it does."""
+    """The error text for arguments that a layer class does not take, with the nearest it does.
+
+    Args:
+        cls: The layer's class.
+        given: All arguments given by name.
+    """
     own = signature_of(cls, "__init__").parameters
     signatures = [
         _read(vars(base)["__init__"]) for base in cls.__mro__[:-1] if "__init__" in vars(base)
@@ -57,7 +67,12 @@ def unknown_arguments(cls: type, given: dict) -> str:
 
 
 def build_arguments(cls: type, shapes: dict) -> tuple[tuple, dict]:
-    """The arguments of a class's `build`, from the shapes of the call's tensors by name."""
+    """The arguments of a class's `build`, from the shapes of the call's tensors by name.
+
+    Args:
+        cls: The layer's class.
+        shapes: Shapes of the call's tensor arguments, by name.
+    """
     wanted = signature_of(cls, "build").parameters
     if len(wanted) <= 1:
         return (next(iter(shapes.values()), None),), {}
@@ -68,7 +83,11 @@ def build_arguments(cls: type, shapes: dict) -> tuple[tuple, dict]:
 
 
 def tensor_arguments(bound: inspect.BoundArguments) -> dict:
-    """Arguments that are, or hold nothing but, tensors."""
+    """Arguments that are, or hold nothing but, tensors.
+
+    Args:
+        bound: Arguments of a layer's `call`.
+    """
     found = {}
     for name, value in bound.arguments.items():
         if name in ("mask", "training") or name.endswith("_mask"):
@@ -83,17 +102,30 @@ def tensor_arguments(bound: inspect.BoundArguments) -> dict:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether `x` is an array, real or symbolic."""
+    """Whether `x` is an array, real or symbolic.
+
+    Args:
+        x: Anything.
+    """
     return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable)
 
 
 def known_sizes(shape: tuple) -> tuple:
-    """A shape whose symbolic sizes are `None`."""
+    """A shape whose symbolic sizes are `None`.
+
+    Args:
+        shape: Sizes, some of which may be symbolic.
+    """
     return tuple(n if isinstance(n, int) else None for n in shape)
 
 
 def map_shapes(function: Callable, shapes: Any) -> Any:
-    """`function` of each shape in a pytree of them."""
+    """`function` of each shape in a pytree of them.
+
+    Args:
+        function: What to do with a shape, a tuple.
+        shapes: A shape, or lists or dicts of shapes.
+    """
     if shapes is None:
         return None
     if isinstance(shapes, dict):
@@ -104,5 +136,9 @@ def map_shapes(function: Callable, shapes: Any) -> Any:
 
 
 def as_tuples(shape: Any) -> Any:
-    """Shapes from a file, lists in JSON, as tuples."""
+    """Shapes from a file, lists in JSON, as tuples.
+
+    Args:
+        shape: A shape, or lists or dicts of shapes.
+    """
     return map_shapes(tuple, shape)

@@ -25,7 +25,21 @@ def new_weight(
     constraint: Named,
     **options: Any,
 ) -> Variable:
-    """A Variable for a layer, by the arguments of `Layer.add_weight`."""
+    """A Variable for a layer, by the arguments of `Layer.add_weight`.
+
+    Args:
+        layer: The layer.
+        shape: Its shape; `None`: a scalar.
+        initializer: What it starts from; `None`: Glorot uniform for floats, zeros otherwise.
+        name: Its name.
+        dtype: Its dtype; `None`: the layer's.
+        regularizer: Its penalty.
+        constraint: What it is held to.
+        **options: More arguments of `Variable`.
+
+    Raises:
+        RuntimeError: If the layer was called before.
+    """
     shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
     dtype = dtypes.standardize_dtype(dtype or layer.variable_dtype)
     if initializer is None:
@@ -47,7 +61,13 @@ def new_weight(
 
 
 def flatten_layers(layer: Any, include_self: bool = True, recursive: bool = True) -> Iterator:
-    """A layer, the layers directly inside it and, if `recursive`, those inside them: each once."""
+    """A layer, the layers directly inside it and, if `recursive`, those inside them: each once.
+
+    Args:
+        layer: The layer.
+        include_self: Whether it comes first itself.
+        recursive: Whether layers inside layers come too.
+    """
     seen = {id(layer)}
     if include_self:
         yield layer
@@ -62,7 +82,12 @@ def flatten_layers(layer: Any, include_self: bool = True, recursive: bool = True
 
 
 def all_variables(layer: Any, with_seeds: bool) -> list[Variable]:
-    """The Variables of a layer and of those inside it, with or without random states."""
+    """The Variables of a layer and of those inside it, with or without random states.
+
+    Args:
+        layer: The layer.
+        with_seeds: Whether random states count.
+    """
     found = {}
     for inner in flatten_layers(layer):
         for variable in inner._own_variables():
@@ -74,12 +99,22 @@ def all_variables(layer: Any, with_seeds: bool) -> list[Variable]:
 
 
 def random_states(layer: Any) -> list[Variable]:
-    """The states of the seed generators that a layer holds itself."""
+    """The states of the seed generators that a layer holds itself.
+
+    Args:
+        layer: The layer.
+    """
     return [generator.state for generator in parts(layer, SeedGenerator)]
 
 
 def collect_trainable(layer: Any, layer_class: type, found: dict[int, Variable]) -> None:
-    """Add to `found`, by `id`, the Variables that training changes; none of a frozen layer's."""
+    """Add to `found`, by `id`, the Variables that training changes; none of a frozen layer's.
+
+    Args:
+        layer: The layer.
+        layer_class: The class of layers, `Layer`.
+        found: The dict to add to.
+    """
     if not layer.trainable:
         return
     held = list(parts(layer, (Variable, layer_class)))
@@ -92,18 +127,32 @@ def collect_trainable(layer: Any, layer_class: type, found: dict[int, Variable])
 
 
 def without(variables: list[Variable], others: list[Variable]) -> list[Variable]:
-    """The variables that are not among the others: by identity, as `==` compares values."""
+    """The variables that are not among the others: by identity, as `==` compares values.
+
+    Args:
+        variables: Variables.
+        others: Those to leave out.
+    """
     left_out = {id(v) for v in others}
     return [v for v in variables if id(v) not in left_out]
 
 
 def in_keras_order(variables: Any) -> list[Variable]:
-    """Those made trainable first, as in Keras' files."""
+    """Those made trainable first, as in Keras' files.
+
+    Args:
+        variables: Variables, in the order in which they were made.
+    """
     return sorted(variables, key=lambda v: not v._made_trainable)
 
 
 def set_trainable(layer: Any, value: bool) -> None:
-    """Freeze the Variables that a layer holds itself, or thaw those that were frozen with it."""
+    """Freeze the Variables that a layer holds itself, or thaw those that were frozen with it.
+
+    Args:
+        layer: The layer.
+        value: Whether training changes it.
+    """
     layer._trainable = value
     if value:
         for variable in layer._frozen:
@@ -119,7 +168,15 @@ def set_trainable(layer: Any, value: bool) -> None:
 
 
 def assign_weights(layer: Any, values: Any) -> None:
-    """Assign arrays to `layer.weights`, in order; all of them or none."""
+    """Assign arrays to `layer.weights`, in order; all of them or none.
+
+    Args:
+        layer: The layer.
+        values: The arrays.
+
+    Raises:
+        ValueError: If their number or a shape does not match.
+    """
     own, values = layer.weights, list(values)
     who = f"Layer {layer.name!r}"
     if len(own) != len(values):
@@ -135,7 +192,15 @@ def assign_weights(layer: Any, values: Any) -> None:
 
 
 def load_variables(layer: Any, store: Any) -> None:
-    """Assign what a file holds for a layer to the Variables that it holds itself."""
+    """Assign what a file holds for a layer to the Variables that it holds itself.
+
+    Args:
+        layer: The layer.
+        store: A dict of arrays: keys are "0", "1" and so on.
+
+    Raises:
+        ValueError: If it holds another number of arrays than the layer has weights.
+    """
     own = layer._own_variables()
     if len(store.keys()) != len(own):
         raise ValueError(
@@ -150,7 +215,16 @@ def load_variables(layer: Any, store: Any) -> None:
 def pair_values(
     layer: Any, trained: Sequence[Any], others: Sequence[Any]
 ) -> list[tuple[Variable, Any]]:
-    """Each trainable and non-trainable Variable of a layer with the value given for it."""
+    """Each trainable and non-trainable Variable of a layer with the value given for it.
+
+    Args:
+        layer: The layer.
+        trained: Values of `layer.trainable_variables`, in order.
+        others: Values of `layer.non_trainable_variables`, in order.
+
+    Raises:
+        ValueError: If there are more or fewer values.
+    """
     given = [
         (layer.trainable_variables, trained, "trainable"),
         (layer.non_trainable_variables, others, "non_trainable"),

@@ -33,7 +33,19 @@ def set_window_options(
     data_format: str | None,
     dilation_rate: int | Sequence[int],
 ) -> None:
-    """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
+    """Check and store how the window of a layer (or cell) moves over its `rank` axes.
+
+    Args:
+        layer: The layer or cell, which has `rank` and `paddings`.
+        kernel_size: Size of the window.
+        strides: Distance between its positions.
+        padding: What is at the edges.
+        data_format: Where the channels are.
+        dilation_rate: Distance of neighbouring elements of the kernel in the input.
+
+    Raises:
+        ValueError: If one of them is wrong, or strides and dilation are both more than 1.
+    """
     layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
     layer.strides = int_tuple(layer, "strides", strides, layer.rank)
     layer.dilation_rate = int_tuple(layer, "dilation_rate", dilation_rate, layer.rank)
@@ -53,14 +65,31 @@ def set_output_options(
     regularizer: Named,
     constraint: Named,
 ) -> None:
-    """Store what is done to the result of a convolution."""
+    """Store what is done to the result of a convolution.
+
+    Args:
+        layer: The layer.
+        activation: Function of the result.
+        use_bias: Whether there is a bias.
+        initializer: What the bias starts from.
+        regularizer: The bias' penalty.
+        constraint: What the bias is held to.
+    """
     layer.activation = activations.get(activation)
     layer.use_bias = use_bias
     set_weight_options(layer, "bias", initializer, regularizer, constraint)
 
 
 def check_channels(layer: Any, input_shape: tuple) -> int:
-    """The number of input channels, which the input must have from now on."""
+    """The number of input channels, which the input must have from now on.
+
+    Args:
+        layer: The layer, which gets an `input_spec`.
+        input_shape: Shape of the input.
+
+    Raises:
+        ValueError: If it is unknown.
+    """
     axis = -1 if layer.data_format == "channels_last" else 1
     channels = known_size(layer, input_shape, axis)
     layer.input_spec = InputSpec(ndim=layer.rank + 2, axes={axis: channels})
@@ -68,12 +97,22 @@ def check_channels(layer: Any, input_shape: tuple) -> int:
 
 
 def make_bias(layer: Any, size: int) -> Any:
-    """The bias of a convolution, or `None`."""
+    """The bias of a convolution, or `None`.
+
+    Args:
+        layer: The layer.
+        size: The number of output channels.
+    """
     return make_weight(layer, "bias", (size,)) if layer.use_bias else None
 
 
 def finish(layer: Any, y: jax.Array) -> jax.Array:
-    """The result of a convolution, with the bias added and through the activation."""
+    """The result of a convolution, with the bias added and through the activation.
+
+    Args:
+        layer: The layer.
+        y: The result.
+    """
     if layer.use_bias:
         bias = layer.bias.value
         if layer.data_format == "channels_first":

@@ -86,7 +86,7 @@ class Dense(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs: jax.Array, training: bool | None = None) -> jax.Array:
+    def call(self, inputs: jax.Array, *, training: bool | None = None) -> jax.Array:
         y = dense_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
             y = add_bias(y, self.bias.value)
@@ -217,7 +217,7 @@ class EinsumDense(LoRALayer):
         shape = [sizes[letter] if letter in self.bias_axes else 1 for letter in outs[first:]]
         return shape + [1] * (elided if dots == "right" else 0)
 
-    def call(self, inputs: jax.Array, training: bool | None = None) -> jax.Array:
+    def call(self, inputs: jax.Array, *, training: bool | None = None) -> jax.Array:
         ins, kernel, outs, dots = _split_equation(self)
         free = sum(letter in outs for letter in ins)
         if not dots and kernel == ins[free:] + outs[free:] and ins[:free] == outs[:free]:

@@ -18,12 +18,24 @@ from kerasish.layers.base.layer import Layer
 
 
 def at_least_float32(x: jax.Array) -> jax.Array:
-    """16-bit floats as float32: their range is too small for sums of squares."""
+    """16-bit floats as float32: their range is too small for sums of squares.
+
+    Args:
+        x: An array of floats.
+    """
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def as_axes(layer: Any, axis: int | Sequence[int]) -> int | list[int]:
-    """An axis as it is, or several as a list."""
+    """An axis as it is, or several as a list.
+
+    Args:
+        layer: The layer, for the error.
+        axis: What was given.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     if isinstance(axis, list | tuple):
         return list(axis)
     if not isinstance(axis, int):
@@ -32,7 +44,12 @@ def as_axes(layer: Any, axis: int | Sequence[int]) -> int | list[int]:
 
 
 def positive_axes(axis: int | Sequence[int], rank: int) -> list[int]:
-    """One or more axes, counted from the front and in order."""
+    """One or more axes, counted from the front and in order.
+
+    Args:
+        axis: The axis or axes.
+        rank: Number of axes of the input.
+    """
     axes = axis if isinstance(axis, list) else [axis]
     return sorted(a % rank for a in axes)
 

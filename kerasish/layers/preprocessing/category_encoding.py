@@ -28,6 +28,14 @@ def encode(
 
     `"one_hot"` gives a new last axis, in place of one of size 1; `"multi_hot"` and `"count"` say
     which numbers, and how often, occur along axis 1.
+
+    Args:
+        indices: The integers.
+        output_mode: What to make of them.
+        depth: Width of ones and counts.
+        dtype: Dtype of the result.
+        sparse: Whether to give a sparse matrix.
+        count_weights: For `"count"`: what each integer counts.
     """
     if output_mode == "int":
         return indices.astype(dtype)
@@ -167,7 +175,11 @@ class Discretization(Layer):
         self._summary = np.zeros((2, 0), "float32")
 
     def update_state(self, data: Any) -> None:
-        """Take more data into account."""
+        """Take more data into account.
+
+        Args:
+            data: An array of numbers.
+        """
         new = _summary(np.asarray(data, "float32"), self.epsilon)
         both = np.concatenate([new, self._summary], axis=1)
         self._summary = _thinned(both[:, np.argsort(both[0])], self.epsilon)

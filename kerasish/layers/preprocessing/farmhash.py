@@ -89,7 +89,11 @@ def _round(data, start, x, y, z, v, w, factor, weight):
 
 
 def farm(data: bytes) -> int:
-    """FarmHash's fingerprint."""
+    """FarmHash's fingerprint.
+
+    Args:
+        data: The bytes.
+    """
     size = len(data)
     if size <= 64:
         return _short(data) if size <= 16 else _medium(data)
@@ -110,7 +114,12 @@ def farm(data: bytes) -> int:
 
 
 def sip(data: bytes, key: tuple[int, int]) -> int:
-    """SipHash-2-4 under a key of two 64-bit numbers."""
+    """SipHash-2-4 under a key of two 64-bit numbers.
+
+    Args:
+        data: The bytes.
+        key: The two numbers.
+    """
     first, second = (k & _BITS for k in key)
     v = [
         first ^ 0x736F6D6570736575,
@@ -141,6 +150,11 @@ def _sip_rounds(v, count):
 
 
 def join(first: int, second: int) -> int:
-    """One fingerprint of two, in this order."""
+    """One fingerprint of two, in this order.
+
+    Args:
+        first: A fingerprint.
+        second: Another.
+    """
     x = first ^ _CROSS ^ (_fold(second * _CROSS) * _CROSS & _BITS)
     return _fold(_fold(x * _CROSS) * _CROSS)

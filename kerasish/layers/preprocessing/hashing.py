@@ -17,7 +17,12 @@ from kerasish.ops.wrappers import real_dtype
 
 
 def fingerprints(texts: np.ndarray, key: Any = None) -> np.ndarray:
-    """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's."""
+    """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's.
+
+    Args:
+        texts: The strings.
+        key: Two integers, or `None`.
+    """
     fingerprint = farm if key is None else functools.partial(sip, key=tuple(key))
     parts = texts.ravel().tolist()
     known = {text: fingerprint(text.encode()) for text in set(parts)}
@@ -25,7 +30,15 @@ def fingerprints(texts: np.ndarray, key: Any = None) -> np.ndarray:
 
 
 def two_numbers(layer: Any, salt: int | Sequence[int] | None) -> list | None:
-    """A key for SipHash: a number twice, two numbers, or `None`."""
+    """A key for SipHash: a number twice, two numbers, or `None`.
+
+    Args:
+        layer: The layer, for the error.
+        salt: What was given.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
     if salt is None:
         return None
     if isinstance(salt, int):

@@ -11,7 +11,17 @@ from kerasish.layers.base.layer import Layer
 
 
 def on_host(layer: Layer, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-    """A call of a layer that looks at its inputs itself, and so within no compiled function."""
+    """A call of a layer that looks at its inputs itself, and so within no compiled function.
+
+    Args:
+        layer: The layer.
+        inputs: What it is called on.
+        training: Says nothing here.
+        mask: Says nothing here.
+
+    Raises:
+        TypeError: If it is called within a compiled function, or on a symbolic tensor.
+    """
     layer._check_initialized()
     leaves = jax.tree.leaves(inputs)
     if any_symbolic(inputs) or any(isinstance(x, jax.core.Tracer) for x in leaves):
@@ -37,6 +47,14 @@ def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
     """An array of Python's strings, from strings or bytes in an array, a list or a column.
 
     Not one of NumPy's own: there each element takes as much room as the longest.
+
+    Args:
+        owner: Who asks, for the error.
+        inputs: An array, a list or a column.
+        encoding: That of bytes.
+
+    Raises:
+        ValueError: If there are other things in it.
     """
     x = np.asarray(inputs) if hasattr(inputs, "dtype") else np.array(inputs, dtype=object)
     parts = [p.decode(encoding) if isinstance(p, bytes) else p for p in x.ravel().tolist()]
@@ -48,7 +66,15 @@ def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
 
 
 def strings_of(owner: Any, inputs: Any) -> np.ndarray:
-    """Strings as they are; integers written out, and of others the whole part."""
+    """Strings as they are; integers written out, and of others the whole part.
+
+    Args:
+        owner: Who asks, for the error.
+        inputs: An array, a list or a column.
+
+    Raises:
+        ValueError: If there are neither strings nor numbers in it.
+    """
     if not hasattr(inputs, "dtype"):
         inputs = np.array(inputs, dtype=object)
         numbers = [isinstance(x, int | float | np.number) for x in inputs.ravel()]

@@ -102,7 +102,11 @@ class IndexLookup(Layer):
         return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list:
-        """The tokens in the order of their numbers; first what stands for masked and unknown."""
+        """The tokens in the order of their numbers; first what stands for masked and unknown.
+
+        Args:
+            include_special_tokens: Whether those for masked and unknown tokens come first.
+        """
         specials = self._specials() if include_special_tokens else []
         return [*specials, *self._tokens.tolist()]
 
@@ -186,12 +190,26 @@ class IndexLookup(Layer):
         self._number_of_documents = 0
 
     def update_state(self, data: Any) -> None:
-        """Count the tokens of more data, each row a document."""
+        """Count the tokens of more data, each row a document.
+
+        Args:
+            data: An array or list of tokens.
+
+        Raises:
+            ValueError: If a vocabulary was given.
+        """
         data = np.asarray(self.standardized(data))
         self.count([row.ravel().tolist() for row in (data if data.ndim > 1 else [data])])
 
     def count(self, documents: list[list]) -> None:
-        """Count the tokens of documents."""
+        """Count the tokens of documents.
+
+        Args:
+            documents: Lists of tokens.
+
+        Raises:
+            ValueError: If a vocabulary was given.
+        """
         if self._is_given:
             raise ValueError(
                 f"{self.name}: a vocabulary was given, so none can be learnt. Make the layer "
@@ -220,7 +238,14 @@ class IndexLookup(Layer):
     # -- looking up
 
     def standardized(self, inputs: Any) -> Any:
-        """Inputs as an array of tokens."""
+        """Inputs as an array of tokens.
+
+        Args:
+            inputs: Tokens, in an array or a list.
+
+        Raises:
+            ValueError: If they are of another kind.
+        """
         raise NotImplementedError("A lookup says what its tokens are.")
 
     def call(self, inputs: Any) -> Any:
@@ -238,7 +263,11 @@ class IndexLookup(Layer):
             )
 
     def encoded(self, indices: Any) -> jax.Array:
-        """Numbers as the output mode wants them; those below 0 count for nothing."""
+        """Numbers as the output mode wants them; those below 0 count for nothing.
+
+        Args:
+            indices: The numbers.
+        """
         indices = jnp.asarray(indices, "int32")
         if self.output_mode == "int":
             return indices
@@ -249,11 +278,19 @@ class IndexLookup(Layer):
         return counts * jnp.asarray(self.idf_weights)
 
     def indices(self, x: jax.Array) -> Any:
-        """The number of each token."""
+        """The number of each token.
+
+        Args:
+            x: Tokens, standardized.
+        """
         raise NotImplementedError("A lookup says how it finds numbers.")
 
     def refuse_unknown(self, found: Any) -> None:
-        """Raise a `ValueError` if there are unknown tokens and no number for them."""
+        """Raise a `ValueError` if there are unknown tokens and no number for them.
+
+        Args:
+            found: The unknown tokens.
+        """
         if self.num_oov_indices == 0 and len(found):
             raise ValueError(
                 f"{self.name}: with `num_oov_indices=0` all inputs must be in the vocabulary; got "
@@ -261,7 +298,14 @@ class IndexLookup(Layer):
             )
 
     def tokens_of(self, indices: Any) -> Any:
-        """The token of each number."""
+        """The token of each number.
+
+        Args:
+            indices: The numbers.
+
+        Raises:
+            ValueError: If a compiled function would have to give integers of more than 32 bits.
+        """
         table = np.array(self.get_vocabulary() or [self.oov_token], self.kind)
         xp = jnp if self._fits_in_jax(table) else np
         if xp is np and isinstance(indices, jax.core.Tracer):
@@ -309,13 +353,21 @@ class IndexLookup(Layer):
         self.idf_weights = np.asarray(store["idf_weights"])
 
     def save_assets(self, dir_path: str) -> None:
-        """Write the vocabulary, one token a line, unless the config has it."""
+        """Write the vocabulary, one token a line, unless the config has it.
+
+        Args:
+            dir_path: The folder.
+        """
         if self.input_vocabulary is None:
             text = "\n".join(map(str, self.get_vocabulary()))
             pathlib.Path(dir_path, "vocabulary.txt").write_text(text, encoding="utf-8")
 
     def load_assets(self, dir_path: str) -> None:
-        """Read it back."""
+        """Read it back.
+
+        Args:
+            dir_path: The folder.
+        """
         if self.input_vocabulary is None:
             text = pathlib.Path(dir_path, "vocabulary.txt").read_text(encoding="utf-8")
             self.set_vocabulary(self._from_lines(text), self.idf_weights)

@@ -170,7 +170,15 @@ class Normalization(Layer):
 
 
 def as_batches(layer: Any, data: Any) -> Iterable:
-    """Batches of arrays, from an array, nested lists of numbers, or what gives batches."""
+    """Batches of arrays, from an array, nested lists of numbers, or what gives batches.
+
+    Args:
+        layer: The layer, for the error.
+        data: What was given.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
     if hasattr(data, "shape"):
         return [data]
     if isinstance(data, list) and data and not hasattr(jax.tree.leaves(data)[0], "shape"):

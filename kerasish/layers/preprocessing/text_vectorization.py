@@ -113,7 +113,11 @@ class TextVectorization(HostLayer):
     # -- the vocabulary
 
     def get_vocabulary(self, include_special_tokens: bool = True) -> list:
-        """The words, each at the position of its number."""
+        """The words, each at the position of its number.
+
+        Args:
+            include_special_tokens: Whether `""` and `[UNK]` come first.
+        """
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
     def vocabulary_size(self) -> int:
@@ -121,7 +125,12 @@ class TextVectorization(HostLayer):
         return self._lookup_layer.vocabulary_size()
 
     def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
-        """Take words instead of adapting to texts: see `StringLookup.set_vocabulary`."""
+        """Take words instead of adapting to texts: see `StringLookup.set_vocabulary`.
+
+        Args:
+            vocabulary: The words, or the path of a text file with one a line.
+            idf_weights: For `"tf_idf"`: each word's weight.
+        """
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
@@ -145,7 +154,11 @@ class TextVectorization(HostLayer):
         self._lookup_layer.reset_state()
 
     def update_state(self, data: Any) -> None:
-        """Count the words of more texts."""
+        """Count the words of more texts.
+
+        Args:
+            data: An array or list of texts.
+        """
         self._lookup_layer.count(self.tokens_of(data))
 
     def finalize_state(self) -> None:
@@ -155,7 +168,14 @@ class TextVectorization(HostLayer):
     # -- texts to numbers
 
     def tokens_of(self, inputs: Any) -> list[list[str]]:
-        """The tokens of each text."""
+        """The tokens of each text.
+
+        Args:
+            inputs: An array or list of texts.
+
+        Raises:
+            ValueError: If there is more than one text in a row.
+        """
         texts = np.atleast_1d(as_strings(self, inputs, self.encoding))
         if callable(self.standardize):
             texts = as_strings(self, self.standardize(texts.astype(str)), self.encoding)
@@ -229,11 +249,19 @@ class TextVectorization(HostLayer):
         self._lookup_layer.load_own_variables(store)
 
     def save_assets(self, dir_path: str) -> None:
-        """Write the vocabulary, one word a line, unless the config has it."""
+        """Write the vocabulary, one word a line, unless the config has it.
+
+        Args:
+            dir_path: The folder.
+        """
         self._lookup_layer.save_assets(dir_path)
 
     def load_assets(self, dir_path: str) -> None:
-        """Read it back."""
+        """Read it back.
+
+        Args:
+            dir_path: The folder.
+        """
         self._lookup_layer.load_assets(dir_path)
 
 

@@ -92,7 +92,12 @@ class RecurrentCell(Layer):
         self.state_size = self.output_size = self.units
 
     def set_seed_options(self, seed: int | None, implementation: int | None = None) -> None:
-        """Store the seed, and whether each gate drops by itself."""
+        """Store the seed, and whether each gate drops by itself.
+
+        Args:
+            seed: Integer, or `None`.
+            implementation: 1: each gate drops by itself; 2: all gates alike.
+        """
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         if self.gates > 1:
@@ -116,11 +121,24 @@ class RecurrentCell(Layer):
     # -- a step
 
     def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
-        """`inputs @ kernel`, of one step or (time first) of many."""
+        """`inputs @ kernel`, of one step or (time first) of many.
+
+        Args:
+            inputs: Inputs of a step, or of all steps.
+            masks: Dropout masks, one or one for each gate.
+
+        Shapes:
+            `(batch, features)` or `(steps, batch, features)` -> the same with `gates * units`.
+        """
         return masked_matmul(inputs, self.kernel.value, masks)
 
     def to_project(self, inputs: jax.Array, masks: list | None = None) -> tuple:
-        """The inputs and the kernel to project them; or projected ones and `None`."""
+        """The inputs and the kernel to project them; or projected ones and `None`.
+
+        Args:
+            inputs: Inputs of all steps.
+            masks: Dropout masks, one or one for each gate.
+        """
         mere = masks is None and self.finish is not None
         return (inputs, self.kernel.value) if mere else (self.project(inputs, masks), None)
 
@@ -147,7 +165,15 @@ class RecurrentCell(Layer):
 
     @classmethod
     def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
-        """The new states, of which the first is the output, from an input split by gates."""
+        """The new states, of which the first is the output, from an input split by gates.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+            weights: What `step_weights()` gave.
+            x: The projected input, split by gates.
+            states: The states before the step.
+            masks: Dropout masks of the state.
+        """
         kernel, bias = weights
         gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.unsummed_gates)
         if bias is not None:
@@ -161,12 +187,22 @@ class RecurrentCell(Layer):
 
     @staticmethod
     def functions(rules: tuple) -> tuple:
-        """The functions of the gates, `None` for one that `finish` gets as it is."""
+        """The functions of the gates, `None` for one that `finish` gets as it is.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+        """
         raise NotImplementedError("A cell defines the functions of its gates.")
 
     @staticmethod
     def finish(rules: tuple, gates: list, states: Any) -> Any:
-        """The new states from the gates: functions of sums of the two projections."""
+        """The new states from the gates: functions of sums of the two projections.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+            gates: The gates, after their functions.
+            states: The states before the step.
+        """
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
@@ -180,7 +216,14 @@ class RecurrentCell(Layer):
         return after[0], after if is_list else after[0]
 
     def get_initial_state(self, batch_size: int | None = None) -> list[jax.Array]:
-        """Zeros, one array for each state."""
+        """Zeros, one array for each state.
+
+        Args:
+            batch_size: Number of samples.
+
+        Shapes:
+            -> `(batch_size, size)` for each size in `state_size`.
+        """
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
         return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
 
@@ -190,12 +233,21 @@ class RecurrentCell(Layer):
         """Factors of the inputs and of the state, one for each gate or for all, if any.
 
         Within `holding`, those that are held for this cell.
+
+        Args:
+            batch: Number of samples.
+            training: Whether it is a call of training.
         """
         held = _held.masks.get(id(self))
         return self.draw_masks(batch, training) if held is None else held
 
     def draw_masks(self, batch: Any, training: bool | None) -> tuple:
-        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
+        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on.
+
+        Args:
+            batch: Number of samples.
+            training: Whether it is a call of training.
+        """
         of_input, of_state = self.sizes()
         return (
             self._draw(self.dropout, (batch, *of_input), training),
@@ -217,7 +269,16 @@ class RecurrentCell(Layer):
 
 
 def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
-    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
+    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none.
+
+    Args:
+        x: A batch of vectors.
+        kernel: The kernel of all gates.
+        masks: Dropout masks: one, one for each gate, or none.
+
+    Shapes:
+        `(..., n)` and `(n, m)` -> `(..., m)`.
+    """
     if masks is None:
         return dense_product(x, kernel, 1)
     kernels = jnp.split(kernel, len(masks), axis=1)
@@ -227,7 +288,11 @@ def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Ar
 
 @contextlib.contextmanager
 def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
-    """Within it, cells (by their `id`) use these dropout masks at each step."""
+    """Within it, cells (by their `id`) use these dropout masks at each step.
+
+    Args:
+        masks: What `draw_masks` gave, by the `id` of the cell.
+    """
     before = _held.masks
     _held.masks = {**before, **masks}
     try:
@@ -237,7 +302,14 @@ def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
 
 
 def call_cell(cell: Any, inputs: Any, states: Any, training: bool | None) -> Any:
-    """One step of any cell, a layer or not: `(output, new states)`."""
+    """One step of any cell, a layer or not: `(output, new states)`.
+
+    Args:
+        cell: The cell.
+        inputs: Input of the step.
+        states: States before it.
+        training: Whether it is a call of training.
+    """
     options = {"training": training} if "training" in _parameters(cell) else {}
     call = cell if callable(cell) else cell.call
     return call(inputs, states, **options)
@@ -248,7 +320,13 @@ def _parameters(cell):
 
 
 def zero_states(cell: Any, batch_size: int | None, dtype: Any) -> Any:
-    """The state that a cell starts from, a pytree of the cell's `state_size`."""
+    """The state that a cell starts from, a pytree of the cell's `state_size`.
+
+    Args:
+        cell: The cell.
+        batch_size: Number of samples.
+        dtype: Dtype of zeros, for a cell that makes no states itself.
+    """
     make = getattr(cell, "get_initial_state", None)
     if make is not None:
         return make(batch_size=batch_size)
@@ -256,7 +334,13 @@ def zero_states(cell: Any, batch_size: int | None, dtype: Any) -> Any:
 
 
 def check_cell(owner: Any, name: str, cell: Any) -> None:
-    """Raise a `ValueError` that says what a cell must have."""
+    """Raise a `ValueError` that says what a cell must have.
+
+    Args:
+        owner: Who asks, for the error.
+        name: The argument's name, for the error.
+        cell: What was given.
+    """
     lacking = [n for n in ("call", "state_size") if not hasattr(cell, n)]
     if lacking:
         raise bad_argument(owner, name, f"a cell with `{lacking[0]}`", cell)
@@ -301,7 +385,11 @@ class StackedRNNCells(Layer):
             input_shape = (input_shape[0], output_size(cell))
 
     def get_initial_state(self, batch_size: int | None = None) -> list:
-        """A list of the cells' initial states."""
+        """A list of the cells' initial states.
+
+        Args:
+            batch_size: Number of samples.
+        """
         return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
@@ -317,7 +405,11 @@ class StackedRNNCells(Layer):
 
 
 def output_size(cell: Any) -> int:
-    """Width of a cell's output: its `output_size`, or the size of its first state."""
+    """Width of a cell's output: its `output_size`, or the size of its first state.
+
+    Args:
+        cell: The cell.
+    """
     size = getattr(cell, "output_size", None)
     if size is None:
         size = cell.state_size

@@ -8,7 +8,12 @@ _FOR_THE_CELL = ("dtype", "trainable")
 
 
 def with_cell(cell_class: type, given: dict) -> dict:
-    """Arguments for `RNN`, with the cell made, from the `locals()` of a layer's `__init__`."""
+    """Arguments for `RNN`, with the cell made, from the `locals()` of a layer's `__init__`.
+
+    Args:
+        cell_class: The cell's class.
+        given: The `locals()`.
+    """
     kwargs = given["kwargs"]
     names = cell_arguments(cell_class)
     options = {name: given[name] for name in names}
@@ -23,6 +28,10 @@ def with_cell(cell_class: type, given: dict) -> dict:
 
 
 def cell_arguments(cell_class: type) -> list[str]:
-    """The names of a cell's own arguments."""
+    """The names of a cell's own arguments.
+
+    Args:
+        cell_class: The cell's class.
+    """
     parameters = inspect.signature(cell_class.__init__).parameters.values()
     return [p.name for p in parameters if p.kind == p.POSITIONAL_OR_KEYWORD and p.name != "self"]

@@ -110,7 +110,12 @@ class ConvLSTMCell(RecurrentCell):
         )
 
     def project(self, inputs: Any, masks: Any = None) -> jax.Array:
-        """The convolution of the input, of one step or (time first) of many."""
+        """The convolution of the input, of one step or (time first) of many.
+
+        Args:
+            inputs: Images of a step, or of all steps.
+            masks: Dropout masks, one for each gate.
+        """
         kernel = self.kernel.value
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
         parts = []

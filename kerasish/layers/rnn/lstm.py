@@ -36,7 +36,13 @@ def forget_gate_bias(self: RecurrentCell) -> Variable:
 
 
 def lstm_update(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
-    """The new output and the new memory, from the gates."""
+    """The new output and the new memory, from the gates.
+
+    Args:
+        rules: The activation, and what does not count here.
+        gates: `i, f, g, o` after their functions.
+        memory: The memory before the step.
+    """
     (activation, *_), (i, f, g, o) = rules, gates
     c = materialize_cotangent(f * memory + i * g)
     return [o * activation(c), c]

@@ -145,7 +145,11 @@ class RNN(Layer):
         return [*super()._passing_variables(), *_variables(self.states)]
 
     def get_initial_state(self, batch_size: int | None) -> list:
-        """The states to start from: a list, also of a single one."""
+        """The states to start from: a list, also of a single one.
+
+        Args:
+            batch_size: Number of samples.
+        """
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         if hasattr(self.cell, "get_initial_state"):
             states = zero_states(self.cell, batch_size, dtype)
