@@ -217,3 +217,16 @@ def test_average_of_float16_does_not_overflow():
     y = layers.AveragePooling2D(16, dtype="float16")(x)
     assert y.dtype == "float16"
     np.testing.assert_array_equal(y, np.full((1, 2, 2, 1), 60000.0, "float16"))
+
+
+@pytest.mark.parametrize("make", [lambda: layers.Discretization(num_bins=2), layers.IntegerLookup])
+def test_learning_anew_warns_of_programs_that_know_less(make):
+    layer, data = make(), np.array([[1], [1], [2], [3]])
+    layer.adapt(data)
+    inputs = keras.Input((1,), dtype=data.dtype.name)
+    model = keras.Model(inputs, layer(inputs))
+    model.predict(data, verbose=0)
+    with pytest.warns(UserWarning, match="programs compiled before keep"):
+        layer.adapt(data + 5)
+    model.compile()
+    np.testing.assert_array_equal(model.predict(data + 5, verbose=0), layer(data + 5))

@@ -11,6 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of, positive_int, within_budget
 from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
+from kerasish.layers.preprocessing.host_layer import note_program, warn_of_programs
 from kerasish.layers.preprocessing.normalization import as_batches
 from kerasish.ops.nn.normalization import multi_hot, one_hot
 from kerasish.ops.sparse import to_sparse
@@ -188,8 +189,10 @@ class Discretization(Layer):
         """Take the edges from the data seen."""
         if self.num_bins is not None:
             self.bin_boundaries = _thinned(self._summary, 1 / self.num_bins)[0, :-1].tolist()
+            warn_of_programs(self)
 
     def call(self, inputs: Any) -> Any:
+        note_program(self, inputs)
         boundaries = self.bin_boundaries
         if boundaries is None and context.shapes_only:
             boundaries = [0.0] * (self.num_bins - 1)

@@ -1,5 +1,6 @@
 """Base of layers that take strings, which JAX's arrays cannot hold: NumPy does their work."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 
 
@@ -31,6 +33,31 @@ def on_host(layer: Layer, inputs: Any, training: bool | None = None, mask: Any =
             "`fit`: `model.fit(layer(texts), ...)`."
         )
     return layer.call(inputs)
+
+
+def note_program(layer: Layer, inputs: Any) -> None:
+    """Note that a compiled program has been made with what the layer has learnt so far.
+
+    Args:
+        layer: The layer.
+        inputs: What its `call` was given.
+    """
+    if isinstance(inputs, jax.core.Tracer) and not context.shapes_only:
+        object.__setattr__(layer, "_in_programs", True)
+
+
+def warn_of_programs(layer: Layer) -> None:
+    """Warn, when a layer has learnt something new, of programs that keep what it knew before.
+
+    Args:
+        layer: The layer.
+    """
+    if vars(layer).pop("_in_programs", False):
+        warnings.warn(
+            f"{layer.name}: programs compiled before keep what {type(layer).__name__} had learnt "
+            "then. Call `compile` of the model again, or adapt the layer first.",
+            stacklevel=4,
+        )
 
 
 class HostLayer(Layer):

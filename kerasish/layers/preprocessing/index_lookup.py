@@ -16,6 +16,7 @@ from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.hashing import two_numbers
+from kerasish.layers.preprocessing.host_layer import note_program, warn_of_programs
 from kerasish.layers.preprocessing.vocabulary import (
     checked_tokens,
     document_weights,
@@ -163,6 +164,7 @@ class IndexLookup(Layer):
             )
         self._tokens = tokens
         self._known_size = True
+        warn_of_programs(self)
 
     # -- learning it
 
@@ -250,6 +252,7 @@ class IndexLookup(Layer):
 
     def call(self, inputs: Any) -> Any:
         self.check_adapted()
+        note_program(self, inputs)
         if self.invert:
             return self.tokens_of(inputs)
         return self.encoded(self.indices(self.standardized(inputs)))
