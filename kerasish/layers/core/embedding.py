@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
@@ -86,20 +87,26 @@ class Embedding(LoRALayer):
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
     def call(self, inputs: jax.Array) -> jax.Array:
-        self._check_range(inputs)
         ids = inputs
-        if dtypes.is_float(ids.dtype):  # NaN would become 0
+        known = not isinstance(ids, jax.core.Tracer) and ids.is_fully_addressable
+        if known:
+            self._check_range(np.asarray(ids))
+        elif dtypes.is_float(ids.dtype):  # NaN would become 0
             ids = jnp.where(jnp.isfinite(ids), ids, self.input_dim)
         if ids.dtype not in (jnp.int32, jnp.int64):
             ids = ids.astype("int32")
-        rows = self.adapted_weight().at[ids].get(mode="fill", wrap_negative_indices=False)
+        table = self.adapted_weight()
+        if known:
+            rows = jnp.take(table, ids, axis=0)
+        else:
+            rows = table.at[ids].get(mode="fill", wrap_negative_indices=False)
         return rows.astype(self.compute_dtype)
 
-    def _check_range(self, inputs):
-        """Raise a `ValueError` for ids without a vector, where their values are known."""
-        if isinstance(inputs, jax.core.Tracer) or not inputs.size:
+    def _check_range(self, ids):
+        """Raise a `ValueError` for ids without a vector."""
+        if not ids.size:
             return
-        least, most = inputs.min(), inputs.max()
+        least, most = ids.min(), ids.max()
         if not (least >= 0 and most < self.input_dim):
             far = least if not least >= 0 else most
             wanted = f"from 0 to `input_dim` - 1, {self.input_dim - 1}"
