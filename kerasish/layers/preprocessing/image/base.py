@@ -21,7 +21,7 @@ class ImageLayer(Layer):
 
     A dict may have `images`, `labels` and `segmentation_masks`, all changed alike, and more, which
     passes through. A subclass says in `alter` what happens to a batch of images, channels last; in
-    `draw` which random numbers that takes, if any. By default it acts in training alone.
+    `draw` which random numbers that takes, if any. By default it acts in training only.
 
     Shapes:
         `(batch, height, width, channels)` or `(height, width, channels)`, or channels first.
@@ -127,7 +127,7 @@ class GeometricImageLayer(ImageLayer):
     interpolation = "bilinear"
 
     def keep_filling(self, fill_mode, fill_value, interpolation) -> None:
-        """Check and store what pixels from outside are, and what lies between pixels."""
+        """Check and store what pixels from outside are, and what is between pixels."""
         self.fill_mode = one_of(self, "fill_mode", fill_mode, FILLS)
         self.fill_value = fill_value
         self.interpolation = one_of(self, "interpolation", interpolation, INTERPOLATIONS)
