@@ -188,11 +188,17 @@ def test_masks_reach_a_users_layer_with_a_second_tensor():
         lambda n: layers.AdaptiveAveragePooling1D(n),
         lambda n: layers.AdaptiveMaxPooling2D((n, 1)),
         lambda n: layers.Discretization(num_bins=n),
+        lambda n: layers.Discretization(num_bins=2, epsilon=1 / n),
     ],
 )
 def test_numbers_in_configs_have_a_budget(make):
     with pytest.raises(ValueError, match="must be of at most 134217728 elements"):
         make(10**9)
+
+
+def test_equations_have_a_limit():
+    with pytest.raises(ValueError, match="`equation` must be a string of at most 256 characters"):
+        layers.EinsumDense("a" * 10**6 + ",b->b", 3)
 
 
 def test_power_iterations_have_a_limit():

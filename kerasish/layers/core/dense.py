@@ -99,6 +99,9 @@ class Dense(LoRALayer):
         return config
 
 
+_LONGEST_EQUATION = 256  # three parts have at most 52 letters each
+
+
 class EinsumDense(LoRALayer):
     """Affine map by an einsum: `y = activation(einsum(equation, x, kernel) + bias)`.
 
@@ -146,6 +149,9 @@ class EinsumDense(LoRALayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if not isinstance(equation, str) or len(equation) > _LONGEST_EQUATION:
+            wanted = f"a string of at most {_LONGEST_EQUATION} characters"
+            raise bad_argument(self, "equation", wanted, equation)
         self.equation = equation
         self.output_shape = (
             (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)

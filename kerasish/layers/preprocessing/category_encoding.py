@@ -146,6 +146,9 @@ class Discretization(Layer):
         if (num_bins is None) == (bin_boundaries is None):
             wanted = "given, or else `bin_boundaries`, and not both"
             raise bad_argument(self, "num_bins", wanted, num_bins)
+        if not 0 < epsilon < 1:
+            raise bad_argument(self, "epsilon", "between 0 and 1", epsilon)
+        within_budget(self, "epsilon", epsilon, int(1 / epsilon))
         self.bin_boundaries = bin_boundaries
         self.num_bins = num_bins
         self.epsilon = epsilon

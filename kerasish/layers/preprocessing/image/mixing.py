@@ -29,7 +29,7 @@ class RandomErasing(ImageLayer):
     """In training, covers a rectangle of an image.
 
     Args:
-        factor: Two probabilities to draw from, or one: from 0 to it; each image is then covered with the
+        factor: Two probabilities to draw from, or one: from 0 to it; each image is covered with the
             probability drawn.
         scale: Two numbers from 0 to 1 to draw the squares of the rectangle's height and width from,
             as fractions of the image's; or one: from 0 to it.

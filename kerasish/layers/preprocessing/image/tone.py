@@ -14,8 +14,8 @@ class RandomInvert(ImageLayer):
     """In training, turns some images into their negative: `largest value - x`.
 
     Args:
-        factor: Two probabilities to draw from, or one: from 0 to it; each image is then inverted with the
-            probability drawn.
+        factor: Two probabilities to draw from, or one: from 0 to it; each image is inverted with
+            the probability drawn.
         value_range: The least and the largest value of pixels.
         seed: Integer; makes the layer's random numbers the same in each run.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
