@@ -151,7 +151,8 @@ class EinsumDense(LoRALayer):
         super().__init__(**kwargs)
         if not isinstance(equation, str) or len(equation) > _LONGEST_EQUATION:
             wanted = f"a string of at most {_LONGEST_EQUATION} characters"
-            raise bad_argument(self, "equation", wanted, equation)
+            got = f"{len(equation)} characters" if isinstance(equation, str) else equation
+            raise bad_argument(self, "equation", wanted, got)
         self.equation = equation
         self.output_shape = (
             (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)

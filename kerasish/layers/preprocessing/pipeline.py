@@ -30,6 +30,7 @@ class Pipeline(Layer):
         if not isinstance(layers, list | tuple) or not all(isinstance(x, Layer) for x in layers):
             raise bad_argument(self, "layers", "a list of layers", layers)
         self._pipeline_layers = list(layers)  # as Keras' files call them
+        self.built = all(layer.built for layer in layers)
 
     @property
     def layers(self) -> list:
