@@ -1,7 +1,7 @@
 """Layers: what models are made of."""
 
 import inspect
-from typing import Any
+import typing
 
 from kerasish.core.serialization.configurable import (
     custom_object_scope,
@@ -185,7 +185,7 @@ publish(
 )
 
 
-def get(identifier: Any) -> Any:
+def get(identifier: typing.Any) -> typing.Any:
     """A layer from its class's name or config; a layer stays itself.
 
     Args:
@@ -198,7 +198,7 @@ def get(identifier: Any) -> Any:
     return resolve(identifier, published("keras.layers"), "layer")
 
 
-def serialize(layer: Any) -> dict:
+def serialize(layer: typing.Any) -> dict:
     """A layer as plain data.
 
     Args:
@@ -207,7 +207,7 @@ def serialize(layer: Any) -> dict:
     return serialize_keras_object(layer)
 
 
-def deserialize(config: dict, custom_objects: dict | None = None) -> Any:
+def deserialize(config: dict, custom_objects: dict | None = None) -> typing.Any:
     """A layer from plain data.
 
     Args:

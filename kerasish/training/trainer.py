@@ -84,7 +84,7 @@ class Trainer(Steps):
                 "compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution
             )
         optimizer = optimizers.get(optimizer)
-        scaled = getattr(getattr(self, "dtype_policy", None), "name", "") == "mixed_float16"
+        scaled = getattr(self.dtype_policy, "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):
             optimizer = optimizers.LossScaleOptimizer(optimizer)
         names = getattr(self, "output_names", None)
