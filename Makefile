@@ -19,12 +19,13 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test test-slow notebooks bench lint format clean
+.PHONY: help demo test smoke test-slow notebooks bench lint format clean
 .NOTPARALLEL:
 
 help:
 	@echo "make demo       train and save a digit reader, then load it in a new process"
 	@echo "make test       all tests but the slow ones"
+	@echo "make smoke      what a newcomer does first, in ten seconds"
 	@echo "make test-slow  the slow ones"
 	@echo "make notebooks  run the notebooks and examples from top to bottom"
 	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
@@ -32,19 +33,22 @@ help:
 	@echo "make format     let ruff mend what it can"
 	@echo "make clean      remove outputs and caches (environments stay: rm -r .venv*)"
 
-demo: $(VENV)/.installed-demo
+demo: $(VENV)/.installed-demo $(VENV)/.native
 	$(run) examples/digits.py $(ARGS)
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -n $(WORKERS) --dist worksteal $(TESTS) $(ARGS)
 
-test-slow: $(VENV)/.installed-test
+smoke: $(VENV)/.installed-test
+	$(run) -m pytest -q tests/test_smoke.py
+
+test-slow: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow $(TESTS) $(ARGS)
 
-notebooks: $(VENV)/.installed-test
+notebooks: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow tests/test_notebooks.py --durations=0 $(ARGS)
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-bench $(VENV)/.native
 	$(run) -m benchmarks $(ARGS)
 
 lint: $(VENV)/.installed-dev
@@ -57,7 +61,7 @@ format: $(VENV)/.installed-dev
 	$(run) -m ruff format .
 
 clean:
-	rm -rf build dist out .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist native/build out .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
 
 $(run):
@@ -73,4 +77,14 @@ $(VENV)/.installed-%: pyproject.toml | $(run)
 $(VENV)/.installed-bench: pyproject.toml | $(run)
 	@echo "Installing kerasish[bench] into $(VENV): a minute or two, the first time."
 	$(pip) install -qq --editable ".[bench]" "$(TORCH)"
+	@touch $@
+
+# Faster convolutions on CPUs, compiled where there is a C++ compiler. Without, XLA computes them.
+$(VENV)/.native: $(wildcard native/*.* native/src/*.cpp native/src/*/*.py) | $(run)
+	@if command -v c++ >/dev/null || command -v g++ >/dev/null; then \
+		echo "Compiling native/ into $(VENV): a minute, the first time."; \
+		$(pip) install -qq ./native || echo "Going on without it: XLA computes convolutions."; \
+	else \
+		echo "No C++ compiler: native/ is left out, and XLA computes convolutions."; \
+	fi
 	@touch $@

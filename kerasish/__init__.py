@@ -1,7 +1,11 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
-from kerasish.core.gc_pause import gc_paused as _undisturbed
+from importlib import import_module as _import_module
 
+from kerasish.core.gc_pause import gc_paused as _undisturbed
+from kerasish.core.malloc import share_one_arena as _share_one_arena
+
+_share_one_arena()
 with _undisturbed():
     from kerasish import (
         activations,
@@ -11,11 +15,13 @@ with _undisturbed():
         constraints,
         datasets,
         diagnostics,
+        distillation,
         distribution,
         dtype_policies,
         export,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
         mixed_precision,
@@ -30,6 +36,7 @@ with _undisturbed():
         tree,
         utils,
         visualization,
+        wrappers,
     )
     from kerasish.core.device import device
     from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
@@ -46,6 +53,7 @@ with _undisturbed():
     )
     from kerasish.core.state.variable import Scope, StatelessScope, Variable, capture, pure
     from kerasish.core.symbolic.keras_tensor import KerasTensor, Operation
+    from kerasish.core.symbolic.symbolic_scope import SymbolicScope
     from kerasish.initializers import Initializer
     from kerasish.layers import Input, InputSpec, Layer
     from kerasish.layers.base.remat import RematScope
@@ -58,9 +66,23 @@ with _undisturbed():
 __version__ = "0.1.0.dev0"
 
 
+# Imported when they are asked for: few programs do, and all would wait for them.
+_LATER = ("applications",)
+
+
 def version() -> str:
     """The version of kerasish."""
     return __version__
+
+
+def __getattr__(name: str):
+    if name in _LATER:
+        return _import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [
@@ -82,8 +104,10 @@ __all__ = [
     "Scope",
     "Sequential",
     "StatelessScope",
+    "SymbolicScope",
     "Variable",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "capture",
@@ -93,6 +117,7 @@ __all__ = [
     "datasets",
     "device",
     "diagnostics",
+    "distillation",
     "distribution",
     "dtype_policies",
     "export",
@@ -101,6 +126,7 @@ __all__ = [
     "initializers",
     "jit",
     "layers",
+    "legacy",
     "losses",
     "metrics",
     "mixed_precision",
@@ -122,6 +148,7 @@ __all__ = [
     "version",
     "visualization",
     "vmap",
+    "wrappers",
 ]
 
 _use_compilation_cache()

@@ -29,6 +29,12 @@ from kerasish.core.settings import (
     set_max_steps_per_epoch,
 )
 
+
+def is_nnx_enabled() -> bool:
+    """Whether layers are Flax NNX modules: never, here."""
+    return False
+
+
 __all__ = [
     "backend",
     "disable_flash_attention",
@@ -46,6 +52,7 @@ __all__ = [
     "image_data_format",
     "is_flash_attention_enabled",
     "is_interactive_logging_enabled",
+    "is_nnx_enabled",
     "is_traceback_filtering_enabled",
     "max_epochs",
     "max_steps_per_epoch",

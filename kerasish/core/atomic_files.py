@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import contextlib
+import errno
+import hashlib
 import os
 import pathlib
 import re
@@ -13,8 +15,9 @@ from collections.abc import Iterator
 from kerasish.core import processes
 
 BESIDE = ".partial-"  # what names of files begin with that are being written
+_LONG = 200  # bytes of a name that need no shortening; file systems allow 255
 _BETWEEN_SYNCS = 0.01  # seconds: what is written in less is written at its end
-_ABANDONED = 3600  # seconds since anything was written to a file that will not be moved any more
+ABANDONED = 3600  # seconds since anything was written to a file that will not be moved any more
 
 
 @contextlib.contextmanager
@@ -28,6 +31,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     until the file is there.
     """
     path = pathlib.Path(path)
+    if path.is_symlink():  # which stays: what it points to is replaced
+        path = pathlib.Path(os.path.realpath(path))
     # Nested ones have other names in each process, but for their ends.
     what = f"write {re.sub(r'(.partial-[^-]*-)+', '', path.name)}"
     if not processes.is_first():
@@ -48,20 +53,42 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def _replacing(path):
     if path.is_dir():
         raise ValueError(f"{path} is a directory; a file's path is needed.")
-    # Kept by the name's end, by which writers tell formats apart.
     _drop_old(path)
-    handle, name = tempfile.mkstemp(prefix=BESIDE, suffix=f"-{path.name}", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=BESIDE, suffix=_end_of_name(path), dir=path.parent)
     os.close(handle)
     beside = pathlib.Path(name)
     try:
-        with _written_meanwhile(beside):
+        with _naming_a_full_disk(path), _written_meanwhile(beside):
             yield beside
-        _sync(beside)
+        sync(beside)
         beside.chmod(_mode_of(path))
         os.replace(beside, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _end_of_name(path):
+    """What a partial file's name ends in: writers tell formats by it, and names have a limit."""
+    if len(os.fsencode(path.name)) <= _LONG:
+        return f"-{path.name}"
+    known = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    return f"-{known}{path.name[-20:]}"
+
+
+_FULL = {errno.ENOSPC: "No space left", errno.EDQUOT: "The quota is used up"}
+
+
+@contextlib.contextmanager
+def _naming_a_full_disk(path):
+    """Say so in one line, with the user's path; HDF5 says it with traces of its own."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        for number, words in _FULL.items():
+            if getattr(error, "errno", None) == number or f"errno = {number}," in str(error):
+                raise OSError(number, f"{words} on the disk of", str(path)) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -69,16 +96,16 @@ def _written_meanwhile(path):
     """Let the system bring to the disk what a file holds, while more is being written to it."""
     done = threading.Event()
 
-    def sync():
+    def keep_syncing():
         size, pause = 0, _BETWEEN_SYNCS
         while not done.wait(pause):
             before, size = size, path.stat().st_size
             if size != before:
-                _sync(path)
+                sync(path)
             pause = _BETWEEN_SYNCS if size != before else 2 * pause  # others may be waited for
 
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        synced = thread.submit(sync)
+        synced = thread.submit(keep_syncing)
         try:
             yield
         finally:
@@ -90,9 +117,9 @@ def _drop_old(path):
     """Delete what processes that were killed while they wrote have left beside a file."""
     with os.scandir(path.parent) as entries:
         for entry in entries:
-            if entry.name.startswith(BESIDE) and entry.name.endswith(f"-{path.name}"):
+            if entry.name.startswith(BESIDE) and entry.name.endswith(_end_of_name(path)):
                 with contextlib.suppress(FileNotFoundError):  # its writer has just moved it
-                    if time.time() - entry.stat().st_mtime > _ABANDONED:
+                    if time.time() - entry.stat().st_mtime > ABANDONED:
                         os.unlink(entry.path)
 
 
@@ -104,7 +131,8 @@ def _mode_of(path):
     return 0o666 & ~mask
 
 
-def _sync(path):
+def sync(path: pathlib.Path) -> None:
+    """Have a file, or a folder's list of files, on the disk before going on."""
     if os.name != "posix" and path.is_dir():
         return  # only a file can be opened there
     handle = os.open(path, os.O_RDONLY)

@@ -21,13 +21,16 @@ def did_you_mean(word: Any, known: Iterable[str]) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-class _NoSuper(RuntimeError, AttributeError):
-    """Also an `AttributeError`, so that `hasattr` before `super().__init__()` says False."""
+class NotInitialized(RuntimeError, AttributeError):
+    """An object used before its class's `__init__` called its base's.
+
+    An `AttributeError` too, so that `hasattr(self, ...)` before that is an answer, not an error.
+    """
 
 
-def no_super(owner: Any) -> RuntimeError:
+def no_super(owner: Any) -> NotInitialized:
     """The error for a class whose `__init__` does not call its base's."""
-    return _NoSuper(
+    return NotInitialized(
         f"{type(owner).__name__}: `super().__init__()` was not called. Make it the first line of "
         "`__init__`."
     )

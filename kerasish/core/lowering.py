@@ -14,6 +14,7 @@ OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 class _Traced(threading.local):
     for_cpu = False  # whether what is being traced will run on the CPU and nowhere else
+    portable = False  # whether it is for other runtimes than XLA
 
 
 traced = _Traced()
@@ -28,6 +29,8 @@ def platform_dependent(*args, cpu: Callable, default: Callable) -> Any:
     """
     if traced.for_cpu:
         return cpu(*args)
+    if traced.portable:
+        return default(*args)
     return jax.lax.platform_dependent(*args, cpu=cpu, default=default)
 
 
@@ -40,3 +43,14 @@ def assume_local_devices() -> Iterator[None]:
         yield
     finally:
         traced.for_cpu = before
+
+
+@contextlib.contextmanager
+def portable_form() -> Iterator[None]:
+    """For traces of programs that other runtimes than XLA will run: no code for a platform."""
+    before = traced.for_cpu, traced.portable
+    traced.for_cpu, traced.portable = False, True
+    try:
+        yield
+    finally:
+        traced.for_cpu, traced.portable = before

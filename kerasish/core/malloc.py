@@ -3,13 +3,34 @@
 import contextlib
 import ctypes
 import functools
+import importlib.util
 import os
 import sys
 
 import jax
 
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of `mallopt`, in malloc.h
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8  # of `mallopt`, in malloc.h
 _KEPT = 2**30  # bytes free at the end of the heap that the process keeps
+
+
+@functools.cache
+def share_one_arena() -> None:
+    """Let all threads take memory from the heap of the process; called before JAX starts any.
+
+    glibc gives threads arenas of their own, whose heaps end at 64 MB: what XLA's threads take in
+    larger blocks is mapped anew in each call, whatever else is set here. Where JAX may have other
+    devices than CPUs nothing is changed, nor in a process with settings of its own.
+    """
+    plugins = map(importlib.util.find_spec, ("jax_plugins", "libtpu"))
+    only_cpus = jax.config.jax_platforms == "cpu" or not any(plugins)
+    if only_cpus and _may_set():
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
+
+
+def _may_set():
+    own = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
+    return sys.platform == "linux" and not own
 
 
 @functools.cache
@@ -21,9 +42,7 @@ def retain_freed_memory() -> None:
     when it is first touched: up to a fifth of a step's time. Now up to 1 GB stays. A process whose
     environment sets how glibc allocates (`MALLOC_MMAP_MAX_`, `GLIBC_TUNABLES`, ...) is left alone.
     """
-    if sys.platform != "linux" or jax.default_backend() != "cpu":
-        return
-    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+    if not _may_set() or jax.default_backend() != "cpu":
         return
     with contextlib.suppress(AttributeError):  # another C library
         mallopt = ctypes.CDLL(None).mallopt

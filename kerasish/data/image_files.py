@@ -140,7 +140,9 @@ def save_img(path, x, data_format=None, file_format=None, scale=True, **kwargs) 
     image.save(path, format=file_format, **kwargs)
 
 
-def smart_resize(x, size, interpolation="bilinear", data_format=None, backend_module=None) -> Any:
+def smart_resize(
+    x, size, interpolation="bilinear", data_format="channels_last", backend_module=None
+) -> Any:
     """Resize without distortion: crop to the wanted proportions around the centre, then resize.
 
     Args:

@@ -1,6 +1,8 @@
 """Models for others to run."""
 
-from kerasish.export.exported import ExportedModel, load
-from kerasish.export.program import export
+from kerasish.export.export_archive import ExportArchive
+from kerasish.export.exported import Endpoint, ExportedModel, load
+from kerasish.export.model_export import export
+from kerasish.export.verification import Verification, verify
 
-__all__ = ["ExportedModel", "export", "load"]
+__all__ = ["Endpoint", "ExportArchive", "ExportedModel", "Verification", "export", "load", "verify"]

@@ -1,28 +1,20 @@
 """How convolutions are computed: each kind of device has its own best way.
 
-Everywhere but on the CPU that is JAX's primitive. XLA's CPU backend has fast code for it too, but
-for gradients only outside loops, where it brings their axes into the one order that it knows;
-inside loops its code for them is a hundred times slower.
+On a CPU that is oneDNN, where it is there, and what XLA alone computes best where not. Everywhere
+else it is JAX's primitive.
 """
 
-import functools
-import itertools
-import math
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.custom_derivatives import SymbolicZero
 
 from kerasish.core.lowering import platform_dependent
-from kerasish.kernels.convolution_im2col import (
-    MOST_SHIFTS,
-    as_product,
-    product_of_patches,
-    reach_and_pads,
-    shifted_products,
-)
+from kerasish.kernels import onednn
+from kerasish.kernels.convolution_primitive import Geometry, convolution
+from kerasish.kernels.convolution_xla import convolve_on_cpu
+from kerasish.kernels.noinline import is_undistributed
 
 
 def convolve(
@@ -39,118 +31,49 @@ def convolve(
     Args:
         x: Images, their channels on the last axis or the one after the first.
         kernel: What they are convolved with.
-        strides: Steps between the kernel's places, for each axis.
+        strides: Steps between the kernel's positions, for each axis.
         padding: `"VALID"` or `"SAME"`.
-        dilation: Distance of the kernel's neighbouring entries, for each axis.
+        dilation: Distance of the kernel's neighbouring elements, for each axis.
         groups: Number of groups of channels that do not mix.
         channels: Axis of the channels, 1 or -1.
     """
-    options = {"window_strides": strides, "padding": padding, "rhs_dilation": dilation}
-    options["feature_group_count"] = groups
     last = x.ndim - 1
     spatial, kernel_spec = tuple(range(last - 1)), (last, last - 1, *range(last - 1))
-    channels_last = (0, last, *(axis + 1 for axis in spatial))
 
     def by_primitive(x, kernel):
-        images = channels_last if channels == -1 else tuple(range(last + 1))
-        numbers = lax.ConvDimensionNumbers(images, kernel_spec, images)
-        return lax.conv_general_dilated(x, kernel, dimension_numbers=numbers, **options)
+        images = (0, last, *(axis + 1 for axis in spatial))
+        images = images if channels == -1 else tuple(range(last + 1))
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            strides,
+            padding,
+            rhs_dilation=dilation,
+            dimension_numbers=lax.ConvDimensionNumbers(images, kernel_spec, images),
+            feature_group_count=groups,
+        )
 
     def on_cpu(x, kernel):
-        numbers = lax.ConvDimensionNumbers(channels_last, kernel_spec, channels_last)
-        if groups > 1:
-            product = functools.partial(shifted_products, options)
-        elif math.prod(kernel.shape[:-2]) == 1:
-            product = functools.partial(product_of_patches, options)
+        x = x if channels == -1 else jnp.moveaxis(x, 1, -1)
+        if fits_onednn(x, kernel):
+            window = kernel.shape[:-2]
+            reach = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
+            pads = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
+            arguments = x.shape[1:-1], window, tuple(strides), tuple(pads), tuple(dilation), groups
+            y = convolution("output", Geometry(*arguments).canonical(), x, kernel)
         else:
-            product = _with_fast_gradients(numbers, options)
-        if channels == -1:
-            return product(x, kernel)
-        return jnp.moveaxis(product(jnp.moveaxis(x, 1, -1), kernel), -1, 1)
+            y = convolve_on_cpu(x, kernel, strides, padding, dilation, groups)
+        return y if channels == -1 else jnp.moveaxis(y, -1, 1)
 
-    mixed = 1 < groups < x.shape[channels]
-    if mixed or (groups > 1 and math.prod(kernel.shape[:-2]) > MOST_SHIFTS):
-        return by_primitive(x, kernel)
     return platform_dependent(x, kernel, cpu=on_cpu, default=by_primitive)
 
 
-def _with_fast_gradients(numbers, options):
-    """A convolution of images with channels last, whose gradients are such convolutions too.
-
-    JAX's rule for the gradient of a convolution swaps what the axes stand for: batch and channels
-    of images, channels and filters of a kernel. So each derivative is written with its axes in the
-    places where that swap leaves the order that XLA is fast for.
-    """
-    images, kernel_spec, _ = numbers
-    last = len(images) - 1
-    swapped_kernel = (last - 1, last, *kernel_spec[2:])
-    apply = lax.conv_general_dilated
-
-    def by_itself(x, kernel):
-        return apply(x, kernel, dimension_numbers=numbers, **options)
-
-    @jax.custom_jvp
-    def convolution(x, kernel):
-        way = as_product(by_itself, x, kernel, options, alone=True)
-        return way(options, x, kernel) if way else by_itself(x, kernel)
-
-    def of_images(dx, kernel):
-        turned = lax.ConvDimensionNumbers(images, swapped_kernel, images)
-        kernel = jnp.swapaxes(kernel, -1, -2)
-        return apply(dx, kernel, dimension_numbers=turned, **options)
-
-    def of_kernel(x, dkernel):
-        axes = tuple(range(1, last))
-        turned = lax.ConvDimensionNumbers(
-            (last, 0, *axes), (last, 0, *axes), (last - 1, last, *range(last - 1))
-        )
-        reach, pads = reach_and_pads(x, dkernel.shape[:-2], options)
-        x, dkernel = jnp.moveaxis(x, (-1, 0), (0, -1)), jnp.moveaxis(dkernel, -2, 0)
-        part = {**options, "padding": [(0, 0), *pads[1:]], "dimension_numbers": turned}
-        if any(pads[0]):  # padded once, not in each of the parts
-            x = lax.optimization_barrier(jnp.pad(x, [(0, 0), pads[0], *[(0, 0)] * (last - 1)]))
-        step = options["window_strides"][0]
-        places = (x.shape[1] - reach[0]) // step + 1
-        rows = _rows_in_cache(places, x, dkernel, options["window_strides"])
-        if rows is None or rows >= places:
-            return jnp.moveaxis(apply(x, dkernel, **part), -2, 0)
-        ends = [min(i + rows, places) for i in range(0, places, rows)]
-        parts = [
-            apply(x[:, i * step : (j - 1) * step + reach[0]], dkernel, **part)
-            for i, j in itertools.pairwise([0, *ends])
-        ]
-        return jnp.moveaxis(jnp.concatenate(parts), -2, 0)
-
-    @functools.partial(convolution.defjvp, symbolic_zeros=True)
-    def derivative(primals, tangents):
-        (x, kernel), (dx, dkernel) = primals, tangents
-        way = as_product(by_itself, x, kernel, options)
-        if way and isinstance(dx, SymbolicZero):
-            return jax.jvp(lambda kernel: way(options, x, kernel), (kernel,), (dkernel,))
-        if way and isinstance(dkernel, SymbolicZero):
-            return jax.jvp(lambda x: way(options, x, kernel), (x,), (dx,))
-        if way:
-            return jax.jvp(functools.partial(way, options), primals, tangents)
-        parts = []
-        if not isinstance(dx, SymbolicZero):
-            parts.append(of_images(dx, kernel))
-        if not isinstance(dkernel, SymbolicZero):
-            parts.append(of_kernel(x, dkernel))
-        return convolution(x, kernel), sum(parts[1:], parts[0])
-
-    return convolution
-
-
-# The gradient of a kernel reads a part of the output's gradient for each of its entries; this
-# many bytes of it stay in a core's cache.
-_CACHED = 2**19
-_MOST_PARTS = 16
-
-
-def _rows_in_cache(rows, x, kernel, strides):
-    """How many rows of a convolution's output to use at a time; `None`: all, or who knows."""
-    if not all(isinstance(n, int) for n in (*x.shape, *kernel.shape)):
-        return None
-    others = [n // s for n, s in zip(x.shape[2:-1], strides[1:], strict=True)]
-    row = math.prod(others) * x.shape[-1] * kernel.shape[-1] * x.dtype.itemsize
-    return max(-(-rows // _MOST_PARTS), _CACHED // max(row, 1), 1)
+def fits_onednn(x: jax.Array, kernel: jax.Array) -> bool:
+    """Whether oneDNN may compute a convolution: float32 of known sizes, on one device."""
+    arrays = jax.typeof(x), jax.typeof(kernel)
+    return (
+        all(a.dtype == jnp.float32 and not any(a.sharding.spec) for a in arrays)
+        and all(isinstance(n, int) and n > 0 for a in arrays for n in a.shape)
+        and is_undistributed()
+        and onednn.is_available()
+    )

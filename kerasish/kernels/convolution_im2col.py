@@ -29,8 +29,10 @@ def reach_and_pads(
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """What a window covers, and the padding around images, along each axis."""
     reach = [(n - 1) * d + 1 for n, d in zip(window, options["rhs_dilation"], strict=True)]
-    pads = lax.padtype_to_pads(x.shape[1:-1], reach, options["window_strides"], options["padding"])
-    return reach, pads
+    padding, strides = options["padding"], options["window_strides"]
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
+    return reach, list(padding)
 
 
 # What is copied may take this much: as tiles of columns, as patches under the kernel, or as lines
@@ -49,7 +51,7 @@ _NARROW = 8
 _BRIEF = 600
 # XLA's own code for images is good from so many channels on; where no gradient is taken, between
 # so few and so many, too, and at fewer places than these.
-_MANY = 128
+MANY = 128
 _FEW, _SOME, _PLACES = 4, 32, 2000
 
 
@@ -81,7 +83,7 @@ def as_product(
         pays = deep and places * channels * filters >= _WORK and places >= _FILLED * tiled
         if pays and copies * itemsize <= _TILES:
             return product_of_tiles
-    if images and channels >= _MANY:
+    if images and channels >= MANY:
         return None
     if places * math.prod(window) * channels * itemsize <= _PATCHES:
         return product_of_patches

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from kerasish.core.lowering import platform_dependent
-from kerasish.kernels.convolution import convolve
+from kerasish.kernels.convolution import convolve, fits_onednn
+from kerasish.kernels.convolution_primitive import Geometry, convolution
 
 
 def convolve_transposed(
@@ -36,20 +37,39 @@ def convolve_transposed(
     inside, spec = tuple(range(last - 1)), (last, last - 1, *range(last - 1))
     images = (0, last, *(a + 1 for a in inside)) if channels == -1 else tuple(range(last + 1))
 
-    def by_primitive(x, kernel):
+    dilated = max(dilation) > 1
+
+    def by_primitive(x, kernel, images=images):
         numbers = lax.ConvDimensionNumbers(images, spec, images)
         options = {"rhs_dilation": dilation, "transpose_kernel": True}
         return lax.conv_transpose(x, kernel, strides, padding, dimension_numbers=numbers, **options)
 
     def on_cpu(x, kernel):
         x = x if channels == -1 else jnp.moveaxis(x, 1, -1)
-        y = _by_phases(x, kernel, strides, padding)
+        if fits_onednn(x, kernel):
+            y = _by_gradient(x, kernel, strides, padding, dilation)
+        elif dilated:
+            last_axis = (0, last, *range(1, last))
+            y = by_primitive(x, kernel, last_axis)
+        else:
+            y = _by_phases(x, kernel, strides, padding)
         return y if channels == -1 else jnp.moveaxis(y, -1, 1)
 
     sizes = [x.shape[axis] for axis in images[2:]]
-    if max(dilation) > 1 or not all(isinstance(n, int) and n for n in sizes):
+    if not all(isinstance(n, int) and n for n in sizes):
         return by_primitive(x, kernel)
     return platform_dependent(x, kernel, cpu=on_cpu, default=by_primitive)
+
+
+def _by_gradient(x, kernel, strides, padding, dilation):
+    """The gradient by its input of the convolution that has `x` as its output."""
+    window = kernel.shape[:-2]
+    reach = [(n - 1) * d + 1 for n, d in zip(window, dilation, strict=True)]
+    each = zip(x.shape[1:-1], strides, padding, reach, strict=True)
+    image = tuple((n - 1) * s + sum(pads) - r + 2 for n, s, pads, r in each)
+    pads = tuple((r - 1 - a, r - 1 - b) for (a, b), r in zip(padding, reach, strict=True))
+    geometry = Geometry(image, window, tuple(strides), pads, tuple(dilation), 1)
+    return convolution("input", geometry.canonical(), kernel, x)
 
 
 def _by_phases(x, kernel, strides, padding):

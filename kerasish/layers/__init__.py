@@ -35,6 +35,7 @@ from kerasish.layers.core.activation import ELU, Activation, LeakyReLU, PReLU, R
 from kerasish.layers.core.basic import Identity, Lambda, Masking, Wrapper
 from kerasish.layers.core.dense import Dense, EinsumDense
 from kerasish.layers.core.embedding import Embedding, ReversibleEmbedding
+from kerasish.layers.core.foreign_layer import TFSMLayer, TorchModuleWrapper
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.layers.core.jax_layer import FlaxLayer, JaxLayer
 from kerasish.layers.merging import (
@@ -87,14 +88,18 @@ from kerasish.layers.pooling import (
 )
 from kerasish.layers.preprocessing.category_encoding import CategoryEncoding, Discretization
 from kerasish.layers.preprocessing.hashing import HashedCrossing, Hashing
+from kerasish.layers.preprocessing.image.blur import RandomGaussianBlur
+from kerasish.layers.preprocessing.image.clahe import ContrastLimitedAdaptiveHistogramEqualization
 from kerasish.layers.preprocessing.image.color import (
     RandomBrightness,
+    RandomColorDegeneration,
     RandomColorJitter,
     RandomContrast,
     RandomGrayscale,
     RandomHue,
     RandomSaturation,
 )
+from kerasish.layers.preprocessing.image.distortion import RandomElasticTransform, RandomPerspective
 from kerasish.layers.preprocessing.image.geometric import (
     RandomFlip,
     RandomRotation,
@@ -102,7 +107,9 @@ from kerasish.layers.preprocessing.image.geometric import (
     RandomTranslation,
     RandomZoom,
 )
+from kerasish.layers.preprocessing.image.max_boxes import MaxNumBoundingBoxes
 from kerasish.layers.preprocessing.image.mixing import CutMix, MixUp, RandomErasing
+from kerasish.layers.preprocessing.image.policies import AugMix, RandAugment
 from kerasish.layers.preprocessing.image.resizing import CenterCrop, RandomCrop, Resizing
 from kerasish.layers.preprocessing.image.tone import (
     AutoContrast,
@@ -231,6 +238,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -244,6 +252,7 @@ __all__ = [
     "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
@@ -308,6 +317,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -326,15 +336,20 @@ __all__ = [
     "Pipeline",
     "RMSNormalization",
     "RNN",
+    "RandAugment",
     "RandomBrightness",
+    "RandomColorDegeneration",
     "RandomColorJitter",
     "RandomContrast",
     "RandomCrop",
+    "RandomElasticTransform",
     "RandomErasing",
     "RandomFlip",
+    "RandomGaussianBlur",
     "RandomGrayscale",
     "RandomHue",
     "RandomInvert",
+    "RandomPerspective",
     "RandomPosterization",
     "RandomRotation",
     "RandomSaturation",
@@ -364,8 +379,10 @@ __all__ = [
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
+    "TFSMLayer",
     "TextVectorization",
     "TimeDistributed",
+    "TorchModuleWrapper",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",

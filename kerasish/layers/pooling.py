@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
-from kerasish.layers.base.arguments import int_tuple, one_of, within_budget
+from kerasish.layers.base.arguments import int_tuple, one_of, show_defaults, within_budget
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.ops.nn import convolution
@@ -20,6 +20,10 @@ class Pooling(Layer):
 
     rank = 0
     pool = staticmethod(convolution.max_pool)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("pool_size",))
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class Metric(Configurable):
             raise no_super(self)
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = dtypes.standardize_dtype(dtype)
-        with jax.ensure_compile_time_eval():
+        with jax.core.eval_context():
             first = np.asarray(initializers.get(initializer or "zeros")(shape, dtype=dtype))
         with name_scope(self.name.replace("/", ">")):
             variable = Variable(

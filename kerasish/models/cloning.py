@@ -9,7 +9,7 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.functional import Functional
-from kerasish.models.graph.graph import Function
+from kerasish.models.graph.graph import Function, map_structure
 from kerasish.models.model import Model
 from kerasish.models.sequential import Sequential
 
@@ -92,6 +92,7 @@ def _clone_functional(model, input_tensors, clone, call_function):
         return call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
 
     outputs = function.run(start, call)
-    inputs = jax.tree.unflatten(jax.tree.structure(function._inputs_nest), start)
+    new = {id(t): x for t, x in zip(function.inputs, start, strict=True)}
+    inputs = map_structure(lambda t: new[id(t)], function._inputs_nest)
     assert all(isinstance(t, KerasTensor) for t in jax.tree.leaves(outputs))
     return Functional(inputs, outputs, name=model.name)

@@ -164,6 +164,19 @@ class Model(Trainer, Layer):
         """The symbolic outputs, in order."""
         return self._require_graph("outputs").outputs
 
+    def compute_output_spec(self, *args, **kwargs):
+        """The outputs as symbolic tensors, for inputs that are.
+
+        Where the whole graph cannot be traced at once, each layer says what it makes.
+        """
+        try:
+            return super().compute_output_spec(*args, **kwargs)
+        except Exception:
+            if self._function is None:
+                raise
+            inputs = args[0] if args else kwargs["inputs"]
+            return _without_list(self._function.run(arrange_inputs(self, inputs, None), _specs_of))
+
     @property
     def input(self):
         """The symbolic input, or the nest of them."""
@@ -331,22 +344,29 @@ class Model(Trainer, Layer):
 
     def get_config(self) -> dict:
         """The graph if there is one, or the arguments that make this model again, as plain data."""
-        if self._function is not None and _takes_tensors(type(self)):
-            graph = graph_config(self._function)
-            return {"name": self.name, "trainable": self.trainable, **graph}
-        config = super().get_config()
-        for name in ("inputs", "outputs"):
-            config.pop(name, None)
-        return config
+        if self._function is None or not (_takes_tensors(type(self)) or self._given_tensors()):
+            return _without_tensors(super().get_config())
+        graph = graph_config(self._function)
+        own = _without_tensors(super().get_config()) if _has_own_arguments(type(self)) else {}
+        return {**own, "name": self.name, "trainable": self.trainable, **graph}
+
+    def _given_tensors(self):
+        """Whether the graph was given to `__init__`, not made in it."""
+        args, kwargs = self._given
+        return any(map(_any_tensor, (*args, *kwargs.values())))
 
     @classmethod
     def from_config(cls, config: dict, custom_objects=None) -> Any:
         """Make the model again, with new weights."""
         with custom_object_scope(custom_objects or {}):
-            if "input_layers" not in config or not _takes_tensors(cls):
+            if "input_layers" not in config or "layers" not in config:
                 return super().from_config(config)
             inputs, outputs = rebuild_graph(config)
-        made = cls(inputs, outputs, name=config.get("name"))
+            graph = ("layers", "input_layers", "output_layers", "name", "trainable")
+            own = {key: value for key, value in config.items() if key not in graph}
+            own = deserialize_keras_object(own) if _has_own_arguments(cls) else {}
+        made = _made_of_tensors(cls, inputs, outputs, {"name": config.get("name"), **own})
+        made.name = config.get("name") or made.name  # where `__init__` takes none
         if not config.get("trainable", True):
             made.trainable = False
         return made
@@ -364,10 +384,49 @@ def _any_tensor(x):
     return isinstance(x, KerasTensor)
 
 
+def _specs_of(operation, args, kwargs):
+    """What a layer or op of a graph makes of symbolic tensors, the call not being recorded."""
+    if isinstance(operation, Layer):
+        return operation.compute_output_spec(*args, **kwargs)
+    return operation(*args, **kwargs)
+
+
 def _takes_tensors(cls):
     """Whether a class is made as `Model(inputs, outputs)` is."""
-    names = list(inspect.signature(cls.__init__).parameters)[1:]
-    return names[:2] == ["inputs", "outputs"] or names == ["args", "kwargs"]
+    parameters = _parameters_of(cls)
+    kinds = [p.kind for p in parameters]
+    handed_on = kinds == [inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD]
+    return handed_on or [p.name for p in parameters[:2]] == ["inputs", "outputs"]
+
+
+def _parameters_of(cls):
+    return list(inspect.signature(cls.__init__).parameters.values())[1:]
+
+
+_OF_MODELS = ("inputs", "outputs", "name", "trainable", "dtype")
+_STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _has_own_arguments(cls):
+    """Whether a class takes more than a functional model does."""
+    return any(p.kind not in _STARS and p.name not in _OF_MODELS for p in _parameters_of(cls))
+
+
+def _without_tensors(config):
+    return {name: value for name, value in config.items() if name not in ("inputs", "outputs")}
+
+
+def _made_of_tensors(cls, inputs, outputs, options):
+    """A model of that class from a graph, by name where it takes names, else in order."""
+    parameters = _parameters_of(cls)
+    names, kinds = [p.name for p in parameters], [p.kind for p in parameters]
+    if "name" not in names and inspect.Parameter.VAR_KEYWORD not in kinds:
+        options.pop("name")
+    by_name = "outputs" in names or inspect.Parameter.VAR_KEYWORD in kinds
+    if by_name and names[:1] != ["inputs"] and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return cls(inputs=inputs, outputs=outputs, **options)
+    in_front = [p.name for p in parameters[: kinds.index(_STARS[0])]] if _STARS[0] in kinds else []
+    return cls(*(options.pop(name) for name in in_front), inputs, outputs, **options)
 
 
 def _without_list(items):

@@ -6,7 +6,7 @@ from typing import Any
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization import configurable as configs
-from kerasish.optimizers import schedules
+from kerasish.optimizers import legacy, schedules
 from kerasish.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from kerasish.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from kerasish.optimizers.optax_optimizer import OptaxOptimizer
@@ -86,6 +86,7 @@ __all__ = [
     "ScheduleFreeAdamW",
     "deserialize",
     "get",
+    "legacy",
     "schedules",
     "serialize",
 ]

@@ -50,7 +50,7 @@ class OptaxOptimizer(Optimizer):
         if len(set(self._keys)) < len(self._keys):
             self._keys = [f"{key}_{i}" for i, key in enumerate(self._keys)]
         # One compiled call, on what the weights are now even where a trace is going on.
-        with jax.ensure_compile_time_eval():
+        with jax.core.eval_context():
             weights = self._keyed(v._value for v in self._trainable_variables)
             state = jax.jit(self.transformation.init)(weights)
         leaves, self._structure = jax.tree_util.tree_flatten_with_path(state)

@@ -10,11 +10,13 @@ from kerasish.core.serialization.configurable import (
     register_keras_serializable,
     serialize_keras_object,
 )
+from kerasish.saving.file_editor import KerasFileEditor
 from kerasish.saving.saving_api import load_model, save_model
 from kerasish.saving.weights_api import load_weights, save_weights
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",

@@ -6,20 +6,17 @@ import json
 import os
 import pathlib
 import warnings
-import zlib
 from typing import Any
 
-from kerasish.core import processes
 from kerasish.core.atomic_files import is_taken, replacing
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import serialize_keras_object
-from kerasish.saving.assets import FOLDER as ASSETS
 from kerasish.saving.assets import add_assets, load_assets, read_assets, save_assets
-from kerasish.saving.formats import legacy_h5
+from kerasish.saving.formats import legacy_h5, model_folder
 from kerasish.saving.formats.h5_reader import reading
 from kerasish.saving.formats.zip_archive import new_archive, open_member, opened, read_text
 from kerasish.saving.io import bounded_json
-from kerasish.saving.io.file_window import BadFile, file_window
+from kerasish.saving.io.file_window import file_window
 from kerasish.saving.state.model_from_config import make_model
 from kerasish.saving.state.walk import load
 from kerasish.saving.weights_api import WEIGHTS_MEMBER, write_weights
@@ -43,8 +40,8 @@ def save_model(
         model: The model.
         filepath: Path that ends in `.keras`, or in `.h5` (or `.hdf5`) for the older format.
         overwrite: Whether an existing file may be replaced.
-        zipped: `False` saves into a folder of that path instead, with the same files in it; each of
-            them is whole at every moment.
+        zipped: `False` saves into a folder of that path instead, with the same files in it, which
+            hold one model at every moment, the one before or the new one.
         **kwargs: For `.h5` only: `include_optimizer`, whether to save the optimizer too.
     """
     path = pathlib.Path(filepath)
@@ -94,26 +91,13 @@ def _save_folder(model, path, overwrite):
         raise bad_argument("save_model", "filepath", wanted, str(path))
     if not overwrite and is_taken(path):
         raise ValueError(f"save_model: {path} exists, and `overwrite` is False.")
-    config = json.dumps(serialize_keras_object(model))
-    path.mkdir(parents=True, exist_ok=True)
-    with replacing(path / WEIGHTS_MEMBER) as beside:
-        write_weights(model, beside)
-    with replacing(path / _CONFIG) as beside:
-        beside.write_text(config)
-    if processes.is_first():
-        save_assets(model, path / ASSETS)
-    with replacing(path / _METADATA) as beside:
-        beside.write_text(json.dumps({**_metadata(), "checksums": _sums_in(path)}))
-
-
-def _sums_in(folder):
-    """The CRC-32 of each file in a model's folder that has no checksums of its own."""
-    assets = sorted(path for path in (folder / ASSETS).rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): zlib.crc32(path.read_bytes())
-        for path in (folder / _CONFIG, *assets)
-        if path.is_file()
-    }
+    model_folder.write_folder(
+        path,
+        json.dumps(serialize_keras_object(model)),
+        _metadata(),
+        functools.partial(write_weights, model),
+        functools.partial(save_assets, model),
+    )
 
 
 def load_model(
@@ -129,7 +113,7 @@ def load_model(
             holds is taken from `custom_objects["<lambda>"]`, and only if `safe_mode` is `False`.
     """
     path = pathlib.Path(filepath)
-    if (path / _CONFIG).is_file():
+    if model_folder.located(path, _CONFIG).is_file():
         return _load_folder(path, custom_objects, compile, safe_mode)
     if not path.is_file():
         raise ValueError(f"load_model: there is no file {path}.")
@@ -154,21 +138,11 @@ def _load(config, path, window, checksum, custom_objects, compile, safe_mode):
 
 
 def _load_folder(path, custom_objects, compile, safe_mode):
-    weights = path / WEIGHTS_MEMBER
-    if not weights.is_file():
-        raise BadFile(f"{path} has no {WEIGHTS_MEMBER}, so it is not a whole model's folder.")
-    if (path / _CONFIG).stat().st_size > bounded_json.LIMIT:
-        raise BadFile(f"{path / _CONFIG} is larger than a config can be, which is refused.")
-    if (path / _METADATA).is_file():  # Keras writes no checksums
-        metadata = bounded_json.parse((path / _METADATA).read_bytes(), path, "its metadata")
-        wanted, found = metadata.get("checksums", {}), _sums_in(path)
-        if not isinstance(wanted, dict):
-            raise BadFile(f"{path} is damaged: its metadata have strange checksums.")
-        for name in wanted:
-            if found.get(name) != wanted[name]:
-                raise BadFile(f"{path} is damaged: the checksum of {name!r} does not fit.")
-    config = bounded_json.parse((path / _CONFIG).read_bytes(), path, "its config")
+    model_folder.check_folder(path)
+    config = model_folder.located(path, _CONFIG).read_bytes()
+    config = bounded_json.parse(config, path, "its config")
+    weights = model_folder.located(path, WEIGHTS_MEMBER)
     with file_window(weights) as window:
         model = _load(config, weights, window, None, custom_objects, compile, safe_mode)
-    load_assets(model, path / ASSETS)
+    load_assets(model, model_folder.located(path, model_folder.ASSETS))
     return model

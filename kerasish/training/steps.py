@@ -404,12 +404,15 @@ def _alone(data):
 
 
 def _takes_state(step):
-    parameters = [
+    every = inspect.signature(step).parameters.values()
+    needed = [
         p
-        for p in inspect.signature(step).parameters.values()
+        for p in every
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
     ]
-    return len(parameters) == 2
+    # What passes anything on gets what Keras passes, `(state, data)`: our own steps take both.
+    passes_on = not needed and any(p.kind == p.VAR_POSITIONAL for p in every)
+    return len(needed) == 2 or passes_on
 
 
 def _as_logs(logs):

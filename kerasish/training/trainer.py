@@ -83,6 +83,7 @@ class Trainer(Steps):
             raise bad_argument(
                 "compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution
             )
+        self._check_initialized()
         optimizer = optimizers.get(optimizer)
         scaled = getattr(self.dtype_policy, "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):

@@ -13,6 +13,10 @@ from kerasish import layers
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from tests.support.layer_cases import arguments, parameters
 
+# AugMix of Keras chooses by Python's `random`, its RandomElasticTransform cannot be compiled: see
+# `tests/layers/test_image_policies.py`.
+OWN_DRAWS = {"AugMix", "RandomElasticTransform"}
+
 
 @pytest.fixture(params=parameters())
 def case(request):
@@ -57,6 +61,8 @@ def plain(data):
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")  # by Keras
 def test_values_gradients_and_state_are_keras(case):
+    if case.name in OWN_DRAWS:
+        pytest.skip("compared with Keras in another way")
     x = case.inputs()
     ours, theirs = case.make(layers), case.make(keras.layers)
     for layer, symbol in ((ours, KerasTensor), (theirs, keras.KerasTensor)):

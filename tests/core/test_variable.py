@@ -224,7 +224,7 @@ def test_an_error_closes_the_scope():
     with pytest.raises(ZeroDivisionError), Scope(), Scope():
         v.assign(1 / 0)
     v.assign(3.0)
-    assert float(v) == 3 and keras.core.variable.current_scope() is None
+    assert float(v) == 3 and keras.core.state.variable.current_scope() is None
 
 
 def test_a_scope_belongs_to_its_thread():
@@ -316,3 +316,18 @@ def test_a_traced_value_cannot_leave_a_function_that_jax_transforms_by_itself():
     with pytest.raises(ValueError, match="cannot start from a traced value"):
         jax.jit(lambda x: Variable(x).value)(2.0)
     assert float(v) == 1
+
+
+@pytest.mark.parametrize("run", [lambda make: make(), jax.eval_shape], ids=["eager", "traced"])
+def test_an_initializers_program_computes_its_constants(run):
+    programs = []
+
+    def initializer(shape, dtype):
+        programs.append(jax.make_jaxpr(lambda: jax.numpy.arange(float(shape[0])))())
+        return jax.numpy.ones(shape, dtype)
+
+    made = []
+    run(lambda: made.append(Variable(initializer, shape=(9,))))
+    assert float(made[0].value.sum()) == 9
+    # Folded, the numbers would be written into each program: gigabytes for a large weight.
+    assert programs[0].eqns

@@ -12,7 +12,7 @@ from jax import lax
 import kerasish as keras
 from kerasish import layers, ops
 from kerasish.core.lowering import assume_local_devices
-from kerasish.kernels import convolution, convolution_im2col
+from kerasish.kernels import convolution_im2col, convolution_xla, onednn
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.loop_support import slow_in_loops
 from kerasish.kernels.noinline import add_bias, materialize, scale_by
@@ -39,6 +39,12 @@ CONVOLUTIONS = [
     ((3, 9, 1), (4, 1, 3), (2,), "same", (1,)),
     ((2, 4, 5, 4, 1), (2, 3, 2, 1, 3), (1, 1, 1), "same", (1, 1, 1)),
 ]
+
+
+@pytest.fixture(autouse=True)
+def without_onednn(monkeypatch):
+    """Convolutions as XLA alone computes them."""
+    monkeypatch.setenv(onednn.SWITCH, "0")
 
 
 def rows(*shapes):
@@ -163,7 +169,7 @@ def test_transposed_convolutions_and_their_derivatives_are_the_primitives(case, 
 
 @pytest.mark.parametrize("case", [CONVOLUTIONS[0], CONVOLUTIONS[3], CONVOLUTIONS[-2]], ids=str)
 def test_gradients_of_kernels_in_parts(case, monkeypatch):
-    monkeypatch.setattr(convolution, "_CACHED", 100)
+    monkeypatch.setattr(convolution_xla, "_CACHED", 100)
     allow("by itself", monkeypatch)
     shape, kernel_shape, *options = case
     strides, padding, dilation = options

@@ -165,7 +165,7 @@ ERRORS = {
     r"`data` must be an array, or a dict with 'images'": lambda: layers.CenterCrop(2, 2)(
         {"labels": np.ones((2, 3))}
     ),
-    r"`data` must be without 'bounding_boxes'": lambda: layers.CenterCrop(2, 2)(
+    r"`bounding_box_format` must be given": lambda: layers.CenterCrop(2, 2)(
         {"images": PHOTOS, "bounding_boxes": {"boxes": np.ones((2, 1, 4))}}
     ),
 }

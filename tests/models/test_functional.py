@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +11,7 @@ import pytest
 
 import kerasish
 from kerasish import Input, Model, layers, ops
+from tests.support.counting import python_calls
 from tests.support.keras_oracle import X, both, fill, graph, weights
 
 A, B, C = X, X[:, :3], X[:, :2]
@@ -537,7 +537,7 @@ def test_symbolic_tensor_prints():
 # -- speed
 
 
-def test_calls_compile_once_and_weights_are_listed_fast(caplog):
+def test_calls_compile_once_and_weights_are_listed_in_few_steps(caplog):
     h = x = Input((8,))
     for _ in range(100):
         h = layers.Dense(8)(h)
@@ -547,9 +547,5 @@ def test_calls_compile_once_and_weights_are_listed_fast(caplog):
     with jax.log_compiles(), caplog.at_level(logging.DEBUG):
         model(batch)
     assert not [r for r in caplog.records if "Compiling" in r.getMessage()]
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        assert len(model.weights) == 200
-        times.append(time.process_time() - start)
-    assert min(times) < 5e-3
+    assert len(model.weights) == 200
+    assert python_calls(lambda: model.weights) < 20 * 200

@@ -249,7 +249,7 @@ CONFIGS = {
         first_layer(
             lambda e: e.update(class_name="TorchModuleWrapper", config={"module": "gASVAAA="})
         ),
-        "Unknown class 'TorchModuleWrapper'",
+        "TorchModuleWrapper: it runs PyTorch",
     ),
     "a file to read words from (CVE-2025-12058)": (
         first_layer(

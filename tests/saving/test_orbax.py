@@ -9,7 +9,11 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from training.test_resume import (
+
+import kerasish as keras
+from kerasish import layers
+from kerasish.callbacks import LambdaCallback, OrbaxCheckpoint
+from tests.training.test_resume import (
     Stop,
     StopAt,
     run_with_kills,
@@ -18,10 +22,6 @@ from training.test_resume import (
     tests,  # noqa: F401
     uninterrupted,  # noqa: F401
 )
-
-import kerasish as keras
-from kerasish import layers
-from kerasish.callbacks import LambdaCallback, OrbaxCheckpoint
 
 pytestmark = pytest.mark.exact
 

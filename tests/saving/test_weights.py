@@ -254,3 +254,46 @@ def test_wrong_calls_say_what_is_wrong(case, tmp_path):
 def test_an_unbuilt_model_has_no_weights_to_save(tmp_path):
     with pytest.raises(ValueError, match="is not built, so it has no weights yet"):
         kerasish.Sequential([layers.Dense(2)]).save_weights(tmp_path / "x.weights.h5")
+
+
+def nested(k, frozen, made_before=0):
+    for _ in range(made_before):
+        k.layers.Dense(1)
+    inside = [k.layers.Dense(3) for _ in range(11)]
+    for index in frozen:
+        inside[index].trainable = False
+    inner = k.Sequential([k.Input((3,)), *inside, k.layers.BatchNormalization()])
+    return k.Sequential([k.Input((3,)), inner, k.layers.Dense(1)])
+
+
+@pytest.mark.parametrize("saved", [[], [0, 5], [10]])
+@pytest.mark.parametrize("loaded", [[], [0], [3, 9]])
+def test_older_files_of_nested_models_whatever_is_frozen(saved, loaded, tmp_path):
+    theirs = nested(keras, saved, made_before=1)
+    theirs.save_weights(tmp_path / "x.weights.h5")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs.save(tmp_path / "x.h5")
+    ours = nested(kerasish, loaded, made_before=4)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    for path in ("x.h5", "x.weights.h5"):
+        ours.load_weights(tmp_path / path)
+        np.testing.assert_allclose(ours(x), np.asarray(theirs(x)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("end", ["weights.h5", "safetensors", "weights.json", "keras"])
+def test_weights_that_no_part_takes_are_said(end, tmp_path):
+    def made(widths):
+        stack = [kerasish.Input((2,)), *map(layers.Dense, widths)]
+        return kerasish.Sequential(stack, name="small")
+
+    path, model = tmp_path / f"x.{end}", made([2, 2, 2, 2, 2, 2])
+    if end == "keras":
+        model.save(path)
+    else:
+        model.save_weights(path, max_shard_size=1 if end == "weights.json" else None)
+    kept = made([2, 2])
+    untaken = r"\['layers/dense_2', 'layers/dense_3', 'layers/dense_4'\] and 1 more"
+    with pytest.warns(UserWarning, match=rf"no part of 'small' takes: {untaken}"):
+        kept.load_weights(path)
+    assert_same(kept.get_weights(), model.get_weights()[:4])

@@ -14,19 +14,23 @@ FLOORS = [
     {"ops"},
     {"activations", "initializers", "regularizers", "constraints", "random", "distribution"},
     {"losses", "optimizers", "layers", "data"},
-    {"metrics", "callbacks", "saving", "visualization"},
+    {"metrics", "callbacks", "saving", "visualization", "legacy"},
     {"training"},
     {"models"},
+    {"export"},
 ]
 FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 TOP = len(FLOORS)  # what is built on all these or only names them: testing, datasets, utils, ...
-ROOF = TOP + 1  # the package itself, which names them all
+ROOF = TOP + 2  # the package itself, which names them all
+# What stands for Keras, and is imported only where asked for.
+FLOOR |= {"keras_alias": ROOF + 1, "as_keras": ROOF + 2, "__main__": ROOF + 3}
 FILES = sorted(ROOT.rglob("*.py"))
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py"))
 
 
 def floor(part):
-    return ROOF if part == "__init__" else FLOOR.get(part, TOP)
+    above = {"applications": TOP + 1, "__init__": ROOF}  # what is written in public names alone
+    return above.get(part, FLOOR.get(part, TOP))
 
 
 def part_of(path):

@@ -10,6 +10,7 @@ import kerasish
 
 # Where kerasish does otherwise, and why.
 OTHERWISE = {
+    "ExportArchive.format": "there is no TensorFlow to write its own",
     "LayoutMap.device_mesh": "the mesh of the distribution, if none is given",
     "smart_resize.data_format": "`None`: the global one",
     "timeseries_dataset_from_array.format": "there is no TensorFlow to be the default",

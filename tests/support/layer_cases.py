@@ -213,6 +213,14 @@ CASES = [
     case("CutMix", PHOTO, seed=3),
     case("MixUp", PHOTO, seed=3),
     case("RandomErasing", PHOTO, value_range=(-4.0, 4.0), seed=3),
+    case("RandomColorDegeneration", PHOTO, 0.3, value_range=[-4.0, 4.0], seed=3),
+    case("RandomGaussianBlur", PHOTO, (0.2, 0.9), (3, 5), value_range=(-4.0, 4.0), seed=3),
+    case("RandomElasticTransform", PHOTO, value_range=(-4.0, 4.0), seed=3),
+    case("RandomPerspective", PHOTO, 0.9, 0.5, seed=3),
+    case("RandAugment", PHOTO, (-4.0, 4.0), 3, 0.3, seed=3),
+    case("AugMix", PHOTO, (-4.0, 4.0), 2, 2, seed=3),
+    case("ContrastLimitedAdaptiveHistogramEqualization", PHOTO, (-4.0, 4.0), 4.0, (2, 3)),
+    case("MaxNumBoundingBoxes", PHOTO, 5),
     case("STFTSpectrogram", (2, 40, 2), frame_length=16, fft_length=32),
     case("STFTSpectrogram", (2, 40, 1), "magnitude", 15, 4, padding="same", scaling=None),
     case("STFTSpectrogram", (2, 40, 3), "psd", 16, window="hamming", expand_dims=True),
@@ -296,6 +304,7 @@ LATER = {
     *("ConvLSTM1D", "ConvLSTM3D", "RandomShear", "RandomTranslation", "RandomZoom"),
     *("RandomBrightness", "RandomInvert", "RandomSaturation", "Solarization", "MixUp"),
     *("RandomHue", "RandomGrayscale", "RandomSharpness", "RandomErasing"),
+    *("RandomColorDegeneration", "RandomGaussianBlur", "RandomElasticTransform", "AugMix"),
 }
 
 

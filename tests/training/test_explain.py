@@ -25,13 +25,13 @@ def test_seconds_add_up_to_the_time_taken():
     parts = ("compile", "host", "input", "waiting")
     assert 0 < sum(seen[f"{part}_seconds"] for part in parts) <= wall
     assert (seen["steps_done"], seen["traces"]) == (160, 1)
-    assert 0 < seen["calls"] < 160 and seen["device_seconds"] > 0
+    assert 0 < seen["calls"] <= 160 and seen["device_seconds"] > 0
 
 
 def test_a_slow_source_shows_as_waiting_for_data():
     def slow():
         for _ in range(8):
-            time.sleep(0.02)
+            time.sleep(0.05)  # longer than any step, on any machine
             yield X[:8], Y[:8]
 
     fitted, seen = model(), []

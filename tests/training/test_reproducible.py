@@ -127,7 +127,7 @@ def test_a_custom_step_gives_the_same_bits_as_the_built_in_one(cls, reference):
 SCRIPT = """
     import hashlib, numpy as np, sys
     sys.path.insert(0, {tests!r})
-    from training.test_reproducible import data, make_model, weights_after
+    from tests.training.test_reproducible import data, make_model, weights_after
     weights, _ = weights_after(make_model(), *data())
     print(hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest())
 """
@@ -135,7 +135,7 @@ SCRIPT = """
 
 def test_another_process_gives_the_same_bits(reference, request):
     here = hashlib.sha256(b"".join(w.tobytes() for w in reference[0])).hexdigest()
-    script = textwrap.dedent(SCRIPT.format(tests=str(request.config.rootpath / "tests")))
+    script = textwrap.dedent(SCRIPT.format(tests=str(request.config.rootpath)))
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert out.stdout.strip().splitlines()[-1] == here
 

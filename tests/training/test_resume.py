@@ -199,7 +199,7 @@ import os, sys, time
 import numpy as np
 sys.path.insert(0, {tests!r})
 import kerasish as keras
-from training.test_resume import fit, make_model, state
+from tests.training.test_resume import fit, make_model, state
 folder = sys.argv[1]
 print("ready", flush=True)
 model = make_model(seed=int(sys.argv[2]))
@@ -250,7 +250,7 @@ def run_with_kills(tests, folder, right, rng, kills, keeper="BackupAndRestore"):
 
 @pytest.fixture
 def tests(request):
-    return request.config.rootpath / "tests"
+    return request.config.rootpath
 
 
 def test_kills_leave_no_trace(tests, tmp_path, uninterrupted):

@@ -319,7 +319,14 @@ def deserialize_keras_object(
         custom_objects: Names to classes and functions, used before all others.
         safe_mode: Kept for Keras' sake; code is never read from data, whatever it says. With
             `False`, `custom_objects["<lambda>"]`, the caller's own, stands for lambdas.
+        **kwargs: `module_objects`, names that a string or config may mean too, the name of a class
+            giving an instance; `printable_module_name`, what errors call such an object.
     """
+    module_objects = kwargs.get("module_objects")
+    if module_objects is not None:
+        if isinstance(config, str):
+            return _named(config, custom_objects, kwargs)
+        custom_objects = {**module_objects, **(custom_objects or {})}
     unsafe = not safe_mode or settings.unsafe_deserialization_enabled()
     if unsafe and not _custom.lambdas:
         _custom.lambdas = True
@@ -344,6 +351,16 @@ def deserialize_keras_object(
     if not is_serialized(config):
         return {key: deserialize_keras_object(value) for key, value in config.items()}
     return _make(config)
+
+
+def _named(name, custom_objects, options):
+    """The function of a name, or an instance of the class of that name."""
+    found = get_registered_object(name, custom_objects, options["module_objects"])
+    if found is None:
+        kind = options.get("printable_module_name", "object")
+        hint = did_you_mean(name, options["module_objects"])
+        raise bad_argument("deserialize_keras_object", kind, "a known name", name, hint)
+    return found() if inspect.isclass(found) else found
 
 
 def _make(data):

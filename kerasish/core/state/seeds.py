@@ -56,6 +56,21 @@ class SeedGenerator(Configurable):
         return {"seed": self.seed, "name": self.name}
 
 
+class KeyStream:
+    """A stream of seeds that one key gives, without state outside of itself.
+
+    For random numbers within a branch of a compiled program, where no Variable can be written.
+    """
+
+    def __init__(self, key: jax.Array):
+        self.key = key
+
+    def next(self) -> jax.Array:
+        """The next seed."""
+        self.key, key = jax.random.split(self.key)
+        return key
+
+
 def make_default_seed() -> int:
     """An integer drawn from Python's `random`."""
     return python_random.randint(1, int(1e9))
@@ -92,7 +107,7 @@ def draw_seed(seed) -> jax.Array:
     """
     if isinstance(seed, jax.Array):
         return seed
-    if isinstance(seed, SeedGenerator):
+    if isinstance(seed, SeedGenerator | KeyStream):
         return seed.next()
     if isinstance(seed, int | np.integer):
         return jnp.asarray(np.array([seed, 0], dtype="uint32"))

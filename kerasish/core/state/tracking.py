@@ -1,6 +1,7 @@
 """Finding the parts an object holds in its attributes, and values that belong to one trace."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from types import FunctionType, NoneType
 from typing import Any
 
@@ -23,9 +24,10 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
     when its attributes were set (in `_set_at`) has them in the order of its attributes.
     """
     set_at = vars(owner).get("_set_at")
+    left_out = vars(owner).get("_untracked", ())
     found: dict[int, tuple] = {}
     for position, (name, value) in enumerate(vars(owner).items()):
-        if type(value) in _PLAIN:
+        if type(value) in _PLAIN or name in left_out:
             continue
         if isinstance(value, types):
             candidates = (value,)
@@ -40,6 +42,28 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
             if id(part) not in found or when < found[id(part)][0]:
                 found[id(part)] = when, part
     return (part for _, part in sorted(found.values(), key=lambda pair: pair[0]))
+
+
+def untracked(method: Callable) -> Callable:
+    """Method decorator: what it sets as attributes is used by the object, but is no part of it.
+
+    No weights are found in it, and files do not keep it.
+    """
+
+    @functools.wraps(method)
+    def run(self, *args, **kwargs):
+        before = dict(vars(self))
+        result = method(self, *args, **kwargs)
+        made = "_serial" in before  # else its base's `__init__` has set what it lives on
+        names = {
+            name
+            for name, value in vars(self).items()
+            if before.get(name, self) is not value and (made or not name.startswith("_"))
+        }
+        object.__setattr__(self, "_untracked", names | before.get("_untracked", set()))
+        return result
+
+    return run
 
 
 def _search(value, types):

@@ -207,8 +207,9 @@ class Variable:
         self._layout = layout
         owner = current_owner()
         self.kinds = () if owner is None else tuple(c.__name__ for c in type(owner).__mro__)
-        # Under a trace too the first value is an array, never a tracer.
-        with jax.ensure_compile_time_eval():
+        # Under a trace too the first value is an array, never a tracer. `ensure_compile_time_eval`
+        # would also write what the programs of initializers count up to as constants into them.
+        with jax.core.eval_context():
             self._value: Any = self._first_value(initializer, shape, dtype)
 
     def _first_value(self, initializer, shape, dtype):

@@ -1,5 +1,6 @@
 """Checks and common forms of the arguments that many layers share."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,6 +34,24 @@ def int_tuple(layer: Any, name: str, value: Any, n: int, least: int = 1) -> tupl
     if not all(isinstance(v, int) and v >= least for v in values):
         raise bad_argument(layer, name, wanted, value)
     return tuple(values)
+
+
+def show_defaults(cls: type, per_axis: tuple) -> None:
+    """Let a layer class's signature show its defaults for all axes, as Keras' does: `(1, 1)`.
+
+    Args:
+        cls: Class of layers, with `rank` spatial axes.
+        per_axis: Names of the arguments that take one integer for each axis.
+    """
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    cls.__signature__ = inspect.Signature(
+        [
+            p.replace(default=(p.default,) * cls.rank)
+            if p.name in per_axis and isinstance(p.default, int) and cls.rank > 1
+            else p
+            for p in parameters
+        ]
+    )
 
 
 def int_pairs(layer: Any, name: str, value: Any, n: int) -> tuple:

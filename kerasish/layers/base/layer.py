@@ -23,7 +23,7 @@ from kerasish.core.symbolic.keras_tensor import (
     node_of,
     record,
 )
-from kerasish.layers.base import calling, losses
+from kerasish.layers.base import calling, losses, messages
 from kerasish.layers.base import weights as weights_of
 from kerasish.layers.base.arguments import Named, boolean, without_old_arguments
 from kerasish.layers.base.calling import context, symbolic_leaves
@@ -36,7 +36,6 @@ from kerasish.layers.base.signatures import (
     map_shapes,
     signature_of,
     tensor_arguments,
-    unknown_arguments,
 )
 
 
@@ -112,7 +111,7 @@ class Layer(Operation):
         if "batch_input_shape" in kwargs:  # Keras 2
             batch_size, *shape = kwargs.pop("batch_input_shape")
         if kwargs:
-            raise ValueError(unknown_arguments(type(self), kwargs))
+            raise ValueError(messages.unknown_arguments(type(self), kwargs))
         object.__setattr__(self, "_initialized", True)
         self._serial = next_serial()
         self.name = auto_name(type(self).__name__) if name is None else name
@@ -138,7 +137,7 @@ class Layer(Operation):
     def __new__(cls, *args, **kwargs):
         known = signature_of(cls, "__init__")
         if not known.takes_any and not kwargs.keys() <= known.parameters.keys():
-            raise TypeError(unknown_arguments(cls, kwargs))
+            raise TypeError(messages.unknown_arguments(cls, kwargs))
         return super().__new__(cls, *args, **kwargs)
 
     def _makes_no_weights(self):
@@ -172,6 +171,11 @@ class Layer(Operation):
         return self._own_policy.compute_dtype
 
     input_dtype = compute_dtype
+
+    @property
+    def quantization_mode(self) -> str | None:
+        """How its weights are quantized, as its dtype policy says; `None`: they are not."""
+        return getattr(self._policy, "quantization_mode", None)
 
     @property
     def path(self) -> str:
@@ -346,6 +350,16 @@ class Layer(Operation):
         """Metrics that the layer and those inside it hold."""
         held = (parts(layer, self._metric_class) for layer in self._flatten_layers())
         return list(dict.fromkeys(metric for metrics in held for metric in metrics))
+
+    @property
+    def _metrics(self) -> list:
+        """The layer's own metrics: libraries made for Keras read and set them by this name."""
+        held = vars(self).get("_metrics")
+        return list(parts(self, self._metric_class)) if held is None else held
+
+    @_metrics.setter
+    def _metrics(self, metrics):
+        vars(self)["_metrics"] = metrics
 
     @property
     def metrics_variables(self) -> list[Variable]:
@@ -607,31 +621,18 @@ class Layer(Operation):
 
     def __setattr__(self, name, value):
         if isinstance(value, Variable | Layer) and self._locked_for(name, value):
-            raise AttributeError(
-                f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state "
-                "to it. Set layers and weights in `__init__` or `build`."
-            )
+            raise AttributeError(messages.adds_state(self, name))
         if self.__dict__.get(name) is not value:
             # Attributes may be set before `super().__init__()` is called.
             self.__dict__.setdefault("_set_at", {})[name] = next_serial()
         try:
             object.__setattr__(self, name, value)
         except AttributeError:
-            raise AttributeError(
-                f"Layer {self.name!r} ({type(self).__name__}): `{name}` is a property that every "
-                f"{'model' if hasattr(self, 'fit') else 'layer'} has, and cannot be set. Use "
-                "another name."
-            ) from None
+            raise AttributeError(messages.is_property(self, name)) from None
 
     def _locked_for(self, name, value):
         known = parts(self, type(value))
         return self.__dict__.get("_locked") and not any(value is one for one in known)
 
     def __repr__(self):
-        args, kwargs = self._given
-        names = list(signature_of(type(self), "__init__").parameters)
-        shown = {**dict(zip(names, args, strict=False)), **kwargs, "name": self.name}
-        inside = ", ".join(
-            f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
-        )
-        return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
+        return messages.description(self)

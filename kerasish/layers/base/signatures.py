@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core.errors import did_you_mean
 from kerasish.core.state.variable import Variable, is_variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
@@ -27,7 +26,12 @@ class Signature:
 
 
 @functools.lru_cache(maxsize=4096)
-def _read(function):
+def read_signature(function: Callable) -> Signature:
+    """The signature of a method, without `self`.
+
+    Args:
+        function: The method, as the class holds it.
+    """
     return Signature(function)
 
 
@@ -38,32 +42,7 @@ def signature_of(cls: type, method: str) -> Signature:
         cls: The class.
         method: The method's name.
     """
-    return _read(getattr(cls, method))
-
-
-def unknown_arguments(cls: type, given: dict) -> str:
-    """The error text for arguments that a layer class does not take, with the nearest it does.
-
-    Args:
-        cls: The layer's class.
-        given: All arguments given by name.
-    """
-    own = signature_of(cls, "__init__").parameters
-    signatures = [
-        _read(vars(base)["__init__"]) for base in cls.__mro__[:-1] if "__init__" in vars(base)
-    ]
-    known = [
-        name for s in signatures for name, p in s.parameters.items() if p.kind != p.VAR_KEYWORD
-    ]
-    unknown = sorted(name for name in given if name not in own)
-    nearest = [did_you_mean(name, known) for name in unknown]
-    return " ".join(
-        [
-            f"{cls.__name__}: unknown argument(s) {unknown}.",
-            *filter(None, nearest),
-            "Every layer takes `name`, `dtype`, `trainable`, `autocast`, `activity_regularizer`.",
-        ]
-    )
+    return read_signature(getattr(cls, method))
 
 
 def build_arguments(cls: type, shapes: dict) -> tuple[tuple, dict]:

@@ -18,6 +18,7 @@ from kerasish.layers.base.arguments import (
     one_of,
     positive_int,
     set_weight_options,
+    show_defaults,
 )
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
@@ -126,6 +127,10 @@ class Conv(LoRALayer):
 
     rank = 0
     paddings = ("valid", "same")
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,
@@ -287,6 +292,10 @@ class ConvTranspose(Layer):
     paddings = ("valid", "same")
     old_arguments: ClassVar = {"groups": (1,)}
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
+
     def __init__(
         self,
         filters: int,
@@ -414,10 +423,36 @@ class Conv3DTranspose(ConvTranspose):
         padding: Any = "valid",
         data_format: str | None = None,
         output_padding: int | Sequence[int] | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
         **kwargs: Any,
     ):
         super().__init__(
-            filters, kernel_size, strides, padding, output_padding, data_format, **kwargs
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            output_padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
         )
 
     def get_config(self) -> dict:

@@ -5,7 +5,13 @@ from typing import Any, ClassVar
 
 import jax
 
-from kerasish.layers.base.arguments import Named, make_weight, positive_int, set_weight_options
+from kerasish.layers.base.arguments import (
+    Named,
+    make_weight,
+    positive_int,
+    set_weight_options,
+    show_defaults,
+)
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.convolutional.conv import (
     check_channels,
@@ -31,6 +37,10 @@ class DepthwiseConv(Layer):
     rank = 0
     paddings = ("valid", "same")
     old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,
@@ -132,6 +142,10 @@ class SeparableConv(Layer):
     rank = 0
     paddings = ("valid", "same")
     old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,

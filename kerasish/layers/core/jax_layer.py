@@ -125,7 +125,7 @@ class JaxLayer(Layer):
             around[:] = [structure, [None if _is_number(x) else x for x in leaves]]
             return [jnp.asarray(x) for x in leaves if _is_number(x)]
 
-        with jax.ensure_compile_time_eval():
+        with jax.core.eval_context():
             try:
                 found = jax.jit(arrays)(rng, inputs)
             except NEEDS_A_VALUE:  # slower by seconds: each draw is compiled by itself

@@ -85,6 +85,15 @@ def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     return starts, Function(inputs, outputs).run(jax.tree.leaves(starts))
 
 
+def map_structure(fn: Callable, structure: Any) -> Any:
+    """As `jax.tree.map`, but dicts keep the order of their keys."""
+    if isinstance(structure, dict):
+        return {key: map_structure(fn, item) for key, item in structure.items()}
+    if type(structure) in (list, tuple):
+        return type(structure)(map_structure(fn, item) for item in structure)
+    return jax.tree.map(fn, structure)
+
+
 def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
     """The inputs that a symbolic tensor depends on, in the order in which a walk meets them."""
     found, seen, stack = {}, set(), [tensor]
@@ -159,7 +168,7 @@ class Function:
             result = call(operation, args, kwargs) if call else operation(*args, **kwargs)
             for tensor, value in zip(node.outputs, _leaves(result, node), strict=True):
                 values[id(tensor)] = value
-        return jax.tree.map(lambda t: values[id(t)], self._outputs_nest)
+        return map_structure(lambda t: values[id(t)], self._outputs_nest)
 
     def __call__(self, inputs):
         leaves = jax.tree.leaves(inputs)

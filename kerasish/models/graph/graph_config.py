@@ -14,7 +14,7 @@ from kerasish.core.serialization.configurable import (
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.keras_tensor import History, KerasTensor, Op, node_of
 from kerasish.layers.core.input_layer import InputLayer
-from kerasish.models.graph.graph import Function
+from kerasish.models.graph.graph import Function, map_structure
 from kerasish.models.graph.op_config import is_op, read_op, write_op
 
 
@@ -54,23 +54,14 @@ def graph_config(function: Function) -> dict:
         layers.append(entry)
     return {
         "layers": layers,
-        "input_layers": _map_tensors(place, function._inputs_nest),
-        "output_layers": _map_tensors(place, function._outputs_nest),
+        "input_layers": map_structure(place, function._inputs_nest),
+        "output_layers": map_structure(place, function._outputs_nest),
     }
 
 
 def _own_node(operation):
     """1 for functional models: Keras counts the call that made them, in inputs and outputs."""
     return int(hasattr(operation, "_graph_layers"))
-
-
-def _map_tensors(fn, nest):
-    if isinstance(nest, dict):
-        return {key: _map_tensors(fn, item) for key, item in nest.items()}
-    if isinstance(nest, list | tuple):
-        items = [_map_tensors(fn, item) for item in nest]
-        return tuple(items) if isinstance(nest, tuple) else items
-    return fn(nest)
 
 
 def rebuild_graph(config: dict) -> tuple[Any, Any]:

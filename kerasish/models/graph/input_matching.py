@@ -1,5 +1,6 @@
 """Matching what a functional model is called on to its inputs."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -29,11 +30,39 @@ def _by_name_or_order(model, wanted, inputs):
     if isinstance(nest, dict) and isinstance(inputs, dict):
         return jax.tree.leaves([inputs[k] for k in sorted(nest)], is_leaf=_is_value)
     values = jax.tree.leaves(inputs, is_leaf=_is_value)
+    if len(values) == len(wanted) > 1 and not _has_names(inputs):
+        _refuse_guess(model, nest)
     if len(values) != len(wanted):
         raise ValueError(
             f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}."
         )
     return values
+
+
+def _refuse_guess(model, nest):
+    """Raise where values in order might be meant in the order of dicts, or in that of pytrees."""
+    written = [t.name for t in _in_written_order(nest)]
+    if written != [t.name for t in jax.tree.leaves(nest)]:
+        raise ValueError(
+            f"Model {model.name!r} was made with a dict of inputs, {written}, and was given values "
+            "without names, so which is which would be a guess. Give a dict: "
+            f"{{{', '.join(f'{name!r}: ...' for name in written)}}}."
+        )
+
+
+def _in_written_order(nest):
+    """The tensors as they were written: a dict's in the order of its keys as given, not sorted."""
+    if isinstance(nest, dict):
+        nest = list(nest.values())
+    if not isinstance(nest, list | tuple):
+        return [nest]
+    return list(itertools.chain.from_iterable(map(_in_written_order, nest)))
+
+
+def _has_names(inputs):
+    if isinstance(inputs, list | tuple):
+        return any(map(_has_names, inputs))
+    return isinstance(inputs, dict)
 
 
 def _is_value(x):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 
 from kerasish.core.state.variable import capture, pure
+from kerasish.kernels import onednn
 from kerasish.models.inspection.batch_specs import sample_batch, sample_inputs, trial_step
 from kerasish.models.inspection.layer_calls import Call, alone, calls_of
 
@@ -105,6 +106,7 @@ def cost_of(fn: Callable, *args: Any, known: dict[str, Cost] | None = None) -> C
     return _cost(jax.jit(fn).trace(*args), {} if known is None else known)
 
 
+@onednn.left_out()
 def _cost(traced, known):
     from jax.extend.core import jaxpr_as_fun  # noqa: PLC0415  (brings much with it)
 

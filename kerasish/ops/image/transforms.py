@@ -81,7 +81,7 @@ def affine_transform(
     return result[0] if single else result
 
 
-def _homography(start, end):
+def homography(start, end):
     """The 8 numbers of the plane's projective map that takes `end` to `start`."""
     (x, y), (u, v) = (jnp.moveaxis(points, -1, 0) for points in (end, start))
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
@@ -113,7 +113,7 @@ def perspective_transform(
     x, channels, single = as_images(op, images, data_format)
     x = channels_last(x, channels)
     start, end = (p[None] if p.ndim == 2 else p for p in (start, end))
-    h = jnp.moveaxis(_homography(start, end), -1, 0)[..., None, None]
+    h = jnp.moveaxis(homography(start, end), -1, 0)[..., None, None]
     row, column = jnp.mgrid[: x.shape[1], : x.shape[2]]
     scale = h[6] * column + h[7] * row + 1.0
     columns = (h[0] * column + h[1] * row + h[2]) / scale
@@ -122,6 +122,13 @@ def perspective_transform(
     result = _fetch(x, rows, columns, _ORDERS[interpolation], "constant", fill_value)
     result = jnp.moveaxis(result, -1, channels)
     return result[0] if single else result
+
+
+def displace(x, shift, interpolation, fill_mode, fill_value):
+    """Images, channels last, each pixel fetched from `shift` pixels further down and right."""
+    row, column = jnp.mgrid[: x.shape[1], : x.shape[2]]
+    options = _ORDERS[interpolation], fill_mode, fill_value
+    return _fetch(x, row + shift, column + shift, *options)
 
 
 @symbolic
@@ -153,8 +160,6 @@ def elastic_transform(
     noise = jax.random.normal(seeds.draw_seed(seed), x.shape[:3], as_float(x).dtype) * sigma
     size = int(6 * sigma) | 1
     field = gaussian_blur(noise[..., None], (size, size), (sigma, sigma), "channels_last")[..., 0]
-    row, column = jnp.mgrid[: x.shape[1], : x.shape[2]]
-    rows, columns = row + alpha * field, column + alpha * field
-    result = _fetch(x, rows, columns, _ORDERS[interpolation], fill_mode, fill_value)
+    result = displace(x, alpha * field, interpolation, fill_mode, fill_value)
     result = jnp.moveaxis(result.astype(x.dtype), -1, channels)
     return result[0] if single else result

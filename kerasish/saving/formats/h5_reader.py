@@ -71,6 +71,22 @@ class Tree:
         group = self.group(f"{path}/vars" if path else "vars")
         return Arrays(self, group) if group is not None else {}
 
+    def stored_parts(self) -> Iterator[str]:
+        """Paths of the parts that have arrays."""
+        stack, seen = [("", self.nodes[""])], set()
+        while stack:
+            path, group = stack.pop()
+            with self._naming():
+                address = h5py.h5o.get_info(group).addr
+                names = [] if address in seen else [name.decode() for name in group]
+            seen.add(address)
+            for name in names:
+                node = self._child(group, name)
+                if name == "vars" and isinstance(node, h5py.h5g.GroupID) and len(node):
+                    yield path
+                elif isinstance(node, h5py.h5g.GroupID):
+                    stack.append((f"{path}/{name}" if path else name, node))
+
     def group(self, path: str, start: Any = None) -> h5py.h5g.GroupID | None:
         """The group at a path, `None` if there is none; links that lead elsewhere are refused."""
         node = self._at(path) if start is None else self._child(start, path)

@@ -1,6 +1,8 @@
 """The older `.h5` files: a config in an attribute, and a group of named weights for each layer."""
 
+import itertools
 import json
+import re
 import warnings
 import zlib
 from typing import Any
@@ -18,6 +20,7 @@ from kerasish.saving.state.model_from_config import make_model
 _COMPILED = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _SUM = "sum"
 _OWN = "top_level_model_weights"
+_NUMBERED = re.compile(r"(.*?)(?:_(\d{1,9}))?", re.DOTALL)  # a layer's name, and its number
 _HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
 
 
@@ -130,7 +133,7 @@ def _load_optimizer(model, tree):
             f"{tree.where} holds no optimizer state; the optimizer starts anew.", stacklevel=4
         )
         return
-    arrays, state = _arrays(tree, group), model.optimizer.variables
+    arrays, state = [a for _, a in _arrays(tree, group)], model.optimizer.variables
     if _mismatch(state, arrays):
         warnings.warn(
             f"{tree.where}: the optimizer's state does not fit; it starts anew.", stacklevel=4
@@ -150,7 +153,8 @@ def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> 
     if own is not None:
         pairs.append((model.name, _own_weights(model), _arrays(tree, own)))
     found = []
-    for name, variables, arrays in pairs:
+    for name, variables, stored in pairs:
+        arrays = _in_order_of(variables, stored)
         problem = _mismatch(variables, arrays)
         if problem and not skip_mismatch:
             raise ValueError(f"{tree.where} does not fit layer {name!r}: {problem}")
@@ -159,6 +163,38 @@ def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> 
             continue
         found += zip(variables, arrays, strict=True)
     _assign(tree, found)
+
+
+def _in_order_of(variables, stored):
+    """A layer's arrays as its weights stand: by their names, where these say which is which.
+
+    A nested model's are listed trained ones first, so their order is that of the model which was
+    saved, with what was frozen then.
+    """
+    arrays = [array for _, array in stored]
+    names = [name.split(":")[0].split("/") for name, _ in stored]
+    paths = [variable.path.split("/") for variable in variables]
+    for theirs, ours in ((names, paths), (_ranked(names), _ranked(paths))):
+        for depth in range(1, max(map(len, ours), default=0) + 1):
+            keys = [tuple(name[-depth:]) for name in theirs]
+            found = dict(zip(keys, arrays, strict=True))
+            wanted = [tuple(path[-depth:]) for path in ours]
+            if len(found) == len(arrays) == len({*wanted}) and {*wanted} == {*found}:
+                return [found[key] for key in wanted]
+    return arrays
+
+
+def _ranked(paths):
+    """Paths with numbers of layers made anew from 0, as they are in a model made before others."""
+    parts = [[_NUMBERED.fullmatch(part).groups() for part in path[:-1]] for path in paths]
+    numbers: dict[str, set] = {}
+    for base, number in itertools.chain.from_iterable(parts):
+        numbers.setdefault(base, set()).add(int(number or 0))
+    rank = {(b, n): i for b, found in numbers.items() for i, n in enumerate(sorted(found))}
+    return [
+        [*(f"{base}_{rank[base, int(number or 0)]}" for base, number in before), path[-1]]
+        for before, path in zip(parts, paths, strict=True)
+    ]
 
 
 def _assign(tree, pairs):
@@ -208,8 +244,8 @@ def _layer_arrays(tree, group, name):
 
 
 def _arrays(tree, group):
-    """The places of a layer's arrays: only what fits is read."""
-    return [tree.dataset(group, name) for name in tree.names(group, "weight_names")]
+    """Names of a layer's arrays, and where they are in the file: only what fits is read."""
+    return [(name, tree.dataset(group, name)) for name in tree.names(group, "weight_names")]
 
 
 def _weights_of(layer):

@@ -5,7 +5,7 @@ import json
 import math
 import pathlib
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -74,6 +74,10 @@ class Tensors:
     def part(self, path: str) -> Mapping:
         """The arrays of the part at a path."""
         return self.parts.get(path, {})
+
+    def stored_parts(self) -> Iterable[str]:
+        """Paths of the parts that have arrays."""
+        return self.parts
 
     def verify(self) -> None:
         """Nothing to do: each array was checked."""

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import h5py
@@ -123,6 +123,10 @@ class Shards:
         """The arrays of the part at a path, from whichever files have them."""
         names = self.map.get(f"/{path}/vars" if path else "/vars", [])
         return _Joined([self._tree(name).part(path) for name in _listed(names)])
+
+    def stored_parts(self) -> Iterable[str]:
+        """Paths of the parts that have arrays."""
+        return [path.removesuffix("vars").strip("/") for path in self.map]
 
     def verify(self) -> None:
         """Raise if bytes that were read are not what they were when written."""

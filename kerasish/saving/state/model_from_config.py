@@ -20,7 +20,7 @@ def make_model(config: dict, path: Any, stored: int, custom_objects=None, safe_m
     except Exception as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{path}: cannot make the model of its config: {_say(error)}") from error
-    if not hasattr(model, "stop_training"):
+    if not hasattr(model, "stop_training") and not hasattr(type(model), "save"):
         raise BadFile(f"{path}: its config describes a {type(model).__name__}, which is no model.")
     return model
 

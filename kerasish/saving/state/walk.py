@@ -35,6 +35,10 @@ class Source(Protocol):
         """
         ...
 
+    def stored_parts(self) -> Iterable[str]:
+        """Paths of the parts that it holds arrays of."""
+        ...
+
     def verify(self) -> None:
         """Raise if what was read is damaged."""
         ...
@@ -65,11 +69,11 @@ def _names_of(saveable):
     names = {name for c in users for name in vars(c) if not name.startswith("__")}
     if hasattr(type(saveable), "layers"):
         names.add("layers")  # a model's: what comes after it in the alphabet is found there
-    return (names | set(vars(saveable))) - _SKIPPED
+    return (names | set(vars(saveable))) - _SKIPPED - vars(saveable).get("_untracked", set())
 
 
 def _is_saveable(x):
-    return hasattr(x, "save_own_variables")
+    return hasattr(x, "save_own_variables") and not isinstance(x, type)
 
 
 def walk(saveable: Any, path: str = "", seen: set | None = None) -> Iterator[tuple[str, Any]]:
@@ -147,10 +151,26 @@ def load(
                 with naming(path, part):
                     part.load_own_variables(store)
         source.verify()
+        if not skip_mismatch:
+            _warn_of_untaken(saveable, source)
     except BaseException:
         for variable, value in before:
             variable.assign(value)
         raise
+
+
+def _warn_of_untaken(saveable, source):
+    """Say so if a file has weights that no part takes: the model is not the one that was saved."""
+    stored = {path for path in source.stored_parts() if path.split("/")[0] != "optimizer"}
+    untaken = stored - {path for path, _ in walk(saveable)} if stored else ()
+    if untaken:
+        some = sorted(untaken)[:3]
+        more = f" and {len(untaken) - 3} more" if len(untaken) > 3 else ""
+        warnings.warn(
+            f"{source.where} holds weights that no part of {name_of(saveable)!r} takes: "
+            f"{some}{more}. It was saved from another model.",
+            stacklevel=4,
+        )
 
 
 def _variables_of(part):

@@ -11,6 +11,12 @@ from kerasish.core.settings import standardize_data_format
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.layers.base.arguments import one_of
 from kerasish.layers.base.layer import Layer
+from kerasish.layers.preprocessing.image.bounding_boxes import (
+    check_format,
+    clip_to_image_size,
+    convert_format,
+    dense_boxes,
+)
 
 FILLS = ("reflect", "wrap", "constant", "nearest")
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -19,9 +25,10 @@ INTERPOLATIONS = ("nearest", "bilinear")
 class ImageLayer(Layer):
     """Base of layers that change images: one image, a batch, or a dict that holds either.
 
-    A dict may have `images`, `labels` and `segmentation_masks`, all changed alike, and more, which
-    passes through. A subclass says in `alter` what happens to a batch of images, channels last; in
-    `draw` which random numbers that takes, if any. By default it acts in training only.
+    A dict may have `images`, `labels`, `segmentation_masks` and `bounding_boxes`, all changed
+    alike, and more, which passes through. A subclass says in `alter` what happens to a batch of
+    images, channels last; in `draw` which random numbers that takes, if any. By default it acts in
+    training alone.
 
     Shapes:
         `(batch, height, width, channels)` or `(height, width, channels)`, or channels first.
@@ -34,9 +41,11 @@ class ImageLayer(Layer):
     def __init__(self, data_format=None, bounding_box_format=None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
+        if bounding_box_format is not None:
+            check_format(self, "bounding_box_format", bounding_box_format)
         self.bounding_box_format = bounding_box_format
 
-    def set_seed_options(self, seed) -> None:
+    def keep_seed(self, seed) -> None:
         """Store the seed, and make the generator of the layer's random numbers."""
         self.seed = seed
         self.generator = SeedGenerator(seed)
@@ -57,12 +66,15 @@ class ImageLayer(Layer):
         parts = data if isinstance(data, dict) else {"images": data}
         self._check(parts)
         single = parts["images"].ndim == 3
+        if "bounding_boxes" in parts:
+            parts = {**parts, "bounding_boxes": dense_boxes(self, parts["bounding_boxes"])}
         parts = jax.tree.map(lambda x: x[None], parts) if single else parts
         drawn = self.get_random_transformation(parts, training)
         changes = {
             "images": self.transform_images,
             "labels": self.transform_labels,
             "segmentation_masks": self.transform_segmentation_masks,
+            "bounding_boxes": self.transform_bounding_boxes,
         }
         changed = {k: changes[k](x, drawn, training) for k, x in parts.items() if k in changes}
         parts = {**parts, **changed}
@@ -72,9 +84,10 @@ class ImageLayer(Layer):
     def _check(self, parts):
         if "images" not in parts:
             raise bad_argument(self, "data", "an array, or a dict with 'images'", list(parts))
-        if "bounding_boxes" in parts:
-            wanted = "without 'bounding_boxes': they are not changed along with images"
-            raise bad_argument(self, "data", wanted, list(parts))
+        if "bounding_boxes" in parts and self.bounding_box_format is None:
+            wanted = "given, as the data has 'bounding_boxes'"
+            hint = "Make the layer with `bounding_box_format='xyxy'`, say."
+            raise bad_argument(self, "bounding_box_format", wanted, None, hint)
         shape = parts["images"].shape
         if len(shape) not in (3, 4):
             raise bad_argument(self, "images", "one image or a batch: of 3 or 4 axes", shape)
@@ -83,11 +96,12 @@ class ImageLayer(Layer):
         """What a call on `data` would draw; `None` if it would do nothing."""
         if not (training or self.always):
             return None
-        shape = (data["images"] if isinstance(data, dict) else data).shape
+        given = shape = (data["images"] if isinstance(data, dict) else data).shape
         shape = shape if len(shape) == 4 else (1, *shape)
         if self.data_format == "channels_first":
             shape = (shape[0], *shape[2:], shape[1])
-        return self.draw(shape, self.generator if seed is None else seed)
+        drawn = self.draw(shape, self.generator if seed is None else seed)
+        return {**drawn, "input_shape": given} if isinstance(drawn, dict) else drawn
 
     def transform_images(self, images, transformation=None, training=True) -> jax.Array:
         """A batch of images changed by what `get_random_transformation` gave."""
@@ -104,6 +118,33 @@ class ImageLayer(Layer):
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         """Masks moved as the images were: layers that change colours leave them."""
         return segmentation_masks
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True) -> dict:
+        """Boxes moved as the images were: layers that change colours leave them."""
+        return bounding_boxes
+
+    def transform_single_image(self, image, transformation=None, training=True) -> jax.Array:
+        """`transform_images` of one image, without the batch's axis."""
+        return self.transform_images(jnp.asarray(image)[None], transformation, training)[0]
+
+    def transform_single_label(self, label, transformation=None, training=True) -> jax.Array:
+        """`transform_labels` of one image's label, without the batch's axis."""
+        return self.transform_labels(jnp.asarray(label)[None], transformation, training)[0]
+
+    def transform_single_segmentation_mask(
+        self, segmentation_mask, transformation=None, training=True
+    ) -> jax.Array:
+        """`transform_segmentation_masks` of one image's mask, without the batch's axis."""
+        masks = jnp.asarray(segmentation_mask)[None]
+        return self.transform_segmentation_masks(masks, transformation, training)[0]
+
+    def transform_single_bounding_box(
+        self, bounding_box, transformation=None, training=True
+    ) -> dict:
+        """`transform_bounding_boxes` of one image's boxes, without the batch's axis."""
+        boxes = jax.tree.map(lambda x: jnp.asarray(x)[None], bounding_box)
+        moved = self.transform_bounding_boxes(boxes, transformation, training)
+        return jax.tree.map(lambda x: x[0], moved)
 
     def channels_last(self, function: Callable, images: jax.Array, *args) -> jax.Array:
         """`function(images, ...)` for a function that wants channels last."""
@@ -127,7 +168,7 @@ class GeometricImageLayer(ImageLayer):
     interpolation = "bilinear"
 
     def keep_filling(self, fill_mode, fill_value, interpolation) -> None:
-        """Check and store what pixels from outside are, and what is between pixels."""
+        """Check and store what pixels from outside are, and what lies between pixels."""
         self.fill_mode = one_of(self, "fill_mode", fill_mode, FILLS)
         self.fill_value = fill_value
         self.interpolation = one_of(self, "interpolation", interpolation, INTERPOLATIONS)
@@ -144,6 +185,27 @@ class GeometricImageLayer(ImageLayer):
             return segmentation_masks
         masks = jnp.asarray(segmentation_masks)
         return self.channels_last(self.move, masks, transformation, "nearest")
+
+    def move_boxes(self, boxes: jax.Array, drawn: Any, size: tuple) -> jax.Array:
+        """`xyxy` boxes `(batch, boxes, 4)` of images of `size`, moved by what was drawn."""
+        raise NotImplementedError(f"{type(self).__name__} has no `move_boxes`: say what it does.")
+
+    def size_after(self, size: tuple) -> tuple:
+        """Height and width of the result for images of `size`."""
+        return size
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+        if transformation is None or not (training or self.always):
+            return bounding_boxes
+        shape = transformation["input_shape"]
+        size = shape[-2:] if self.data_format == "channels_first" else shape[-3:-1]
+        form = "xyxy" if self.bounding_box_format is None else self.bounding_box_format
+        boxes = convert_format(bounding_boxes["boxes"], form, "xyxy", *size)
+        single = boxes.ndim == 2
+        moved = self.move_boxes(boxes[None] if single else boxes, transformation, size)
+        moved, size = moved[0] if single else moved, self.size_after(size)
+        clipped = clip_to_image_size({**bounding_boxes, "boxes": moved}, *size)
+        return convert_format(clipped, "xyxy", form, *size)
 
 
 def interval(layer, name: str, value: Any, least: float = -1.0, most: float = 1.0) -> tuple:

@@ -186,6 +186,40 @@ class RandomSaturation(ImageLayer):
         return hsv_to_rgb(jnp.concatenate([hue, saturation, value], axis=-1), "channels_last")
 
 
+class RandomColorDegeneration(ImageLayer):
+    """In training, makes an image greyer: `x + factor * (grey - x)`.
+
+    Args:
+        factor: Two numbers to draw from, or one: from `-factor` to it; from -1 to 1. 0 changes
+            nothing, 1 leaves grey; below 0 colours get stronger.
+        value_range: The least and the largest value of pixels; results are clipped to it.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        seed: Integer; makes the layer's random numbers the same in each run.
+
+    Shapes:
+        As of `RandomGrayscale`.
+
+    Example:
+        >>> grey = RandomColorDegeneration((1.0, 1.0))
+        >>> grey(np.array([[[255.0, 0.0, 0.0]]]), training=True).round()
+        Array([[[76., 76., 76.]]], dtype=float32)
+    """
+
+    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.factor = interval(self, "factor", factor)
+        self.value_range = value_pair(self, value_range)
+        self.keep_seed(seed)
+
+    def draw(self, shape, seed):
+        return random.uniform((shape[0],), *self.factor, seed=seed)
+
+    def alter(self, images, drawn):
+        grey = rgb_to_grayscale(images, "channels_last")
+        changed = images + per_image(drawn).astype(images.dtype) * (grey - images)
+        return jnp.clip(changed, *self.value_range)
+
+
 class RandomColorJitter(ImageLayer):
     """In training, `RandomBrightness`, `RandomContrast`, `RandomSaturation` and `RandomHue`.
 

@@ -9,6 +9,7 @@ from kerasish import random
 from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of
 from kerasish.layers.preprocessing.image.base import GeometricImageLayer, interval
+from kerasish.layers.preprocessing.image.bounding_boxes import project_boxes
 from kerasish.ops.image import affine_transform
 
 
@@ -39,19 +40,41 @@ class RandomFlip(GeometricImageLayer):
         self.set_seed_options(seed)
 
     def draw(self, shape, seed):
-        return random.uniform((shape[0], 1, 1, 1), seed=seed) <= 0.5
+        return {"flips": random.uniform((shape[0], 1, 1, 1), seed=seed) <= 0.5}
 
     def move(self, images, drawn, interpolation):
         axes = {"horizontal": 2, "vertical": 1, "horizontal_and_vertical": (1, 2)}
-        return jnp.where(drawn, jnp.flip(images, axes[self.mode]), images)
+        return jnp.where(drawn["flips"], jnp.flip(images, axes[self.mode]), images)
+
+    def move_boxes(self, boxes, drawn, size):
+        height, width = size
+        x1, y1, x2, y2 = jnp.moveaxis(boxes, -1, 0)
+        if self.mode != "vertical":
+            x1, x2 = width - x2, width - x1
+        if self.mode != "horizontal":
+            y1, y2 = height - y2, height - y1
+        flips = jnp.reshape(jnp.asarray(drawn["flips"]), (-1, 1, 1))
+        return jnp.where(flips, jnp.stack([x1, y1, x2, y2], axis=-1), boxes)
 
 
 class _Affine(GeometricImageLayer):
-    """Base of layers whose draw is a matrix `(batch, 6)`: see `ops.image.affine_transform`."""
+    """Base of layers that move pixels by a matrix: see `ops.image.affine_transform`."""
+
+    def matrix(self, drawn, size: tuple) -> jax.Array:
+        """Where pixels of images of `size` come from, by what was drawn: `(batch, 6)`."""
+        raise NotImplementedError(f"{type(self).__name__} has no `matrix`: say what it does.")
 
     def move(self, images, drawn, interpolation):
         fill = self.fill_mode, self.fill_value, "channels_last"
-        return affine_transform(images, drawn, interpolation, *fill)
+        matrix = self.matrix(drawn, images.shape[1:3])
+        return affine_transform(images, matrix, interpolation, *fill)
+
+    def move_boxes(self, boxes, drawn, size):
+        # As in Keras 3, a box's numbers are taken for places of pixels, as the matrix takes them.
+        matrix = self.matrix(drawn, size)
+        last = jnp.broadcast_to(jnp.array([0.0, 0.0, 1.0]), (matrix.shape[0], 3))
+        matrix = jnp.reshape(jnp.concatenate([matrix, last], axis=-1), (-1, 3, 3))
+        return project_boxes(boxes, jnp.linalg.inv(matrix))
 
 
 def _rows(batch, *numbers) -> jax.Array:
@@ -99,9 +122,13 @@ class RandomRotation(_Affine):
         self.set_seed_options(seed)
 
     def draw(self, shape, seed):
-        batch, height, width, _ = shape
         least, most = (turn * 360.0 for turn in self.factor)
-        angle = random.uniform((batch,), least, most, seed=seed) * (math.pi / 180.0)
+        return {"angle": random.uniform((shape[0],), least, most, seed=seed)}
+
+    def matrix(self, drawn, size):
+        height, width = size
+        angle = jnp.asarray(drawn["angle"]) * (math.pi / 180.0)
+        batch = angle.shape[0]
         x, y, cos, sin = (width - 1) / 2, (height - 1) / 2, jnp.cos(angle), jnp.sin(angle)
         first = cos, -sin, x - x * cos + y * sin
         return _rows(batch, *first, sin, cos, y - x * sin - y * cos)
@@ -154,10 +181,16 @@ class RandomZoom(_Affine):
         return 1.0 + least, 1.0 + most
 
     def draw(self, shape, seed):
-        batch, height, width, _ = shape
-        tall = wide = random.uniform((batch,), *self._heights, seed=seed)
+        batch = shape[0]
+        tall = wide = random.uniform((batch, 1), *self._heights, seed=seed)
         if self._widths is not None:
-            wide = random.uniform((batch,), *self._widths, seed=seed)
+            wide = random.uniform((batch, 1), *self._widths, seed=seed)
+        return {"height_zoom": tall, "width_zoom": wide}
+
+    def matrix(self, drawn, size):
+        height, width = size
+        tall, wide = (jnp.ravel(jnp.asarray(drawn[n])) for n in ("height_zoom", "width_zoom"))
+        batch = tall.shape[0]
         x, y = (width - 1) / 2, (height - 1) / 2
         return _rows(batch, wide, 0, x * (1 - wide), 0, tall, y * (1 - tall))
 
@@ -205,9 +238,13 @@ class RandomTranslation(_Affine):
 
     def draw(self, shape, seed):
         batch, height, width, _ = shape
-        down = random.uniform((batch,), *self._heights, seed=seed) * height
-        right = random.uniform((batch,), *self._widths, seed=seed) * width
-        return _rows(batch, 1, 0, -right, 0, 1, -down)
+        down = random.uniform((batch, 1), *self._heights, seed=seed) * height
+        right = random.uniform((batch, 1), *self._widths, seed=seed) * width
+        return {"translations": jnp.concatenate([right, down], axis=-1)}
+
+    def matrix(self, drawn, size):
+        right, down = jnp.moveaxis(jnp.asarray(drawn["translations"]), -1, 0)
+        return _rows(right.shape[0], 1, 0, -right, 0, 1, -down)
 
 
 class RandomShear(_Affine):
@@ -253,4 +290,8 @@ class RandomShear(_Affine):
         way = jnp.where(random.uniform((batch,), seed=seed) > 0.5, -1.0, 1.0)
         y = random.uniform((batch,), *self.y_factor, seed=seed) * way
         x = random.uniform((batch,), *self.x_factor, seed=seed) * way
-        return _rows(batch, 1, x, 0, y, 1, 0)
+        return {"shear_factor": jnp.stack([x, y], axis=-1)}
+
+    def matrix(self, drawn, size):
+        x, y = jnp.moveaxis(jnp.asarray(drawn["shear_factor"]), -1, 0)
+        return _rows(x.shape[0], 1, x, 0, y, 1, 0)

@@ -94,7 +94,7 @@ class _Mixing(ImageLayer):
     def transform_labels(self, labels, transformation=None, training=True):
         if not training:
             return labels
-        others, share, *_ = transformation
+        others, share = transformation["permutation_order"], transformation["mix_weight"]
         labels = jnp.asarray(labels)
         share = jnp.reshape(share, (-1, *(1,) * (labels.ndim - 1)))
         return share * labels + (1.0 - share) * labels[others]
@@ -131,12 +131,22 @@ class MixUp(_Mixing):
 
     def draw(self, shape, seed):
         others = random.shuffle(jnp.arange(shape[0]), seed=seed)
-        return others, random.beta((shape[0],), self.alpha, self.alpha, seed=seed)
+        share = random.beta((shape[0],), self.alpha, self.alpha, seed=seed)
+        return {"mix_weight": share, "permutation_order": others}
 
     def alter(self, images, drawn):
-        others, share = drawn
-        share = per_image(share).astype(images.dtype)
-        return share * images + (1.0 - share) * images[others]
+        share = per_image(drawn["mix_weight"]).astype(images.dtype)
+        return share * images + (1.0 - share) * images[drawn["permutation_order"]]
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+        if not training:
+            return bounding_boxes
+        others = transformation["permutation_order"]
+
+        def with_the_others(x):
+            return jnp.concatenate([x, jnp.asarray(x)[others]], axis=1)
+
+        return jax.tree.map(with_the_others, bounding_boxes)
 
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         if not training:
@@ -181,11 +191,17 @@ class CutMix(_Mixing):
         (left, right), (top, bottom) = columns, rows
         share = 1.0 - (right - left) * (bottom - top) / (width * height)
         others = random.shuffle(jnp.arange(batch), seed=seed)
-        return others, share, _inside(shape, columns, rows)
+        inside = _inside(shape, columns, rows)
+        return {"mix_weight": share, "permutation_order": others, "inside": inside}
 
     def alter(self, images, drawn):
-        others, _, inside = drawn
-        return jnp.where(inside, images[others], images)
+        return jnp.where(drawn["inside"], images[drawn["permutation_order"]], images)
+
+    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+        if not training:
+            return bounding_boxes
+        wanted = "without 'bounding_boxes': what a rectangle covers of a box is not defined"
+        raise bad_argument(self, "data", wanted, list(bounding_boxes))
 
     def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
         if not training:

@@ -1,5 +1,7 @@
 """Layers that bring images to a size: by resizing, or by cutting off borders."""
 
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
@@ -8,6 +10,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.state.seeds import SeedGenerator, make_default_seed
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.image.base import GeometricImageLayer
+from kerasish.layers.preprocessing.image.bounding_boxes import crop
 from kerasish.ops.image import resize
 from kerasish.ops.image.resizing import to_aspect
 
@@ -68,6 +71,29 @@ class Resizing(GeometricImageLayer):
         self.fill_value = fill_value
         self.antialias = bool(antialias)
 
+    def draw(self, shape, seed):
+        return {}
+
+    def size_after(self, size):
+        return self.height, self.width
+
+    def move_boxes(self, boxes, drawn, size):
+        rows, columns = size
+        tall, wide = self.height / rows, self.width / columns
+        left = top = 0
+        if self.pad_to_aspect_ratio:
+            tall = wide = min(tall, wide)
+        elif self.crop_to_aspect_ratio:
+            tall = wide = max(tall, wide)
+        if self.pad_to_aspect_ratio or self.crop_to_aspect_ratio:
+            # Before resizing these would be integers; Keras' boxes take them after.
+            top, left = (self.height - rows * tall) / 2, (self.width - columns * wide) / 2
+            whole = math.floor if self.pad_to_aspect_ratio else math.ceil
+            top, left = whole(top), whole(left)
+        moved = boxes * jnp.array([wide, tall, wide, tall]) + jnp.array([left, top, left, top])
+        filler = jnp.all(boxes == 0, axis=-1) | jnp.all(boxes == -1, axis=-1)
+        return jnp.where(filler[..., None], 0.0, moved)
+
     def move(self, images, drawn, interpolation):
         return resize(
             images,
@@ -82,7 +108,28 @@ class Resizing(GeometricImageLayer):
         )
 
 
-class CenterCrop(GeometricImageLayer):
+class _Crop(GeometricImageLayer):
+    """Base of layers that cut out a part, and resize it if images are too small for it."""
+
+    always = True
+
+    def size_after(self, size):
+        return self.height, self.width
+
+    def middle(self, size: tuple) -> tuple:
+        """The part around the middle of images of `size`: top, left, height and width."""
+        raise NotImplementedError(f"{type(self).__name__} has no `middle`: say what it is.")
+
+    def move_boxes(self, boxes, drawn, size):
+        starts = drawn.get("starts")
+        if starts is not None:
+            return crop(boxes, *(n.astype(boxes.dtype) for n in starts), self.height, self.width)
+        top, left, height, width = self.middle(size)
+        tall, wide = self.height / height, self.width / width
+        return crop(boxes, top, left, height, width) * jnp.array([wide, tall, wide, tall])
+
+
+class CenterCrop(_Crop):
     """The middle of images, in floats.
 
     Of images that are too small, the largest part of the wanted proportions, resized. Acts in
@@ -101,25 +148,34 @@ class CenterCrop(GeometricImageLayer):
         Array([5., 6.], dtype=float32)
     """
 
-    always = True
-
     def __init__(self, height, width, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.height = positive_int(self, "height", height)
         self.width = positive_int(self, "width", width)
 
+    def draw(self, shape, seed):
+        return {}
+
+    def middle(self, size):
+        rows, columns = size
+        height, width = self.height, self.width
+        if rows < height or columns < width:
+            tall, wide = to_aspect(rows, columns, (height, width))
+            height, width = max(min(rows, tall), 1), max(min(columns, wide), 1)
+        return (rows - height) // 2, (columns - width) // 2, height, width
+
     def move(self, images, drawn, interpolation):
         _, rows, columns, _ = images.shape
         height, width = self.height, self.width
         if rows >= height and columns >= width:
-            top, left = (rows - height) // 2, (columns - width) // 2
+            top, left, _, _ = self.middle((rows, columns))
             return images[:, top : top + height, left : left + width]
         options = {"crop_to_aspect_ratio": True, "data_format": "channels_last"}
         return resize(images, (height, width), interpolation, **options)
 
 
-class RandomCrop(GeometricImageLayer):
-    """In training, a part of images from a random position, the same for a whole batch.
+class RandomCrop(_Crop):
+    """In training, a part of images from a random place, the same for a whole batch.
 
     Images not larger than that in both directions, and all images out of training, are cut around
     their middle, and resized if that leaves them too small. Gives floats.
@@ -138,8 +194,6 @@ class RandomCrop(GeometricImageLayer):
         (1, 2, 2, 3)
     """
 
-    always = True
-
     def __init__(self, height, width, seed=None, data_format=None, name=None, **kwargs):
         super().__init__(data_format=data_format, name=name, **kwargs)
         self.height = positive_int(self, "height", height)
@@ -148,26 +202,33 @@ class RandomCrop(GeometricImageLayer):
         self.generator = SeedGenerator(seed)
 
     def get_random_transformation(self, data, training=True, seed=None):
-        return super().get_random_transformation(data, True, seed) if training else None
+        if training:
+            return super().get_random_transformation(data, True, seed)
+        images = data["images"] if isinstance(data, dict) else data
+        return {"starts": None, "input_shape": images.shape}
 
     def draw(self, shape, seed):
         room = shape[1] - self.height, shape[2] - self.width
         if min(room) <= 0:
-            return None
-        return [random.uniform((), 0, float(n + 1), seed=seed).astype("int32") for n in room]
+            return {"starts": None}
+        starts = [random.uniform((), 0, float(n + 1), seed=seed).astype("int32") for n in room]
+        return {"starts": starts}
+
+    def middle(self, size):
+        rows, columns = size
+        tall, wide = to_aspect(rows, columns, (self.height, self.width))
+        top = (rows - max(min(rows, tall), 1)) // 2
+        left = (columns - max(min(columns, wide), 1)) // 2
+        return top, left, min(self.height, rows - top), min(self.width, columns - left)
 
     def move(self, images, drawn, interpolation):
         batch, rows, columns, channels = images.shape
         size = self.height, self.width
-        if drawn is not None:
-            top, left = (jnp.asarray(start, "int32") for start in drawn)
+        if drawn is not None and drawn["starts"] is not None:
+            top, left = (jnp.asarray(start, "int32") for start in drawn["starts"])
             return lax.dynamic_slice(images, (0, top, left, 0), (batch, *size, channels))
-        tall, wide = to_aspect(rows, columns, size)
-        top, left = (
-            (rows - max(min(rows, tall), 1)) // 2,
-            (columns - max(min(columns, wide), 1)) // 2,
-        )
-        part = images[:, top : top + size[0], left : left + size[1]]
+        top, left, height, width = self.middle((rows, columns))
+        part = images[:, top : top + height, left : left + width]
         if part.shape[1:3] == size:
             return part
         return resize(part, size, interpolation, data_format="channels_last")

@@ -45,14 +45,20 @@ from kerasish.data import (
 )
 from kerasish.models.graph.graph import get_source_inputs
 from kerasish.models.inspection.plot_model import model_to_dot, plot_model
+from kerasish.utils import bounding_boxes, legacy
+from kerasish.utils.config_dict import Config
+from kerasish.utils.feature_space import FeatureSpace
 
 __all__ = [
+    "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
     "array_to_img",
     "audio_dataset_from_directory",
+    "bounding_boxes",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -67,6 +73,7 @@ __all__ = [
     "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "legacy",
     "load_img",
     "model_to_dot",
     "normalize",

@@ -1,0 +1,212 @@
+"""What libraries use of `keras.src` that has no public name: by module, then by name."""
+
+import importlib
+import io
+import pathlib
+import tempfile
+import types
+from collections.abc import Callable
+from typing import Any
+
+import kerasish
+from kerasish import ops, random
+from kerasish.core import dtypes, masking, names, settings
+from kerasish.core.state import seeds, variable
+from kerasish.core.state.tracking import untracked
+from kerasish.core.symbolic import keras_tensor, symbolic_scope
+from kerasish.data import array_conversion
+from kerasish.distribution import distributions, layouts
+from kerasish.layers.base import layer
+from kerasish.losses import loss
+from kerasish.metrics import reduction
+from kerasish.saving.h5_store import H5IOStore
+from kerasish.saving.saving_api import load_model, save_model
+
+
+def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple:
+    """`n` integers, from one or from `n`: positive, or not negative if zero is allowed."""
+    least = 0 if allow_zero else 1
+    values = (value,) * n if isinstance(value, int) else value
+    are_integers = isinstance(values, list | tuple) and all(isinstance(v, int) for v in values)
+    if not are_integers or len(values) != n or min(values) < least:
+        raise ValueError(
+            f"`{name}` must be {n} integers of at least {least}, or one for all; got {value!r}."
+        )
+    return tuple(values)
+
+
+def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
+    """`"valid"`, `"same"` or, if allowed, `"causal"`, in lower case; pairs stay as they are."""
+    allowed = ("valid", "same", "causal") if allow_causal else ("valid", "same")
+    if isinstance(value, list | tuple):
+        return value
+    if str(value).lower() not in allowed:
+        raise ValueError(f"`padding` must be pairs of integers or one of {allowed}; got {value!r}.")
+    return value.lower()
+
+
+def standardize_shape(shape: Any) -> tuple:
+    """A shape as a tuple of integers and `None`."""
+    shape = tuple(shape)
+    if not all(n is None or (isinstance(n, int) and n >= 0) for n in shape):
+        raise ValueError(f"`shape` must have integers of at least 0, or None; got {shape!r}.")
+    return shape
+
+
+class LazyModule:
+    """A module that is imported when an attribute of it is first wanted."""
+
+    def __init__(self, name: str, pip_name: str | None = None, import_error_msg: str | None = None):
+        self.name = name
+        self.pip_name = pip_name or name
+        self.import_error_msg = import_error_msg or (
+            f"{name} is needed here: `pip install {self.pip_name}`."
+        )
+        self.module: types.ModuleType | None = None
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be imported."""
+        try:
+            self.initialize()
+        except ImportError:
+            return False
+        return True
+
+    def initialize(self) -> None:
+        """Import it."""
+        try:
+            self.module = importlib.import_module(self.name)
+        except ImportError:
+            raise ImportError(self.import_error_msg) from None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if self.module is None:
+            self.initialize()
+        return getattr(self.module, name)
+
+    def __repr__(self) -> str:
+        return f"LazyModule({self.name})"
+
+
+def _save_model(model: Any, filepath: Any, *args, **kwargs) -> None:
+    """Save a model to a file, or into a `BytesIO`."""
+    if not isinstance(filepath, io.BytesIO):
+        save_model(model, filepath, *args, **kwargs)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        save_model(model, path, *args, **kwargs)
+        filepath.write(path.read_bytes())
+
+
+def _load_model(filepath: Any, *args, **kwargs) -> Any:
+    """Load a model from a file, or from a `BytesIO` or an array of its bytes."""
+    if not isinstance(filepath, io.BytesIO):
+        return load_model(filepath, *args, **kwargs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "model.keras"
+        path.write_bytes(filepath.getvalue())
+        return load_model(path, *args, **kwargs)
+
+
+def _never() -> bool:
+    """Whether a program of TensorFlow, or a pipeline of Grain, is being made: never, here."""
+    return False
+
+
+def keras_export(path: Any) -> Callable:
+    """A decorator that leaves what it decorates as it is: kerasish's public names are its own."""
+    return lambda item: item
+
+
+def _safe_mode() -> bool:
+    """Whether data of files is not trusted: always, unless the process said otherwise."""
+    return not settings.unsafe_deserialization_enabled()
+
+
+def _is_in_scope() -> bool:
+    return variable.current_scope() is not None
+
+
+_BACKEND = {
+    "KerasTensor": keras_tensor.KerasTensor,
+    "any_symbolic_tensors": lambda args=None, kwargs=None: keras_tensor.any_symbolic(
+        args or (), kwargs or {}
+    ),
+    "compute_output_spec": keras_tensor.infer,
+    "get_keras_mask": masking.get_mask,
+    "in_stateless_scope": _is_in_scope,
+    "in_symbolic_scope": symbolic_scope.in_symbolic_scope,
+    "is_float_dtype": dtypes.is_float,
+    "is_int_dtype": lambda dtype: "int" in dtypes.standardize_dtype(dtype),
+    "set_keras_mask": masking.set_mask,
+    "standardize_data_format": settings.standardize_data_format,
+    "standardize_shape": standardize_shape,
+    # As in Keras' backend for JAX: operations by the part of the library.
+    "core": ops,
+    "image": ops.image,
+    "linalg": ops.linalg,
+    "math": ops,
+    "nn": ops.nn,
+    "numpy": ops.numpy,
+    "random": random,
+    **{name: getattr(ops, name) for name in ops.__all__},
+    # Keras' older names, which differ from the operations', stay with `keras.backend`.
+    "backend": settings.backend,
+    "name_scope": names.name_scope,
+    "result_type": dtypes.result_type,
+    "standardize_dtype": dtypes.standardize_dtype,
+}
+_NAMING = {"auto_name": names.auto_name, "to_snake_case": names.snake_case}
+_DISTRIBUTION = {
+    "distribute_tensor": layouts.distribute_tensor,
+    "distribution": distributions.distribution,
+}
+_DATA = {"class_weight_to_sample_weights": array_conversion.weigh_classes}
+_LAZY = ("tensorflow", "scipy", "jax", "h5py", "optree", "grain")
+EXTRAS: dict[str, dict[str, Any]] = {
+    "api_export": {"keras_export": keras_export},
+    "backend": _BACKEND,
+    "backend.common": _BACKEND,
+    "backend.common.keras_tensor": _BACKEND,
+    "backend.common.masking": _BACKEND,
+    "backend.common.variables": {"KerasVariable": variable.Variable, **_BACKEND},
+    "backend.config": _BACKEND,
+    "backend.jax.random": {"jax_draw_seed": seeds.draw_seed},
+    "distribution.distribution_lib": _DISTRIBUTION,
+    "layers.layer": {"Layer": layer.Layer},
+    "losses.loss": {"Loss": loss.Loss},
+    "losses.losses": {"LossFunctionWrapper": loss.LossFunctionWrapper},
+    "metrics.reduction_metrics": {"MeanMetricWrapper": reduction.MeanMetricWrapper},
+    "models.functional": {"Functional": kerasish.models.Functional},
+    "random.seed_generator": {
+        "draw_seed": seeds.draw_seed,
+        "make_default_seed": seeds.make_default_seed,
+    },
+    "saving.keras_saveable": {"KerasSaveable": layer.Layer},
+    "saving.object_registration": {},
+    "saving.saving_lib": {
+        "H5IOStore": H5IOStore,
+        "load_model": _load_model,
+        "load_weights_only": kerasish.saving.load_weights,
+        "save_model": _save_model,
+        "save_weights_only": kerasish.saving.save_weights,
+    },
+    "saving.serialization_lib": {"in_safe_mode": _safe_mode},
+    "trainers.data_adapters.data_adapter_utils": _DATA,
+    "utils.argument_validation": {
+        "standardize_padding": standardize_padding,
+        "standardize_tuple": standardize_tuple,
+    },
+    "utils.backend_utils": {"in_grain_data_pipeline": _never, "in_tf_graph": _never},
+    "utils.module_utils": {
+        "LazyModule": LazyModule,
+        **{name: LazyModule(name) for name in _LAZY},
+    },
+    "utils.naming": _NAMING,
+    "utils.tracking": {"no_automatic_dependency_tracking": untracked},
+    "version": {"__version__": "3.15.1"},
+}
