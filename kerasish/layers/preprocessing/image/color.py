@@ -38,7 +38,7 @@ class RandomContrast(ImageLayer):
         super().__init__(**kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         least, most = 1.0 - self.factor[0], 1.0 + self.factor[1]
@@ -71,7 +71,7 @@ class RandomBrightness(ImageLayer):
         super().__init__(**kwargs)
         self.factor = interval(self, "factor", factor)
         self.value_range = value_pair(self, value_range)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         least, most = self.value_range
@@ -100,7 +100,7 @@ class RandomGrayscale(ImageLayer):
     def __init__(self, factor=0.5, data_format=None, seed=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = fraction(self, "factor", factor)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         return random.uniform((shape[0],), seed=seed) < self.factor
@@ -137,7 +137,7 @@ class RandomHue(ImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         way = jnp.where(random.uniform((shape[0],), seed=seed) > 0.5, -1.0, 1.0)
@@ -173,7 +173,7 @@ class RandomSaturation(ImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor)
         self.value_range = value_pair(self, value_range)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         share = random.uniform((shape[0],), *self.factor, seed=seed)
@@ -258,7 +258,7 @@ class RandomColorJitter(ImageLayer):
         self.contrast_factor = contrast_factor
         self.saturation_factor = saturation_factor
         self.hue_factor = hue_factor
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
         options = {"seed": seed, "data_format": "channels_last", "dtype": self.dtype_policy}
         steps = {
             RandomBrightness: brightness_factor,

@@ -37,7 +37,7 @@ class RandomFlip(GeometricImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         modes = ("horizontal", "vertical", "horizontal_and_vertical")
         self.mode = one_of(self, "mode", mode, modes)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         return {"flips": random.uniform((shape[0], 1, 1, 1), seed=seed) <= 0.5}
@@ -119,7 +119,7 @@ class RandomRotation(_Affine):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor)
         self.keep_filling(fill_mode, fill_value, interpolation)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         least, most = (turn * 360.0 for turn in self.factor)
@@ -172,7 +172,7 @@ class RandomZoom(_Affine):
         self._heights = self._zooms("height_factor", height_factor)
         self._widths = None if width_factor is None else self._zooms("width_factor", width_factor)
         self.keep_filling(fill_mode, fill_value, interpolation)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def _zooms(self, name, factor):
         least, most = interval(self, name, factor)
@@ -234,7 +234,7 @@ class RandomTranslation(_Affine):
         self._heights = interval(self, "height_factor", height_factor)
         self._widths = interval(self, "width_factor", width_factor)
         self.keep_filling(fill_mode, fill_value, interpolation)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         batch, height, width, _ = shape
@@ -283,7 +283,7 @@ class RandomShear(_Affine):
         self.x_factor = interval(self, "x_factor", x_factor)
         self.y_factor = interval(self, "y_factor", y_factor)
         self.keep_filling(fill_mode, fill_value, interpolation)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         batch = shape[0]

@@ -69,7 +69,7 @@ class RandomErasing(ImageLayer):
             raise bad_argument(self, "fill_value", wanted, fill_value)
         self.fill_value = fill_value
         self.value_range = value_range
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         batch, height, width, _ = shape
@@ -127,7 +127,7 @@ class MixUp(_Mixing):
         if not isinstance(alpha, int | float) or alpha <= 0:
             raise bad_argument(self, "alpha", "a positive number", alpha)
         self.alpha = alpha
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         others = random.shuffle(jnp.arange(shape[0]), seed=seed)
@@ -181,7 +181,7 @@ class CutMix(_Mixing):
     def __init__(self, factor=1.0, seed=None, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         batch, height, width, _ = shape

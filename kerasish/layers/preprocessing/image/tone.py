@@ -32,7 +32,7 @@ class RandomInvert(ImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         probability = random.uniform((shape[0],), *self.factor, seed=seed)
@@ -64,7 +64,7 @@ class RandomSharpness(ImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_pair(self, value_range)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         return random.uniform((shape[0],), *self.factor, seed=seed)
@@ -99,7 +99,7 @@ class RandomPosterization(ImageLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=1, most=8)
         self.value_range = value_pair(self, value_range)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         least, most = self.factor
@@ -143,7 +143,7 @@ class Solarization(ImageLayer):
         self.addition_factor = interval(self, "addition_factor", addition_factor, least=0.0)
         self.threshold_factor = interval(self, "threshold_factor", threshold_factor, least=0.0)
         self.value_range = value_pair(self, value_range)
-        self.set_seed_options(seed)
+        self.keep_seed(seed)
 
     def draw(self, shape, seed):
         # Only the upper ends are brought to 255, as in Keras 3.
