@@ -1,6 +1,7 @@
 """Layers: what models are made of."""
 
 import inspect
+import typing
 
 from kerasish.core.serialization.configurable import (
     custom_object_scope,
@@ -191,8 +192,11 @@ publish(
 )
 
 
-def get(identifier):
+def get(identifier: typing.Any) -> typing.Any:
     """A layer from its class's name or config; a layer stays itself.
+
+    Args:
+        identifier: A layer, its class, its name, or its config.
 
     Example:
         >>> get("Flatten").name
@@ -201,13 +205,22 @@ def get(identifier):
     return resolve(identifier, published("keras.layers"), "layer")
 
 
-def serialize(layer) -> dict:
-    """A layer as plain data."""
+def serialize(layer: typing.Any) -> dict:
+    """A layer as plain data.
+
+    Args:
+        layer: The layer.
+    """
     return serialize_keras_object(layer)
 
 
-def deserialize(config, custom_objects=None):
-    """A layer from plain data."""
+def deserialize(config: dict, custom_objects: dict | None = None) -> typing.Any:
+    """A layer from plain data.
+
+    Args:
+        config: What `serialize` gave.
+        custom_objects: Classes and functions by the names that the config has for them.
+    """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, published("keras.layers"), "layer")
 

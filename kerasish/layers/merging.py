@@ -2,26 +2,30 @@
 
 import functools
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import MaskOrigin, node_of
+from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, node_of
 from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
 
 
 class Merge(Layer):
-    """Base of layers that combine a list of arrays entry by entry.
+    """Base of layers that combine a list of arrays element by element.
 
     Shapes broadcast, after the batch axis: an input of lower rank gets axes of size 1 behind it.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape)
         batches = {shape[0] for shape in input_shape if shape} - {None}
         if len(batches) > 1:
@@ -37,7 +41,31 @@ class Merge(Layer):
             wanted = f"a list of {count} arrays" if count else "a list of arrays"
             raise bad_argument(self, "inputs", wanted, f"shape {shapes}")
 
-    def call(self, inputs):
+    def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """The output's shape; a size that is unknown in one input is taken from the others.
+
+        Args:
+            inputs: A list of symbolic tensors.
+            *args: More arguments of `call`.
+            **kwargs: More arguments of `call`, by name.
+        """
+        if all(isinstance(x, KerasTensor) for x in inputs):
+            shapes = self.agreed_shapes([x.shape for x in inputs])
+            inputs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, inputs, strict=True)]
+        return super().compute_output_spec(inputs, *args, **kwargs)
+
+    def agreed_shapes(self, shapes: list) -> list:
+        """The shapes, with unknown sizes that must be those of other inputs filled in.
+
+        Args:
+            shapes: The inputs' shapes, `None` where unknown.
+        """
+        rank = max(map(len, shapes))
+        axes = [{a: a if a == 0 else a - rank + len(s) for a in range(rank)} for s in shapes]
+        tied = [[at[a] if a == 0 or at[a] > 0 else None for at in axes] for a in range(rank)]
+        return _filled(shapes, tied)
+
+    def call(self, inputs: Any) -> Any:
         return self.combine(self._of_one_rank(inputs))
 
     def _of_one_rank(self, inputs):
@@ -55,12 +83,16 @@ class Merge(Layer):
             full.append(m)
         return full
 
-    def combine(self, inputs):
-        """Combine arrays of equal rank. Overridden by each layer."""
+    def combine(self, inputs: Any) -> jax.Array:
+        """Combine arrays of equal rank. Overridden by each layer.
+
+        Args:
+            inputs: The arrays.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
 
-    def compute_mask(self, inputs, previous_mask=None):
-        masks = _masks(self, inputs, previous_mask)
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = _masks(self, inputs, mask)
         if any(mask is None for mask in masks):
             return None
         return functools.reduce(jnp.logical_or, masks)
@@ -76,6 +108,18 @@ class Merge(Layer):
     def _trace_masks(self, bound, tensors, outputs):
         super()._trace_masks(bound, tensors, outputs)
         node_of(outputs).masks = []  # in Keras' graph these layers get none
+
+
+def _filled(shapes, tied):
+    """Shapes in which axes that are tied to each other, one of each shape or `None`, agree."""
+    filled = [list(shape) for shape in shapes]
+    for axes in tied:
+        positions = [(s, a) for s, a in zip(filled, axes, strict=True) if a is not None]
+        known = {shape[a] for shape, a in positions} - {None, 1}
+        if len(known) == 1:
+            for shape, a in positions:
+                shape[a] = max(known) if shape[a] is None else shape[a]
+    return [tuple(shape) for shape in filled]
 
 
 def _with_rank(shape, rank):
@@ -101,7 +145,7 @@ class Add(Merge):
         Array([[2., 2.]], dtype=float32)
     """
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         total = inputs[0]
         for x in inputs[1:]:
             total = total + x
@@ -119,16 +163,16 @@ class Subtract(Merge):
         Array([[0., 0.]], dtype=float32)
     """
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape, 2)
         super().build(input_shape)
 
-    def combine(self, inputs):
+    def combine(self, inputs: Any) -> jax.Array:
         return inputs[0] - inputs[1]
 
 
 class Multiply(Merge):
-    """Product of all inputs; entries that are masked out do not take part.
+    """Product of all inputs; elements that are masked out do not take part.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -138,7 +182,7 @@ class Multiply(Merge):
         Array([[6., 6.]], dtype=float32)
     """
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: Any, mask: Any = None) -> Any:
         inputs, masks = self._of_one_rank(inputs), self._full_masks(inputs, mask)
         pairs = zip(inputs, masks, strict=True)
         product, *others = [x if m is None else jnp.where(m, x, 1) for x, m in pairs]
@@ -160,12 +204,16 @@ class Average(Add):
         Array([[0.5, 0.5]], dtype=float32)
     """
 
-    def combine(self, inputs):
-        return super().combine(inputs) / len(inputs)
+    def combine(self, inputs: Any) -> jax.Array:
+        dtype = jnp.result_type(*inputs)
+        if dtypes.is_float(dtype):  # sums of 16 bits overflow
+            inputs = [x.astype(jnp.promote_types(dtype, jnp.float32)) for x in inputs]
+        mean = super().combine(inputs) / len(inputs)
+        return mean.astype(dtype) if dtypes.is_float(dtype) else mean
 
 
 class _Extreme(Merge):
-    """Base of `Maximum` and `Minimum`, where masked-out entries do not take part."""
+    """Base of `Maximum` and `Minimum`, where masked-out elements do not take part."""
 
     choose = staticmethod(jnp.maximum)
 
@@ -181,7 +229,7 @@ class _Extreme(Merge):
 
 
 class Maximum(_Extreme):
-    """Greatest of all inputs, entry by entry.
+    """Greatest of all inputs, element by element.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -193,7 +241,7 @@ class Maximum(_Extreme):
 
 
 class Minimum(_Extreme):
-    """Least of all inputs, entry by entry.
+    """Least of all inputs, element by element.
 
     Shapes:
         List of arrays that broadcast -> one array.
@@ -220,11 +268,11 @@ class Concatenate(Merge):
         Array([[1., 1., 0.]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape)
         rank = len(input_shape[0])
         wanted = f"of equal shapes but for axis {self.axis}"
@@ -234,11 +282,16 @@ class Concatenate(Merge):
             if axis != self.axis % rank and len(set(sizes) - {None}) > 1:
                 raise bad_argument(self, "inputs", wanted, input_shape)
 
-    def call(self, inputs):
+    def agreed_shapes(self, shapes: list) -> list:
+        rank = len(shapes[0])
+        axes = [axis for axis in range(rank) if axis != self.axis % rank]
+        return _filled(shapes, [[axis] * len(shapes) for axis in axes])
+
+    def call(self, inputs: Any) -> Any:
         return jnp.concatenate(inputs, axis=self.axis)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        masks = _masks(self, inputs, previous_mask)
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        masks = _masks(self, inputs, mask)
         if all(mask is None for mask in masks):
             return None
         full = [_like(mask, x) for mask, x in zip(masks, inputs, strict=True)]
@@ -280,7 +333,7 @@ class Dot(Merge):
                [3.]], dtype=float32)
     """
 
-    def __init__(self, axes, normalize=False, **kwargs):
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         pair = [axes, axes] if isinstance(axes, int) else axes
         if not isinstance(pair, list | tuple) or [type(a) for a in pair] != [int, int]:
@@ -288,7 +341,7 @@ class Dot(Merge):
         self.axes = axes
         self.normalize = normalize
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list(input_shape, 2)
         first, second = input_shape
         a, b = self._axes(len(first), len(second))
@@ -307,7 +360,10 @@ class Dot(Merge):
             raise bad_argument(self, "axes", wanted, self.axes)
         return found
 
-    def call(self, inputs):
+    def agreed_shapes(self, shapes: list) -> list:
+        return _filled(shapes, [(0, 0), self._axes(*map(len, shapes))])
+
+    def call(self, inputs: Any) -> Any:
         x, y = inputs
         a, b = self._axes(x.ndim, y.ndim)
         if self.normalize:
@@ -315,7 +371,7 @@ class Dot(Merge):
         result = _batch_dot(x, y, a, b)
         return result[:, None] if result.ndim == 1 else result
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
 
     def _origin_of_mask(self, inputs, masks):
@@ -333,41 +389,139 @@ def _batch_dot(x, y, a, b):
     return jnp.einsum(f"{''.join(of_x)},{''.join(of_y)}->{''.join(kept)}", x, y)
 
 
-def add(inputs, **kwargs):
-    """Sum of the arrays of a list: see `Add`."""
+def add(inputs: Any, **kwargs: Any) -> Any:
+    """Sum of the arrays of a list: see `Add`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(add([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[4. 3.]]
+    """
     return Add(**kwargs)(inputs)
 
 
-def subtract(inputs, **kwargs):
-    """First of two arrays minus the second: see `Subtract`."""
+def subtract(inputs: Any, **kwargs: Any) -> Any:
+    """First of two arrays minus the second: see `Subtract`.
+
+    Args:
+        inputs: Two arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(subtract([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[2. 1.]]
+    """
     return Subtract(**kwargs)(inputs)
 
 
-def multiply(inputs, **kwargs):
-    """Product of the arrays of a list: see `Multiply`."""
+def multiply(inputs: Any, **kwargs: Any) -> Any:
+    """Product of the arrays of a list: see `Multiply`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(multiply([np.array([[3.0, 2.0]]), np.array([[2.0, 1.0]])]))
+        [[6. 2.]]
+    """
     return Multiply(**kwargs)(inputs)
 
 
-def average(inputs, **kwargs):
-    """Mean of the arrays of a list: see `Average`."""
+def average(inputs: Any, **kwargs: Any) -> Any:
+    """Mean of the arrays of a list: see `Average`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(average([np.array([[3.0, 2.0]]), np.array([[1.0, 1.0]])]))
+        [[2.  1.5]]
+    """
     return Average(**kwargs)(inputs)
 
 
-def maximum(inputs, **kwargs):
-    """Greatest of the arrays of a list: see `Maximum`."""
+def maximum(inputs: Any, **kwargs: Any) -> Any:
+    """Greatest of the arrays of a list: see `Maximum`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(maximum([np.array([[3.0, 2.0]]), np.array([[1.0, 4.0]])]))
+        [[3. 4.]]
+    """
     return Maximum(**kwargs)(inputs)
 
 
-def minimum(inputs, **kwargs):
-    """Least of the arrays of a list: see `Minimum`."""
+def minimum(inputs: Any, **kwargs: Any) -> Any:
+    """Least of the arrays of a list: see `Minimum`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays whose shapes broadcast, after the batch axis -> one array.
+
+    Example:
+        >>> print(minimum([np.array([[3.0, 2.0]]), np.array([[1.0, 4.0]])]))
+        [[1. 2.]]
+    """
     return Minimum(**kwargs)(inputs)
 
 
-def concatenate(inputs, axis=-1, **kwargs):
-    """The arrays of a list one after the other: see `Concatenate`."""
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """The arrays of a list one after the other: see `Concatenate`.
+
+    Args:
+        inputs: The arrays, real or symbolic.
+        axis: The axis.
+        **kwargs: Arguments of the layer, as `name`.
+
+    Shapes:
+        Arrays of equal shapes but for the axis -> one array.
+
+    Example:
+        >>> print(concatenate([np.ones((1, 2)), np.zeros((1, 1))]))
+        [[1. 1. 0.]]
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)
 
 
-def dot(inputs, axes=-1, **kwargs):
-    """Sums of products of two arrays: see `Dot`."""
+def dot(inputs: Any, axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+    """Sums of products of two arrays: see `Dot`.
+
+    Args:
+        inputs: Two arrays, real or symbolic.
+        axes: The axis of both, or a pair of axes.
+        **kwargs: Arguments of the layer, as `normalize`.
+
+    Shapes:
+        `(batch, a, n)` and `(batch, n, b)` -> `(batch, a, b)` for `axes=(2, 1)`.
+
+    Example:
+        >>> print(dot([np.ones((1, 3)), np.ones((1, 3))]))
+        [[3.]]
+    """
     return Dot(axes=axes, **kwargs)(inputs)

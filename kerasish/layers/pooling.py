@@ -1,9 +1,15 @@
 """Layers that take the greatest or the mean of windows, or of everything."""
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
+from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
-from kerasish.layers.base.arguments import int_tuple, one_of, show_defaults
+from kerasish.layers.base.arguments import int_tuple, one_of, show_defaults, within_budget
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
@@ -20,7 +26,13 @@ class Pooling(Layer):
         show_defaults(cls, ("pool_size",))
 
     def __init__(
-        self, pool_size=2, strides=None, padding="valid", data_format=None, name=None, **kwargs
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         self.pool_size = int_tuple(self, "pool_size", pool_size, self.rank)
@@ -30,7 +42,13 @@ class Pooling(Layer):
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
+        first = 1 if self.data_format == "channels_last" else 2
+        sizes = inputs.shape[first : first + self.rank]
+        pairs = zip(self.pool_size, sizes, strict=True)
+        if self.padding == "valid" and any(isinstance(n, int) and w > n for w, n in pairs):
+            wanted = f"at most as large as the input {inputs.shape}"
+            raise bad_argument(self, "pool_size", wanted, self.pool_size)
         return self.pool(
             inputs,
             self.pool_size,
@@ -61,7 +79,7 @@ class MaxPooling1D(Pooling):
 
 
 class MaxPooling2D(Pooling):
-    """Greatest value of each window of an image; arguments as `MaxPooling1D`, with two entries.
+    """Greatest value of each window of an image; arguments as `MaxPooling1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -75,7 +93,7 @@ class MaxPooling2D(Pooling):
 
 
 class MaxPooling3D(Pooling):
-    """Greatest value of each window of a volume; arguments as `MaxPooling1D`, with three entries.
+    """Greatest value of each window of a volume; arguments as `MaxPooling1D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.
@@ -106,7 +124,7 @@ class AveragePooling1D(Pooling):
 
 
 class AveragePooling2D(AveragePooling1D):
-    """Mean of each window of an image; arguments as `MaxPooling1D`, with two entries.
+    """Mean of each window of an image; arguments as `MaxPooling1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -120,7 +138,7 @@ class AveragePooling2D(AveragePooling1D):
 
 
 class AveragePooling3D(AveragePooling1D):
-    """Mean of each window of a volume; arguments as `MaxPooling1D`, with three entries.
+    """Mean of each window of a volume; arguments as `MaxPooling1D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.
@@ -139,7 +157,7 @@ class GlobalPooling(Layer):
     rank = 0
     reduce = staticmethod(jnp.max)
 
-    def __init__(self, data_format=None, keepdims=False, **kwargs):
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.keepdims = keepdims
@@ -150,7 +168,7 @@ class GlobalPooling(Layer):
         first = 1 if self.data_format == "channels_last" else 2
         return tuple(range(first, first + self.rank))
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.reduce(inputs, axis=self._spatial_axes, keepdims=self.keepdims)
 
 
@@ -203,6 +221,8 @@ class GlobalMaxPooling3D(GlobalPooling):
 class GlobalAveragePooling1D(GlobalPooling):
     """Mean of all steps, for each channel; of the steps that a mask leaves, if there is one.
 
+    Where a mask leaves no step of a sample, its mean is 0.
+
     Args:
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
         keepdims: Whether to keep the reduced axis, with size 1.
@@ -219,19 +239,21 @@ class GlobalAveragePooling1D(GlobalPooling):
     rank = 1
     reduce = staticmethod(jnp.mean)
 
-    def __init__(self, data_format=None, keepdims=False, **kwargs):
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(data_format, keepdims, **kwargs)
         self.supports_masking = True
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: jax.Array, mask: Any = None) -> jax.Array:
         if mask is None:
             return super().call(inputs)
         mask = jnp.expand_dims(mask, 2 if self.data_format == "channels_last" else 1).astype(bool)
-        options = {"axis": self._spatial_axes, "keepdims": self.keepdims}
+        wide = jnp.promote_types(inputs.dtype, jnp.float32)  # 16 bits overflow, and cannot count
+        options = {"axis": self._spatial_axes, "keepdims": self.keepdims, "dtype": wide}
         total = jnp.sum(jnp.where(mask, inputs, 0), **options)
-        return total / jnp.sum(mask.astype(inputs.dtype), **options)
+        # A sample without any step has mean 0, as it has nothing to say.
+        return (total / jnp.maximum(jnp.sum(mask, **options), 1)).astype(inputs.dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None
 
 
@@ -271,13 +293,16 @@ class AdaptivePooling(Layer):
     rank = 0
     pool = staticmethod(nn.adaptive_average_pool)
 
-    def __init__(self, output_size, data_format=None, **kwargs):
+    def __init__(
+        self, output_size: int | Sequence[int], data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.output_size = int_tuple(self, "output_size", output_size, self.rank)
+        within_budget(self, "output_size", output_size, math.prod(self.output_size))
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.pool(inputs, self.output_size, data_format=self.data_format)
 
 

@@ -3,8 +3,10 @@
 import contextlib
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish import random, regularizers
@@ -33,27 +35,36 @@ def dropout_in_prediction() -> Iterator[None]:
         _prediction.drops = before
 
 
-def dropping(training) -> bool:
-    """Whether dropout acts now: in training, or within `dropout_in_prediction`."""
+def dropping(training: bool | None) -> bool:
+    """Whether dropout acts now: in training, or within `dropout_in_prediction`.
+
+    Args:
+        training: Whether it is a call of training.
+    """
     return bool(training or _prediction.drops)
 
 
-def shared_pattern(shape: tuple | None, inputs) -> tuple | None:
-    """The shape to draw in: in prediction, one row that is shared by the whole batch."""
+def shared_pattern(shape: tuple | None, inputs: Any) -> tuple | None:
+    """The shape to draw in: in prediction, one row that is shared by the whole batch.
+
+    Args:
+        shape: The shape asked for, `None` for the inputs' own.
+        inputs: The inputs.
+    """
     if not _prediction.drops:
         return shape
     return (1, *(shape or (None,) * inputs.ndim)[1:])
 
 
 class Dropout(Layer):
-    """In training, sets entries to 0 at random and divides the others by the chance to stay.
+    """In training, sets elements to 0 at random and divides the others by the probability to stay.
 
-    So the expected value of each entry is its own. Otherwise nothing happens.
+    So the expected value of each element is its own. Otherwise nothing happens.
 
     Args:
-        rate: Chance of an entry to become 0, from 0 to 1.
+        rate: Probability of an element to become 0, from 0 to 1.
         noise_shape: Shape of the zeros' pattern: 1 where an axis shares it, `None` for the input's
-            own size. `None` as a whole: each entry by itself.
+            own size. `None` as a whole: each element by itself.
         seed: Integer; makes the layer's random numbers the same in each run.
 
     Shapes:
@@ -69,7 +80,13 @@ class Dropout(Layer):
         [0.0, 2.0]
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.rate = fraction(self, "rate", rate)
         self.noise_shape = _check_noise_shape(self, noise_shape)
@@ -78,14 +95,18 @@ class Dropout(Layer):
             self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: jax.Array, training: bool = False) -> jax.Array:
         if not dropping(training) or self.rate == 0:
             return inputs
         pattern = shared_pattern(self.pattern(inputs), inputs)
         return random.dropout(inputs, self.rate, noise_shape=pattern, seed=self.seed_generator)
 
-    def pattern(self, inputs) -> tuple | None:
-        """Shape of the zeros' pattern for these inputs."""
+    def pattern(self, inputs: Any) -> tuple | None:
+        """Shape of the zeros' pattern for these inputs.
+
+        Args:
+            inputs: The inputs.
+        """
         return self.noise_shape
 
 
@@ -104,7 +125,7 @@ class SpatialDropout1D(Dropout):
     """`Dropout` of whole channels of a series.
 
     Args:
-        rate: Chance of a channel to become 0, from 0 to 1.
+        rate: Probability of a channel to become 0, from 0 to 1.
         seed: Integer; makes the layer's random numbers the same in each run.
 
     Shapes:
@@ -120,11 +141,13 @@ class SpatialDropout1D(Dropout):
         True
     """
 
-    def __init__(self, rate, seed=None, name=None, dtype=None):
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None
+    ):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
         self.input_spec = InputSpec(ndim=3)
 
-    def pattern(self, inputs):
+    def pattern(self, inputs: Any) -> tuple | None:
         return (None, 1, None)
 
 
@@ -132,7 +155,7 @@ class SpatialDropout2D(Dropout):
     """`Dropout` of whole channels of an image.
 
     Args:
-        rate: Chance of a channel to become 0, from 0 to 1.
+        rate: Probability of a channel to become 0, from 0 to 1.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
         seed: Integer; makes the layer's random numbers the same in each run.
 
@@ -147,12 +170,19 @@ class SpatialDropout2D(Dropout):
 
     rank = 2
 
-    def __init__(self, rate, data_format=None, seed=None, name=None, dtype=None):
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
-    def pattern(self, inputs):
+    def pattern(self, inputs: Any) -> tuple | None:
         ones = (1,) * self.rank
         return (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
 
@@ -186,7 +216,7 @@ class GaussianNoise(Layer):
         Array([[0., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, stddev, seed=None, **kwargs):
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.stddev = fraction(self, "stddev", stddev)
         self.seed = seed
@@ -194,7 +224,7 @@ class GaussianNoise(Layer):
             self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: jax.Array, training: bool = False) -> jax.Array:
         if not training or self.stddev == 0:
             return inputs
         options = {"dtype": self.compute_dtype, "seed": self.seed_generator}
@@ -220,7 +250,7 @@ class GaussianDropout(Layer):
         Array([[1., 1., 1.]], dtype=float32)
     """
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.rate = fraction(self, "rate", rate)
         if rate == 1:
@@ -230,7 +260,7 @@ class GaussianDropout(Layer):
             self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: jax.Array, training: bool = False) -> jax.Array:
         if not dropping(training) or self.rate == 0:
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
@@ -245,10 +275,10 @@ _SCALE = 1.0507009873554805
 
 
 class AlphaDropout(Layer):
-    """In training, sets entries at random to SELU's lowest value, and keeps mean and variance.
+    """In training, sets elements at random to SELU's lowest value, and keeps mean and variance.
 
     Args:
-        rate: Chance of an entry to be replaced, from 0 to 1.
+        rate: Probability of an element to be replaced, from 0 to 1.
         noise_shape: As of `Dropout`.
         seed: Integer; makes the layer's random numbers the same in each run.
 
@@ -263,7 +293,13 @@ class AlphaDropout(Layer):
         Array([[1., 1., 1.]], dtype=float32)
     """
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.rate = fraction(self, "rate", rate)
         self.noise_shape = _check_noise_shape(self, noise_shape)
@@ -272,7 +308,7 @@ class AlphaDropout(Layer):
             self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: jax.Array, training: bool = False) -> jax.Array:
         if not dropping(training) or self.rate == 0:
             return inputs
         wanted = shared_pattern(self.noise_shape, inputs) or (None,) * inputs.ndim
@@ -300,16 +336,16 @@ class ActivityRegularization(Layer):
         [2.0]
     """
 
-    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
         super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
         self.l1 = l1
         self.l2 = l2
         self.supports_masking = True
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return inputs
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.pop("activity_regularizer", None)
         return config

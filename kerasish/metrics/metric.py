@@ -12,7 +12,7 @@ from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.state.variable import Scope, Variable, pure
-from kerasish.layers.base.weights import VariableContainer
+from kerasish.layers.base.layer import Layer
 
 
 class Metric(Configurable):
@@ -177,4 +177,4 @@ def _held(value: Any) -> Iterator:
         yield value
 
 
-VariableContainer._metric_class = Metric
+Layer._metric_class = Metric

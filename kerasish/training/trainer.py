@@ -99,7 +99,7 @@ class Trainer(OverridableSteps):
             )
         self._check_initialized()
         optimizer = optimizers.get(optimizer)
-        scaled = getattr(getattr(self, "dtype_policy", None), "name", "") == "mixed_float16"
+        scaled = getattr(self.dtype_policy, "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):
             optimizer = optimizers.LossScaleOptimizer(optimizer)
         names = getattr(self, "output_names", None)

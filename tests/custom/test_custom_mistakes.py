@@ -168,7 +168,7 @@ CASES = {
     "too many arguments": (
         lambda: layers.Dense(2)(X, X),
         TypeError,
-        r"too many positional arguments; its call is `call\(inputs\)`",
+        r"too many positional arguments; its call is `call\(inputs, \*, training=None\)`",
     ),
     "unknown argument": (
         lambda: layers.Dense(2, unit=3),

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import kerasish
 from kerasish import layers
 from kerasish.core.masking import get_mask
 
@@ -71,3 +72,27 @@ def test_lower_ranks_get_axes_behind_the_batch():
 def test_bad_inputs_are_told(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+@pytest.mark.parametrize(
+    ("make", "shapes", "wanted"),
+    [
+        (lambda k: k.layers.Concatenate(), [(None, 3), (4, 2)], (None, 4, 5)),
+        (lambda k: k.layers.Concatenate(axis=1), [(None, 3), (4, 3)], (None, None, 3)),
+        (lambda k: k.layers.Dot(axes=1), [(None, 3), (4, 5)], (None, 3, 5)),
+        (lambda k: k.layers.Dot(axes=(2, 1)), [(3, None), (4, 5)], (None, 3, 5)),
+        (lambda k: k.layers.Add(), [(None, 3), (4, 3)], (None, 4, 3)),
+        (lambda k: k.layers.Multiply(), [(4,), (None, 4)], (None, None, 4)),
+        (lambda k: k.layers.Maximum(), [(1, 3), (None, 3)], (None, None, 3)),
+    ],
+)
+def test_unknown_sizes_agree_with_known_ones(make, shapes, wanted):
+    inputs = [kerasish.Input(shape) for shape in shapes]
+    assert make(kerasish)(inputs).shape == wanted
+
+
+def test_mean_of_float16_does_not_overflow():
+    xs = [np.full((1, 2), 60000.0)] * 3
+    y = layers.Average(dtype="float16")(xs)
+    assert y.dtype == "float16"
+    np.testing.assert_array_equal(y, np.full((1, 2), 60000.0, "float16"))

@@ -90,7 +90,7 @@ def test_unknown_sizes_stay_unknown(layer, given, wanted):
     ("make", "text"),
     [
         (lambda: layers.Reshape((-1, -1)), "one of them -1 at most"),
-        (lambda: layers.Reshape((5, 5))(TEXT), "`target_shape` must be of 28 entries"),
+        (lambda: layers.Reshape((5, 5))(TEXT), "`target_shape` must be of 28 elements"),
         (lambda: layers.Permute((0, 1)), "`dims` must be the numbers 1 to n"),
         (lambda: layers.RepeatVector(0), "`n` must be a positive integer"),
         (lambda: layers.RepeatVector(2)(TEXT), "expected ndim=2, found ndim=3"),

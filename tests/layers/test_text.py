@@ -294,7 +294,7 @@ ERRORS = {
     r"`inputs` must be a list of two features": lambda: layers.HashedCrossing(2)(["a"]),
     r"`inputs` must be of one shape": lambda: layers.HashedCrossing(2)([["a"], ["a", "b"]]),
     r"`inputs` must be strings": lambda: layers.StringLookup(vocabulary=["a"])([1]),
-    r"`inputs` must be whole numbers of 32 bits": lambda: layers.IntegerLookup(vocabulary=[2**40]),
+    r"`inputs` must be integers": lambda: layers.IntegerLookup(vocabulary=[0.5]),
     r"`max_tokens` must be more than 1": lambda: layers.StringLookup(max_tokens=1),
     r"`max_tokens` must be given with": lambda: layers.StringLookup(pad_to_max_tokens=True),
     r"`num_oov_indices` must be an integer of": lambda: layers.StringLookup(num_oov_indices=-1),
@@ -330,7 +330,7 @@ ERRORS = {
         output_mode="count", output_sequence_length=3
     ),
     r"`ragged` must be False": lambda: layers.TextVectorization(ragged=True),
-    r"`inputs` must be of shape \(batch,\) or": lambda: layers.TextVectorization()(
+    r"`inputs` must be of shape \(batch,\) or": lambda: layers.TextVectorization(vocabulary=["a"])(
         np.array([["a", "b"]])
     ),
 }

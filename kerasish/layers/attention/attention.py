@@ -1,5 +1,7 @@
 """Attention without projections: by products of vectors, or by their sums."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -19,12 +21,12 @@ class Attention(Layer):
 
     Call arguments besides the inputs: `mask`, a list of a query mask and a value mask;
     `return_attention_scores`, whether to return the weights too; `use_causal_mask`, whether a query
-    sees only the values up to its own place.
+    sees only the values up to its own position.
 
     Args:
         use_scale: Whether scores have a trainable factor.
         score_mode: `"dot"` or `"concat"`.
-        dropout: Chance of a weight to become 0 in training, from 0 to 1.
+        dropout: Probability of a weight to become 0 in training, from 0 to 1.
         seed: Integer; makes the dropout the same in each run.
 
     Shapes:
@@ -42,7 +44,14 @@ class Attention(Layer):
         (2, 5, 3)
     """
 
-    def __init__(self, use_scale=False, score_mode="dot", dropout=0.0, seed=None, **kwargs):
+    def __init__(
+        self,
+        use_scale: bool = False,
+        score_mode: str = "dot",
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.use_scale = use_scale
         self.score_mode = one_of(self, "score_mode", score_mode, ("dot", "concat"))
@@ -52,7 +61,7 @@ class Attention(Layer):
             self.seed_generator = SeedGenerator(seed)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list("inputs", input_shape)
         self.scale = self._factor("scale") if self.use_scale else None
         if self.score_mode == "concat":
@@ -69,12 +78,12 @@ class Attention(Layer):
 
     def call(
         self,
-        inputs,
-        mask=None,
-        training=False,
-        return_attention_scores=False,
-        use_causal_mask=False,
-    ):
+        inputs: Any,
+        mask: Any = None,
+        training: bool = False,
+        return_attention_scores: bool = False,
+        use_causal_mask: bool = False,
+    ) -> Any:
         self._check_list("inputs", inputs)
         if mask is not None:
             self._check_list("mask", mask)
@@ -110,8 +119,8 @@ class Attention(Layer):
         pattern = shared_pattern(None, weights)
         return random.dropout(weights, self.dropout, pattern, seed=self.seed_generator)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return None if previous_mask is None else previous_mask[0]
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return None if mask is None else mask[0]
 
     def _origin_of_mask(self, inputs, masks):
         return masks[0] and masks[0].further(1)
@@ -121,8 +130,8 @@ class AdditiveAttention(Attention):
     """`Attention` whose scores are `sum(scale * tanh(query + key))`.
 
     Args:
-        use_scale: Whether to have a trainable factor for each entry of a key.
-        dropout: Chance of a weight to become 0 in training, from 0 to 1.
+        use_scale: Whether to have a trainable factor for each element of a key.
+        dropout: Probability of a weight to become 0 in training, from 0 to 1.
         seed: Integer; makes the dropout the same in each run.
 
     Shapes:
@@ -138,10 +147,10 @@ class AdditiveAttention(Attention):
         (2, 5, 3)
     """
 
-    def __init__(self, use_scale=True, dropout=0.0, **kwargs):
+    def __init__(self, use_scale: bool = True, dropout: float = 0.0, **kwargs: Any):
         super().__init__(use_scale=use_scale, dropout=dropout, **kwargs)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self._check_list("inputs", input_shape)
         size = known_size(self, input_shape[0], -1)
         self.scale = self._factor("scale", (size,), "glorot_uniform") if self.use_scale else None
@@ -150,12 +159,22 @@ class AdditiveAttention(Attention):
         sums = jnp.tanh(query[..., :, None, :] + key[..., None, :, :])
         return jnp.sum(sums if self.scale is None else sums * self.scale.value, axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["score_mode"]
         return config
 
 
-def causal_mask(queries, keys) -> jax.Array:
-    """`(queries, keys)` booleans: whether a key stands at the query's place or before it."""
+def causal_mask(queries: int, keys: int) -> jax.Array:
+    """`(queries, keys)` booleans: whether a key stands at the query's position or before it.
+
+    Args:
+        queries: Number of queries.
+        keys: Number of keys.
+
+    Example:
+        >>> causal_mask(2, 2)
+        Array([[ True, False],
+               [ True,  True]], dtype=bool)
+    """
     return jnp.arange(queries)[:, None] >= jnp.arange(keys)

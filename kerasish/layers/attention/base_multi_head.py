@@ -2,14 +2,17 @@
 
 import math
 import string
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from kerasish import constraints, initializers, regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.layers.attention.attention import causal_mask
-from kerasish.layers.base.arguments import fraction, positive_int
+from kerasish.layers.base.arguments import Named, fraction, positive_int
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.activation import Softmax
 from kerasish.layers.core.dense import EinsumDense
@@ -20,21 +23,24 @@ from kerasish.ops.nn import attention
 class BaseMultiHeadAttention(Layer):
     """Base of attention layers with heads: projections, masks, and the attention itself."""
 
-    def keep_rules(
+    old_arguments: ClassVar = {"query_shape": None, "key_shape": None, "value_shape": None}
+
+    def set_attention_options(
         self,
-        head_size,
-        dropout,
-        use_bias,
-        sliding_window,
-        flash_attention,
-        kernel_initializer,
-        bias_initializer,
-        kernel_regularizer,
-        bias_regularizer,
-        kernel_constraint,
-        bias_constraint,
-        use_gate,
-        seed,
+        *,
+        head_size: int,
+        dropout: float,
+        use_bias: bool,
+        sliding_window: int | None,
+        flash_attention: bool | None,
+        kernel_initializer: Named,
+        bias_initializer: Named,
+        kernel_regularizer: Named,
+        bias_regularizer: Named,
+        kernel_constraint: Named,
+        bias_constraint: Named,
+        use_gate: bool,
+        seed: int | None,
     ) -> None:
         """Store the arguments that both layers have."""
         self.dropout = fraction(self, "dropout", dropout)
@@ -58,8 +64,25 @@ class BaseMultiHeadAttention(Layer):
 
     # -- projections
 
-    def projection(self, name, ins, outs, axes, activity_regularizer, activation=None):
-        """A dense layer from the last axes `ins` to `outs`, letters whose sizes `axes` tells."""
+    def projection(
+        self,
+        name: str | None,
+        ins: str,
+        outs: str,
+        axes: dict,
+        activity_regularizer: Named,
+        activation: Named = None,
+    ) -> Any:
+        """A dense layer from the last axes `ins` to `outs`, letters whose sizes `axes` tells.
+
+        Args:
+            name: The layer's name.
+            ins: Letters of the axes that are summed over.
+            outs: Letters of the axes that come instead.
+            axes: Sizes by letter; `"free"`: the number of the axes before them.
+            activity_regularizer: Regularizer of the output.
+            activation: Function of the output.
+        """
         free = string.ascii_lowercase[: axes["free"]]
         sizes = [axes[letter] for letter in outs]
         return EinsumDense(
@@ -115,8 +138,30 @@ class BaseMultiHeadAttention(Layer):
 
     # -- attention
 
-    def attend(self, equations, axes, projected, mask, training, wants_scores, is_causal):
-        """Projected queries, keys and values to `(outputs, weights or None)`."""
+    def attend(
+        self,
+        equations: tuple[str, str],
+        axes: int,
+        projected: tuple,
+        mask: Any,
+        training: bool | None,
+        wants_scores: bool,
+        is_causal: bool,
+    ) -> tuple:
+        """Projected queries, keys and values to `(outputs, weights or None)`.
+
+        Args:
+            equations: The einsums of `attention_equations`.
+            axes: The number of axes that attention runs over.
+            projected: Queries, keys and values.
+            mask: Which queries see which keys; `None`: all.
+            training: Whether it is a call of training.
+            wants_scores: Whether the weights are asked for.
+            is_causal: Whether a query sees only keys up to its own position.
+
+        Raises:
+            ValueError: If flash attention is to give weights.
+        """
         query, key, value = projected
         plain = query.ndim == 4 and key.shape[-1] == value.shape[-1]
         plain = plain and self.dropout == 0 and not wants_scores
@@ -139,22 +184,34 @@ class BaseMultiHeadAttention(Layer):
         dropped = self._dropout_layer(weights, training=training) if self.dropout else weights
         return jnp.einsum(equations[1], dropped, value), weights
 
-    def make_softmax(self, axes):
-        """Add the softmax over the last `axes` axes, and the dropout after it."""
+    def make_softmax(self, axes: int) -> None:
+        """Add the softmax over the last `axes` axes, and the dropout after it.
+
+        Args:
+            axes: Their number.
+        """
         self._softmax = Softmax(axis=tuple(range(-axes, 0)), dtype=self.dtype_policy)
         self._dropout_layer = Dropout(self.dropout, seed=self.seed, dtype=self.dtype_policy)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         config.pop("flash_attention", None)
         return config
 
 
-def attention_equations(rank, axes):
+def attention_equations(rank: int, axes: Sequence[int]) -> tuple[str, str]:
     """Einsums for the scores, and for the outputs from the weights, of inputs of `rank` axes.
 
-    The last two axes are heads and a head's entries; scores have the others that attention does
+    The last two axes are heads and a head's elements; scores have the others that attention does
     not run over, the heads, the queries' axes and the keys'.
+
+    Args:
+        rank: Number of axes of a projected input.
+        axes: The axes that attention runs over.
+
+    Example:
+        >>> attention_equations(4, (1,))
+        ('abcd,aBcd->acbB', 'acbB,aBcd->abcd')
     """
     query = string.ascii_lowercase[:rank]
     key = "".join(letter.upper() if i in axes else letter for i, letter in enumerate(query))
@@ -174,6 +231,10 @@ def _copy(initializer):
     return type(initializer).from_config(initializer.get_config())
 
 
-def without_mask(x):
-    """The same array without a mask: projections pass none on."""
+def without_mask(x: jax.Array) -> Any:
+    """The same array without a mask: projections pass none on.
+
+    Args:
+        x: An array.
+    """
     return x if get_mask(x) is None else jnp.copy(x)

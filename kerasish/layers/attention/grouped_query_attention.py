@@ -1,12 +1,14 @@
 """Attention of many heads, groups of which share keys and values."""
 
+from typing import Any
+
 from kerasish.core.errors import bad_argument
 from kerasish.layers.attention.base_multi_head import (
     BaseMultiHeadAttention,
     attention_equations,
     without_mask,
 )
-from kerasish.layers.base.arguments import positive_int
+from kerasish.layers.base.arguments import Named, positive_int
 
 
 class GroupedQueryAttention(BaseMultiHeadAttention):
@@ -18,9 +20,9 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         head_dim: Size of a head.
         num_query_heads: Number of query heads.
         num_key_value_heads: Number of key and value heads, a divisor of the former.
-        dropout: Chance of an attention weight to become 0 in training, from 0 to 1.
+        dropout: Probability of an attention weight to become 0 in training, from 0 to 1.
         use_bias: Whether the projections have biases.
-        sliding_window: Number: a query sees keys less than so many places away. `None`: all.
+        sliding_window: Number: a query sees keys less than so many positions away. `None`: all.
         flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
         kernel_initializer: Initializer of the projections' kernels, or its name.
         bias_initializer: Initializer of their biases, or its name.
@@ -47,23 +49,23 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
 
     def __init__(
         self,
-        head_dim,
-        num_query_heads,
-        num_key_value_heads,
-        dropout=0.0,
-        use_bias=True,
-        sliding_window=None,
-        flash_attention=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        use_gate=False,
-        seed=None,
-        **kwargs,
+        head_dim: int,
+        num_query_heads: int,
+        num_key_value_heads: int,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.head_dim = positive_int(self, "head_dim", head_dim)
@@ -72,23 +74,23 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         if num_query_heads % num_key_value_heads:
             wanted = f"a divisor of `num_query_heads`, {num_query_heads}"
             raise bad_argument(self, "num_key_value_heads", wanted, num_key_value_heads)
-        self.keep_rules(
-            head_dim,
-            dropout,
-            use_bias,
-            sliding_window,
-            flash_attention,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            use_gate,
-            seed,
+        self.set_attention_options(
+            head_size=head_dim,
+            dropout=dropout,
+            use_bias=use_bias,
+            sliding_window=sliding_window,
+            flash_attention=flash_attention,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            use_gate=use_gate,
+            seed=seed,
         )
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         self._query_dense = self._made("query", self.num_query_heads, query_shape)
         self._key_dense = self._made("key", self.num_key_value_heads, key_shape)
@@ -109,17 +111,17 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=None,
-        use_causal_mask=False,
-    ):
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         masks = (query_mask, value_mask, key_mask, attention_mask, self.sliding_window)

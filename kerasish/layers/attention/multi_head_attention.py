@@ -2,6 +2,8 @@
 
 import operator
 import string
+from collections.abc import Sequence
+from typing import Any
 
 from kerasish import regularizers
 from kerasish.core.errors import bad_argument
@@ -10,7 +12,7 @@ from kerasish.layers.attention.base_multi_head import (
     attention_equations,
     without_mask,
 )
-from kerasish.layers.base.arguments import positive_int
+from kerasish.layers.base.arguments import Named, positive_int
 
 
 class MultiHeadAttention(BaseMultiHeadAttention):
@@ -18,18 +20,18 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     Call arguments: `query`, `value`, `key` (the values if not given), their masks, `attention_mask`
     (which queries see which keys), `return_attention_scores`, `training`, and `use_causal_mask`
-    (whether a query sees only the keys up to its own place).
+    (whether a query sees only the keys up to its own position).
 
     Args:
         num_heads: Number of heads.
         key_dim: Size of a head's queries and keys.
         value_dim: Size of a head's values; `None`: as of the keys.
-        dropout: Chance of an attention weight to become 0 in training, from 0 to 1.
+        dropout: Probability of an attention weight to become 0 in training, from 0 to 1.
         use_bias: Whether the projections have biases.
         output_shape: Size or sizes of an output; `None`: the size of a query.
         attention_axes: Axes of the inputs that attention runs over; `None`: all but the first and
             the last.
-        sliding_window: Number: a query sees keys less than so many places away. `None`: all.
+        sliding_window: Number: a query sees keys less than so many positions away. `None`: all.
         flash_attention: `True` for cuDNN's fused kernel, an error where there is none.
         kernel_initializer: Initializer of the projections' kernels, or its name.
         bias_initializer: Initializer of their biases, or its name.
@@ -58,25 +60,25 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     def __init__(
         self,
-        num_heads,
-        key_dim,
-        value_dim=None,
-        dropout=0.0,
-        use_bias=True,
-        output_shape=None,
-        attention_axes=None,
-        sliding_window=None,
-        flash_attention=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        use_gate=False,
-        seed=None,
-        **kwargs,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_shape: Any = None,
+        attention_axes: int | Sequence[int] | None = None,
+        sliding_window: int | None = None,
+        flash_attention: bool | None = None,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        use_gate: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_heads = positive_int(self, "num_heads", num_heads)
@@ -87,22 +89,22 @@ class MultiHeadAttention(BaseMultiHeadAttention):
         self._output_shape = tuple(output_shape) if output_shape else None
         if isinstance(attention_axes, int):
             attention_axes = (attention_axes,)
-        self.attention_axes = tuple(attention_axes) if attention_axes else None
+        self.attention_axes: Any = tuple(attention_axes) if attention_axes else None
         self._activity_regularizer = regularizers.get(activity_regularizer)
-        self.keep_rules(
-            key_dim,
-            dropout,
-            use_bias,
-            sliding_window,
-            flash_attention,
-            kernel_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            bias_constraint,
-            use_gate,
-            seed,
+        self.set_attention_options(
+            head_size=key_dim,
+            dropout=dropout,
+            use_bias=use_bias,
+            sliding_window=sliding_window,
+            flash_attention=flash_attention,
+            kernel_initializer=kernel_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            bias_constraint=bias_constraint,
+            use_gate=use_gate,
+            seed=seed,
         )
 
     # Keras' own attributes, which subclasses read.
@@ -111,7 +113,7 @@ class MultiHeadAttention(BaseMultiHeadAttention):
     _value_dense = property(operator.attrgetter("value_dense"))
     _output_dense = property(operator.attrgetter("output_dense"))
 
-    def build(self, query_shape, value_shape, key_shape=None):
+    def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
         key_shape = value_shape if key_shape is None else key_shape
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             wanted = f"like that of the values, {tuple(value_shape)}, but for the last axis"
@@ -143,17 +145,17 @@ class MultiHeadAttention(BaseMultiHeadAttention):
 
     def call(
         self,
-        query,
-        value,
-        key=None,
-        query_mask=None,
-        value_mask=None,
-        key_mask=None,
-        attention_mask=None,
-        return_attention_scores=False,
-        training=None,
-        use_causal_mask=False,
-    ):
+        query: Any,
+        value: Any,
+        key: Any = None,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
+        use_causal_mask: bool = False,
+    ) -> Any:
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         # A subclass that attends in its own way is given the causal mask with the others.

@@ -1,11 +1,14 @@
 """What a layer accepts: rank, sizes and dtype of its inputs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.layers.base.signatures import known_sizes
 
 
 class InputSpec(Configurable):
@@ -13,7 +16,7 @@ class InputSpec(Configurable):
 
     Args:
         dtype: Name of the dtype wanted.
-        shape: Shape wanted; `None` entries match any size.
+        shape: Shape wanted; `None` elements match any size.
         ndim: Number of axes wanted.
         max_ndim: Most axes allowed.
         min_ndim: Fewest axes allowed.
@@ -29,15 +32,15 @@ class InputSpec(Configurable):
 
     def __init__(
         self,
-        dtype=None,
-        shape=None,
-        ndim=None,
-        max_ndim=None,
-        min_ndim=None,
-        axes=None,
-        allow_last_axis_squeeze=False,
-        name=None,
-        optional=False,
+        dtype: Any = None,
+        shape: tuple | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: Mapping[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
     ):
         self.dtype = dtype
         self.shape = None if shape is None else tuple(shape)
@@ -53,7 +56,11 @@ class InputSpec(Configurable):
             raise bad_argument(self, "axes", "a dict from integers to sizes", axes) from None
 
     def problem(self, x: Any) -> str | None:
-        """What is wrong with `x`, in words, or `None`."""
+        """What is wrong with `x`, in words, or `None`.
+
+        Args:
+            x: An array, real or symbolic.
+        """
         shape, ndim = tuple(x.shape), len(x.shape)
         if self.shape is not None and self.allow_last_axis_squeeze:
             if shape and shape[-1] == 1:
@@ -90,7 +97,16 @@ class InputSpec(Configurable):
 
 
 def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
-    """Raise a `ValueError` that names the layer, what it wants and what came."""
+    """Raise a `ValueError` that names the layer, what it wants and what came.
+
+    Args:
+        layer: The layer.
+        spec: An `InputSpec`, or a pytree of them.
+        inputs: What was given: an array, or a pytree of them.
+
+    Raises:
+        ValueError: If their number, or one of them, does not match.
+    """
     specs = jax.tree.leaves(spec, is_leaf=lambda s: isinstance(s, InputSpec))
     if isinstance(spec, list | tuple) and isinstance(inputs, dict) and all(s.name for s in specs):
         values = [inputs.get(s.name) for s in specs]
@@ -109,5 +125,24 @@ def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
             which = f"Input {one.name or i} of {who}"
             raise ValueError(
                 f"{which} is incompatible with the layer: {problem}. "
-                f"Full shape received: {tuple(x.shape)}."
+                f"Full shape received: {known_sizes(x.shape)}.{_hint(one, x)}"
             )
+
+
+def _hint(spec, x):
+    """What to do about an input that lacks one axis, in one sentence, or nothing."""
+    wanted = spec.min_ndim if spec.ndim is None else spec.ndim
+    if wanted != x.ndim + 1:
+        return ""
+    history = x._keras_history if isinstance(x, KerasTensor) else None
+    if history is not None and getattr(history.operation, "return_sequences", None) is False:
+        name = history.operation.name
+        return f" Did you mean `return_sequences=True` on the layer before, {name!r}?"
+    if history is not None:
+        return ""
+    if isinstance(x, jax.core.Tracer):  # which layer came before is not known here
+        steps = (
+            " After a recurrent layer: did you mean `return_sequences=True` on the layer before?"
+        )
+        return steps if wanted == 3 else ""
+    return " One sample? Add the batch axis: `x[None]`."

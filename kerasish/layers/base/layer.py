@@ -1,63 +1,42 @@
 """`Layer`: what holds weights and computes with them. Models are layers too."""
 
-import contextlib
 import functools
 import inspect
-import threading
-import warnings
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kerasish import regularizers
-from kerasish.core import dtypes, partitioning, settings
+from kerasish.core import dtypes, processes
 from kerasish.core.errors import bad_argument, no_super
-from kerasish.core.masking import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
-from kerasish.core.state.tracking import TraceList, nan_flags, parts
-from kerasish.core.state.variable import (
-    Scope,
-    Variable,
-    current_scope,
-    is_variable,
-    values_of,
-)
+from kerasish.core.state.tracking import TraceList, parts
+from kerasish.core.state.variable import Scope, Variable, values_of
 from kerasish.core.symbolic.keras_tensor import (
     KerasTensor,
     MaskOrigin,
+    Operation,
     any_symbolic,
     infer,
     node_of,
     record,
 )
+from kerasish.layers.base import calling, losses, messages
+from kerasish.layers.base import weights as weights_of
+from kerasish.layers.base.arguments import Named, boolean, without_old_arguments
+from kerasish.layers.base.calling import context, symbolic_leaves
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
 from kerasish.layers.base.signatures import (
     as_tuples,
+    build_arguments,
     known_sizes,
     map_shapes,
     signature_of,
     tensor_arguments,
 )
-from kerasish.layers.base.weights import VariableContainer
-
-
-class _Context(threading.local):
-    """What the outermost layer call going on in this thread says to those inside it."""
-
-    entry: Any = None
-    training: bool | None = None
-
-
-_context = _Context()
-_no_scope = contextlib.nullcontext()
-
-
-def training_here() -> bool | None:
-    """Whether the layer call going on is one of training; `None` if nobody said."""
-    return _context.training
 
 
 def _bookkept(build):
@@ -67,7 +46,11 @@ def _bookkept(build):
     def wrapped(self, *args, **kwargs):
         with name_scope(self.name, owner=self), dtypes.autocast(None):
             self._own_policy = self._policy.at(current_path())
-            build(self, *args, **kwargs)
+            before, self._building = self._building, True
+            try:
+                build(self, *args, **kwargs)
+            finally:
+                self._building = before
         bound = inspect.signature(build).bind(self, *args, **kwargs)
         self._built_with = dict(list(bound.arguments.items())[1:])
         self.built = True
@@ -75,7 +58,7 @@ def _bookkept(build):
     return wrapped
 
 
-class Layer(VariableContainer):
+class Layer(Operation):
     """Weights, and a computation with them.
 
     Subclass it with `build`, which makes weights once the input's shape is known, and `call`, the
@@ -102,6 +85,9 @@ class Layer(VariableContainer):
     """
 
     _set_by_init = "_initialized"
+    _building = False
+    # Arguments in Keras' older configs, with the values that may be dropped; `None`: any.
+    old_arguments: ClassVar[dict[str, tuple | None]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -111,22 +97,21 @@ class Layer(VariableContainer):
     def __init__(
         self,
         *,
-        activity_regularizer=None,
-        trainable=True,
-        dtype=None,
-        autocast=True,
-        name=None,
-        **kwargs,
+        activity_regularizer: Named = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
             shape = (kwargs.pop("input_dim"),)
         batch_size = kwargs.pop("batch_size", None)
+        if "batch_input_shape" in kwargs:  # Keras 2
+            batch_size, *shape = kwargs.pop("batch_input_shape")
         if kwargs:
-            raise ValueError(
-                f"{type(self).__name__}: unknown argument(s) {sorted(kwargs)}. Every layer takes "
-                "`name`, `dtype`, `trainable`, `autocast` and `activity_regularizer`."
-            )
+            raise ValueError(messages.unknown_arguments(type(self), kwargs))
         object.__setattr__(self, "_initialized", True)
         self._serial = next_serial()
         self.name = auto_name(type(self).__name__) if name is None else name
@@ -136,27 +121,40 @@ class Layer(VariableContainer):
         self._remat = current_remat()
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.built = False
+        self.built = self._makes_no_weights()
         self.supports_masking = type(self).compute_mask is not Layer.compute_mask
         self.input_spec = None
-        self._trainable = _boolean(self, "trainable", trainable)
+        self._trainable = boolean(self, "trainable", trainable)
         self._weights = []
         self._frozen = []
         self._added_losses = TraceList()
+        self._loss_functions: list[Callable] = []
         self._locked = False
         self._built_with = None
         self._output_shapes = []
         self._input_shape_arg = None if shape is None else (batch_size, *shape)
 
+    def __new__(cls, *args, **kwargs):
+        known = signature_of(cls, "__init__")
+        if not known.takes_any and not kwargs.keys() <= known.parameters.keys():
+            raise TypeError(messages.unknown_arguments(cls, kwargs))
+        return super().__new__(cls, *args, **kwargs)
+
+    def _makes_no_weights(self):
+        """Whether it is a layer of kerasish's that has nothing to build."""
+        return type(self).build is Layer.build and type(self).call.__module__.startswith(
+            "kerasish.layers"
+        )
+
     # -- dtype and identity
 
     @property
-    def dtype_policy(self):
+    def dtype_policy(self) -> Any:
         """What it computes in and what it keeps its weights in."""
         return self._policy
 
     @dtype_policy.setter
-    def dtype_policy(self, value):
+    def dtype_policy(self, value: Any) -> None:
         self._policy = dtypes.get_policy(value)
         self._own_policy = self._policy
 
@@ -198,36 +196,241 @@ class Layer(VariableContainer):
             config.pop("activity_regularizer", None)
         return config
 
+    @classmethod
+    def from_config(cls, config: dict) -> "Layer":
+        """Make the layer that `get_config` described, also in an older version of Keras.
+
+        Args:
+            config: Arguments of `__init__`, as plain data.
+        """
+        return super().from_config(without_old_arguments(cls, config))
+
     def get_build_config(self) -> dict | None:
         """The shapes it was built with, for files."""
         shapes = self._built_with
-        if not shapes:
-            return None
-        if len(shapes) == 1:
+        if shapes and len(shapes) == 1:
             return {"input_shape": next(iter(shapes.values()))}
-        return {"shapes_dict": dict(shapes)}
+        return {"shapes_dict": dict(shapes)} if shapes else None
 
     def build_from_config(self, config: dict) -> None:
-        """Build with the shapes that `get_build_config` gave."""
+        """Build with the shapes that `get_build_config` gave.
+
+        Args:
+            config: What it gave: shapes by the names of `build`'s arguments.
+        """
         if self.built or not config:
             return
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
         shapes = {name: as_tuples(shape) for name, shape in shapes.items()}
-        if len(shapes) == 1:
-            (shape,) = shapes.values()
-            if shape is not None:
-                self.build(shape)
-        else:
+        if len(shapes) > 1:
             self.build(**shapes)
+        elif None not in shapes.values():
+            self.build(*shapes.values())
+
+    # -- weights
+
+    # `Metric`, set where that is defined.
+    _metric_class: type | tuple = ()
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int | None = None,
+        initializer: Any = None,
+        name: str | None = None,
+        *,
+        dtype: str | None = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+    ) -> Variable:
+        """Make a Variable that belongs to this layer.
+
+        Args:
+            shape: Its shape; a scalar by default.
+            initializer: Initializer, its name, or a function `(shape, dtype)`. `None`: Glorot
+                uniform for floats, zeros otherwise.
+            name: Its name.
+            dtype: Its dtype; `None`: the policy's variable dtype.
+            trainable: Whether it is trained while the layer is.
+            autocast: Whether it is read in the compute dtype inside `call`.
+            regularizer: Penalty added to the layer's losses.
+            constraint: Function applied to it after each update.
+            aggregation: Kept for Keras' sake, as `synchronization`.
+            synchronization: Kept for Keras' sake.
+
+        Raises:
+            ValueError: If a size is unknown.
+            RuntimeError: If the layer has been called before.
+        """
+        self._check_initialized()
+        options = {"trainable": trainable, "autocast": autocast}
+        options |= {"aggregation": aggregation, "synchronization": synchronization}
+        rules = dtype, regularizer, constraint
+        variable = weights_of.new_weight(self, shape, initializer, name, *rules, **options)
+        self._weights.append(variable)
+        return variable
+
+    def add_variable(
+        self,
+        shape: Sequence[int] | int,
+        initializer: Any,
+        dtype: str | None = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Same as `add_weight`, with the arguments in another order.
+
+        Args:
+            shape: As of `add_weight`, like all others.
+            initializer: As there.
+            dtype: As there.
+            trainable: As there.
+            autocast: As there.
+            regularizer: As there.
+            constraint: As there.
+            name: As there.
+        """
+        options = {"dtype": dtype, "trainable": trainable, "autocast": autocast}
+        rules = {"regularizer": regularizer, "constraint": constraint}
+        return self.add_weight(shape, initializer, name, **options, **rules)
+
+    def _own_variables(self) -> list[Variable]:
+        return weights_of.in_keras_order(parts(self, Variable))
+
+    def _sublayers(self) -> list["Layer"]:
+        return list(parts(self, Layer))
+
+    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["Layer"]:
+        return weights_of.flatten_layers(self, include_self, recursive)
+
+    def _passing_variables(self) -> list[Variable]:
+        """Variables that no file holds: random states."""
+        return weights_of.random_states(self)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All Variables of the layer and those inside it, random states included."""
+        return weights_of.all_variables(self, with_seeds=True)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All Variables that files hold: trained and not, without random states."""
+        return weights_of.all_variables(self, with_seeds=False)
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Variables that training changes: those of layers that are not frozen."""
+        found: dict[int, Variable] = {}
+        weights_of.collect_trainable(self, Layer, found)
+        return list(found.values())
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """All other Variables: statistics, frozen weights, random states."""
+        return weights_of.without(self.variables, self.trainable_variables)
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """Same as `trainable_variables`."""
+        return self.trainable_variables
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """As `non_trainable_variables`, without random states."""
+        return weights_of.without(self.weights, self.trainable_variables)
+
+    @property
+    def metrics(self) -> list:
+        """Metrics that the layer and those inside it hold."""
+        held = (parts(layer, self._metric_class) for layer in self._flatten_layers())
+        return list(dict.fromkeys(metric for metrics in held for metric in metrics))
+
+    @property
+    def _metrics(self) -> list:
+        """The layer's own metrics: libraries made for Keras read and set them by this name."""
+        held = vars(self).get("_metrics")
+        return list(parts(self, self._metric_class)) if held is None else held
+
+    @_metrics.setter
+    def _metrics(self, metrics):
+        vars(self)["_metrics"] = metrics
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """Variables of all metrics."""
+        return [v for metric in self.metrics for v in metric.variables]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the layer. Setting it sets it for the layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: Any) -> None:
+        weights_of.set_trainable(self, bool(value))
+
+    def get_weights(self) -> list[np.ndarray]:
+        """NumPy copies of `weights`, in order."""
+        return [np.array(processes.gather_to_host(v.read())) for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Assign arrays to `weights`, in order; all of them or none.
+
+        Args:
+            weights: As many arrays as the layer has weights, each of its weight's shape.
+
+        Raises:
+            ValueError: If their number or a shape does not match.
+        """
+        weights_of.assign_weights(self, weights)
+
+    def count_params(self) -> int:
+        """Number of elements in all weights; a `ValueError` before there are any."""
+        if not self.built:
+            raise ValueError(
+                f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call "
+                "it on data, or `build(input_shape)`."
+            )
+        return sum(v.size for v in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Put the layer's own weights (not those of layers inside) into a dict of arrays.
+
+        Args:
+            store: The dict; keys are "0", "1" and so on.
+        """
+        for i, variable in enumerate(self._own_variables()):
+            store[str(i)] = variable.read()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take them back from such a dict.
+
+        Args:
+            store: What `save_own_variables` filled.
+
+        Raises:
+            ValueError: If it holds another number of arrays than the layer has weights.
+        """
+        weights_of.load_variables(self, store)
 
     # -- building and calling
 
     @_bookkept
-    def build(self, input_shape) -> None:
-        """Make the weights, for inputs of this shape. Overridden by layers that have any."""
+    def build(self, input_shape: tuple) -> None:
+        """Make the weights, for inputs of this shape. Overridden by layers that have any.
+
+        Args:
+            input_shape: Shape of the input, `None` where a size may vary.
+        """
         self.built = True
 
-    def call(self, *args, **kwargs):
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute. Overridden by every layer."""
         raise NotImplementedError(
             f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its "
@@ -237,100 +440,26 @@ class Layer(VariableContainer):
     def __call__(self, *args, **kwargs):
         self._check_initialized()
         signature = signature_of(type(self), "call")
-        bound = self._bind(signature, args, kwargs)
-        is_entry = _context.entry is None
-        before = _context.entry, _context.training
-        training = self._resolve_training(signature, bound, kwargs)
+        bound = calling.bind(self, signature, args, kwargs)
+        is_outermost = context.outermost is None
+        before = context.outermost, context.training
+        training = calling.resolve_training(signature, bound, kwargs)
         try:
-            if is_entry:
-                _context.entry = self
+            if is_outermost:
+                context.outermost = self
                 self._clear_losses()
             if training is not None:
-                _context.training = training
+                context.training = training
             with name_scope(self.name, owner=self):
                 if any_symbolic(bound.args, bound.kwargs):
                     return self._call_symbolically(args, kwargs, bound)
-                return self._compute(bound)
+                return calling.compute(self, bound)
         finally:
-            _context.entry, _context.training = before
-
-    def _bind(self, signature, args, kwargs):
-        kwargs = dict(kwargs)
-        for name in ("training", "mask"):
-            if name not in signature.parameters and not signature.takes_any:
-                kwargs.pop(name, None)
-        try:
-            return signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(
-                f"Layer {self.name!r} ({type(self).__name__}): {error}; "
-                f"its call is `call{signature.text}`."
-            ) from None
-
-    def _resolve_training(self, signature, bound, kwargs):
-        training = kwargs.get("training", bound.arguments.get("training"))
-        if training is None:
-            training = _context.training
-        if "training" in signature.parameters:
-            if training is None:
-                default = signature.parameters["training"].default
-                training = None if default is inspect.Parameter.empty else default
-            if training is not None:
-                bound.arguments["training"] = training
-        return training
-
-    def _compute(self, bound):
-        """The steps of every call on real arrays: convert, mask, check, build, call, note."""
-        if not self.built:
-            self._own_policy = self._policy.at(current_path())
-        self._take_numbers(bound)
-        tensors = tensor_arguments(bound)
-        masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
-        first = next(iter(tensors), None)
-        self._give_masks(bound, masks)
-        for name in tensors:
-            bound.arguments[name] = self._convert(bound.arguments[name])
-        if first is not None and self.input_spec is not None:
-            check_inputs(self, self.input_spec, bound.arguments[first])
-        elif first is None and bound.arguments and self._needs_arrays():
-            name, value = next(iter(bound.arguments.items()))
-            raise bad_argument(self, name, "an array, or a nest of arrays", value)
-        self._ensure_built({name: bound.arguments[name] for name in tensors})
-        # Profilers show the names that a program was traced under.
-        named = _no_scope if current_scope() is None else jax.named_scope(self.name)
-        with named, dtypes.autocast(self.compute_dtype if self.autocast else None):
-            try:
-                outputs = self._run_call(bound)
-            except Exception as error:
-                _say_where(error, self, tensors)
-                raise
-        if not self._locked:
-            self._output_shapes = [known_sizes(np.shape(y)) for y in jax.tree.leaves(outputs)]
-            self._locked = True
-        self._regularize(outputs)
-        if partitioning.state.distribution is not None:
-            held = self._weights
-            path = held[0].path.rpartition("/")[0] if held else current_path()
-            outputs = partitioning.lay_out(f"{path}/output", outputs)
-        if first is not None:
-            given = bound.arguments.get("mask")
-            previous = masks[first] if given is None else given
-            self._mask_outputs(bound.arguments[first], outputs, previous)
-        if settings.nan_checks_enabled() and current_scope() is not None:
-            _watch_for_nan(current_path(), outputs)
-        return outputs
+            context.outermost, context.training = before
 
     def _needs_arrays(self):
         builds = type(self).build is not Layer.build and not hasattr(self, "fit")
         return self.input_spec is not None or (builds and not self.built)
-
-    def _take_numbers(self, bound):
-        """Let a list of numbers be an array, in the first argument."""
-        name = next(iter(bound.arguments), None)
-        if isinstance(bound.arguments.get(name), list):
-            value = bound.arguments[name]
-            if all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(value)):
-                bound.arguments[name] = dtypes.to_array(value)
 
     def _run_call(self, bound):
         if self._remat is not None:
@@ -342,7 +471,12 @@ class Layer(VariableContainer):
         if self.input_spec is not None and tensors:
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
-        outputs = record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        try:
+            outputs = self.compute_output_spec(*args, **kwargs)
+        except Exception as error:
+            calling.in_users_sizes(error, tensors)
+            raise
+        record(self, args, kwargs, outputs)
         if jax.tree.leaves(outputs):
             self._trace_masks(bound, tensors, outputs)
         return outputs
@@ -353,8 +487,8 @@ class Layer(VariableContainer):
         for name, x in tensors.items():
             target = "mask" if len(tensors) == 1 else f"{name}_mask"
             if target in parameters and bound.arguments.get(target) is None:
-                node.masks += [t._mask_origin for t in _symbolic(x) if t._mask_origin]
-        inputs = _symbolic(next(iter(tensors.values()), None))
+                node.masks += [t._mask_origin for t in symbolic_leaves(x) if t._mask_origin]
+        inputs = symbolic_leaves(next(iter(tensors.values()), None))
         if inputs and self.supports_masking:
             masks = [t._mask_origin for t in inputs]
             node.outputs[0]._mask_origin = self._origin_of_mask(inputs, masks)
@@ -362,27 +496,6 @@ class Layer(VariableContainer):
     def _origin_of_mask(self, inputs, masks) -> MaskOrigin | None:
         """How Keras' graph would compute the first output's mask: what `compute_mask` does."""
         return masks[0] if type(self).compute_mask is Layer.compute_mask else None
-
-    def _give_masks(self, bound, masks):
-        parameters = signature_of(type(self), "call").parameters
-        for name, mask in masks.items():
-            target = "mask" if len(masks) == 1 else f"{name}_mask"
-            missing = target in parameters and bound.arguments.get(target) is None
-            if missing and jax.tree.leaves(mask):
-                bound.arguments[target] = mask
-
-    def _convert(self, x):
-        """Arrays of JAX's, floats in the compute dtype."""
-        dtype = self._float_inputs_become
-
-        def convert(leaf):
-            if isinstance(leaf, np.ndarray | np.generic | Variable):
-                leaf = dtypes.to_array(leaf.value if isinstance(leaf, Variable) else leaf)
-            is_float = isinstance(leaf, jax.Array) and dtypes.is_float(leaf.dtype)
-            cast = is_float and dtype and dtypes.is_float(dtype) and leaf.dtype != dtype
-            return leaf.astype(dtype) if cast else leaf
-
-        return jax.tree.map(convert, x, is_leaf=is_variable)
 
     @property
     def _float_inputs_become(self):
@@ -392,73 +505,28 @@ class Layer(VariableContainer):
     def _ensure_built(self, tensors):
         if self.built:
             return
-        shapes = {
-            name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()
-        }
+        shapes = {k: jax.tree.map(lambda x: known_sizes(x.shape), x) for k, x in tensors.items()}
         with dtypes.autocast(None):
             self._call_build(shapes)
         self.built = True
 
     def _call_build(self, shapes):
         """Call `build` with the shapes of the call's tensors, by name."""
-        wanted = signature_of(type(self), "build").parameters
-        if len(wanted) <= 1:
-            self.build(next(iter(shapes.values()), None))
-        else:
-            names = [n for n in wanted if wanted[n].kind is not inspect.Parameter.VAR_KEYWORD]
-            given = {n: shapes.get(n.removesuffix("_shape")) for n in names}
-            needed = [n for n in names if wanted[n].default is inspect.Parameter.empty]
-            self.build(**{n: s for n, s in given.items() if s is not None or n in needed})
+        args, kwargs = build_arguments(type(self), shapes)
+        self.build(*args, **kwargs)
 
-    def _regularize(self, outputs):
-        if self.activity_regularizer is not None:
-            for y in jax.tree.leaves(outputs):
-                penalty = self.activity_regularizer(y)
-                # Per sample, so that it weighs the same whatever the batch's size.
-                self.add_loss(penalty / jnp.maximum(y.shape[0], 1) if y.ndim else penalty)
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """The output's mask, from the inputs and theirs. By default the inputs' own.
 
-    def _mask_outputs(self, inputs, outputs, previous):
-        if not jax.tree.leaves(previous):
-            previous = None
-        if not self.supports_masking:
-            if previous is not None and "mask" not in signature_of(type(self), "call").parameters:
-                warnings.warn(
-                    f"Layer {self.name!r} ({type(self).__name__}) was given an input with a mask, "
-                    "but does not support masking, so the mask ends here. Set "
-                    "`self.supports_masking = True` in its `__init__` to pass it on.",
-                    stacklevel=4,
-                )
-            return
-        leaves = jax.tree.leaves(outputs)
-        if any(get_mask(y) is not None for y in leaves):
-            return
-        computed = self.compute_mask(inputs, previous)
-        if computed is None:
-            return
-        masks = jax.tree.leaves(computed, is_leaf=lambda m: m is None)
-        for y, mask in zip(leaves, masks, strict=False):
-            if mask is not None:
-                set_mask(y, mask)
-
-    def compute_mask(self, inputs, previous_mask=None):
-        """The output's mask, from the inputs and theirs. By default the inputs' own."""
+        Args:
+            inputs: The layer's first argument.
+            previous_mask: Its mask, or a pytree of masks.
+        """
         return previous_mask
 
-    def compute_output_spec(self, *args, **kwargs) -> Any:
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The output as symbolic tensors, for inputs that are."""
-        training = _context.training
-
-        def call(*args, **kwargs):
-            before = _context.entry, _context.training
-            _context.entry, _context.training = self, training
-            signature = signature_of(type(self), "call")
-            try:
-                bound = self._bind(signature, args, kwargs)
-                self._resolve_training(signature, bound, kwargs)
-                return self._compute(bound)
-            finally:
-                _context.entry, _context.training = before
-
+        call = calling.shapes_of(self, context.training)
         try:
             return infer(call, *args, **kwargs)
         except Exception:
@@ -469,20 +537,24 @@ class Layer(VariableContainer):
 
     symbolic_call = compute_output_spec
 
-    def compute_output_shape(self, *args, **kwargs):
-        """Shape (or nest of shapes) of the output for inputs of the given shape or shapes."""
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Shape (or pytree of shapes) of the output for inputs of the given shape or shapes."""
         shapes = [*args, *kwargs.values()]
         tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
         with name_scope(self.name, owner=self):
-            self._ensure_built(
-                dict(zip(signature_of(type(self), "call").parameters, tensors, strict=False))
-            )
+            names = signature_of(type(self), "call").parameters
+            self._ensure_built(dict(zip(names, tensors, strict=False)))
             outputs = Layer.compute_output_spec(self, *tensors)
         return jax.tree.map(lambda t: t.shape, outputs)
 
     def stateless_call(
-        self, trainable_variables, non_trainable_variables, *args, return_losses=False, **kwargs
-    ):
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple:
         """Call with values given from outside, changing nothing.
 
         Args:
@@ -494,34 +566,18 @@ class Layer(VariableContainer):
             `(outputs, new values of the non-trainable variables)`, then the losses if asked for.
         """
         self._check_initialized()
-        if not self.built and not self._has_nothing_to_build():
+        if not self.built and (type(self).build is not Layer.build or self._sublayers()):
             raise ValueError(f"Layer {self.name!r} must be built before `stateless_call`.")
-        trained, others = self.trainable_variables, self.non_trainable_variables
-        given = [
-            (trained, trainable_variables, "trainable"),
-            (others, non_trainable_variables, "non_trainable"),
-        ]
-        pairs = []
-        for variables, values, kind in given:
-            values = list(values)
-            if len(values) != len(variables):
-                raise ValueError(
-                    f"Layer {self.name!r}: `{kind}_variables` must hold {len(variables)} "
-                    f"values; got {len(values)}."
-                )
-            pairs += zip(variables, values_of(list(values)), strict=True)
-        with Scope(pairs) as scope:
+        given = weights_of.pair_values(self, trainable_variables, non_trainable_variables)
+        with Scope(given) as scope:
             outputs = values_of(self(*args, **kwargs))
-            losses = self.losses if return_losses else None
-        new = [scope.values[v] for v in others]
-        return (outputs, new, losses) if return_losses else (outputs, new)
-
-    def _has_nothing_to_build(self):
-        return type(self).build is Layer.build and not self._sublayers()
+            penalties = self.losses if return_losses else None
+        new = [scope.values[v] for v in self.non_trainable_variables]
+        return (outputs, new, penalties) if return_losses else (outputs, new)
 
     # -- losses
 
-    def add_metric(self, *args, **kwargs) -> None:
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
         """What Keras no longer has: raises, saying what to do instead."""
         raise NotImplementedError(
             f"Layer {self.name!r} ({type(self).__name__}): there is no `add_metric`. Give metrics "
@@ -529,12 +585,24 @@ class Layer(VariableContainer):
             "`update_state`: `fit` finds it."
         )
 
-    def add_loss(self, loss) -> None:
-        """Add scalars (or arrays, summed) that `fit` adds to the loss it minimises."""
-        for one in jax.tree.leaves(loss, is_leaf=callable):
-            if callable(one):
-                one = one()
-            self._added_losses.append(jnp.asarray(one))
+    def add_loss(self, loss: Any) -> None:
+        """Add scalars (or arrays, summed) that `fit` adds to the loss it minimises.
+
+        Args:
+            loss: Inside `call`: a value, or several in a list; they count until the next call.
+                Elsewhere: a function without arguments, called whenever `losses` are asked for.
+
+        Raises:
+            TypeError: If it is a symbolic tensor.
+
+        Example:
+            >>> layer = keras.layers.Dense(1, kernel_initializer="ones")
+            >>> layer.build((None, 2))
+            >>> layer.add_loss(lambda: 0.1 * keras.ops.sum(layer.kernel))
+            >>> [round(float(loss), 3) for loss in layer.losses]
+            [0.2]
+        """
+        losses.add(self, loss, in_call=context.outermost is not None and not self._building)
 
     def _clear_losses(self):
         for layer in self._flatten_layers():
@@ -543,11 +611,7 @@ class Layer(VariableContainer):
     @property
     def losses(self) -> list:
         """Losses added in the last call, and the penalties of regularized weights."""
-        added = [loss for layer in self._flatten_layers() for loss in layer._added_losses.items()]
-        penalties = [
-            v.regularizer(v.value) for v in self.trainable_variables if v.regularizer is not None
-        ]
-        return [*added, *penalties]
+        return losses.of(self)
 
     # -- guards
 
@@ -557,62 +621,18 @@ class Layer(VariableContainer):
 
     def __setattr__(self, name, value):
         if isinstance(value, Variable | Layer) and self._locked_for(name, value):
-            raise AttributeError(
-                f"Layer {self.name!r} ({type(self).__name__}) is built; `{name}` would add state "
-                "to it. Set layers and weights in `__init__` or `build`."
-            )
+            raise AttributeError(messages.adds_state(self, name))
         if self.__dict__.get(name) is not value:
             # Attributes may be set before `super().__init__()` is called.
             self.__dict__.setdefault("_set_at", {})[name] = next_serial()
         try:
             object.__setattr__(self, name, value)
         except AttributeError:
-            raise AttributeError(
-                f"Layer {self.name!r} ({type(self).__name__}): `{name}` is a property that every "
-                f"{'model' if hasattr(self, 'fit') else 'layer'} has, and cannot be set. Use "
-                "another name."
-            ) from None
+            raise AttributeError(messages.is_property(self, name)) from None
 
     def _locked_for(self, name, value):
-        return self.__dict__.get("_locked") and not any(
-            value is known for known in parts(self, type(value))
-        )
+        known = parts(self, type(value))
+        return self.__dict__.get("_locked") and not any(value is one for one in known)
 
     def __repr__(self):
-        args, kwargs = self._given
-        names = list(signature_of(type(self), "__init__").parameters)
-        shown = {**dict(zip(names, args, strict=False)), **kwargs, "name": self.name}
-        inside = ", ".join(
-            f"{k}={getattr(v, '__name__', None) or repr(v)}" for k, v in shown.items()
-        )
-        return f"<{type(self).__name__}({inside}), {'built' if self.built else 'not built'}>"
-
-
-def _boolean(layer, name, value):
-    if not isinstance(value, bool | np.bool_ | int):
-        raise bad_argument(layer, name, "True or False", value)
-    return bool(value)
-
-
-def _watch_for_nan(path, outputs):
-    for y in jax.tree.leaves(outputs):
-        if dtypes.is_float(y.dtype):
-            nan_flags.append({path: jnp.isnan(y).any()})
-
-
-def _symbolic(nest):
-    return [leaf for leaf in jax.tree.leaves(nest) if isinstance(leaf, KerasTensor)]
-
-
-def _say_where(error, layer, tensors):
-    shapes = {name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()}
-    note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
-    error.add_note(note + _HINTS.get(type(error), ""))
-
-
-_HINTS = {
-    jax.errors.TracerArrayConversionError: " NumPy functions take no traced arrays: use "
-    "`jax.numpy` or `keras.ops`.",
-    jax.errors.TracerBoolConversionError: " Python's `if` and `while` take no traced arrays: use "
-    "`keras.ops.where` or `keras.ops.cond`.",
-}
+        return messages.description(self)

@@ -1,11 +1,13 @@
 """Low-rank adaptation: training a small correction to a weight that is frozen."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import positive_int
+from kerasish.layers.base.arguments import Named, positive_int
 from kerasish.layers.base.layer import Layer
 
 
@@ -22,13 +24,22 @@ class LoRALayer(Layer):
     adapted = "kernel"
     lora_enabled = False
 
-    def keep_lora(self, rank, alpha) -> None:
-        """Store the arguments `lora_rank` and `lora_alpha`."""
-        self.lora_rank = None if rank is None else positive_int(self, "lora_rank", rank)
-        self.lora_alpha = rank if alpha is None else alpha
+    def set_lora_options(self, rank: int | None, alpha: float | None) -> None:
+        """Store the arguments `lora_rank` and `lora_alpha`.
+
+        Args:
+            rank: The rank, or `None` for no correction.
+            alpha: The correction's scale times the rank; `None`: the rank.
+        """
+        self.lora_rank: Any = None if rank is None else positive_int(self, "lora_rank", rank)
+        self.lora_alpha: Any = rank if alpha is None else alpha
 
     def enable_lora(
-        self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"
+        self,
+        rank: int,
+        lora_alpha: float | None = None,
+        a_initializer: Named = "he_uniform",
+        b_initializer: Named = "zeros",
     ) -> None:
         """Freeze the weight, and train a correction of the given rank from now on.
 
@@ -57,7 +68,7 @@ class LoRALayer(Layer):
             name = f"lora_{self.adapted}_{part}"
             setattr(self, name, self.add_weight(shape, initializer, name, **options))
         weight.trainable = False
-        self.keep_lora(rank, lora_alpha)
+        self.set_lora_options(rank, lora_alpha)
         self.lora_enabled = True
 
     def _corrections(self):
@@ -76,12 +87,12 @@ class LoRALayer(Layer):
         own = [v for v in self._own_variables() if not v.name.startswith("lora_")]
         return sorted(own, key=lambda v: v.name != self.adapted)
 
-    def save_own_variables(self, store) -> None:
+    def save_own_variables(self, store: Any) -> None:
         for i, variable in enumerate(self._saved_variables()):
             corrected = variable.name == self.adapted and self.lora_enabled
             store[str(i)] = self.adapted_weight() if corrected else variable.read()
 
-    def load_own_variables(self, store) -> None:
+    def load_own_variables(self, store: Any) -> None:
         if not self.lora_enabled:
             super().load_own_variables(store)
             return

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -46,7 +47,12 @@ class RematScope:
         (8, 1024)
     """
 
-    def __init__(self, mode="full", output_size_threshold=1024, layer_names=None):
+    def __init__(
+        self,
+        mode: str = "full",
+        output_size_threshold: int = 1024,
+        layer_names: Sequence[str] | None = None,
+    ):
         if mode not in _MODES:
             raise bad_argument(self, "mode", f"one of {_MODES}", mode)
         self.mode = mode
@@ -61,7 +67,12 @@ class RematScope:
         _local.scopes = _local.scopes[:-1]
 
     def run(self, layer: Any, bound: Any) -> Any:
-        """The layer's call on bound arguments, as this scope wants it."""
+        """The layer's call on bound arguments, as this scope wants it.
+
+        Args:
+            layer: The layer.
+            bound: Arguments of its `call`.
+        """
         if self.mode == "activations" and callable(getattr(layer, "activation", None)):
             return _with_light_activation(layer, bound)
         if self._wants(layer, bound):

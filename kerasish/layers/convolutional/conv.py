@@ -1,5 +1,9 @@
 """Convolutions over one, two and three spatial axes, and their transposes."""
 
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
 import jax.numpy as jnp
 
 from kerasish import activations
@@ -7,6 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
 from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
+    Named,
     int_tuple,
     known_size,
     make_weight,
@@ -21,8 +26,27 @@ from kerasish.layers.base.lora import LoRALayer
 from kerasish.ops.nn import convolution
 
 
-def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate) -> None:
-    """Check and store how the window of a layer (or cell) moves over its `rank` axes."""
+def set_window_options(
+    layer: Any,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] | None,
+    padding: Any,
+    data_format: str | None,
+    dilation_rate: int | Sequence[int],
+) -> None:
+    """Check and store how the window of a layer (or cell) moves over its `rank` axes.
+
+    Args:
+        layer: The layer or cell, which has `rank` and `paddings`.
+        kernel_size: Size of the window.
+        strides: Distance between its positions.
+        padding: What is at the edges.
+        data_format: Where the channels are.
+        dilation_rate: Distance of neighbouring elements of the kernel in the input.
+
+    Raises:
+        ValueError: If one of them is wrong, or strides and dilation are both more than 1.
+    """
     layer.kernel_size = int_tuple(layer, "kernel_size", kernel_size, layer.rank)
     layer.strides = int_tuple(layer, "strides", strides, layer.rank)
     layer.dilation_rate = int_tuple(layer, "dilation_rate", dilation_rate, layer.rank)
@@ -34,11 +58,72 @@ def keep_window(layer, kernel_size, strides, padding, data_format, dilation_rate
         raise bad_argument(layer, "dilation_rate", wanted, layer.dilation_rate)
 
 
-class BaseConv(Layer):
-    """Base of all convolutions: the channels, the bias and the activation.
+def set_output_options(
+    layer: Any,
+    activation: Named,
+    use_bias: bool,
+    initializer: Named,
+    regularizer: Named,
+    constraint: Named,
+) -> None:
+    """Store what is done to the result of a convolution.
 
-    Subclasses set `rank`, the number of spatial axes.
+    Args:
+        layer: The layer.
+        activation: Function of the result.
+        use_bias: Whether there is a bias.
+        initializer: What the bias starts from.
+        regularizer: The bias' penalty.
+        constraint: What the bias is held to.
     """
+    layer.activation = activations.get(activation)
+    layer.use_bias = use_bias
+    set_weight_options(layer, "bias", initializer, regularizer, constraint)
+
+
+def check_channels(layer: Any, input_shape: tuple) -> int:
+    """The number of input channels, which the input must have from now on.
+
+    Args:
+        layer: The layer, which gets an `input_spec`.
+        input_shape: Shape of the input.
+
+    Raises:
+        ValueError: If it is unknown.
+    """
+    axis = -1 if layer.data_format == "channels_last" else 1
+    channels = known_size(layer, input_shape, axis)
+    layer.input_spec = InputSpec(ndim=layer.rank + 2, axes={axis: channels})
+    return channels
+
+
+def make_bias(layer: Any, size: int) -> Any:
+    """The bias of a convolution, or `None`.
+
+    Args:
+        layer: The layer.
+        size: The number of output channels.
+    """
+    return make_weight(layer, "bias", (size,)) if layer.use_bias else None
+
+
+def finish(layer: Any, y: jax.Array) -> jax.Array:
+    """The result of a convolution, with the bias added and through the activation.
+
+    Args:
+        layer: The layer.
+        y: The result.
+    """
+    if layer.use_bias:
+        bias = layer.bias.value
+        if layer.data_format == "channels_first":
+            bias = jnp.reshape(bias, (-1, *[1] * layer.rank))
+        y = add_bias(y, bias)
+    return layer.activation(y)
+
+
+class Conv(LoRALayer):
+    """Base of `Conv1D`, `Conv2D` and `Conv3D`, which set `rank`, the number of spatial axes."""
 
     rank = 0
     paddings = ("valid", "same")
@@ -47,83 +132,55 @@ class BaseConv(Layer):
         super().__init_subclass__(**kwargs)
         show_defaults(cls, ("strides", "dilation_rate"))
 
-    def keep_output(self, activation, use_bias, initializer, regularizer, constraint):
-        """Store what is done to the result."""
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        set_weight_options(self, "bias", initializer, regularizer, constraint)
-
-    def know_channels(self, input_shape):
-        """The number of input channels, which the input must have from now on."""
-        axis = -1 if self.data_format == "channels_last" else 1
-        channels = known_size(self, input_shape, axis)
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
-        return channels
-
-    def make_bias(self, size):
-        """The bias, if there is one."""
-        self.bias = make_weight(self, "bias", (size,)) if self.use_bias else None
-
-    def finish(self, y):
-        """Add the bias and apply the activation."""
-        if self.use_bias:
-            bias = self.bias.value
-            if self.data_format == "channels_first":
-                bias = jnp.reshape(bias, (-1, *[1] * self.rank))
-            y = add_bias(y, bias)
-        return self.activation(y)
-
-
-class Conv(LoRALayer, BaseConv):
-    """Base of `Conv1D`, `Conv2D` and `Conv3D`."""
-
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        groups=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
         *,
-        lora_rank=None,
-        lora_alpha=None,
-        **kwargs,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
         self.groups = positive_int(self, "groups", groups)
         if filters % groups:
             raise bad_argument(self, "groups", f"a divisor of the {filters} filters", groups)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         set_weight_options(
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
+        self.set_lora_options(lora_rank, lora_alpha)
 
-    def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+    def build(self, input_shape: tuple) -> None:
+        channels = check_channels(self, input_shape)
         if channels % self.groups:
             raise bad_argument(self, "groups", f"a divisor of the {channels} channels", self.groups)
         shape = (*self.kernel_size, channels // self.groups, self.filters)
         self.kernel = make_weight(self, "kernel", shape)
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         padding = self.padding
         if padding == "causal":
             before = self.dilation_rate[0] * (self.kernel_size[0] - 1)
@@ -138,7 +195,7 @@ class Conv(LoRALayer, BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class Conv1D(Conv):
@@ -147,11 +204,11 @@ class Conv1D(Conv):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
             length stays; `"causal"`: zeros in front only, so that no output sees later steps.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         groups: Number of groups that channels are split in; each output sees one.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -184,11 +241,11 @@ class Conv2D(Conv):
     Args:
         filters: Number of output channels.
         kernel_size: Rows and columns a kernel covers, or one number for both.
-        strides: Distance of its places, in rows and columns, or one number for both.
+        strides: Distance between its positions, in rows and columns, or one number for both.
         padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
             size stays.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         groups: Number of groups that channels are split in; each output sees one.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -215,7 +272,7 @@ class Conv2D(Conv):
 
 
 class Conv3D(Conv):
-    """Convolution over volumes; arguments as `Conv2D`, with three entries.
+    """Convolution over volumes; arguments as `Conv2D`, with three elements.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
@@ -228,32 +285,40 @@ class Conv3D(Conv):
     rank = 3
 
 
-class ConvTranspose(BaseConv):
-    """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`."""
+class ConvTranspose(Layer):
+    """Base of `Conv1DTranspose`, `Conv2DTranspose` and `Conv3DTranspose`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
+    old_arguments: ClassVar = {"groups": (1,)}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        output_padding=None,
-        data_format=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        output_padding: int | Sequence[int] | None = None,
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         if output_padding is not None:
             output_padding = int_tuple(self, "output_padding", output_padding, self.rank, least=0)
             if any(extra >= s for extra, s in zip(output_padding, self.strides, strict=True)):
@@ -263,14 +328,16 @@ class ConvTranspose(BaseConv):
         set_weight_options(
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
-    def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+    def build(self, input_shape: tuple) -> None:
+        channels = check_channels(self, input_shape)
         self.kernel = make_weight(self, "kernel", (*self.kernel_size, self.filters, channels))
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.conv_transpose(
             inputs,
             self.kernel.value,
@@ -280,7 +347,7 @@ class ConvTranspose(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class Conv1DTranspose(ConvTranspose):
@@ -289,11 +356,11 @@ class Conv1DTranspose(ConvTranspose):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places in the output.
+        strides: Steps between its positions in the output.
         padding: `"valid"` or `"same"`; with `"same"` the output has `strides` times the steps.
         output_padding: Steps more at the end, less than `strides`; `None`: from the padding.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the output.
+        dilation_rate: Distance of neighbouring kernel elements in the output.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
         kernel_initializer: Initializer of the kernel, or its name.
@@ -320,7 +387,7 @@ class Conv1DTranspose(ConvTranspose):
 
 
 class Conv2DTranspose(ConvTranspose):
-    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two entries.
+    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.
@@ -334,7 +401,7 @@ class Conv2DTranspose(ConvTranspose):
 
 
 class Conv3DTranspose(ConvTranspose):
-    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three entries.
+    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three elements.
 
     As in Keras, `data_format` stands before `output_padding` here.
 
@@ -350,23 +417,23 @@ class Conv3DTranspose(ConvTranspose):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        output_padding=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        output_padding: int | Sequence[int] | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(
             filters,
@@ -388,5 +455,5 @@ class Conv3DTranspose(ConvTranspose):
             **kwargs,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"activity_regularizer": None, **super().get_config()}

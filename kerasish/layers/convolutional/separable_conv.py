@@ -1,46 +1,82 @@
 """Convolutions of each channel by itself, and those followed by a mix of the channels."""
 
-from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
-from kerasish.layers.convolutional.conv import BaseConv, keep_window
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import jax
+
+from kerasish.layers.base.arguments import (
+    Named,
+    make_weight,
+    positive_int,
+    set_weight_options,
+    show_defaults,
+)
+from kerasish.layers.base.layer import Layer
+from kerasish.layers.convolutional.conv import (
+    check_channels,
+    finish,
+    make_bias,
+    set_output_options,
+    set_window_options,
+)
 from kerasish.ops.nn import convolution
 
+# Keras 2 wrote them for these layers too, though nothing used them.
+_OF_PLAIN_CONVOLUTIONS = {
+    "groups": (1,),
+    "kernel_initializer": None,
+    "kernel_regularizer": None,
+    "kernel_constraint": None,
+}
 
-class DepthwiseConv(BaseConv):
-    """Base of `DepthwiseConv1D` and `DepthwiseConv2D`."""
+
+class DepthwiseConv(Layer):
+    """Base of `DepthwiseConv1D` and `DepthwiseConv2D`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
+    old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        depth_multiplier=1,
-        data_format=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        depth_multiplier: int = 1,
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        depthwise_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        depthwise_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        depthwise_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         set_weight_options(self, "depthwise", *rules)
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
-    def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+    def build(self, input_shape: tuple) -> None:
+        channels = check_channels(self, input_shape)
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.kernel = make_weight(self, "kernel", shape, "depthwise")
-        self.make_bias(channels * self.depth_multiplier)
+        self.bias = make_bias(self, channels * self.depth_multiplier)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.depthwise_conv(
             inputs,
             self.kernel.value,
@@ -49,7 +85,7 @@ class DepthwiseConv(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class DepthwiseConv1D(DepthwiseConv):
@@ -57,11 +93,11 @@ class DepthwiseConv1D(DepthwiseConv):
 
     Args:
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"` or `"same"`.
         depth_multiplier: Number of output channels for each input channel.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
         depthwise_initializer: Initializer of the kernels, or its name.
@@ -86,7 +122,7 @@ class DepthwiseConv1D(DepthwiseConv):
 class DepthwiseConv2D(DepthwiseConv):
     """Convolution over images, each channel with kernels of its own.
 
-    Arguments as `DepthwiseConv1D`, with two entries.
+    Arguments as `DepthwiseConv1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> the same with new rows, columns and
@@ -100,52 +136,62 @@ class DepthwiseConv2D(DepthwiseConv):
     rank = 2
 
 
-class SeparableConv(BaseConv):
-    """Base of `SeparableConv1D` and `SeparableConv2D`."""
+class SeparableConv(Layer):
+    """Base of `SeparableConv1D` and `SeparableConv2D`, which set `rank`."""
+
+    rank = 0
+    paddings = ("valid", "same")
+    old_arguments: ClassVar = _OF_PLAIN_CONVOLUTIONS
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        show_defaults(cls, ("strides", "dilation_rate"))
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        depth_multiplier=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        pointwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        pointwise_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        depthwise_constraint=None,
-        pointwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        depth_multiplier: int = 1,
+        activation: Named = None,
+        use_bias: bool = True,
+        depthwise_initializer: Named = "glorot_uniform",
+        pointwise_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        depthwise_regularizer: Named = None,
+        pointwise_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        depthwise_constraint: Named = None,
+        pointwise_constraint: Named = None,
+        bias_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int(self, "filters", filters)
         self.depth_multiplier = positive_int(self, "depth_multiplier", depth_multiplier)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         rules = depthwise_initializer, depthwise_regularizer, depthwise_constraint
         set_weight_options(self, "depthwise", *rules)
         rules = pointwise_initializer, pointwise_regularizer, pointwise_constraint
         set_weight_options(self, "pointwise", *rules)
-        self.keep_output(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
+        set_output_options(
+            self, activation, use_bias, bias_initializer, bias_regularizer, bias_constraint
+        )
 
-    def build(self, input_shape):
-        channels = self.know_channels(input_shape)
+    def build(self, input_shape: tuple) -> None:
+        channels = check_channels(self, input_shape)
         depth, ones = self.depth_multiplier, [1] * self.rank
         shape = (*self.kernel_size, channels, depth)
         self.depthwise_kernel = make_weight(self, "depthwise_kernel", shape, "depthwise")
         shape = (*ones, channels * depth, self.filters)
         self.pointwise_kernel = make_weight(self, "pointwise_kernel", shape, "pointwise")
-        self.make_bias(self.filters)
+        self.bias = make_bias(self, self.filters)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         y = convolution.separable_conv(
             inputs,
             self.depthwise_kernel.value,
@@ -155,7 +201,7 @@ class SeparableConv(BaseConv):
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )
-        return self.finish(y)
+        return finish(self, y)
 
 
 class SeparableConv1D(SeparableConv):
@@ -164,10 +210,10 @@ class SeparableConv1D(SeparableConv):
     Args:
         filters: Number of output channels.
         kernel_size: Steps a kernel covers.
-        strides: Steps between its places.
+        strides: Steps between its positions.
         padding: `"valid"` or `"same"`.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring kernel entries in the input.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
         depth_multiplier: Number of depthwise kernels for each input channel.
         activation: Function of the result, or its name.
         use_bias: Whether to add a trainable bias.
@@ -199,7 +245,7 @@ class SeparableConv1D(SeparableConv):
 class SeparableConv2D(SeparableConv):
     """Depthwise convolution over images, then a mix of the channels at each pixel.
 
-    Arguments as `SeparableConv1D`, with two entries.
+    Arguments as `SeparableConv1D`, with two elements.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.

@@ -1,11 +1,14 @@
-"""Layers that apply one function to each entry, or along one axis."""
+"""Layers that apply one function to each element, or along one axis."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
+from kerasish.layers.base.arguments import Named, known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
@@ -24,12 +27,12 @@ class Activation(Layer):
         Array([0., 2.], dtype=float32)
     """
 
-    def __init__(self, activation, **kwargs):
+    def __init__(self, activation: Named, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.activation = activations.get(activation)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return self.activation(inputs)
 
 
@@ -55,7 +58,13 @@ class ReLU(Layer):
         Array([0., 5., 6.], dtype=float32)
     """
 
-    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if max_value is not None and max_value < 0:
             raise bad_argument(self, "max_value", "at least 0, or None", max_value)
@@ -66,7 +75,7 @@ class ReLU(Layer):
         self.negative_slope = negative_slope
         self.threshold = threshold
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return activations.relu(
             inputs,
             negative_slope=self.negative_slope,
@@ -94,19 +103,19 @@ class LeakyReLU(Layer):
         Array([-0.5,  2. ], dtype=float32)
     """
 
-    def __init__(self, negative_slope=0.3, **kwargs):
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         negative_slope = kwargs.pop("alpha", negative_slope)
         super().__init__(**kwargs)
         _check_not_negative(self, "negative_slope", negative_slope)
         self.supports_masking = True
         self.negative_slope = negative_slope
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return activations.leaky_relu(inputs, negative_slope=self.negative_slope)
 
 
 class PReLU(Layer):
-    """`x` where `x >= 0`, else `alpha * x`, with a learned `alpha` for each entry of a sample.
+    """`x` where `x >= 0`, else `alpha * x`, with a learned `alpha` for each element of a sample.
 
     Args:
         alpha_initializer: Initializer of `alpha`, or its name.
@@ -127,11 +136,11 @@ class PReLU(Layer):
 
     def __init__(
         self,
-        alpha_initializer="Zeros",
-        alpha_regularizer=None,
-        alpha_constraint=None,
-        shared_axes=None,
-        **kwargs,
+        alpha_initializer: Named = "Zeros",
+        alpha_regularizer: Named = None,
+        alpha_constraint: Named = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -140,7 +149,7 @@ class PReLU(Layer):
             shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
         self.shared_axes = shared_axes
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         shared = self.shared_axes or []
         own = [axis for axis in range(1, len(input_shape)) if axis not in shared]
         sizes = {axis: known_size(self, input_shape, axis) for axis in own}
@@ -149,7 +158,7 @@ class PReLU(Layer):
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes=sizes)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jax.nn.relu(inputs) - self.alpha.value * jax.nn.relu(-inputs)
 
 
@@ -171,12 +180,12 @@ class ELU(Layer):
         Array([0., 2.], dtype=float32)
     """
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.alpha = alpha
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return activations.elu(inputs, alpha=self.alpha)
 
 
@@ -194,12 +203,12 @@ class Softmax(Layer):
         Array([0.5, 0. , 0.5], dtype=float32)
     """
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.axis = axis
 
-    def call(self, inputs, mask=None):
+    def call(self, inputs: jax.Array, mask: Any = None) -> jax.Array:
         axis = tuple(self.axis) if isinstance(self.axis, list | tuple) else self.axis
         if mask is None:
             return jax.nn.softmax(inputs, axis=axis)

@@ -1,6 +1,8 @@
 """Layers that carry other functions and layers: identity, lambda, masking, wrapper."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -14,18 +16,18 @@ class Identity(Layer):
     """Its inputs, as they are.
 
     Shapes:
-        Any nest of arrays -> the same.
+        Any pytree of arrays -> the same.
 
     Example:
         >>> Identity()(np.array([1.0, 2.0]))
         Array([1., 2.], dtype=float32)
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return inputs
 
 
@@ -46,7 +48,14 @@ class Lambda(Layer):
         Array([1., 9.], dtype=float32)
     """
 
-    def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
+    def __init__(
+        self,
+        function: Callable,
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if not callable(function):
             raise bad_argument(self, "function", "callable", function)
@@ -56,15 +65,15 @@ class Lambda(Layer):
         self.arguments = arguments or {}
         self.supports_masking = mask is not None
 
-    def call(self, inputs, mask=None, training=None):
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         offered = {"mask": mask, "training": training}
         wanted = {k: v for k, v in offered.items() if k in _argument_names(self.function)}
         return self.function(inputs, **{**self.arguments, **wanted})
 
-    def compute_mask(self, inputs, previous_mask=None):
-        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         unused = [name for name in ("output_shape", "mask") if config[name] is None]
         return {k: v for k, v in config.items() if k not in unused}
@@ -93,18 +102,18 @@ class Masking(Layer):
         Array([[ True, False]], dtype=bool)
     """
 
-    def __init__(self, mask_value=0.0, **kwargs):
+    def __init__(self, mask_value: Any = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self.mask_value = mask_value
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return jnp.any(inputs != self.mask_value, axis=-1)
 
     def _origin_of_mask(self, inputs, masks):
         return MaskOrigin(inputs[0].ndim - 1, ((inputs[0], 2),))
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return jnp.where(jnp.any(inputs != self.mask_value, axis=-1, keepdims=True), inputs, 0)
 
 
@@ -115,18 +124,18 @@ class Wrapper(Layer):
         layer: The layer to hold.
     """
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: Any, **kwargs: Any):
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
             raise bad_argument(self, "layer", "a layer", layer)
         self.layer = layer
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         if not self.layer.built:
             self.layer.build(input_shape)
             self.layer.built = True
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         config = dict(config)
         return cls(deserialize_keras_object(config.pop("layer")), **config)

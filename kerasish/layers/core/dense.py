@@ -1,7 +1,9 @@
 """Fully connected layers."""
 
 import re
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish import activations, initializers
@@ -9,6 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
+    Named,
     known_size,
     make_weight,
     positive_int,
@@ -46,20 +49,20 @@ class Dense(LoRALayer):
 
     def __init__(
         self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        lora_rank=None,
-        lora_alpha=None,
-        quantization_config=None,
-        **kwargs,
+        units: int,
+        activation: Named = None,
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self.units = positive_int(self, "units", units)
@@ -69,31 +72,34 @@ class Dense(LoRALayer):
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
         set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         features = known_size(self, input_shape, -1)
         self.kernel = make_weight(self, "kernel", (features, self.units))
-        self.bias = make_weight(self, "bias", (self.units,)) if self.use_bias else None
+        self.bias: Any = make_weight(self, "bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
         self.built = True
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array, *, training: bool | None = None) -> jax.Array:
         y = dense_product(inputs, self.adapted_weight(), 1)
         if self.use_bias:
             y = add_bias(y, self.bias.value)
         return self.activation(y)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if self.activity_regularizer is None:
             config.pop("activity_regularizer", None)
         return config
+
+
+_LONGEST_EQUATION = 256  # three parts have at most 52 letters each
 
 
 class EinsumDense(LoRALayer):
@@ -127,22 +133,26 @@ class EinsumDense(LoRALayer):
 
     def __init__(
         self,
-        equation,
-        output_shape,
-        activation=None,
-        bias_axes=None,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        lora_rank=None,
-        lora_alpha=None,
-        quantization_config=None,
-        **kwargs,
+        equation: str,
+        output_shape: Any,
+        activation: Named = None,
+        bias_axes: str | None = None,
+        kernel_initializer: Named = "glorot_uniform",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        bias_constraint: Named = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if not isinstance(equation, str) or len(equation) > _LONGEST_EQUATION:
+            wanted = f"a string of at most {_LONGEST_EQUATION} characters"
+            got = f"{len(equation)} characters" if isinstance(equation, str) else equation
+            raise bad_argument(self, "equation", wanted, got)
         self.equation = equation
         self.output_shape = (
             (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
@@ -153,10 +163,10 @@ class EinsumDense(LoRALayer):
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )
         set_weight_options(self, "bias", bias_initializer, bias_regularizer, bias_constraint)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         ins, kernel, outs, _ = _split_equation(self)
         sizes = self._axis_sizes(tuple(input_shape))
         initializer = self.kernel_initializer
@@ -214,7 +224,7 @@ class EinsumDense(LoRALayer):
         shape = [sizes[letter] if letter in self.bias_axes else 1 for letter in outs[first:]]
         return shape + [1] * (elided if dots == "right" else 0)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array, *, training: bool | None = None) -> jax.Array:
         ins, kernel, outs, dots = _split_equation(self)
         free = sum(letter in outs for letter in ins)
         if not dots and kernel == ins[free:] + outs[free:] and ins[:free] == outs[:free]:
@@ -225,7 +235,7 @@ class EinsumDense(LoRALayer):
             y = add_bias(y, self.bias.value)
         return self.activation(y)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"activity_regularizer": None, **super().get_config()}
 
 

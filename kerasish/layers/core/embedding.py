@@ -1,15 +1,24 @@
-"""Vectors for whole numbers."""
+"""Embeddings: vectors for integers."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from kerasish.core import dtypes
+from kerasish.core.errors import bad_argument
 from kerasish.core.masking import set_mask
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
-from kerasish.layers.base.arguments import make_weight, positive_int, set_weight_options
+from kerasish.layers.base.arguments import Named, make_weight, positive_int, set_weight_options
 from kerasish.layers.base.lora import LoRALayer
 
 
 class Embedding(LoRALayer):
-    """A trainable vector for each number from 0 to `input_dim - 1`.
+    """Trainable vectors, one for each integer from 0 to `input_dim - 1`.
+
+    An integer out of this range is an error where its value is known. Compiled functions (`fit`,
+    `predict`, `keras.jit`) cannot raise: there its vector is NaN, and the table gets no gradient.
 
     Args:
         input_dim: Number of vectors.
@@ -24,7 +33,7 @@ class Embedding(LoRALayer):
         quantization_config: How `quantize` quantizes the table.
 
     Shapes:
-        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`.
+        Integers `(batch, ...)` -> `(batch, ..., output_dim)`.
 
     Example:
         >>> layer = Embedding(3, 2, weights=np.array([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]]))
@@ -37,17 +46,17 @@ class Embedding(LoRALayer):
 
     def __init__(
         self,
-        input_dim,
-        output_dim,
-        embeddings_initializer="uniform",
-        embeddings_regularizer=None,
-        embeddings_constraint=None,
-        mask_zero=False,
-        weights=None,
-        lora_rank=None,
-        lora_alpha=None,
-        quantization_config=None,
-        **kwargs,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Named = "uniform",
+        embeddings_regularizer: Named = None,
+        embeddings_constraint: Named = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
+        **kwargs: Any,
     ):
         # Keras' old files carry it; the length is no longer needed.
         kwargs.pop("input_length", None)
@@ -58,7 +67,7 @@ class Embedding(LoRALayer):
         set_weight_options(self, "embeddings", *rules)
         self.mask_zero = mask_zero
         self.supports_masking = bool(mask_zero)
-        self.keep_lora(lora_rank, lora_alpha)
+        self.set_lora_options(lora_rank, lora_alpha)
         self.quantization_config = quantization_config
         self.autocast = False
         self._start_from(weights)
@@ -69,7 +78,7 @@ class Embedding(LoRALayer):
             own = isinstance(weights, list) and len(weights) == len(self.weights)
             self.set_weights(weights if own else [weights])
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         if self.built:
             return
         self.embeddings = make_weight(self, "embeddings", (self.input_dim, self.output_dim))
@@ -77,12 +86,33 @@ class Embedding(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
-    def call(self, inputs):
-        if inputs.dtype not in (jnp.int32, jnp.int64):
-            inputs = inputs.astype("int32")
-        return jnp.take(self.adapted_weight(), inputs, axis=0).astype(self.compute_dtype)
+    def call(self, inputs: jax.Array) -> jax.Array:
+        ids = inputs
+        known = not isinstance(ids, jax.core.Tracer) and ids.is_fully_addressable
+        if known:
+            self._check_range(np.asarray(ids))
+        elif dtypes.is_float(ids.dtype):  # NaN would become 0
+            ids = jnp.where(jnp.isfinite(ids), ids, self.input_dim)
+        if ids.dtype not in (jnp.int32, jnp.int64):
+            ids = ids.astype("int32")
+        table = self.adapted_weight()
+        if known:
+            rows = jnp.take(table, ids, axis=0)
+        else:
+            rows = table.at[ids].get(mode="fill", wrap_negative_indices=False)
+        return rows.astype(self.compute_dtype)
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def _check_range(self, ids):
+        """Raise a `ValueError` for ids without a vector."""
+        if not ids.size:
+            return
+        least, most = ids.min(), ids.max()
+        if not (least >= 0 and most < self.input_dim):
+            far = least if not least >= 0 else most
+            wanted = f"from 0 to `input_dim` - 1, {self.input_dim - 1}"
+            raise bad_argument(self, "inputs", wanted, far.item())
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
     def _origin_of_mask(self, inputs, masks):
@@ -92,7 +122,7 @@ class Embedding(LoRALayer):
         # The attribute `weights` is the list of Variables, as in every layer.
         return None if parameter.name == "weights" else super()._argument(parameter, given)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {"activity_regularizer": None, **super().get_config()}
         config.pop("weights", None)
         return config
@@ -116,7 +146,7 @@ class ReversibleEmbedding(Embedding):
         logit_soft_cap: Bound on the scores' size, `cap * tanh(scores / cap)`; `None`: none.
 
     Shapes:
-        Whole numbers `(batch, ...)` -> `(batch, ..., output_dim)`; with `reverse`, floats
+        Integers `(batch, ...)` -> `(batch, ..., output_dim)`; with `reverse`, floats
         `(batch, ..., output_dim)` -> `(batch, ..., input_dim)`.
 
     References:
@@ -131,16 +161,16 @@ class ReversibleEmbedding(Embedding):
 
     def __init__(
         self,
-        input_dim,
-        output_dim,
-        tie_weights=True,
-        embeddings_initializer="uniform",
-        embeddings_regularizer=None,
-        embeddings_constraint=None,
-        mask_zero=False,
-        reverse_dtype=None,
-        logit_soft_cap=None,
-        **kwargs,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Named = "uniform",
+        embeddings_regularizer: Named = None,
+        embeddings_constraint: Named = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
     ):
         weights = kwargs.pop("weights", None)
         rules = embeddings_initializer, embeddings_regularizer, embeddings_constraint
@@ -150,7 +180,7 @@ class ReversibleEmbedding(Embedding):
         self.logit_soft_cap = logit_soft_cap
         self._start_from(weights)
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: tuple | None = None) -> None:
         if self.built:
             return
         super().build(input_shape)
@@ -159,7 +189,7 @@ class ReversibleEmbedding(Embedding):
             rule = self.embeddings_initializer
             self.reverse_embeddings = self.add_weight(shape, rule, "reverse_embeddings")
 
-    def call(self, inputs, reverse=False):
+    def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
         if not reverse:
             vectors = super().call(inputs)
             if self.mask_zero:
@@ -173,5 +203,5 @@ class ReversibleEmbedding(Embedding):
         scores, cap = jnp.matmul(inputs, table), self.logit_soft_cap
         return scores if cap is None else jnp.tanh(scores / cap) * cap
 
-    def compute_mask(self, inputs, previous_mask=None):
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return None  # `call` sets it: only one of its two ways has one

@@ -1,5 +1,8 @@
 """Where a functional model begins: `Input` and the layer that stands for it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import serialize_keras_object
@@ -11,7 +14,7 @@ class InputLayer(Layer):
     """Starting point of a graph: holds the symbolic tensor that stands for the input.
 
     Args:
-        shape: Shape of one sample; `None` entries may vary.
+        shape: Shape of one sample; `None` elements may vary.
         batch_size: Number of samples in a batch, `None` if it may vary.
         dtype: Dtype of the input; `None`: the global float type.
         sparse: Whether sparse matrices may come.
@@ -23,16 +26,16 @@ class InputLayer(Layer):
 
     def __init__(
         self,
-        shape=None,
-        batch_size=None,
-        dtype=None,
-        sparse=None,
-        ragged=None,
-        batch_shape=None,
-        input_tensor=None,
-        optional=False,
-        name=None,
-        **kwargs,
+        shape: tuple | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        input_tensor: Any = None,
+        optional: bool = False,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         shape = kwargs.pop("input_shape", shape)  # older names
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
@@ -64,7 +67,7 @@ class InputLayer(Layer):
             record(self, (), {}, input_tensor)
         self._tensor = input_tensor
 
-    def call(self):
+    def call(self) -> Any:
         """Never called: values for the input come from the model's caller."""
         raise RuntimeError(f"InputLayer {self.name!r} cannot be called; call the model.")
 
@@ -74,7 +77,7 @@ class InputLayer(Layer):
         return self._dtype
 
     @property
-    def output(self):
+    def output(self) -> Any:
         """The symbolic tensor."""
         return self._tensor
 
@@ -92,20 +95,20 @@ class InputLayer(Layer):
 
 
 def Input(  # noqa: N802
-    shape=None,
-    batch_size=None,
-    dtype=None,
-    sparse=None,
-    ragged=None,
-    batch_shape=None,
-    name=None,
-    tensor=None,
-    optional=False,
-):
+    shape: tuple | None = None,
+    batch_size: int | None = None,
+    dtype: Any = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+    tensor: Any = None,
+    optional: bool = False,
+) -> KerasTensor:
     """A symbolic tensor to build a functional model from.
 
     Args:
-        shape: Shape of one sample; `None` entries may vary.
+        shape: Shape of one sample; `None` elements may vary.
         batch_size: Number of samples in a batch, `None` if it may vary.
         dtype: Dtype; `None`: the global float type.
         sparse: Whether sparse matrices may come.

@@ -1,6 +1,7 @@
 """JAX functions and Flax modules as layers."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -24,14 +25,14 @@ class JaxLayer(Layer):
 
     `call_fn` takes some of these arguments, by these names and in any order: `params`, which are
     trained; `state`, which is not; `rng`, a key in training and `None` otherwise; `inputs`, an
-    array or nested arrays, which it must take; and `training`. It returns the outputs, or
+    array or a pytree of arrays, which it must take; and `training`. It returns the outputs, or
     `(outputs, new state)` if it takes a `state`.
 
     `init_fn` takes `inputs`, ones in the inputs' shapes, and may take `rng` and `training`, which
     is then True. It returns the first parameters, or `(parameters, state)` if `call_fn` takes a
     `state`. So `apply` and `init` of a transformed Haiku module fit as they are.
 
-    Parameters and state are nested arrays and numbers; whatever else is in them stays as it is.
+    Parameters and state are pytrees of arrays and numbers; whatever else is in them stays as it is.
 
     Args:
         call_fn: The function.
@@ -57,13 +58,13 @@ class JaxLayer(Layer):
 
     def __init__(
         self,
-        call_fn,
-        init_fn=None,
-        params=None,
-        state=None,
-        seed=None,
-        native_serialization_platforms=None,
-        **kwargs,
+        call_fn: Callable,
+        init_fn: Callable | None = None,
+        params: Any = None,
+        state: Any = None,
+        seed: int | None = None,
+        native_serialization_platforms: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.call_fn, self.init_fn = call_fn, init_fn
@@ -94,19 +95,19 @@ class JaxLayer(Layer):
         return np.array([make_default_seed(), 0], "uint32")  # weights start from concrete values
 
     def _get_init_rng(self):
-        """What `init_fn` gets as `rng`: a key, or nested ones."""
+        """What `init_fn` gets as `rng`: a key, or several in a dict."""
         return self._get_init_seed()
 
     def _get_call_seed(self):
         return self.seed_generator.next()
 
     def _get_call_rng(self, training):
-        """What `call_fn` gets as `rng`: a key, or nested ones, or `None`."""
+        """What `call_fn` gets as `rng`: a key, or several in a dict, or `None`."""
         return self._get_call_seed() if training else None
 
     # -- building and calling
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         needs = {"params", "state"} & set(self._takes)
         if self.params is None and self.state is None and needs:
             params, state = self._begin(_ones(input_shape))
@@ -146,7 +147,7 @@ class JaxLayer(Layer):
 
         return jax.tree.map(variable, values)
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> Any:
         given: dict[str, Any] = {"inputs": inputs, "training": bool(training)}
         for name in ("params", "state"):
             given[name] = _map(lambda v: v.value, getattr(self, name))
@@ -171,7 +172,7 @@ class JaxLayer(Layer):
 class FlaxLayer(JaxLayer):
     """A `flax.linen` module as a layer.
 
-    The module's method takes `inputs`, an array or nested arrays, and may take `training`. All
+    The module's method takes `inputs`, an array or a pytree of arrays, and may take `training`. All
     its collections but `params` are state. In training it has a key named `dropout`, and `params`
     and `dropout` when it begins.
 
@@ -195,7 +196,7 @@ class FlaxLayer(JaxLayer):
 
     _not_in_configs = ("variables", *_JAX_LAYER_S_OWN)
 
-    def __init__(self, module, method=None, variables=None, **kwargs):
+    def __init__(self, module: Any, method: Any = None, variables: Any = None, **kwargs: Any):
         everything_but = _flax_linen().DenyList
         self.module, self.method = module, method
         takes_mode = "training" in inspect.signature(method or module.__call__).parameters
@@ -225,7 +226,7 @@ class FlaxLayer(JaxLayer):
         return super()._argument(parameter, given)
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         """Make the layer that `get_config` described."""
         config = {name: deserialize_keras_object(value) for name, value in config.items()}
         if isinstance(config["method"], str):
@@ -251,11 +252,11 @@ def _split(variables):
     return params, {k: v for k, v in variables.items() if k != "params"}
 
 
-def _map(fn, *nests):
-    """`fn` of each Variable in the first of nested values, and of what is there in the others."""
+def _map(fn, *trees):
+    """`fn` of each Variable in the first tree, and of what stands there in the others."""
     return jax.tree.map(
         lambda v, *others: fn(v, *others) if isinstance(v, Variable) else v,
-        *nests,
+        *trees,
         is_leaf=lambda v: isinstance(v, Variable),
     )
 
@@ -265,7 +266,7 @@ def _is_number(value):
 
 
 def _ones(shapes):
-    """Ones in each of nested shapes, 1 where a size is unknown."""
+    """Ones in each of a pytree of shapes, 1 where a size is unknown."""
     is_shape = lambda s: not isinstance(s, dict) and all(n is None or isinstance(n, int) for n in s)  # noqa: E731
     ones = lambda shape: np.ones([n or 1 for n in shape], settings.floatx())  # noqa: E731
     return jax.tree.map(ones, shapes, is_leaf=is_shape)

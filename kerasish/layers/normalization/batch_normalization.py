@@ -2,6 +2,8 @@
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +12,30 @@ import numpy as np
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.kernels.noinline import add_bias, materialized_sum, scale_by
-from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
+from kerasish.layers.base.arguments import Named, known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
 
-def at_least_float32(x) -> jax.Array:
-    """16-bit floats as float32: their range is too small for sums of squares."""
+def at_least_float32(x: jax.Array) -> jax.Array:
+    """16-bit floats as float32: their range is too small for sums of squares.
+
+    Args:
+        x: An array of floats.
+    """
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def as_axes(layer, axis):
-    """An axis as it is, or several as a list."""
+def as_axes(layer: Any, axis: int | Sequence[int]) -> int | list[int]:
+    """An axis as it is, or several as a list.
+
+    Args:
+        layer: The layer, for the error.
+        axis: What was given.
+
+    Raises:
+        ValueError: If it is neither.
+    """
     if isinstance(axis, list | tuple):
         return list(axis)
     if not isinstance(axis, int):
@@ -29,8 +43,13 @@ def as_axes(layer, axis):
     return axis
 
 
-def positive_axes(axis, rank: int) -> list[int]:
-    """One or more axes, counted from the front and in order."""
+def positive_axes(axis: int | Sequence[int], rank: int) -> list[int]:
+    """One or more axes, counted from the front and in order.
+
+    Args:
+        axis: The axis or axes.
+        rank: Number of axes of the input.
+    """
     axes = axis if isinstance(axis, list) else [axis]
     return sorted(a % rank for a in axes)
 
@@ -63,7 +82,7 @@ class BatchNormalization(Layer):
         synchronized: Kept for Keras' sake: statistics are always of the whole batch.
 
     Shapes:
-        Any, and a mask without the last axis, which takes entries out of the statistics -> the
+        Any, and a mask without the last axis, which takes elements out of the statistics -> the
         same.
 
     References:
@@ -78,26 +97,30 @@ class BatchNormalization(Layer):
 
     def __init__(
         self,
-        axis=-1,
-        momentum=0.99,
-        epsilon=0.001,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        moving_mean_initializer="zeros",
-        moving_variance_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        renorm=False,
-        renorm_clipping=None,
-        renorm_momentum=0.99,
-        synchronized=False,
-        **kwargs,
+        axis: int | Sequence[int] = -1,
+        momentum: float = 0.99,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: Any = True,
+        beta_initializer: Named = "zeros",
+        gamma_initializer: Named = "ones",
+        moving_mean_initializer: Named = "zeros",
+        moving_variance_initializer: Named = "ones",
+        beta_regularizer: Named = None,
+        gamma_regularizer: Named = None,
+        beta_constraint: Named = None,
+        gamma_constraint: Named = None,
+        renorm: bool = False,
+        renorm_clipping: dict | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if isinstance(axis, list | tuple) and len(axis) == 1:  # as Keras 2 wrote it
+            axis = axis[0]
+        if isinstance(axis, list | tuple):
+            raise bad_argument(self, "axis", "an integer, or a list of one", axis)
         self.axis = int(axis)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
@@ -112,15 +135,18 @@ class BatchNormalization(Layer):
         self.renorm_momentum = renorm_momentum
         self.synchronized = synchronized
         self.supports_masking = True
-        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
+        self.gamma: Any = None
+        self.beta: Any = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         size = known_size(self, input_shape, self.axis)
         if self.scale:
             self.gamma = make_weight(self, "gamma", (size,), autocast=False)
         if self.center:
             self.beta = make_weight(self, "beta", (size,), autocast=False)
-        statistic = {"trainable": False, "autocast": False}
+        statistic: dict[str, Any] = {"trainable": False, "autocast": False}
         self.moving_mean = make_weight(self, "moving_mean", (size,), **statistic)
         self.moving_variance = make_weight(self, "moving_variance", (size,), **statistic)
         if self.renorm:
@@ -131,7 +157,7 @@ class BatchNormalization(Layer):
                 setattr(self, name, self.add_weight((size,), _constant(value), name, **statistic))
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: jax.Array, training: bool | None = None, mask: Any = None) -> jax.Array:
         if mask is not None and mask.ndim != inputs.ndim - 1:
             raise bad_argument(self, "mask", f"of rank {inputs.ndim - 1}", mask.shape)
         x = at_least_float32(inputs)
@@ -286,17 +312,17 @@ class LayerNormalization(Layer):
 
     def __init__(
         self,
-        axis=-1,
-        epsilon=0.001,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        **kwargs,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: Any = True,
+        beta_initializer: Named = "zeros",
+        gamma_initializer: Named = "ones",
+        beta_regularizer: Named = None,
+        gamma_regularizer: Named = None,
+        beta_constraint: Named = None,
+        gamma_constraint: Named = None,
+        **kwargs: Any,
     ):
         # An old switch of Keras' that its configs still carry.
         if kwargs.pop("rms_scaling", False):
@@ -313,13 +339,13 @@ class LayerNormalization(Layer):
         self.supports_masking = True
         self.autocast = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         axes = positive_axes(self.axis, len(input_shape))
         sizes = [known_size(self, input_shape, axis) for axis in axes]
-        self.gamma = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
+        self.gamma: Any = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
         self.beta = make_weight(self, "beta", sizes, autocast=False) if self.center else None
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         x = at_least_float32(inputs)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
@@ -330,7 +356,7 @@ class LayerNormalization(Layer):
             x = add_bias(x, jnp.reshape(self.beta.value, shape))
         return x.astype(self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "rms_scaling": False}
 
 

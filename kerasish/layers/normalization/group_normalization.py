@@ -1,10 +1,13 @@
 """Normalization of groups of channels, by the root mean square, and to unit length."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
+from kerasish.layers.base.arguments import Named, known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.normalization.batch_normalization import (
@@ -45,18 +48,18 @@ class GroupNormalization(Layer):
 
     def __init__(
         self,
-        groups=32,
-        axis=-1,
-        epsilon=0.001,
-        center=True,
-        scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        beta_regularizer=None,
-        gamma_regularizer=None,
-        beta_constraint=None,
-        gamma_constraint=None,
-        **kwargs,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 0.001,
+        center: bool = True,
+        scale: Any = True,
+        beta_initializer: Named = "zeros",
+        gamma_initializer: Named = "ones",
+        beta_regularizer: Named = None,
+        gamma_regularizer: Named = None,
+        beta_constraint: Named = None,
+        gamma_constraint: Named = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if not isinstance(groups, int) or groups < -1 or groups == 0:
@@ -71,7 +74,7 @@ class GroupNormalization(Layer):
         self.supports_masking = True
         self.autocast = False
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         size = known_size(self, input_shape, self.axis)
         if size % self.groups:
             raise bad_argument(self, "groups", f"a divisor of the {size} channels", self.groups)
@@ -79,7 +82,7 @@ class GroupNormalization(Layer):
         self.beta = make_weight(self, "beta", (size,), autocast=False) if self.center else None
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         x = at_least_float32(inputs)
         axis = self.axis % x.ndim
         size = x.shape[axis]
@@ -116,22 +119,23 @@ class RMSNormalization(Layer):
         Array([[ 1., -1.]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, epsilon=1e-6, **kwargs):
+    def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = as_axes(self, axis)
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         axes = positive_axes(self.axis, len(input_shape))
         sizes = tuple(known_size(self, input_shape, axis) for axis in axes)
         self.scale = self.add_weight(sizes, "ones", "scale")
 
-    def call(self, inputs):
-        x = at_least_float32(inputs)
+    def call(self, x: jax.Array) -> jax.Array:
+        dtype = x.dtype
+        x = at_least_float32(x)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
         y = x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + self.epsilon)
-        return (y * jnp.reshape(self.scale.value, shape)).astype(inputs.dtype)
+        return (y * jnp.reshape(self.scale.value, shape)).astype(dtype)
 
 
 class UnitNormalization(Layer):
@@ -148,10 +152,10 @@ class UnitNormalization(Layer):
         Array([[0.6, 0.8]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = as_axes(self, axis)
         self.supports_masking = True
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return nn.normalize(inputs, axis=positive_axes(self.axis, inputs.ndim), epsilon=1e-12)

@@ -1,5 +1,7 @@
 """Spectral normalization of another layer's kernel."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +11,8 @@ from kerasish.layers.base.arguments import known_size, positive_int
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.core.basic import Wrapper
 from kerasish.ops import nn
+
+_MOST_ITERATIONS = 1000  # each is a part of the compiled program
 
 
 class SpectralNormalization(Wrapper):
@@ -31,11 +35,14 @@ class SpectralNormalization(Wrapper):
         (3, 2)
     """
 
-    def __init__(self, layer, power_iterations=1, **kwargs):
+    def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any):
         super().__init__(layer, **kwargs)
         self.power_iterations = positive_int(self, "power_iterations", power_iterations)
+        if power_iterations > _MOST_ITERATIONS:
+            wanted = f"at most {_MOST_ITERATIONS}"
+            raise bad_argument(self, "power_iterations", wanted, power_iterations)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: known_size(self, input_shape, -1)})
         kernel = getattr(self.layer, "kernel", getattr(self.layer, "embeddings", None))
@@ -51,7 +58,7 @@ class SpectralNormalization(Wrapper):
             dtype=kernel.dtype,
         )
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: jax.Array, training: bool = False) -> jax.Array:
         if training:
             self._normalize()
         return self.layer(inputs).astype(inputs.dtype)

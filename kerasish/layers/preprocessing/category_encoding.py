@@ -1,22 +1,42 @@
-"""Layers that turn whole numbers and ranges of numbers into categories, before any training."""
+"""Layers that turn integers and ranges of numbers into categories, before any training."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of, positive_int
+from kerasish.layers.base.arguments import one_of, positive_int, within_budget
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
+from kerasish.layers.preprocessing.host_layer import note_program, warn_of_programs
 from kerasish.layers.preprocessing.normalization import as_batches
 from kerasish.ops.nn.encoding import multi_hot, one_hot
 from kerasish.ops.sparse import to_sparse
 
 
-def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None):
-    """Whole numbers as they are (`"int"`), or as ones and counts in `depth` places.
+def encode(
+    indices: Any,
+    output_mode: str,
+    depth: int,
+    dtype: Any,
+    sparse: bool = False,
+    count_weights: Any = None,
+) -> Any:
+    """Integers as they are (`"int"`), or as ones and counts in `depth` positions.
 
     `"one_hot"` gives a new last axis, in place of one of size 1; `"multi_hot"` and `"count"` say
     which numbers, and how often, occur along axis 1.
+
+    Args:
+        indices: The integers.
+        output_mode: What to make of them.
+        depth: Width of ones and counts.
+        dtype: Dtype of the result.
+        sparse: Whether to give a sparse matrix.
+        count_weights: For `"count"`: what each integer counts.
     """
     if output_mode == "int":
         return indices.astype(dtype)
@@ -36,7 +56,7 @@ def encode(indices, output_mode, depth, dtype, sparse=False, count_weights=None)
 
 
 class CategoryEncoding(Layer):
-    """Whole numbers from 0 to `num_tokens - 1` as ones, or counts, in that many places.
+    """Integers from 0 to `num_tokens - 1` as ones, or counts, in that many positions.
 
     Args:
         num_tokens: How many different numbers there are. Others count for nothing.
@@ -45,15 +65,21 @@ class CategoryEncoding(Layer):
         sparse: Whether to give a sparse matrix.
 
     Shapes:
-        `(batch, entries)` -> `(batch, num_tokens)`; `"one_hot"`: `(...)` -> `(..., num_tokens)`.
-        In a call, `count_weights` of the inputs' shape says for how much each entry counts.
+        `(batch, elements)` -> `(batch, num_tokens)`; `"one_hot"`: `(...)` -> `(..., num_tokens)`.
+        In a call, `count_weights` of the inputs' shape says for how much each element counts.
 
     Example:
         >>> CategoryEncoding(4, output_mode="count")(np.array([[0, 1, 1]]))
         Array([[1., 2., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, num_tokens=None, output_mode="multi_hot", sparse=False, **kwargs):
+    def __init__(
+        self,
+        num_tokens: int | None = None,
+        output_mode: str = "multi_hot",
+        sparse: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.num_tokens = positive_int(self, "num_tokens", num_tokens)
         modes = ("one_hot", "multi_hot", "count")
@@ -61,7 +87,7 @@ class CategoryEncoding(Layer):
         self.output_mode = one_of(self, "output_mode", output_mode, modes)
         self.sparse = sparse
 
-    def call(self, inputs, count_weights=None):
+    def call(self, inputs: Any, count_weights: Any = None) -> Any:
         if count_weights is not None and self.output_mode != "count":
             wanted = f"None where `output_mode` is {self.output_mode!r}"
             raise bad_argument(self, "count_weights", wanted, count_weights)
@@ -70,17 +96,17 @@ class CategoryEncoding(Layer):
         where = self.output_mode, self.num_tokens, self.compute_dtype, self.sparse
         return encode(jnp.asarray(inputs), *where, count_weights)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["sparse"]
         return config
 
 
 class Discretization(Layer):
-    """The number of the bin that each entry falls in.
+    """The number of the bin that each element falls in.
 
     With edges `[a, b]` the bins are: less than `a`, from `a` to less than `b`, and the rest. Give
-    the edges, or their number and let `adapt` find such that each bin gets as many entries. Adapt
+    the edges, or their number and let `adapt` find such that each bin gets as many elements. Adapt
     it before a model with it is trained: compiled programs keep the edges they were made with.
 
     Args:
@@ -101,13 +127,13 @@ class Discretization(Layer):
 
     def __init__(
         self,
-        bin_boundaries=None,
-        num_bins=None,
-        epsilon=0.01,
-        output_mode="int",
-        sparse=False,
-        dtype=None,
-        name=None,
+        bin_boundaries: Sequence[float] | None = None,
+        num_bins: int | None = None,
+        epsilon: float = 0.01,
+        output_mode: str = "int",
+        sparse: bool = False,
+        dtype: Any = None,
+        name: str | None = None,
     ):
         super().__init__(name=name, dtype=dtype)
         modes = ("int", "one_hot", "multi_hot", "count")
@@ -116,17 +142,21 @@ class Discretization(Layer):
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         if num_bins is not None and (not isinstance(num_bins, int) or num_bins < 0):
             raise bad_argument(self, "num_bins", "an integer of at least 0", num_bins)
+        within_budget(self, "num_bins", num_bins, num_bins or 0)
         if (num_bins is None) == (bin_boundaries is None):
             wanted = "given, or else `bin_boundaries`, and not both"
             raise bad_argument(self, "num_bins", wanted, num_bins)
+        if not 0 < epsilon < 1:
+            raise bad_argument(self, "epsilon", "between 0 and 1", epsilon)
+        within_budget(self, "epsilon", epsilon, int(1 / epsilon))
         self.bin_boundaries = bin_boundaries
         self.num_bins = num_bins
         self.epsilon = epsilon
         self.sparse = sparse
         self.reset_state()
 
-    def adapt(self, data, steps=None) -> None:
-        """Find edges that share the entries of the data out evenly.
+    def adapt(self, data: Any, steps: int | None = None) -> None:
+        """Find edges that share the elements of the data out evenly.
 
         Args:
             data: An array, or batches of arrays: a list, a generator, a `tf.data.Dataset`, a torch
@@ -148,8 +178,12 @@ class Discretization(Layer):
         """Forget the data seen."""
         self._summary = np.zeros((2, 0), "float32")
 
-    def update_state(self, data) -> None:
-        """Take more data into account."""
+    def update_state(self, data: Any) -> None:
+        """Take more data into account.
+
+        Args:
+            data: An array of numbers.
+        """
         new = _summary(np.asarray(data, "float32"), self.epsilon)
         both = np.concatenate([new, self._summary], axis=1)
         self._summary = _thinned(both[:, np.argsort(both[0])], self.epsilon)
@@ -158,30 +192,34 @@ class Discretization(Layer):
         """Take the edges from the data seen."""
         if self.num_bins is not None:
             self.bin_boundaries = _thinned(self._summary, 1 / self.num_bins)[0, :-1].tolist()
+            warn_of_programs(self)
 
-    def call(self, inputs):
-        if self.bin_boundaries is None:
+    def call(self, inputs: Any) -> Any:
+        note_program(self, inputs)
+        boundaries = self.bin_boundaries
+        if boundaries is None and context.shapes_only:
+            boundaries = [0.0] * (self.num_bins - 1)
+        if boundaries is None:
             raise ValueError(
                 f"{self.name}: no bins yet. Call `adapt` on data, or give `bin_boundaries`."
             )
-        bins = jnp.digitize(inputs, jnp.asarray(self.bin_boundaries, "float32"))
-        whole = self.output_mode == "int"
-        dtype = "int32" if whole else self.compute_dtype
-        return encode(bins, self.output_mode, len(self.bin_boundaries) + 1, dtype, self.sparse)
+        bins = jnp.digitize(inputs, jnp.asarray(boundaries, "float32"))
+        dtype = "int32" if self.output_mode == "int" else self.compute_dtype
+        return encode(bins, self.output_mode, len(boundaries) + 1, dtype, self.sparse)
 
     @property
     def _float_inputs_become(self):
         return settings.floatx()  # 16 bits would move numbers over edges
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if config.get("num_bins") is None:
             return cls(**config)
         layer = cls(**{**config, "bin_boundaries": None})
         layer.bin_boundaries = config.get("bin_boundaries")
         return layer
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         pass  # the edges are in the config; older files of Keras hold its summary of the data too
 
 
@@ -194,7 +232,7 @@ def _summary(values, epsilon):
 
 
 def _thinned(summary, epsilon):
-    """A summary of about `1 / epsilon` numbers, each standing for as many entries."""
+    """A summary of about `1 / epsilon` numbers, each standing for as many elements."""
     numbers, weights = summary
     if numbers.size * epsilon < 1:
         return summary

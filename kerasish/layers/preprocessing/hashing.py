@@ -1,6 +1,8 @@
-"""Layers that sort strings and whole numbers into a fixed number of bins, without a vocabulary."""
+"""Layers that sort strings and integers into a fixed number of bins, without a vocabulary."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,20 +12,33 @@ from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.farmhash import farm, join, sip
-from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, texts_of
+from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, strings_of
 from kerasish.ops.wrappers import real_dtype
 
 
-def fingerprints(texts: np.ndarray, key=None) -> np.ndarray:
-    """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's."""
+def fingerprints(texts: np.ndarray, key: Any = None) -> np.ndarray:
+    """The fingerprint of each string, `uint64`: FarmHash's, or with a key SipHash's.
+
+    Args:
+        texts: The strings.
+        key: Two integers, or `None`.
+    """
     fingerprint = farm if key is None else functools.partial(sip, key=tuple(key))
     parts = texts.ravel().tolist()
     known = {text: fingerprint(text.encode()) for text in set(parts)}
     return np.array([known[text] for text in parts], "uint64").reshape(texts.shape)
 
 
-def two_numbers(layer, salt) -> list | None:
-    """A key for SipHash: a number twice, two numbers, or `None`."""
+def two_numbers(layer: Any, salt: int | Sequence[int] | None) -> list | None:
+    """A key for SipHash: a number twice, two numbers, or `None`.
+
+    Args:
+        layer: The layer, for the error.
+        salt: What was given.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
     if salt is None:
         return None
     if isinstance(salt, int):
@@ -34,7 +49,7 @@ def two_numbers(layer, salt) -> list | None:
 
 
 class Hashing(HostLayer):
-    """The bin of each string or whole number: the rest of its fingerprint by `num_bins`.
+    """The bin of each string or integer: the rest of its fingerprint by `num_bins`.
 
     Different ones may share a bin. Works on the host, on data before it goes to a model.
 
@@ -59,7 +74,13 @@ class Hashing(HostLayer):
     """
 
     def __init__(
-        self, num_bins, mask_value=None, salt=None, output_mode="int", sparse=False, **kwargs
+        self,
+        num_bins: int | None,
+        mask_value: Any = None,
+        salt: int | Sequence[int] | None = None,
+        output_mode: str = "int",
+        sparse: bool = False,
+        **kwargs: Any,
     ):
         if kwargs.get("dtype") is None:
             kwargs["dtype"] = "int64" if output_mode == "int" else settings.floatx()
@@ -75,8 +96,8 @@ class Hashing(HostLayer):
         self.salt = two_numbers(self, salt)
         self.sparse = sparse
 
-    def call(self, inputs):
-        texts, masked = texts_of(self, inputs), self.mask_value is not None and self.num_bins > 1
+    def call(self, inputs: Any) -> Any:
+        texts, masked = strings_of(self, inputs), self.mask_value is not None and self.num_bins > 1
         bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
         if masked:
             bins = np.where(texts == str(self.mask_value), 0, bins + 1)
@@ -92,11 +113,11 @@ class HashedCrossing(HostLayer):
 
     Args:
         num_bins: Number of bins.
-        output_mode: `"int"`: the bin's number; `"one_hot"`: a one in its place.
+        output_mode: `"int"`: the bin's number; `"one_hot"`: a one at its position.
         sparse: Whether to give a sparse matrix; not with `"int"`.
 
     Shapes:
-        A list of features, strings or whole numbers, each `()`, `(batch,)` or `(batch, 1)` -> the
+        A list of features, strings or integers, each `()`, `(batch,)` or `(batch, 1)` -> the
         same; `"one_hot"`: `(batch, num_bins)`.
 
     Example:
@@ -105,7 +126,15 @@ class HashedCrossing(HostLayer):
         (2, 5)
     """
 
-    def __init__(self, num_bins, output_mode="int", sparse=False, name=None, dtype=None, **kwargs):
+    def __init__(
+        self,
+        num_bins: int | None,
+        output_mode: str = "int",
+        sparse: bool = False,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
         if output_mode == "int" and dtype is None:
             dtype = "int64"
         super().__init__(name=name, dtype=dtype, **kwargs)
@@ -115,7 +144,7 @@ class HashedCrossing(HostLayer):
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         self.sparse = sparse
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         if not isinstance(inputs, list | tuple) or len(inputs) < 2:
             raise bad_argument(self, "inputs", "a list of two features or more", inputs)
         features = [self._numbers(x) for x in inputs]
@@ -137,7 +166,7 @@ class HashedCrossing(HostLayer):
             return x.astype("int64").astype("uint64")
         return fingerprints(as_strings(self, x))
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = {**super().get_config(), "dtype": self.dtype}
         del config["trainable"]
         return config

@@ -1,5 +1,6 @@
 """Base of layers that take strings, which JAX's arrays cannot hold: NumPy does their work."""
 
+import warnings
 from typing import Any
 
 import jax
@@ -7,11 +8,22 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 
 
-def on_host(layer: Layer, inputs: Any, training=None, mask=None) -> Any:
-    """A call of a layer that looks at its inputs itself, and so within no compiled function."""
+def on_host(layer: Layer, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    """A call of a layer that looks at its inputs itself, and so within no compiled function.
+
+    Args:
+        layer: The layer.
+        inputs: What it is called on.
+        training: Says nothing here.
+        mask: Says nothing here.
+
+    Raises:
+        TypeError: If it is called within a compiled function, or on a symbolic tensor.
+    """
     layer._check_initialized()
     leaves = jax.tree.leaves(inputs)
     if any_symbolic(inputs) or any(isinstance(x, jax.core.Tracer) for x in leaves):
@@ -23,19 +35,53 @@ def on_host(layer: Layer, inputs: Any, training=None, mask=None) -> Any:
     return layer.call(inputs)
 
 
+def note_program(layer: Layer, inputs: Any) -> None:
+    """Note that a compiled program has been made with what the layer has learnt so far.
+
+    Args:
+        layer: The layer.
+        inputs: What its `call` was given.
+    """
+    if isinstance(inputs, jax.core.Tracer) and not context.shapes_only:
+        object.__setattr__(layer, "_in_programs", True)
+
+
+def warn_of_programs(layer: Layer) -> None:
+    """Warn, when a layer has learnt something new, of programs that keep what it knew before.
+
+    Args:
+        layer: The layer.
+    """
+    if vars(layer).pop("_in_programs", False):
+        warnings.warn(
+            f"{layer.name}: programs compiled before keep what {type(layer).__name__} had learnt "
+            "then. Call `compile` of the model again, or adapt the layer first.",
+            stacklevel=4,
+        )
+
+
 class HostLayer(Layer):
     """Base of layers that work on the host, on data before it goes to a model.
 
-    They take strings, or whole numbers, in NumPy arrays, lists and whatever turns into either.
+    They take strings, or integers, in NumPy arrays, lists and whatever turns into either.
     """
 
-    __call__ = on_host
+    def __call__(self, *args, **kwargs):
+        return on_host(self, *args, **kwargs)
 
 
 def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
     """An array of Python's strings, from strings or bytes in an array, a list or a column.
 
-    Not one of NumPy's own: there each entry takes as much room as the longest.
+    Not one of NumPy's own: there each element takes as much room as the longest.
+
+    Args:
+        owner: Who asks, for the error.
+        inputs: An array, a list or a column.
+        encoding: That of bytes.
+
+    Raises:
+        ValueError: If there are other things in it.
     """
     x = np.asarray(inputs) if hasattr(inputs, "dtype") else np.array(inputs, dtype=object)
     parts = [p.decode(encoding) if isinstance(p, bytes) else p for p in x.ravel().tolist()]
@@ -46,8 +92,16 @@ def as_strings(owner: Any, inputs: Any, encoding: str = "utf-8") -> np.ndarray:
     return strings.reshape(x.shape)
 
 
-def texts_of(owner: Any, inputs: Any) -> np.ndarray:
-    """Strings as they are; whole numbers written out, and of others the whole part."""
+def strings_of(owner: Any, inputs: Any) -> np.ndarray:
+    """Strings as they are; integers written out, and of others the whole part.
+
+    Args:
+        owner: Who asks, for the error.
+        inputs: An array, a list or a column.
+
+    Raises:
+        ValueError: If there are neither strings nor numbers in it.
+    """
     if not hasattr(inputs, "dtype"):
         inputs = np.array(inputs, dtype=object)
         numbers = [isinstance(x, int | float | np.number) for x in inputs.ravel()]

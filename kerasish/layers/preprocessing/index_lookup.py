@@ -2,6 +2,7 @@
 
 import collections
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,10 +11,12 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.arguments import one_of, within_budget
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.hashing import two_numbers
+from kerasish.layers.preprocessing.host_layer import note_program, warn_of_programs
 from kerasish.layers.preprocessing.vocabulary import (
     checked_tokens,
     document_weights,
@@ -27,22 +30,23 @@ OLD_MODES = {"binary": "multi_hot", "tf-idf": "tf_idf"}
 class IndexLookup(Layer):
     """Base of `StringLookup` and `IntegerLookup`: a vocabulary, given or learnt by `adapt`."""
 
-    kind = "O"  # NumPy's of the tokens: Python's own strings, or "i"
+    kind = "O"  # NumPy's of the tokens: Python's own strings, or "int64"
 
-    def keep_lookup(
+    def set_lookup_options(
         self,
-        max_tokens,
-        num_oov_indices,
-        mask_token,
-        oov_token,
-        vocabulary,
-        idf_weights,
-        invert,
-        output_mode,
-        sparse,
-        pad_to_max_tokens,
-        salt,
-        oov_method,
+        *,
+        max_tokens: int | None,
+        num_oov_indices: int,
+        mask_token: Any,
+        oov_token: Any,
+        vocabulary: Any,
+        idf_weights: Any,
+        invert: bool,
+        output_mode: str,
+        sparse: bool,
+        pad_to_max_tokens: bool,
+        salt: int | Sequence[int] | None,
+        oov_method: str,
     ) -> None:
         """Check and store the arguments that both have, and take the vocabulary if there is one."""
         if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens <= 1):
@@ -52,13 +56,16 @@ class IndexLookup(Layer):
         if not isinstance(num_oov_indices, int) or num_oov_indices < 0:
             wanted = "an integer of at least 0"
             raise bad_argument(self, "num_oov_indices", wanted, num_oov_indices)
+        within_budget(self, "num_oov_indices", num_oov_indices, num_oov_indices)
+        if pad_to_max_tokens:
+            within_budget(self, "max_tokens", max_tokens, max_tokens)
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), OUTPUT_MODES
         )
-        whole = self.output_mode == "int"
-        if invert and not whole:
+        is_int = self.output_mode == "int"
+        if invert and not is_int:
             raise bad_argument(self, "output_mode", "'int' where `invert` is True", output_mode)
-        if sparse and whole:
+        if sparse and is_int:
             raise bad_argument(self, "sparse", "False where `output_mode` is 'int'", sparse)
         self.max_tokens = max_tokens
         self.num_oov_indices = num_oov_indices
@@ -95,8 +102,12 @@ class IndexLookup(Layer):
     def _specials(self):
         return [self.mask_token] * self._oov_start + [self.oov_token] * self.num_oov_indices
 
-    def get_vocabulary(self, include_special_tokens=True) -> list:
-        """The tokens, each at the place of its number; first what stands for masked and unknown."""
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list:
+        """The tokens in the order of their numbers; first what stands for masked and unknown.
+
+        Args:
+            include_special_tokens: Whether those for masked and unknown tokens come first.
+        """
         specials = self._specials() if include_special_tokens else []
         return [*specials, *self._tokens.tolist()]
 
@@ -104,7 +115,7 @@ class IndexLookup(Layer):
         """How many numbers there are, those of masked and unknown ones included."""
         return self._token_start + len(self._tokens)
 
-    def set_vocabulary(self, vocabulary, idf_weights=None) -> None:
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
         """Take tokens, the first numbers first, instead of adapting to data.
 
         Args:
@@ -145,7 +156,7 @@ class IndexLookup(Layer):
     def _take(self, tokens):
         size = self._token_start + len(tokens)
         depends = self.output_mode != "int" and not self.pad_to_max_tokens
-        if self._known_size and self.built and depends and size != self.vocabulary_size():
+        if self._known_size and self._locked and depends and size != self.vocabulary_size():
             raise RuntimeError(
                 f"{self.name}: the vocabulary's size cannot change once the layer was called, from "
                 f"{self.vocabulary_size()} to {size}, since the output's width depends on it. Give "
@@ -153,10 +164,11 @@ class IndexLookup(Layer):
             )
         self._tokens = tokens
         self._known_size = True
+        warn_of_programs(self)
 
     # -- learning it
 
-    def adapt(self, data, steps=None) -> None:
+    def adapt(self, data: Any, steps: int | None = None) -> None:
         """Learn the vocabulary from data: the most frequent tokens first.
 
         Args:
@@ -179,13 +191,27 @@ class IndexLookup(Layer):
         self._counts, self._documents = collections.Counter(), collections.Counter()
         self._number_of_documents = 0
 
-    def update_state(self, data) -> None:
-        """Count the tokens of more data, each row a document."""
+    def update_state(self, data: Any) -> None:
+        """Count the tokens of more data, each row a document.
+
+        Args:
+            data: An array or list of tokens.
+
+        Raises:
+            ValueError: If a vocabulary was given.
+        """
         data = np.asarray(self.standardized(data))
         self.count([row.ravel().tolist() for row in (data if data.ndim > 1 else [data])])
 
     def count(self, documents: list[list]) -> None:
-        """Count the tokens of documents."""
+        """Count the tokens of documents.
+
+        Args:
+            documents: Lists of tokens.
+
+        Raises:
+            ValueError: If a vocabulary was given.
+        """
         if self._is_given:
             raise ValueError(
                 f"{self.name}: a vocabulary was given, so none can be learnt. Make the layer "
@@ -213,21 +239,38 @@ class IndexLookup(Layer):
 
     # -- looking up
 
-    def standardized(self, inputs) -> Any:
-        """Inputs as an array of tokens."""
+    def standardized(self, inputs: Any) -> Any:
+        """Inputs as an array of tokens.
+
+        Args:
+            inputs: Tokens, in an array or a list.
+
+        Raises:
+            ValueError: If they are of another kind.
+        """
         raise NotImplementedError("A lookup says what its tokens are.")
 
-    def call(self, inputs):
-        if self.output_mode != "int" and not (self.pad_to_max_tokens or self._known_size):
-            raise RuntimeError(
-                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
-            )
+    def call(self, inputs: Any) -> Any:
+        self.check_adapted()
+        note_program(self, inputs)
         if self.invert:
             return self.tokens_of(inputs)
         return self.encoded(self.indices(self.standardized(inputs)))
 
-    def encoded(self, indices) -> jax.Array:
-        """Numbers as the output mode wants them; those below 0 count for nothing."""
+    def check_adapted(self) -> None:
+        """Raise a `RuntimeError` if there is no vocabulary yet, but for shapes of known width."""
+        known_width = self.output_mode == "int" or self.pad_to_max_tokens
+        if not self._known_size and not (context.shapes_only and known_width):
+            raise RuntimeError(
+                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
+            )
+
+    def encoded(self, indices: Any) -> jax.Array:
+        """Numbers as the output mode wants them; those below 0 count for nothing.
+
+        Args:
+            indices: The numbers.
+        """
         indices = jnp.asarray(indices, "int32")
         if self.output_mode == "int":
             return indices
@@ -237,29 +280,55 @@ class IndexLookup(Layer):
         counts = encode(indices, "count", depth, settings.floatx())
         return counts * jnp.asarray(self.idf_weights)
 
-    def indices(self, x) -> Any:
-        """The number of each token."""
+    def indices(self, x: jax.Array) -> Any:
+        """The number of each token.
+
+        Args:
+            x: Tokens, standardized.
+        """
         raise NotImplementedError("A lookup says how it finds numbers.")
 
-    def refuse_unknown(self, found) -> None:
-        """Raise a `ValueError` if there are unknown tokens and no number for them."""
+    def refuse_unknown(self, found: Any) -> None:
+        """Raise a `ValueError` if there are unknown tokens and no number for them.
+
+        Args:
+            found: The unknown tokens.
+        """
         if self.num_oov_indices == 0 and len(found):
             raise ValueError(
                 f"{self.name}: with `num_oov_indices=0` all inputs must be in the vocabulary; got "
                 f"{sorted(set(found))[:5]}. Use `num_oov_indices=1` to allow for others."
             )
 
-    def tokens_of(self, indices) -> Any:
-        """The token of each number."""
-        xp = jnp if self.kind == "i" else np
-        indices = xp.asarray(indices)
-        table = xp.asarray(np.array(self.get_vocabulary() or [self.oov_token], self.kind))
+    def tokens_of(self, indices: Any) -> Any:
+        """The token of each number.
+
+        Args:
+            indices: The numbers.
+
+        Raises:
+            ValueError: If a compiled function would have to give integers of more than 32 bits.
+        """
+        table = np.array(self.get_vocabulary() or [self.oov_token], self.kind)
+        xp = jnp if self._fits_in_jax(table) else np
+        if xp is np and isinstance(indices, jax.core.Tracer):
+            raise ValueError(
+                f"{self.name}: the vocabulary has integers of more than 32 bits, which a compiled "
+                "function cannot give. Call the layer outside of it."
+            )
+        indices, table = xp.asarray(indices), xp.asarray(table)
         inside = (indices >= 0) & (indices < len(table))
         return xp.where(inside, table[xp.where(inside, indices, 0)], self.oov_token)
 
+    def _fits_in_jax(self, table):
+        if self.kind == "O":
+            return False
+        limits = np.iinfo(jax.dtypes.canonicalize_dtype(self.kind))
+        return bool(table.min() >= limits.min and table.max() <= limits.max)
+
     # -- files
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         return {
             **config,
@@ -270,30 +339,38 @@ class IndexLookup(Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if isinstance(config.get("vocabulary"), str):
             wanted = "a list of tokens: a config may name no file to read"
             raise bad_argument(cls, "vocabulary", wanted, config["vocabulary"])
         return super().from_config(config)
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         if self.idf_weights is not None:
             store["idf_weights"] = self.idf_weights
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         if self.output_mode != "tf_idf":
             super().load_own_variables(store)
             return
         self.idf_weights = np.asarray(store["idf_weights"])
 
-    def save_assets(self, dir_path) -> None:
-        """Write the vocabulary, one token a line, unless the config has it."""
+    def save_assets(self, dir_path: str) -> None:
+        """Write the vocabulary, one token a line, unless the config has it.
+
+        Args:
+            dir_path: The folder.
+        """
         if self.input_vocabulary is None:
             text = "\n".join(map(str, self.get_vocabulary()))
             pathlib.Path(dir_path, "vocabulary.txt").write_text(text, encoding="utf-8")
 
-    def load_assets(self, dir_path) -> None:
-        """Read it back."""
+    def load_assets(self, dir_path: str) -> None:
+        """Read it back.
+
+        Args:
+            dir_path: The folder.
+        """
         if self.input_vocabulary is None:
             text = pathlib.Path(dir_path, "vocabulary.txt").read_text(encoding="utf-8")
             self.set_vocabulary(self._from_lines(text), self.idf_weights)

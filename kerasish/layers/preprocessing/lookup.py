@@ -1,12 +1,17 @@
-"""Layers that number what a vocabulary knows: strings and whole numbers, and back."""
+"""Layers that number what a vocabulary knows: strings and integers, and back."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.arguments import one_of
 from kerasish.layers.preprocessing.hashing import fingerprints
 from kerasish.layers.preprocessing.host_layer import as_strings, on_host
@@ -31,7 +36,7 @@ class StringLookup(IndexLookup):
         output_mode: `"int"`: the number; `"one_hot"`, `"multi_hot"` and `"count"`: see
             `CategoryEncoding`; `"tf_idf"`: counts times `log(1 + documents / (1 + documents with
             it))`.
-        pad_to_max_tokens: Whether those have `max_tokens` places even if there are fewer strings.
+        pad_to_max_tokens: Whether those have width `max_tokens` even if there are fewer strings.
         sparse: Whether to give a sparse matrix; not with `"int"`.
         encoding: That of bytes.
         salt: One or two integers: spreads unknown strings in another way.
@@ -47,46 +52,47 @@ class StringLookup(IndexLookup):
 
     def __init__(
         self,
-        max_tokens=None,
-        num_oov_indices=1,
-        mask_token=None,
-        oov_token="[UNK]",
-        vocabulary=None,
-        idf_weights=None,
-        invert=False,
-        output_mode="int",
-        pad_to_max_tokens=False,
-        sparse=False,
-        encoding="utf-8",
-        name=None,
-        salt=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = "[UNK]",
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        pad_to_max_tokens: bool = False,
+        sparse: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        salt: int | Sequence[int] | None = None,
+        **kwargs: Any,
     ):
         oov_method = kwargs.pop("oov_method", "floormod")
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.encoding = encoding
-        self.keep_lookup(
-            max_tokens,
-            num_oov_indices,
-            mask_token,
-            oov_token,
-            vocabulary,
-            idf_weights,
-            invert,
-            output_mode,
-            sparse,
-            pad_to_max_tokens,
-            salt,
-            oov_method,
+        self.set_lookup_options(
+            max_tokens=max_tokens,
+            num_oov_indices=num_oov_indices,
+            mask_token=mask_token,
+            oov_token=oov_token,
+            vocabulary=vocabulary,
+            idf_weights=idf_weights,
+            invert=invert,
+            output_mode=output_mode,
+            sparse=sparse,
+            pad_to_max_tokens=pad_to_max_tokens,
+            salt=salt,
+            oov_method=oov_method,
         )
 
-    __call__ = on_host
+    def __call__(self, *args, **kwargs):
+        return on_host(self, *args, **kwargs)
 
-    def standardized(self, inputs):
+    def standardized(self, inputs: Any) -> Any:
         return as_strings(self, inputs, self.encoding)
 
-    def indices(self, x):
+    def indices(self, x: jax.Array) -> Any:
         return self.numbers_of(x.ravel().tolist()).reshape(x.shape)
 
     def numbers_of(self, tokens: list[str]) -> np.ndarray:
@@ -102,12 +108,12 @@ class StringLookup(IndexLookup):
         table |= zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True)
         return np.array([table[token] for token in tokens], "int32")
 
-    def tokens_of(self, indices):
+    def tokens_of(self, indices: Any) -> Any:
         return super().tokens_of(indices).astype(str)
 
 
 class IntegerLookup(IndexLookup):
-    """The number that each whole number has in a vocabulary, given or learnt by `adapt`.
+    """The number that each integer has in a vocabulary, given or learnt by `adapt`.
 
     Works in models too.
 
@@ -118,7 +124,7 @@ class IntegerLookup(IndexLookup):
             within compiled functions.
         mask_token: What stands for nothing; its number is 0. `None`: there is none.
         oov_token: What `invert` gives for unknown ones.
-        vocabulary: The whole numbers, or the path of a text file with one a line.
+        vocabulary: The integers, or the path of a text file with one a line.
         vocabulary_dtype: `"int64"`.
         idf_weights: For `"tf_idf"` and a given vocabulary: each one's weight.
         invert: Whether to go back from numbers to those they stand for.
@@ -138,66 +144,85 @@ class IntegerLookup(IndexLookup):
         Array([2, 1, 0], dtype=int32)
     """
 
-    kind = "i"
+    kind = "int64"
 
     def __init__(
         self,
-        max_tokens=None,
-        num_oov_indices=1,
-        mask_token=None,
-        oov_token=-1,
-        vocabulary=None,
-        vocabulary_dtype="int64",
-        idf_weights=None,
-        invert=False,
-        output_mode="int",
-        sparse=False,
-        pad_to_max_tokens=False,
-        oov_method="floormod",
-        salt=None,
-        name=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        mask_token: Any = None,
+        oov_token: Any = -1,
+        vocabulary: Any = None,
+        vocabulary_dtype: str = "int64",
+        idf_weights: Any = None,
+        invert: bool = False,
+        output_mode: str = "int",
+        sparse: bool = False,
+        pad_to_max_tokens: bool = False,
+        oov_method: str = "floormod",
+        salt: int | Sequence[int] | None = None,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.vocabulary_dtype = one_of(self, "vocabulary_dtype", vocabulary_dtype, ("int64",))
         if salt is not None and oov_method != "farmhash":
             raise bad_argument(self, "oov_method", "'farmhash' with `salt`", oov_method)
-        self.keep_lookup(
-            max_tokens,
-            num_oov_indices,
-            mask_token,
-            oov_token,
-            vocabulary,
-            idf_weights,
-            invert,
-            output_mode,
-            sparse,
-            pad_to_max_tokens,
-            salt,
-            oov_method,
+        self.set_lookup_options(
+            max_tokens=max_tokens,
+            num_oov_indices=num_oov_indices,
+            mask_token=mask_token,
+            oov_token=oov_token,
+            vocabulary=vocabulary,
+            idf_weights=idf_weights,
+            invert=invert,
+            output_mode=output_mode,
+            sparse=sparse,
+            pad_to_max_tokens=pad_to_max_tokens,
+            salt=salt,
+            oov_method=oov_method,
         )
 
-    def standardized(self, inputs):
-        if isinstance(inputs, jax.Array):
-            return inputs
-        x = np.asarray(inputs)
-        limits = np.iinfo("int32")
-        if (x.size and x.dtype.kind not in "iu") or (
-            x.size and not limits.min <= x.min() <= x.max() <= limits.max
-        ):
-            raise bad_argument(self, "inputs", "whole numbers of 32 bits", inputs)
-        return x.astype("int32")
+    def __call__(self, inputs, **kwargs):
+        leaves = jax.tree.leaves(inputs)
+        if any(isinstance(x, jax.Array | KerasTensor | Variable) for x in leaves):
+            return super().__call__(inputs, **kwargs)
+        return on_host(self, inputs, **kwargs)  # where integers have 64 bits
 
-    def indices(self, x):
+    @property
+    def _float_inputs_become(self):
+        return None  # 16 bits would round integers
+
+    def standardized(self, inputs: Any) -> Any:
+        if isinstance(inputs, jax.core.Tracer):
+            return inputs
+        x = inputs if isinstance(inputs, jax.Array) else np.asarray(inputs)
+        kind = np.dtype(x.dtype).kind if not dtypes.is_float(x.dtype) else "f"
+        numbers = kind in "iufb" or not x.size
+        if numbers and kind == "f":
+            numbers = bool((np.abs(x) < 2**63).all() and (x == np.floor(x)).all())
+        if not numbers or (kind == "u" and x.size and x.max() > np.iinfo("int64").max):
+            raise bad_argument(self, "inputs", "integers", inputs)
+        return x if isinstance(x, jax.Array) else x.astype("int64")
+
+    def indices(self, x: jax.Array) -> Any:
         xp = jnp if isinstance(x, jax.Array) else np
+        is_integer = True
+        if xp is jnp and dtypes.is_float(x.dtype):
+            floats, x = x, x.astype("int32")
+            is_integer = x == floats
         index, known = self._unknown(x, xp), xp.zeros(x.shape, bool)
-        if len(self._tokens):
-            order = np.argsort(self._tokens)
-            places, ordered = xp.asarray(order), xp.asarray(self._tokens[order])
-            place = xp.minimum(xp.searchsorted(ordered, x), len(ordered) - 1)
-            known = ordered[place] == x
-            index = xp.where(known, places[place] + self._token_start, index)
+        order = np.argsort(self._tokens)
+        if xp is jnp:  # tokens of more bits than the input has cannot be in it
+            limits = np.iinfo(jax.dtypes.canonicalize_dtype("int64"))
+            sorted_tokens = self._tokens[order]
+            order = order[(sorted_tokens >= limits.min) & (sorted_tokens <= limits.max)]
+        if len(order):
+            numbers, ordered = xp.asarray(order), xp.asarray(self._tokens[order])
+            at = xp.minimum(xp.searchsorted(ordered, x), len(ordered) - 1)
+            known = (ordered[at] == x) & is_integer
+            index = xp.where(known, numbers[at] + self._token_start, index)
         if self.mask_token is not None:
             masked = x == self.mask_token
             known = known | masked

@@ -1,7 +1,8 @@
 """Layers that bring raw data to a common scale, by given numbers or by numbers learnt from data."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,13 +29,13 @@ class Rescaling(Layer):
         Array([[0., 1.]], dtype=float32)
     """
 
-    def __init__(self, scale, offset=0.0, **kwargs):
+    def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.scale = scale
         self.offset = offset
         self.supports_masking = True
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         scale, offset = (jnp.asarray(n, self.compute_dtype) for n in (self.scale, self.offset))
         if scale.ndim and settings.image_data_format() == "channels_first":
             scale = jnp.reshape(scale, scale.shape + (1,) * (3 - scale.ndim))
@@ -62,7 +63,14 @@ class Normalization(Layer):
         Array([-1.,  1.], dtype=float32)
     """
 
-    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+    def __init__(
+        self,
+        axis: int | Sequence[int] | None = -1,
+        mean: Any = None,
+        variance: Any = None,
+        invert: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         self.input_mean = mean
@@ -76,7 +84,7 @@ class Normalization(Layer):
         if np.ndim(mean) > len(self.axis) and mean is not None:
             raise bad_argument(self, "mean", f"of rank {len(self.axis)} at most", np.shape(mean))
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         rank = len(input_shape)
         if any(not -rank <= axis < rank for axis in self.axis):
             raise bad_argument(self, "axis", f"axes of the input {tuple(input_shape)}", self.axis)
@@ -90,13 +98,13 @@ class Normalization(Layer):
             self.count = self.add_weight((), "zeros", "count", dtype="int32", trainable=False)
 
     @property
-    def mean(self):
+    def mean(self) -> jax.Array:
         """The means, with axes of size 1 where one serves all."""
         given = self.adapt_mean.value if self.input_mean is None else self.input_mean
         return self._beside_inputs(given)
 
     @property
-    def variance(self):
+    def variance(self) -> jax.Array:
         """The variances, with axes of size 1 where one serves all."""
         given = self.adapt_variance.value if self.input_mean is None else self.input_variance
         return self._beside_inputs(given)
@@ -112,12 +120,12 @@ class Normalization(Layer):
             shape[axis] = size
         return jnp.broadcast_to(jnp.reshape(values, shape), self._sizes)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         x = inputs.astype(self.compute_dtype)
         deviation = jnp.maximum(jnp.sqrt(self.variance), settings.epsilon())
         return self.mean + x * deviation if self.invert else (x - self.mean) / deviation
 
-    def adapt(self, data) -> None:
+    def adapt(self, data: Any) -> None:
         """Take mean and variance from data.
 
         Args:
@@ -154,15 +162,23 @@ class Normalization(Layer):
             wanted = f"of sizes {[self._sizes[a] for a in self._kept]} in axes {self._kept}"
             raise bad_argument(self, "data", wanted, f"shape {shape}")
 
-    def get_config(self):
+    def get_config(self) -> dict:
         numbers = {"mean": self.input_mean, "variance": self.input_variance}
         plain = {k: None if v is None else np.asarray(v).tolist() for k, v in numbers.items()}
         config = super().get_config()
         return {**config, **plain}
 
 
-def as_batches(layer, data) -> Iterable:
-    """Batches of arrays, from an array, nested lists of numbers, or what gives batches."""
+def as_batches(layer: Any, data: Any) -> Iterable:
+    """Batches of arrays, from an array, nested lists of numbers, or what gives batches.
+
+    Args:
+        layer: The layer, for the error.
+        data: What was given.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
     if hasattr(data, "shape"):
         return [data]
     if isinstance(data, list) and data and not hasattr(jax.tree.leaves(data)[0], "shape"):

@@ -1,5 +1,8 @@
 """`Pipeline`: layers in a row as one, to prepare data with."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.serialization.configurable import serialize_keras_object
@@ -22,18 +25,19 @@ class Pipeline(Layer):
         (2, 2, 3)
     """
 
-    def __init__(self, layers, name=None):
+    def __init__(self, layers: Sequence[Layer], name: str | None = None):
         super().__init__(name=name)
         if not isinstance(layers, list | tuple) or not all(isinstance(x, Layer) for x in layers):
             raise bad_argument(self, "layers", "a list of layers", layers)
         self._pipeline_layers = list(layers)  # as Keras' files call them
+        self.built = all(layer.built for layer in layers)
 
     @property
     def layers(self) -> list:
         """The layers, the first one first."""
         return self._pipeline_layers
 
-    def call(self, inputs, training=True, mask=None):
+    def call(self, inputs: Any, training: bool = True, mask: Any = None) -> Any:
         for layer in self._pipeline_layers:
             takes = signature_of(type(layer), "call").parameters
             options = {"training": training, "mask": mask}
@@ -41,5 +45,5 @@ class Pipeline(Layer):
             mask = get_mask(inputs)
         return inputs
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"name": self.name, "layers": serialize_keras_object(self._pipeline_layers)}

@@ -1,6 +1,7 @@
 """Layers that show which frequencies a signal has, and when."""
 
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from kerasish import initializers, ops
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import standardize_data_format
+from kerasish.layers.base.arguments import positive_int, within_budget
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 
@@ -56,17 +58,17 @@ class STFTSpectrogram(Layer):
 
     def __init__(
         self,
-        mode="log",
-        frame_length=256,
-        frame_step=None,
-        fft_length=None,
-        window="hann",
-        periodic=False,
-        scaling="density",
-        padding="valid",
-        expand_dims=False,
-        data_format=None,
-        **kwargs,
+        mode: str = "log",
+        frame_length: int = 256,
+        frame_step: int | None = None,
+        fft_length: int | None = None,
+        window: Any = "hann",
+        periodic: bool = False,
+        scaling: str | None = "density",
+        padding: Any = "valid",
+        expand_dims: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if mode not in _MODES:
@@ -83,6 +85,8 @@ class STFTSpectrogram(Layer):
             warnings.warn(
                 f"{self.name}: `fft_length` is best a power of two; got {fft_length}.", stacklevel=2
             )
+        bins = (fft_length or 1 << (frame_length - 1).bit_length()) // 2 + 1
+        within_budget(self, "frame_length", frame_length, 2 * frame_length * bins)
         self.mode = mode
         self.frame_length, self.frame_step, self.fft_length = frame_length, frame_step, fft_length
         self.window, self.periodic, self.scaling = window, periodic, scaling
@@ -91,7 +95,7 @@ class STFTSpectrogram(Layer):
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(ndim=3)
         self._step = frame_step or frame_length // 2
-        self._bins = (fft_length or 1 << (frame_length - 1).bit_length()) // 2 + 1
+        self._bins = bins
         for side in ("real", "imag"):
             self._first_kernel(side)  # which looks at the window and the scaling
         self.real_kernel = self.imag_kernel = None
@@ -99,14 +103,14 @@ class STFTSpectrogram(Layer):
     def _first_kernel(self, side):
         return initializers.STFT(side, self.window, self.scaling, self.periodic)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         shape = (self.frame_length, 1, self._bins)
         if self.mode != "imag":
             self.real_kernel = self.add_weight(shape, self._first_kernel("real"), "real_kernel")
         if self.mode != "real":
             self.imag_kernel = self.add_weight(shape, self._first_kernel("imag"), "imag_kernel")
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         x = inputs
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise TypeError(f"{self.name}: `inputs` must be of floats; got {x.dtype}.")
@@ -181,20 +185,20 @@ class MelSpectrogram(Layer):
 
     def __init__(
         self,
-        fft_length=2048,
-        sequence_stride=512,
-        sequence_length=None,
-        window="hann",
-        sampling_rate=16000,
-        num_mel_bins=128,
-        min_freq=20.0,
-        max_freq=None,
-        power_to_db=True,
-        top_db=80.0,
-        mag_exp=2.0,
-        min_power=1e-10,
-        ref_power=1.0,
-        **kwargs,
+        fft_length: int = 2048,
+        sequence_stride: int = 512,
+        sequence_length: int | None = None,
+        window: Any = "hann",
+        sampling_rate: int = 16000,
+        num_mel_bins: int = 128,
+        min_freq: float = 20.0,
+        max_freq: float | None = None,
+        power_to_db: bool = True,
+        top_db: float = 80.0,
+        mag_exp: float = 2.0,
+        min_power: float = 1e-10,
+        ref_power: float = 1.0,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.fft_length = fft_length
@@ -203,6 +207,9 @@ class MelSpectrogram(Layer):
         if self.sequence_length > fft_length:
             wanted = f"at most `fft_length`, {fft_length}, or None"
             raise bad_argument(self, "sequence_length", wanted, sequence_length)
+        positive_int(self, "num_mel_bins", num_mel_bins)
+        positive_int(self, "fft_length", fft_length)
+        within_budget(self, "num_mel_bins", num_mel_bins, num_mel_bins * (fft_length // 2 + 1))
         self.window = window
         self.sampling_rate = sampling_rate
         self.num_mel_bins = num_mel_bins
@@ -214,7 +221,7 @@ class MelSpectrogram(Layer):
         self.min_power, self.ref_power = min_power, ref_power
         self.autocast = False
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         wide = self.compute_dtype if self.compute_dtype == "float64" else "float32"
         length, step, size = self.sequence_length, self.sequence_stride, self.fft_length
         real, imag = ops.stft(inputs.astype(wide), length, step, size, self.window)
@@ -240,12 +247,12 @@ class MelSpectrogram(Layer):
 
     def linear_to_mel_weight_matrix(
         self,
-        num_mel_bins=20,
-        num_spectrogram_bins=129,
-        sampling_rate=8000,
-        lower_edge_hertz=125.0,
-        upper_edge_hertz=3800.0,
-        dtype="float32",
+        num_mel_bins: int = 20,
+        num_spectrogram_bins: int = 129,
+        sampling_rate: int = 8000,
+        lower_edge_hertz: float = 125.0,
+        upper_edge_hertz: float = 3800.0,
+        dtype: Any = "float32",
     ) -> jax.Array:
         """What each frequency of a spectrogram weighs in each band of the mel scale, from 0 to 1.
 

@@ -2,11 +2,13 @@
 
 import re
 import string
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.arguments import one_of, within_budget
 from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings
 from kerasish.layers.preprocessing.index_lookup import OLD_MODES
 from kerasish.layers.preprocessing.lookup import StringLookup
@@ -36,8 +38,7 @@ class TextVectorization(HostLayer):
             see `StringLookup`.
         output_sequence_length: Numbers a text gets with `"int"`: longer ones are cut off, shorter
             ones filled up. `None`: as many as the longest has.
-        pad_to_max_tokens: Whether the other modes have `max_tokens` places even if there are fewer
-            words.
+        pad_to_max_tokens: Whether the other modes have width `max_tokens` even with fewer words.
         vocabulary: The words, or the path of a text file with one a line; else use `adapt`.
         idf_weights: For `"tf_idf"` and a given vocabulary: each word's weight.
         sparse: Whether to give a sparse matrix; not with `"int"`.
@@ -59,20 +60,20 @@ class TextVectorization(HostLayer):
 
     def __init__(
         self,
-        max_tokens=None,
-        standardize="lower_and_strip_punctuation",
-        split="whitespace",
-        ngrams=None,
-        output_mode="int",
-        output_sequence_length=None,
-        pad_to_max_tokens=False,
-        vocabulary=None,
-        idf_weights=None,
-        sparse=False,
-        ragged=False,
-        encoding="utf-8",
-        name=None,
-        **kwargs,
+        max_tokens: int | None = None,
+        standardize: str | Callable | None = "lower_and_strip_punctuation",
+        split: str | Callable | None = "whitespace",
+        ngrams: int | tuple[int, ...] | None = None,
+        output_mode: str = "int",
+        output_sequence_length: int | None = None,
+        pad_to_max_tokens: bool = False,
+        vocabulary: Any = None,
+        idf_weights: Any = None,
+        sparse: bool = False,
+        ragged: bool = False,
+        encoding: str = "utf-8",
+        name: str | None = None,
+        **kwargs: Any,
     ):
         kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
@@ -82,6 +83,7 @@ class TextVectorization(HostLayer):
         if not all(isinstance(n, int) and n > 0 for n in lengths):
             wanted = "a positive integer, a tuple of them, or None"
             raise bad_argument(self, "ngrams", wanted, ngrams)
+        within_budget(self, "ngrams", ngrams, sum(lengths))
         self.ngrams = ngrams
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), _MODES
@@ -110,19 +112,28 @@ class TextVectorization(HostLayer):
 
     # -- the vocabulary
 
-    def get_vocabulary(self, include_special_tokens=True) -> list:
-        """The words, each at the place of its number."""
+    def get_vocabulary(self, include_special_tokens: bool = True) -> list:
+        """The words, each at the position of its number.
+
+        Args:
+            include_special_tokens: Whether `""` and `[UNK]` come first.
+        """
         return self._lookup_layer.get_vocabulary(include_special_tokens)
 
     def vocabulary_size(self) -> int:
         """How many numbers there are."""
         return self._lookup_layer.vocabulary_size()
 
-    def set_vocabulary(self, vocabulary, idf_weights=None) -> None:
-        """Take words instead of adapting to texts: see `StringLookup.set_vocabulary`."""
+    def set_vocabulary(self, vocabulary: Any, idf_weights: Any = None) -> None:
+        """Take words instead of adapting to texts: see `StringLookup.set_vocabulary`.
+
+        Args:
+            vocabulary: The words, or the path of a text file with one a line.
+            idf_weights: For `"tf_idf"`: each word's weight.
+        """
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
 
-    def adapt(self, data, batch_size=None, steps=None) -> None:
+    def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
         """Learn the vocabulary from texts: the most frequent words first.
 
         Args:
@@ -142,8 +153,12 @@ class TextVectorization(HostLayer):
         """Forget the texts seen, but not the vocabulary."""
         self._lookup_layer.reset_state()
 
-    def update_state(self, data) -> None:
-        """Count the words of more texts."""
+    def update_state(self, data: Any) -> None:
+        """Count the words of more texts.
+
+        Args:
+            data: An array or list of texts.
+        """
         self._lookup_layer.count(self.tokens_of(data))
 
     def finalize_state(self) -> None:
@@ -152,8 +167,15 @@ class TextVectorization(HostLayer):
 
     # -- texts to numbers
 
-    def tokens_of(self, inputs) -> list[list[str]]:
-        """The tokens of each text."""
+    def tokens_of(self, inputs: Any) -> list[list[str]]:
+        """The tokens of each text.
+
+        Args:
+            inputs: An array or list of texts.
+
+        Raises:
+            ValueError: If there is more than one text in a row.
+        """
         texts = np.atleast_1d(as_strings(self, inputs, self.encoding))
         if callable(self.standardize):
             texts = as_strings(self, self.standardize(texts.astype(str)), self.encoding)
@@ -185,23 +207,24 @@ class TextVectorization(HostLayer):
         text = text.translate(_LOWER) if "lower" in kind else text
         return _PUNCTUATION.sub("", text) if "strip_punctuation" in kind else text
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
+        self._lookup_layer.check_adapted()
         rows = self.tokens_of(inputs)
         length = max(map(len, rows), default=0)
         wanted = self.output_sequence_length
         numbers = self._lookup_layer.numbers_of([token for row in rows for token in row])
-        whole = self.output_mode == "int"
-        places = np.full((len(rows), length), 0 if whole else -1)
+        is_int = self.output_mode == "int"
+        indices = np.full((len(rows), length), 0 if is_int else -1)
         here = np.arange(length) < np.array([len(row) for row in rows])[:, None]
-        places[here] = numbers
+        indices[here] = numbers
         if wanted is not None:
-            places = np.pad(places[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
-        alone = self.split is None and np.ndim(inputs) < 2 and whole and wanted is None
-        return self._lookup_layer.encoded(places[:, 0] if alone and length else places)
+            indices = np.pad(indices[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
+        is_flat = self.split is None and np.ndim(inputs) < 2 and is_int and wanted is None
+        return self._lookup_layer.encoded(indices[:, 0] if is_flat and length else indices)
 
     # -- files
 
-    def get_config(self):
+    def get_config(self) -> dict:
         lookup = self._lookup_layer
         return {
             **super().get_config(),
@@ -211,7 +234,7 @@ class TextVectorization(HostLayer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         if isinstance(config.get("vocabulary"), str):
             wanted = "a list of tokens: a config may name no file to read"
             raise bad_argument(cls, "vocabulary", wanted, config["vocabulary"])
@@ -219,18 +242,26 @@ class TextVectorization(HostLayer):
         ngrams = tuple(ngrams) if isinstance(ngrams, list) else ngrams
         return super().from_config({**config, "ngrams": ngrams})
 
-    def save_own_variables(self, store):
+    def save_own_variables(self, store: Any) -> None:
         self._lookup_layer.save_own_variables(store)
 
-    def load_own_variables(self, store):
+    def load_own_variables(self, store: Any) -> None:
         self._lookup_layer.load_own_variables(store)
 
-    def save_assets(self, dir_path) -> None:
-        """Write the vocabulary, one word a line, unless the config has it."""
+    def save_assets(self, dir_path: str) -> None:
+        """Write the vocabulary, one word a line, unless the config has it.
+
+        Args:
+            dir_path: The folder.
+        """
         self._lookup_layer.save_assets(dir_path)
 
-    def load_assets(self, dir_path) -> None:
-        """Read it back."""
+    def load_assets(self, dir_path: str) -> None:
+        """Read it back.
+
+        Args:
+            dir_path: The folder.
+        """
         self._lookup_layer.load_assets(dir_path)
 
 

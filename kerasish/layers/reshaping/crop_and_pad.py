@@ -1,5 +1,9 @@
 """Layers that cut off borders, or add some."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
@@ -23,12 +27,12 @@ class Cropping1D(Layer):
         Array([1., 2.], dtype=float32)
     """
 
-    def __init__(self, cropping=(1, 1), **kwargs):
+    def __init__(self, cropping: int | Sequence = (1, 1), **kwargs: Any):
         super().__init__(**kwargs)
         self.cropping = int_tuple(self, "cropping", cropping, 2, least=0)
         self.input_spec = InputSpec(ndim=3)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return _crop(self, inputs, [self.cropping], "channels_last")
 
 
@@ -47,13 +51,18 @@ class Cropping2D(Layer):
         (1, 3, 3, 3)
     """
 
-    def __init__(self, cropping=((0, 0), (0, 0)), data_format=None, **kwargs):
+    def __init__(
+        self,
+        cropping: int | Sequence = ((0, 0), (0, 0)),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.cropping = int_pairs(self, "cropping", cropping, 2)
         self.input_spec = InputSpec(ndim=4)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return _crop(self, inputs, self.cropping, self.data_format)
 
 
@@ -72,13 +81,18 @@ class Cropping3D(Layer):
         (1, 2, 2, 2, 2)
     """
 
-    def __init__(self, cropping=((1, 1), (1, 1), (1, 1)), data_format=None, **kwargs):
+    def __init__(
+        self,
+        cropping: int | Sequence = ((1, 1), (1, 1), (1, 1)),
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.cropping = int_pairs(self, "cropping", cropping, 3)
         self.input_spec = InputSpec(ndim=5)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return _crop(self, inputs, self.cropping, self.data_format)
 
 
@@ -97,13 +111,13 @@ class ZeroPadding1D(Layer):
         Array([0., 0., 1.], dtype=float32)
     """
 
-    def __init__(self, padding=1, data_format=None, **kwargs):
+    def __init__(self, padding: Any = 1, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.padding = int_tuple(self, "padding", padding, 2, least=0)
         self.input_spec = InputSpec(ndim=3)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.pad(inputs, _by_axis([self.padding], (0, 0), self.data_format))
 
 
@@ -122,13 +136,13 @@ class ZeroPadding2D(Layer):
         (1, 4, 4, 3)
     """
 
-    def __init__(self, padding=(1, 1), data_format=None, **kwargs):
+    def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.padding = int_pairs(self, "padding", padding, 2)
         self.input_spec = InputSpec(ndim=4)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.pad(inputs, _by_axis(self.padding, (0, 0), self.data_format))
 
 
@@ -147,13 +161,15 @@ class ZeroPadding3D(Layer):
         (1, 4, 4, 4, 3)
     """
 
-    def __init__(self, padding=((1, 1), (1, 1), (1, 1)), data_format=None, **kwargs):
+    def __init__(
+        self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.padding = int_pairs(self, "padding", padding, 3)
         self.input_spec = InputSpec(ndim=5)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.pad(inputs, _by_axis(self.padding, (0, 0), self.data_format))
 
 
@@ -169,7 +185,7 @@ def _crop(layer, inputs, pairs, data_format):
 
 
 def _by_axis(spatial, other, data_format):
-    """One entry for each axis: `spatial` in the middle, `other` for batch and channels."""
+    """One element for each axis: `spatial` in the middle, `other` for batch and channels."""
     if data_format == "channels_last":
         return (other, *spatial, other)
     return (other, other, *spatial)

@@ -1,7 +1,10 @@
-"""Layers that move or repeat entries."""
+"""Layers that move or repeat elements."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
@@ -27,22 +30,22 @@ class Flatten(Layer):
         (2, 12)
     """
 
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         if self.data_format == "channels_first" and inputs.ndim > 1:
             inputs = jnp.moveaxis(inputs, 1, -1)
         return jnp.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
 
 
 class Reshape(Layer):
-    """The entries of each sample in another shape.
+    """The elements of each sample in another shape.
 
     Args:
-        target_shape: Shape of a sample, without the batch axis; one entry may be -1.
+        target_shape: Shape of a sample, without the batch axis; one element may be -1.
 
     Shapes:
         `(batch, ...)` -> `(batch, *target_shape)`.
@@ -52,7 +55,7 @@ class Reshape(Layer):
         (2, 6, 2)
     """
 
-    def __init__(self, target_shape, **kwargs):
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         target_shape = tuple(target_shape)
         if sum(n == -1 for n in target_shape) > 1 or any(n < -1 for n in target_shape):
@@ -60,13 +63,13 @@ class Reshape(Layer):
             raise bad_argument(self, "target_shape", wanted, target_shape)
         self.target_shape = target_shape
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         sizes, wanted = inputs.shape[1:], self.target_shape
         if all(isinstance(n, int) for n in sizes):
             total, known = math.prod(sizes), math.prod(n for n in wanted if n != -1)
             fits = total % known == 0 if -1 in wanted and known else total == known
             if not fits:
-                raise bad_argument(self, "target_shape", f"of {total} entries, as {sizes}", wanted)
+                raise bad_argument(self, "target_shape", f"of {total} elements, as {sizes}", wanted)
             if known:
                 wanted = tuple(total // known if n == -1 else n for n in wanted)
         return jnp.reshape(inputs, (inputs.shape[0], *wanted))
@@ -86,14 +89,14 @@ class Permute(Layer):
         (2, 4, 3)
     """
 
-    def __init__(self, dims, **kwargs):
+    def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise bad_argument(self, "dims", "the numbers 1 to n in some order", self.dims)
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.transpose(inputs, (0, *self.dims))
 
 
@@ -111,12 +114,12 @@ class RepeatVector(Layer):
         (2, 3, 4)
     """
 
-    def __init__(self, n, **kwargs):
+    def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.n = positive_int(self, "n", n)
         self.input_spec = InputSpec(ndim=2)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.repeat(inputs[:, None, :], self.n, axis=1)
 
 
@@ -134,12 +137,12 @@ class UpSampling1D(Layer):
         Array([0., 0., 1., 1.], dtype=float32)
     """
 
-    def __init__(self, size=2, **kwargs):
+    def __init__(self, size: int | Sequence[int] = 2, **kwargs: Any):
         super().__init__(**kwargs)
         self.size = positive_int(self, "size", size)
         self.input_spec = InputSpec(ndim=3)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return jnp.repeat(inputs, self.size, axis=1)
 
 
@@ -160,7 +163,13 @@ class UpSampling2D(Layer):
         (1, 8, 12, 3)
     """
 
-    def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **kwargs):
+    def __init__(
+        self,
+        size: int | Sequence[int] = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.size = int_tuple(self, "size", size, 2)
@@ -168,7 +177,7 @@ class UpSampling2D(Layer):
         self.interpolation = one_of(self, "interpolation", interpolation, kinds)
         self.input_spec = InputSpec(ndim=4)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         if self.interpolation == "nearest":
             return _repeat(self, inputs)
         first = 1 if self.data_format == "channels_last" else 2
@@ -179,7 +188,7 @@ class UpSampling2D(Layer):
 
 
 class UpSampling3D(Layer):
-    """Makes a volume larger by repeating its entries.
+    """Makes a volume larger by repeating its elements.
 
     Args:
         size: Factors for the three axes, or one for all.
@@ -193,13 +202,15 @@ class UpSampling3D(Layer):
         (1, 4, 4, 4, 1)
     """
 
-    def __init__(self, size=(2, 2, 2), data_format=None, **kwargs):
+    def __init__(
+        self, size: int | Sequence[int] = (2, 2, 2), data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.size = int_tuple(self, "size", size, 3)
         self.input_spec = InputSpec(ndim=5)
 
-    def call(self, inputs):
+    def call(self, inputs: jax.Array) -> jax.Array:
         return _repeat(self, inputs)
 
 

@@ -1,6 +1,7 @@
 """A recurrent layer run both ways."""
 
 import types
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -48,7 +49,14 @@ class Bidirectional(Layer):
         (2, 8)
     """
 
-    def __init__(self, layer, merge_mode="concat", weights=None, backward_layer=None, **kwargs):
+    def __init__(
+        self,
+        layer: Any,
+        merge_mode: str | None = "concat",
+        weights: Any = None,
+        backward_layer: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if not isinstance(layer, Layer):
             raise bad_argument(self, "layer", "a layer", layer)
@@ -80,14 +88,20 @@ class Bidirectional(Layer):
             if getattr(backward, name) != value:
                 raise bad_argument(self, "backward_layer", f"a layer with {name}={value}", backward)
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         for layer in (self.forward_layer, self.backward_layer):
             if not layer.built:
                 layer.build(sequences_shape)
         if self._start:
             self.set_weights(self._start)
 
-    def call(self, sequences, initial_state=None, mask=None, training=None):
+    def call(
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool | None = None,
+    ) -> Any:
         both = self.forward_layer, self.backward_layer
         options = [{"mask": mask, "training": training} for _ in both]
         if initial_state is not None:
@@ -107,8 +121,8 @@ class Bidirectional(Layer):
             return output
         return (*output, *states) if self.merge_mode is None else (output, *states)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        mask = previous_mask[0] if isinstance(previous_mask, list | tuple) else previous_mask
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         # States have none: masks go to as many outputs as there are masks.
         return (mask, mask) if self.merge_mode is None else mask
@@ -135,7 +149,7 @@ class Bidirectional(Layer):
         # The attribute `weights` is the list of Variables, as in every layer.
         return None if parameter.name == "weights" else super()._argument(parameter, given)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         del config["weights"]
         return {

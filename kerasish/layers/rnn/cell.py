@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +13,7 @@ from kerasish import activations, random
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator
+from kerasish.core.state.variable import Variable
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.noinline import add_bias
 from kerasish.kernels.recurrent_step import (
@@ -23,6 +24,7 @@ from kerasish.kernels.recurrent_step import (
     recompute_gates,
 )
 from kerasish.layers.base.arguments import (
+    Named,
     known_size,
     make_weight,
     positive_int,
@@ -54,25 +56,26 @@ class RecurrentCell(Layer):
     """
 
     gates = 1
-    apart = 0  # of the gates, how many at the end see the input and the state as two
+    unsummed_gates = 0  # how many gates at the end get the input and the state as two
     gate_axis = -1  # of the projected input: where gates, and in them units, stand
 
-    def keep_rules(
+    def set_cell_options(
         self,
-        units,
-        activation,
-        use_bias,
-        kernel_initializer,
-        recurrent_initializer,
-        bias_initializer,
-        kernel_regularizer,
-        recurrent_regularizer,
-        bias_regularizer,
-        kernel_constraint,
-        recurrent_constraint,
-        bias_constraint,
-        dropout,
-        recurrent_dropout,
+        *,
+        units: int,
+        activation: Named,
+        use_bias: bool,
+        kernel_initializer: Named,
+        recurrent_initializer: Named,
+        bias_initializer: Named,
+        kernel_regularizer: Named,
+        recurrent_regularizer: Named,
+        bias_regularizer: Named,
+        kernel_constraint: Named,
+        recurrent_constraint: Named,
+        bias_constraint: Named,
+        dropout: float,
+        recurrent_dropout: float,
     ) -> None:
         """Store the arguments that all cells have."""
         self.units = positive_int(self, "units", units)
@@ -88,36 +91,54 @@ class RecurrentCell(Layer):
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.state_size = self.output_size = self.units
 
-    def keep_seed(self, seed, implementation=None) -> None:
-        """Store the seed, and whether each gate drops by itself."""
+    def set_seed_options(self, seed: int | None, implementation: int | None = None) -> None:
+        """Store the seed, and whether each gate drops by itself.
+
+        Args:
+            seed: Integer, or `None`.
+            implementation: 1: each gate drops by itself; 2: all gates alike.
+        """
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         if self.gates > 1:
             self.implementation = 1 if self.recurrent_dropout else implementation
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         features, width = known_size(self, input_shape, -1), self.gates * self.units
         self.kernel = make_weight(self, "kernel", (features, width))
         rules = "recurrent_kernel", (self.units, width), "recurrent"
         self.recurrent_kernel = make_weight(self, *rules)
         self.bias = self.make_bias() if self.use_bias else None
 
-    def make_bias(self):
+    def make_bias(self) -> Variable:
         """Add the bias; called where there is one."""
         return make_weight(self, "bias", (self.gates * self.units,))
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
 
     # -- a step
 
     def project(self, inputs: jax.Array, masks: list | None = None) -> jax.Array:
-        """`inputs @ kernel`, of one step or (time first) of many."""
+        """`inputs @ kernel`, of one step or (time first) of many.
+
+        Args:
+            inputs: Inputs of a step, or of all steps.
+            masks: Dropout masks, one or one for each gate.
+
+        Shapes:
+            `(batch, features)` or `(steps, batch, features)` -> the same with `gates * units`.
+        """
         return masked_matmul(inputs, self.kernel.value, masks)
 
     def to_project(self, inputs: jax.Array, masks: list | None = None) -> tuple:
-        """The inputs and the kernel to project them; or projected ones and `None`."""
+        """The inputs and the kernel to project them; or projected ones and `None`.
+
+        Args:
+            inputs: Inputs of all steps.
+            masks: Dropout masks, one or one for each gate.
+        """
         mere = masks is None and self.finish is not None
         return (inputs, self.kernel.value) if mere else (self.project(inputs, masks), None)
 
@@ -130,7 +151,7 @@ class RecurrentCell(Layer):
         return (self.activation,)
 
     def step_weights(self) -> tuple:
-        """The recurrent kernel, and a bias of the products of gates apart, or `None`."""
+        """The recurrent kernel, and a bias of the products of unsummed gates, or `None`."""
         return self.recurrent_kernel.value, None
 
     def steps(self) -> Steps:
@@ -138,15 +159,25 @@ class RecurrentCell(Layer):
         rules = self.rules()
         functions = self.functions(rules)
         forms = tuple(map(_TANH_FORMS.get, functions))
-        return Steps(self.advance, self.finish, functions, forms, self.apart, rules, self.gate_axis)
+        return Steps(
+            self.advance, self.finish, functions, forms, self.unsummed_gates, rules, self.gate_axis
+        )
 
     @classmethod
-    def advance(cls, rules, weights, x, states, masks):
-        """The new states, of which the first is the output, from an input split by gates."""
+    def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
+        """The new states, of which the first is the output, from an input split by gates.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+            weights: What `step_weights()` gave.
+            x: The projected input, split by gates.
+            states: The states before the step.
+            masks: Dropout masks of the state.
+        """
         kernel, bias = weights
-        gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.apart)
+        gates = combine_gates(x, masked_matmul(states[0], kernel, masks), cls.unsummed_gates)
         if bias is not None:
-            own = jnp.split(bias, cls.apart)
+            own = jnp.split(bias, cls.unsummed_gates)
             gates = [*gates[: len(x)], *map(jnp.add, gates[len(x) :], own)]
 
         def finish(gates, states):
@@ -155,42 +186,68 @@ class RecurrentCell(Layer):
         return recompute_gates(finish)(gates, states)
 
     @staticmethod
-    def functions(rules) -> tuple:
-        """The functions of the gates, `None` for one that `finish` gets as it is."""
+    def functions(rules: tuple) -> tuple:
+        """The functions of the gates, `None` for one that `finish` gets as it is.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+        """
         raise NotImplementedError("A cell defines the functions of its gates.")
 
     @staticmethod
-    def finish(rules, gates, states):
-        """The new states from the gates: functions of sums of the two projections."""
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
+        """The new states from the gates: functions of sums of the two projections.
+
+        Args:
+            rules: What `rules()` gave: all that counts besides arrays.
+            gates: The gates, after their functions.
+            states: The states before the step.
+        """
         raise NotImplementedError("A cell defines what happens in a step.")
 
-    def call(self, inputs, states, training=False):
-        nested = isinstance(states, list | tuple)
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        is_list = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
         x, bias = self.project(inputs, of_inputs), self.input_bias()
         x = jnp.split(x if bias is None else add_bias(x, bias), self.gates, axis=self.gate_axis)
-        before = list(states) if nested else [states]
+        before = list(states) if is_list else [states]
         weights = self.step_weights()
         after = self.advance(self.rules(), weights, x, before, of_states)
-        return after[0], after if nested else after[0]
+        return after[0], after if is_list else after[0]
 
-    def get_initial_state(self, batch_size=None) -> list[jax.Array]:
-        """Zeros, one array for each state."""
+    def get_initial_state(self, batch_size: int | None = None) -> list[jax.Array]:
+        """Zeros, one array for each state.
+
+        Args:
+            batch_size: Number of samples.
+
+        Shapes:
+            -> `(batch_size, size)` for each size in `state_size`.
+        """
         sizes = self.state_size if isinstance(self.state_size, list) else [self.state_size]
         return [jnp.zeros((batch_size, size), self.compute_dtype) for size in sizes]
 
     # -- dropout
 
-    def dropout_masks(self, batch, training) -> tuple:
+    def dropout_masks(self, batch: Any, training: bool | None) -> tuple:
         """Factors of the inputs and of the state, one for each gate or for all, if any.
 
         Within `holding`, those that are held for this cell.
+
+        Args:
+            batch: Number of samples.
+            training: Whether it is a call of training.
         """
         held = _held.masks.get(id(self))
         return self.draw_masks(batch, training) if held is None else held
 
-    def draw_masks(self, batch, training) -> tuple:
-        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on."""
+    def draw_masks(self, batch: Any, training: bool | None) -> tuple:
+        """New factors, drawn in the order of Keras 3; in inference none, and no seed moves on.
+
+        Args:
+            batch: Number of samples.
+            training: Whether it is a call of training.
+        """
         of_input, of_state = self.sizes()
         return (
             self._draw(self.dropout, (batch, *of_input), training),
@@ -212,7 +269,16 @@ class RecurrentCell(Layer):
 
 
 def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Array:
-    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none."""
+    """`(x * mask) @ kernel`, with one mask, or one for each gate in the kernel, or none.
+
+    Args:
+        x: A batch of vectors.
+        kernel: The kernel of all gates.
+        masks: Dropout masks: one, one for each gate, or none.
+
+    Shapes:
+        `(..., n)` and `(n, m)` -> `(..., m)`.
+    """
     if masks is None:
         return dense_product(x, kernel, 1)
     kernels = jnp.split(kernel, len(masks), axis=1)
@@ -222,7 +288,11 @@ def masked_matmul(x: jax.Array, kernel: jax.Array, masks: list | None) -> jax.Ar
 
 @contextlib.contextmanager
 def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
-    """Within it, cells (by their `id`) use these dropout masks at each step."""
+    """Within it, cells (by their `id`) use these dropout masks at each step.
+
+    Args:
+        masks: What `draw_masks` gave, by the `id` of the cell.
+    """
     before = _held.masks
     _held.masks = {**before, **masks}
     try:
@@ -231,8 +301,15 @@ def holding(masks: Mapping[int, tuple]) -> Iterator[None]:
         _held.masks = before
 
 
-def call_cell(cell: Any, inputs, states, training) -> tuple:
-    """One step of any cell, a layer or not: `(output, new states)`."""
+def call_cell(cell: Any, inputs: Any, states: Any, training: bool | None) -> Any:
+    """One step of any cell, a layer or not: `(output, new states)`.
+
+    Args:
+        cell: The cell.
+        inputs: Input of the step.
+        states: States before it.
+        training: Whether it is a call of training.
+    """
     options = {"training": training} if "training" in _parameters(cell) else {}
     call = cell if callable(cell) else cell.call
     return call(inputs, states, **options)
@@ -242,8 +319,14 @@ def _parameters(cell):
     return inspect.signature(cell.call).parameters
 
 
-def zero_states(cell: Any, batch_size, dtype) -> Any:
-    """The state that a cell starts from, nested as the cell says."""
+def zero_states(cell: Any, batch_size: int | None, dtype: Any) -> Any:
+    """The state that a cell starts from, a pytree of the cell's `state_size`.
+
+    Args:
+        cell: The cell.
+        batch_size: Number of samples.
+        dtype: Dtype of zeros, for a cell that makes no states itself.
+    """
     make = getattr(cell, "get_initial_state", None)
     if make is not None:
         return make(batch_size=batch_size)
@@ -251,7 +334,13 @@ def zero_states(cell: Any, batch_size, dtype) -> Any:
 
 
 def check_cell(owner: Any, name: str, cell: Any) -> None:
-    """Raise a `ValueError` that says what a cell must have."""
+    """Raise a `ValueError` that says what a cell must have.
+
+    Args:
+        owner: Who asks, for the error.
+        name: The argument's name, for the error.
+        cell: What was given.
+    """
     lacking = [n for n in ("call", "state_size") if not hasattr(cell, n)]
     if lacking:
         raise bad_argument(owner, name, f"a cell with `{lacking[0]}`", cell)
@@ -273,7 +362,7 @@ class StackedRNNCells(Layer):
         (2, 3)
     """
 
-    def __init__(self, cells, **kwargs):
+    def __init__(self, cells: Sequence[Any], **kwargs: Any):
         super().__init__(**kwargs)
         for cell in cells:
             check_cell(self, "cells", cell)
@@ -289,30 +378,38 @@ class StackedRNNCells(Layer):
         """The last cell's output size."""
         return output_size(self.cells[-1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         for cell in self.cells:
             if isinstance(cell, Layer) and not cell.built:
                 cell.build(input_shape)
             input_shape = (input_shape[0], output_size(cell))
 
-    def get_initial_state(self, batch_size=None) -> list:
-        """A list of the cells' initial states."""
+    def get_initial_state(self, batch_size: int | None = None) -> list:
+        """A list of the cells' initial states.
+
+        Args:
+            batch_size: Number of samples.
+        """
         return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         after = []
         for cell, before in zip(self.cells, states, strict=True):
-            nested = isinstance(before, list | tuple)
-            inputs, new = call_cell(cell, inputs, list(before) if nested else [before], training)
-            after.append(new if nested or not isinstance(new, list | tuple) else new[0])
+            is_list = isinstance(before, list | tuple)
+            inputs, new = call_cell(cell, inputs, list(before) if is_list else [before], training)
+            after.append(new if is_list or not isinstance(new, list | tuple) else new[0])
         return inputs, after
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {**super().get_config(), "cells": [serialize_keras_object(c) for c in self.cells]}
 
 
 def output_size(cell: Any) -> int:
-    """Width of a cell's output: its `output_size`, or the size of its first state."""
+    """Width of a cell's output: its `output_size`, or the size of its first state.
+
+    Args:
+        cell: The cell.
+    """
     size = getattr(cell, "output_size", None)
     if size is None:
         size = cell.state_size

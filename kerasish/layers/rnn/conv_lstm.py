@@ -1,17 +1,21 @@
 """Long short-term memory whose states are images, over series of images."""
 
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
 import jax
 import jax.numpy as jnp
 
 from kerasish import activations
 from kerasish.core.errors import bad_argument
 from kerasish.kernels.recurrent_step import apply_functions, recompute_gates
-from kerasish.layers.base.arguments import known_size, make_weight, positive_int
+from kerasish.layers.base.arguments import Named, known_size, make_weight, positive_int
 from kerasish.layers.base.input_spec import InputSpec
-from kerasish.layers.convolutional.conv import keep_window
+from kerasish.layers.convolutional.conv import set_window_options
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
 from kerasish.layers.rnn.lstm import LSTMCell, forget_gate_bias, lstm_update
+from kerasish.layers.rnn.rnn import RNN
 from kerasish.ops.nn import convolution
 
 
@@ -26,60 +30,60 @@ class ConvLSTMCell(RecurrentCell):
 
     def __init__(
         self,
-        rank,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
+        rank: int,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.rank = rank
         self.filters = positive_int(self, "filters", filters)
-        keep_window(self, kernel_size, strides, padding, data_format, dilation_rate)
+        set_window_options(self, kernel_size, strides, padding, data_format, dilation_rate)
         self.gate_axis = -1 if self.data_format == "channels_last" else -1 - rank
-        self.keep_rules(
-            filters,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_cell_options(
+            units=filters,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
-        self.keep_seed(seed, implementation=1)  # each gate drops by itself
+        self.set_seed_options(seed, implementation=1)  # each gate drops by itself
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.filters, self.filters]
 
     make_bias = forget_gate_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         if None in input_shape[1:]:
             hint = "Give all sizes but that of the batch and of the steps in `Input(shape=...)`."
             wanted = "known but for the batch"
@@ -94,10 +98,10 @@ class ConvLSTMCell(RecurrentCell):
         image, part = (jax.ShapeDtypeStruct(shape, "float32") for shape in shapes)
         self.state_sizes = jax.eval_shape(self._convolve, image, part).shape[1:]
 
-    def sizes(self):
+    def sizes(self) -> tuple:
         return self.input_sizes, self.state_sizes
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list:
         return [jnp.zeros((batch_size, *self.state_sizes), self.compute_dtype) for _ in range(2)]
 
     def _convolve(self, x, kernel):
@@ -105,8 +109,13 @@ class ConvLSTMCell(RecurrentCell):
             x, kernel, self.strides, self.padding, self.data_format, self.dilation_rate
         )
 
-    def project(self, inputs, masks=None):
-        """The convolution of the input, of one step or (time first) of many."""
+    def project(self, inputs: Any, masks: Any = None) -> jax.Array:
+        """The convolution of the input, of one step or (time first) of many.
+
+        Args:
+            inputs: Images of a step, or of all steps.
+            masks: Dropout masks, one for each gate.
+        """
         kernel = self.kernel.value
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
         parts = []
@@ -117,21 +126,21 @@ class ConvLSTMCell(RecurrentCell):
             parts.append(jnp.reshape(y, (*x.shape[: -1 - self.rank], *y.shape[1:])))
         return parts[0] if masks is None else jnp.concatenate(parts, axis=self.gate_axis)
 
-    def input_bias(self):
+    def input_bias(self) -> jax.Array | None:
         bias = super().input_bias()
         return None if bias is None else jnp.reshape(bias, (-1, *(1,) * (-1 - self.gate_axis)))
 
-    def rules(self):
+    def rules(self) -> tuple:
         return self.activation, self.recurrent_activation, self.data_format
 
     finish = None
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         return LSTMCell.functions(rules[:2])
 
     @classmethod
-    def advance(cls, rules, weights, x, states, masks):
+    def advance(cls, rules: tuple, weights: Any, x: list, states: Any, masks: Any) -> list:
         (kernel, _), (h, c), data_format = weights, states, rules[-1]
         axis = -1 if data_format == "channels_last" else 1
         kernels = [kernel] if masks is None else jnp.split(kernel, 4, axis=-1)
@@ -147,41 +156,42 @@ class ConvLSTMCell(RecurrentCell):
         return recompute_gates(finish)([*map(jnp.add, x, parts)], c)
 
 
-class ConvLSTM(CellLayer):
+class ConvLSTM(RNN):
     """Base of `ConvLSTM1D`, `ConvLSTM2D` and `ConvLSTM3D`, which set `rank`."""
 
     cell_class = ConvLSTMCell
+    old_arguments: ClassVar = {**RNN.old_arguments, "implementation": None}
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        data_format=None,
-        dilation_rate=1,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        **kwargs,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] | None = 1,
+        padding: Any = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(ConvLSTMCell, {**locals(), "rank": type(self).rank}))
         self.input_spec = InputSpec(ndim=self.rank + 3)
@@ -211,10 +221,10 @@ class ConvLSTM2D(ConvLSTM):
     Args:
         filters: Channels of the states and the output.
         kernel_size: Rows and columns that both kernels cover, or one number for both.
-        strides: Distance of the input kernel's places, in rows and columns, or one for both.
+        strides: Distance between the input kernel's positions in rows and columns, or one number.
         padding: `"valid"` or `"same"`, of the input's convolution; the state's is always `"same"`.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
-        dilation_rate: Distance of neighbouring entries of the input kernel in the input.
+        dilation_rate: Distance of neighbouring elements of the input kernel in the input.
         activation: Function of the candidate and of the new memory, or its name.
         recurrent_activation: Function of the gates, or its name.
         use_bias: Whether to add a trainable bias.
@@ -229,9 +239,9 @@ class ConvLSTM2D(ConvLSTM):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, for each gate by itself
-            and the same ones at each step; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as the recurrent kernel sees them.
+        dropout: Probability of an element of the input to become 0 in training, for each gate by
+            itself and the same ones at each step; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as its kernel sees them.
         seed: Integer; makes the dropout the same in each run.
         return_sequences: As in `RNN`.
         return_state: As in `RNN`.

@@ -1,47 +1,109 @@
 """The long short-term memory layer and its cell."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from kerasish import activations
 from kerasish.core.state.variable import Variable
 from kerasish.kernels.noinline import materialize_cotangent
+from kerasish.layers.base.arguments import Named
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
+from kerasish.layers.rnn.rnn import RNN
 
 
-def forget_gate_bias(cell: RecurrentCell) -> Variable:
+def forget_gate_bias(self: RecurrentCell) -> Variable:
     """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
-    initializer, units = cell.bias_initializer, cell.units
+    initializer, units = self.bias_initializer, self.units
 
     def forgetful(shape, dtype=None):
         first, rest = ((n * units,) for n in (1, 2))
         parts = [initializer(first, dtype=dtype), np.ones(first), initializer(rest, dtype=dtype)]
         return np.concatenate([np.asarray(part) for part in parts])
 
-    return cell.add_weight(
+    return self.add_weight(
         shape=(4 * units,),
         name="bias",
-        initializer=forgetful if cell.unit_forget_bias else initializer,
-        regularizer=cell.bias_regularizer,
-        constraint=cell.bias_constraint,
+        initializer=forgetful if self.unit_forget_bias else initializer,
+        regularizer=self.bias_regularizer,
+        constraint=self.bias_constraint,
     )
 
 
 def lstm_update(rules: tuple, gates: list[jax.Array], memory: jax.Array) -> list[jax.Array]:
-    """The new output and the new memory, from the gates."""
+    """The new output and the new memory, from the gates.
+
+    Args:
+        rules: The activation, and what does not count here.
+        gates: `i, f, g, o` after their functions.
+        memory: The memory before the step.
+    """
     (activation, *_), (i, f, g, o) = rules, gates
     c = materialize_cotangent(f * memory + i * g)
     return [o * activation(c), c]
 
 
+def lstm_step(
+    x: jax.Array,
+    states: Sequence[jax.Array],
+    kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array,
+    activation: Callable = activations.tanh,
+    recurrent_activation: Callable = activations.sigmoid,
+) -> tuple[jax.Array, jax.Array]:
+    """One step of long short-term memory by its equations: what the fast loops are tested against.
+
+    Args:
+        x: Input of the step.
+        states: Output `h` and memory `c` before it.
+        kernel: Weights of the input, gates `i, f, g, o` side by side.
+        recurrent_kernel: Weights of `h`, in the same order.
+        bias: Biases, in the same order.
+        activation: Function of the candidate and of the new memory.
+        recurrent_activation: Function of the gates.
+
+    Shapes:
+        `x` `(batch, features)`, states `(batch, units)`, kernels `(features, 4 * units)` and
+        `(units, 4 * units)`, bias `(4 * units,)` -> the new `h` and `c`, `(batch, units)`.
+
+    References:
+        Hochreiter and Schmidhuber, 1997, "Long Short-Term Memory"; Gers, Schmidhuber and Cummins,
+        2000, "Learning to Forget: Continual Prediction with LSTM".
+
+    Example:
+        >>> ones = np.ones((1, 4))
+        >>> h, c = lstm_step(ones[:, :1], np.zeros((2, 1, 1)), ones, ones, 0)
+        >>> float(c[0, 0]) == float(jax.nn.sigmoid(1.0) * jnp.tanh(1.0))
+        True
+    """
+    h, c = states
+    i, f, g, o = jnp.split(x @ kernel + h @ recurrent_kernel + bias, 4, axis=-1)
+    c = recurrent_activation(f) * c + recurrent_activation(i) * activation(g)
+    return recurrent_activation(o) * activation(c), c
+
+
 class LSTMCell(RecurrentCell):
     """One step of long short-term memory.
 
-    With `i, f, g, o` the four parts of `x @ kernel + bias + h @ recurrent_kernel`, `s` the
-    recurrent activation and `a` the activation: `c' = s(f) * c + s(i) * a(g)` and
-    `h' = s(o) * a(c')`.
+    With `x` the input of a step, `h` and `c` the states before it (output, memory), `W` the kernel,
+    `U` the recurrent kernel and `b` the bias, each in four parts side by side for the gates `i`
+    (input), `f` (forget), `g` (candidate) and `o` (output); `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        i = s(x @ W_i + h @ U_i + b_i)
+        f = s(x @ W_f + h @ U_f + b_f)
+        g = a(x @ W_g + h @ U_g + b_g)
+        o = s(x @ W_o + h @ U_o + b_o)
+        c' = f * c + i * g
+        h' = o * a(c')
+
+    `h'` is the output. `lstm_step` is this in code.
 
     Args:
         units: Size of the states and the output.
@@ -58,9 +120,9 @@ class LSTMCell(RecurrentCell):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
-            step of a sequence; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+        dropout: Probability of an element of the input to become 0 in training, the same ones at
+            each step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as far as the recurrent kernel
             sees them; each gate then drops by itself.
         seed: Integer; makes the dropout the same in each run.
 
@@ -79,65 +141,79 @@ class LSTMCell(RecurrentCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
-        self.keep_rules(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_cell_options(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
-        self.keep_seed(seed, implementation)
+        self.set_seed_options(seed, implementation)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.units, self.units]
 
     make_bias = forget_gate_bias
 
-    def rules(self):
+    def rules(self) -> tuple:
         return self.activation, self.recurrent_activation
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         activation, gate = rules
         return gate, gate, activation, gate
 
     @staticmethod
-    def finish(rules, gates, states):
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
         return lstm_update(rules, gates, states[1])
 
 
-class LSTM(CellLayer):
+class LSTM(RNN):
     """Long short-term memory: runs `LSTMCell` over a sequence.
+
+    With `x` the input of a step, `h` and `c` the states before it (output, memory), `W` the kernel,
+    `U` the recurrent kernel and `b` the bias, each in four parts side by side for the gates `i`
+    (input), `f` (forget), `g` (candidate) and `o` (output); `s` the recurrent activation, `a` the
+    activation, and `*` elementwise::
+
+        i = s(x @ W_i + h @ U_i + b_i)
+        f = s(x @ W_f + h @ U_f + b_f)
+        g = a(x @ W_g + h @ U_g + b_g)
+        o = s(x @ W_o + h @ U_o + b_o)
+        c' = f * c + i * g
+        h' = o * a(c')
+
+    `h'` is the output. `lstm_step` is this in code.
 
     Args:
         units: Size of the states and the output.
@@ -184,31 +260,31 @@ class LSTM(CellLayer):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        use_cudnn="auto",
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        recurrent_activation: Named = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(LSTMCell, locals()))
         self.input_spec = InputSpec(ndim=3)

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from kerasish.core.state.loops import scan
 from kerasish.core.state.variable import Variable, capture, is_variable
 from kerasish.kernels.recurrent import compiled_steps, run_steps
 from kerasish.kernels.recurrent_step import Order, like
+from kerasish.layers.base.arguments import without_old_arguments
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.rnn.cell import (
@@ -24,6 +25,7 @@ from kerasish.layers.rnn.cell import (
     holding,
     zero_states,
 )
+from kerasish.layers.rnn.cell_arguments import cell_arguments
 
 
 class RNN(Layer):
@@ -34,9 +36,8 @@ class RNN(Layer):
     `output_size` and make its `get_initial_state(batch_size)`; without them, the output is as wide
     as the first state, and states start from zeros.
 
-    Masked steps leave the state as it is; their output is that of the step before. A call with
-    `initial_state` uses the mask given as `mask`, but none that travels with its input, as in
-    Keras 3.
+    Masked steps leave the state as it is; their output is that of the step before. So also in a
+    call with `initial_state`, where Keras 3 forgets the mask that travels with the input.
 
     Args:
         cell: The cell, or a list of cells to stack.
@@ -67,14 +68,14 @@ class RNN(Layer):
 
     def __init__(
         self,
-        cell,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        **kwargs,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if isinstance(cell, list | tuple):
@@ -94,7 +95,18 @@ class RNN(Layer):
             raise bad_argument(self, "cell.state_size", "an integer, or a list of them", sizes)
         self.state_size = [sizes] if isinstance(sizes, int) else list(sizes)
 
-    def build(self, sequences_shape, initial_state_shape=None):
+    old_arguments: ClassVar = {"time_major": (False,), "enable_caching_device": None}
+
+    # Of a subclass that makes its cell: arguments of the cell are attributes of the layer too.
+    cell_class: Any = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if vars(cls).get("cell_class"):
+            for name in cell_arguments(cls.cell_class):
+                setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
+
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
@@ -132,8 +144,12 @@ class RNN(Layer):
     def _passing_variables(self):
         return [*super()._passing_variables(), *_variables(self.states)]
 
-    def get_initial_state(self, batch_size) -> list:
-        """The states to start from: a list, also of a single one."""
+    def get_initial_state(self, batch_size: int | None) -> list:
+        """The states to start from: a list, also of a single one.
+
+        Args:
+            batch_size: Number of samples.
+        """
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         if hasattr(self.cell, "get_initial_state"):
             states = zero_states(self.cell, batch_size, dtype)
@@ -169,12 +185,14 @@ class RNN(Layer):
         if isinstance(batch_size, int) and batch_size != kept:
             raise ValueError(
                 f"{self.name}: a stateful layer takes batches of one size, {kept} here, since each "
-                f"sample goes on where that of the batch before ended; got {batch_size} samples."
+                f"sample resumes where that of the batch before ended; got {batch_size} samples."
             )
 
     # -- running
 
-    def call(self, sequences, initial_state=None, mask=None, training=False):
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         states = self._first_states(initial_state, sequences.shape[0])
         masks = self._dropout_masks(self.cell, sequences.shape[0], training)
         xs = jnp.swapaxes(sequences, 0, 1)
@@ -254,16 +272,26 @@ class RNN(Layer):
             return first.astype(output.dtype)
         return jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), output)
 
-    def compute_mask(self, inputs, previous_mask=None):
-        mask = previous_mask[0] if isinstance(previous_mask, list | tuple) else previous_mask
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         return [mask, *(None for _ in self.state_size)] if self.return_state else mask
 
     def _origin_of_mask(self, inputs, masks):
         return masks[0] if self.return_sequences else None
 
-    def get_config(self):
-        return {**super().get_config(), "cell": serialize_keras_object(self.cell)}
+    def get_config(self) -> dict:
+        config = super().get_config()
+        if self.cell_class is None:
+            return {**config, "cell": serialize_keras_object(self.cell)}
+        return {k: v for k, v in config.items() if k not in ("cell", "use_cudnn")}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Any:
+        if cls.cell_class is None:
+            return super().from_config(config)
+        config = without_old_arguments(cls, config)
+        return cls(**config)  # nothing made before it is asked for: seeds are drawn in Keras' order
 
 
 class _Kept:

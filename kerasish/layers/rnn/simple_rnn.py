@@ -1,12 +1,60 @@
 """The simple recurrent layer and its cell."""
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+
+from kerasish import activations
+from kerasish.layers.base.arguments import Named
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.rnn.cell import RecurrentCell
-from kerasish.layers.rnn.cell_layer import CellLayer, with_cell
+from kerasish.layers.rnn.cell_arguments import with_cell
+from kerasish.layers.rnn.rnn import RNN
+
+
+def simple_rnn_step(
+    x: jax.Array,
+    h: jax.Array,
+    kernel: jax.Array,
+    recurrent_kernel: jax.Array,
+    bias: jax.Array,
+    activation: Callable = activations.tanh,
+) -> jax.Array:
+    """One step of a simple recurrent network: what the fast loops are tested against.
+
+    Args:
+        x: Input of the step.
+        h: State before it.
+        kernel: Weights of the input.
+        recurrent_kernel: Weights of the state.
+        bias: Biases.
+        activation: Function of the sum.
+
+    Shapes:
+        `x` `(batch, features)`, `h` `(batch, units)`, kernels `(features, units)` and
+        `(units, units)`, bias `(units,)` -> the new state `(batch, units)`.
+
+    References:
+        Elman, 1990, "Finding Structure in Time".
+
+    Example:
+        >>> one = np.ones((1, 1))
+        >>> float(simple_rnn_step(one, one, one, one, 0, activation=lambda y: y)[0, 0])
+        2.0
+    """
+    return activation(x @ kernel + h @ recurrent_kernel + bias)
 
 
 class SimpleRNNCell(RecurrentCell):
-    """One step of `h' = activation(x @ kernel + bias + h @ recurrent_kernel)`.
+    """One step of a simple recurrent network: `h' = a(x @ W + h @ U + b)`.
+
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias and `a` the activation, the new state, which is the output, is::
+
+        h' = a(x @ W + h @ U + b)
+
+    `simple_rnn_step` is this in code.
 
     Args:
         units: Size of the state and output.
@@ -21,9 +69,9 @@ class SimpleRNNCell(RecurrentCell):
         kernel_constraint: Constraint on the kernel.
         recurrent_constraint: Constraint on the recurrent kernel.
         bias_constraint: Constraint on the bias.
-        dropout: Chance of an entry of the input to become 0 in training, the same ones at each
-            step of a sequence; from 0 to 1.
-        recurrent_dropout: The same for the entries of the state, as far as the recurrent kernel
+        dropout: Probability of an element of the input to become 0 in training, the same ones at
+            each step of a sequence; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as far as the recurrent kernel
             sees them.
         seed: Integer; makes the dropout the same in each run.
 
@@ -39,53 +87,60 @@ class SimpleRNNCell(RecurrentCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        seed=None,
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.keep_seed(seed)
-        self.keep_rules(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
+        self.set_seed_options(seed)
+        self.set_cell_options(
+            units=units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
         )
 
     @staticmethod
-    def functions(rules):
+    def functions(rules: tuple) -> tuple:
         return rules
 
     @staticmethod
-    def finish(rules, gates, states):
+    def finish(rules: tuple, gates: list, states: Any) -> Any:
         return gates
 
 
-class SimpleRNN(CellLayer):
-    """Runs `SimpleRNNCell` over a sequence.
+class SimpleRNN(RNN):
+    """Simple recurrent network: runs `SimpleRNNCell` over a sequence.
+
+    With `x` the input of a step, `h` the state before it, `W` the kernel, `U` the recurrent kernel,
+    `b` the bias and `a` the activation, the new state, which is the output, is::
+
+        h' = a(x @ W + h @ U + b)
+
+    `simple_rnn_step` is this in code.
 
     Args:
         units: Size of the state and output.
@@ -124,36 +179,37 @@ class SimpleRNN(CellLayer):
     """
 
     cell_class = SimpleRNNCell
+    old_arguments: ClassVar = {**RNN.old_arguments, "implementation": None}
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        seed=None,
-        **kwargs,
+        units: int,
+        activation: Named = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Named = "glorot_uniform",
+        recurrent_initializer: Named = "orthogonal",
+        bias_initializer: Named = "zeros",
+        kernel_regularizer: Named = None,
+        recurrent_regularizer: Named = None,
+        bias_regularizer: Named = None,
+        activity_regularizer: Named = None,
+        kernel_constraint: Named = None,
+        recurrent_constraint: Named = None,
+        bias_constraint: Named = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**with_cell(SimpleRNNCell, locals()))
         self.input_spec = InputSpec(ndim=3)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if (
             config["seed"] is None

@@ -1,5 +1,7 @@
 """A layer applied to each step by itself."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -29,16 +31,16 @@ class TimeDistributed(Wrapper):
         (1, 5, 6, 6, 4)
     """
 
-    def __init__(self, layer, **kwargs):
+    def __init__(self, layer: Any, **kwargs: Any):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         if not isinstance(input_shape, list | tuple) or len(input_shape) < 3:
             raise bad_argument(self, "input_shape", "of 3 axes or more", input_shape)
         super().build((input_shape[0], *input_shape[2:]))
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if mask is not None:
             self._check_mask(mask, inputs)
         takes_mask = "mask" in signature_of(type(self.layer), "call").parameters

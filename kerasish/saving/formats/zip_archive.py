@@ -157,6 +157,8 @@ def _window(archive, info):
     file, path = archive.fp, _path_of(archive)
     if info.file_size != info.compress_size:
         raise BadFile(f"{path}: {info.filename} claims two sizes, which is refused.")
+    if info.header_offset < 0:
+        raise BadFile(f"{path} is damaged: {info.filename} is not where it should be.")
     file.seek(info.header_offset)
     header = file.read(_LOCAL_HEADER.size)
     if len(header) < _LOCAL_HEADER.size or header[:4] != b"PK\x03\x04":

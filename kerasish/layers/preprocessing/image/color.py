@@ -85,7 +85,7 @@ class RandomGrayscale(ImageLayer):
     """In training, takes the colours from some images.
 
     Args:
-        factor: Chance of an image to lose them, from 0 to 1.
+        factor: Probability of an image to lose them, from 0 to 1.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
         seed: Integer; makes the layer's random numbers the same in each run.
 

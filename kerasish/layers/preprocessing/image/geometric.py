@@ -14,10 +14,10 @@ from kerasish.ops.image import affine_transform
 
 
 class RandomFlip(GeometricImageLayer):
-    """In training, mirrors each image with a chance of one half.
+    """In training, mirrors each image with probability one half.
 
     Args:
-        mode: `"horizontal"`: left and right change places; `"vertical"`: top and bottom do;
+        mode: `"horizontal"`: left and right are swapped; `"vertical"`: top and bottom do;
             `"horizontal_and_vertical"`: both, or nothing.
         seed: Integer; makes the layer's random numbers the same in each run.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.

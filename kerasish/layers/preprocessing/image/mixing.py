@@ -11,7 +11,7 @@ from kerasish.layers.preprocessing.image.color import per_image
 
 
 def _bounds(size, share, seed) -> tuple[jax.Array, jax.Array]:
-    """Start and end of a part of an axis, from a random place, for each image of a batch."""
+    """Start and end of a part of an axis, from a random position, for each image of a batch."""
     length = share * size
     start = random.uniform(share.shape, seed=seed) * (size - length)
     return start, start + length
@@ -29,8 +29,8 @@ class RandomErasing(ImageLayer):
     """In training, covers a rectangle of an image.
 
     Args:
-        factor: Two chances to draw from, or one: from 0 to it; each image is then covered with the
-            chance drawn.
+        factor: Two probabilities to draw from, or one: from 0 to it; each image is covered with the
+            probability drawn.
         scale: Two numbers from 0 to 1 to draw the squares of the rectangle's height and width from,
             as fractions of the image's; or one: from 0 to it.
         fill_value: What covers it: a number, one for each channel, or `None`: normal noise times
@@ -75,8 +75,8 @@ class RandomErasing(ImageLayer):
         batch, height, width, _ = shape
         share = jnp.sqrt(random.uniform((batch, 2), *self.scale, seed=seed))
         columns, rows = _bounds(width, share[:, 0], seed), _bounds(height, share[:, 1], seed)
-        chance = random.uniform((batch,), *self.factor, seed=seed)
-        covered = random.uniform((batch,), seed=seed) < chance
+        probability = random.uniform((batch,), *self.factor, seed=seed)
+        covered = random.uniform((batch,), seed=seed) < probability
         fill = self.fill_value
         if fill is None:
             fill = random.normal(shape, dtype=self.compute_dtype, seed=seed) * self.value_range[1]
@@ -111,7 +111,7 @@ class MixUp(_Mixing):
 
     Shapes:
         A dict with `images`, `labels` `(batch, classes)` in floats and, if wanted,
-        `segmentation_masks` -> the same; or images alone.
+        `segmentation_masks` -> the same; or images only.
 
     References:
         Zhang, Cisse, Dauphin and Lopez-Paz, 2018, "mixup: Beyond Empirical Risk Minimization".

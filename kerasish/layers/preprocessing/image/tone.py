@@ -14,8 +14,8 @@ class RandomInvert(ImageLayer):
     """In training, turns some images into their negative: `largest value - x`.
 
     Args:
-        factor: Two chances to draw from, or one: from 0 to it; each image is then inverted with the
-            chance drawn.
+        factor: Two probabilities to draw from, or one: from 0 to it; each image is inverted with
+            the probability drawn.
         value_range: The least and the largest value of pixels.
         seed: Integer; makes the layer's random numbers the same in each run.
         data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
@@ -35,8 +35,8 @@ class RandomInvert(ImageLayer):
         self.keep_seed(seed)
 
     def draw(self, shape, seed):
-        chance = random.uniform((shape[0],), *self.factor, seed=seed)
-        return random.uniform((shape[0],), seed=seed) < chance
+        probability = random.uniform((shape[0],), *self.factor, seed=seed)
+        return random.uniform((shape[0],), seed=seed) < probability
 
     def alter(self, images, drawn):
         return jnp.where(per_image(drawn), self.value_range[1] - images, images)
@@ -219,8 +219,8 @@ class Equalization(ImageLayer):
 
     def _equalize(self, channel):
         last = self.bins - 1
-        places = jnp.clip((channel.astype("float32") * last / 255).astype("int32"), 0, last)
-        counts = jnp.zeros(self.bins, "int32").at[places.ravel()].add(1)
+        levels = jnp.clip((channel.astype("float32") * last / 255).astype("int32"), 0, last)
+        counts = jnp.zeros(self.bins, "int32").at[levels.ravel()].add(1)
         up_to = jnp.cumsum(counts)
         first = up_to[jnp.argmax(up_to > 0)]
         rest = jnp.maximum(up_to[-1] - first, 1)
