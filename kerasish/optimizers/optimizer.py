@@ -15,7 +15,8 @@ import numpy as np
 from kerasish.core import processes, settings
 from kerasish.core.errors import bad_argument, did_you_mean
 from kerasish.core.names import auto_name
-from kerasish.core.state.variable import Variable, pure
+from kerasish.core.state.functional import pure
+from kerasish.core.state.variable import Variable
 from kerasish.optimizers.clipping import choose, clip_by_global_norm, clip_by_norm
 from kerasish.optimizers.hyperparameters import Tuned
 from kerasish.optimizers.optax_transformation import as_transformation

@@ -6,11 +6,8 @@ from collections.abc import MutableMapping
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    Configurable,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.optimizers.clipping import choose
 from kerasish.optimizers.optimizer import Optimizer, parameters
 

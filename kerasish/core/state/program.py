@@ -11,14 +11,8 @@ import jax.numpy as jnp
 
 from kerasish.core import lowering, partitioning
 from kerasish.core.malloc import retain_freed_memory
-from kerasish.core.state.variable import (
-    Scope,
-    UncapturedVariable,
-    current_scope,
-    state_lock,
-    store,
-    values_of,
-)
+from kerasish.core.state.scope import Scope, UncapturedVariable, current_scope, state_lock, store
+from kerasish.core.state.variable import values_of
 
 
 class Program:

@@ -11,15 +11,10 @@ import numpy as np
 
 from kerasish.core import processes
 from kerasish.core.names import snake_case
+from kerasish.core.state.tracking import declared
 from kerasish.layers.base.layer import Layer
 from kerasish.saving.io.file_window import BadFile
 
-# Attributes that hold what the tree names otherwise, or that files do not keep.
-_SKIPPED = frozenset(
-    "activity_regularizer history input_spec loss optimizer _added_losses _compile_arguments "
-    "_compiled_loss _compiled_metrics _frozen _function _given _graph_layers _inbound_nodes "
-    "_loss_tracker _stack _steps _weights".split()
-)
 _CONTAINERS = (list, tuple, dict)
 
 
@@ -65,7 +60,7 @@ def _names_of(saveable):
     names = {name for c in users for name in vars(c) if not name.startswith("__")}
     if hasattr(type(saveable), "layers"):
         names.add("layers")  # a model's: what comes after it in the alphabet is found there
-    return (names | set(vars(saveable))) - _SKIPPED
+    return (names | set(vars(saveable))) - declared(type(saveable), "_not_saved")
 
 
 def _is_saveable(x):
