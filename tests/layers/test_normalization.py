@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kerasish import layers
+from kerasish.kernels import normalization
 
 X = np.random.default_rng(0).normal(2.0, 3.0, size=(6, 5, 3)).astype("float32")
 MASK = np.arange(5) < np.array([[1], [2], [3], [4], [5], [5]])
