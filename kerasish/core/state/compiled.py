@@ -12,6 +12,7 @@ from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
 from kerasish.core.state.scope import UncapturedVariable, state_lock
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
+from kerasish.core.tracebacks import short_tracebacks
 
 
 class Compiled:
@@ -34,6 +35,7 @@ class Compiled:
         self._program: Program | None = None
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         return self._with_program(_call, *self._split(args, kwargs))
 

@@ -1,6 +1,8 @@
 """Output shapes by tracing with symbolic dimensions: no operation or layer states its own."""
 
+import contextlib
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -46,21 +48,47 @@ def infer(call: Callable, *args, **kwargs) -> Any:
     if all(None not in t.shape for t in tensors):
         with hints():
             return jax.tree.map(_as_tensor, run(None))
-    try:
+    # A comparison that symbols cannot decide, or a real mistake: the trials tell.
+    with contextlib.suppress(Exception):
         return jax.tree.map(_as_tensor, run(_symbol))
-    except Exception:  # a comparison that symbols cannot decide, or a real mistake: the trial tells
-        with hints():
-            first, second = _two_trials(run, tensors)
+    with hints():
+        first, second = _two_trials(run, tensors)
     return jax.tree.map(_as_tensor, first, second)
 
 
 def _two_trials(run, tensors):
-    try:
-        return [run(lambda axis, size=size: size) for size in _TRIAL_SIZES]
-    except Exception as error:
-        shapes = ", ".join(str(t.shape) for t in tensors)
-        error.add_note(f"Called on symbolic tensors of shape {shapes}; above, 83 stands for None.")
-        raise
+    found, errors = [], []
+    for size in _TRIAL_SIZES:
+        try:
+            found.append(run(lambda axis, size=size: size))
+        except Exception as error:
+            errors.append(error)
+    if not errors:
+        return found
+    error, others = errors[0], errors[1:]
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (_without_trial_sizes(error.args[0], [str(e) for e in others]),)
+    notes = [getattr(e, "__notes__", []) for e in errors]
+    for i, note in enumerate(notes[0]):
+        notes[0][i] = _without_trial_sizes(note, [own[i] for own in notes[1:] if i < len(own)])
+    shapes = ", ".join(str(t.shape) for t in tensors)
+    if shapes not in "".join((str(error), *notes[0])):
+        error.add_note(f"Called on symbolic tensors of shape {shapes}.")
+    raise error
+
+
+_NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.]*\d)")
+
+
+def _without_trial_sizes(message, others):
+    """The message of a failed trial, `None` for the numbers that the other trial has otherwise."""
+    parts = _NUMBER.split(message)
+    for other in others:
+        theirs = _NUMBER.split(other)
+        if theirs[::2] == parts[::2]:
+            return "".join(a if a == b else "None" for a, b in zip(parts, theirs, strict=True))
+    first = str(_TRIAL_SIZES[0])
+    return "".join("None" if part == first else part for part in parts)
 
 
 def _shape_struct(tensor, sizes):

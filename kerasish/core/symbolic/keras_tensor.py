@@ -1,5 +1,8 @@
 """Symbolic tensors: a shape with `None`s, a dtype, and the call that made it."""
 
+import contextlib
+import pathlib
+import sys
 from typing import Any, NamedTuple
 
 import jax
@@ -79,8 +82,17 @@ class KerasTensor:
             _no_values(self, "cannot become a NumPy array; use `keras.ops`, or a `Lambda` layer")
         )
 
+    @property
+    def __jax_array__(self):
+        # JAX asks everything that it is given for this. Its arrays' operators do so too, and let
+        # the tensor's own operators act if there is none.
+        asking = pathlib.PurePath(sys._getframe(1).f_code.co_filename)
+        if "jax" not in asking.parts or asking.name == "array_methods.py":
+            raise AttributeError("__jax_array__")
+        _refuse(self)
+
     def __float__(self):
-        raise ValueError(_no_values(self, "has no value"))
+        raise ValueError(_no_values(self, "has no value; use `keras.ops`, or a `Lambda` layer"))
 
     __int__ = __float__
 
@@ -104,6 +116,18 @@ class MaskOrigin(NamedTuple):
     def further(self, operations: int) -> "MaskOrigin":
         """The same with more operations between."""
         return MaskOrigin(self.ndim, tuple((t, n + operations) for t, n in self.sources))
+
+
+def _refuse(tensor):
+    what = "cannot be an argument of `jax` or `jax.numpy` functions; use `keras.ops`, or a `Lambda`"
+    raise ValueError(_no_values(tensor, f"{what} layer"))
+
+
+# Primitives ask in C, where the error of a property is lost.
+with contextlib.suppress(ImportError, AttributeError):  # of another JAX: it says so itself
+    from jax._src.dtypes import register_canonicalize_value_handler
+
+    register_canonicalize_value_handler(KerasTensor, _refuse)
 
 
 def _no_values(tensor, what):

@@ -10,6 +10,7 @@ from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.symbolic.graph import record
 from kerasish.core.symbolic.inference import infer
 from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.core.tracebacks import short_tracebacks, shorten
 
 
 class Operation(Configurable):
@@ -40,6 +41,7 @@ class Operation(Configurable):
         if not isinstance(self.name, str) or "/" in self.name:
             raise bad_argument(type(self), "name", "a string without '/'", name)
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         if any_symbolic(args, kwargs):
             return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
@@ -110,9 +112,13 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
 
     @functools.wraps(function)
     def run(*args, **kwargs):
-        if not any_symbolic(args, kwargs):
-            return function(*args, **kwargs)
-        outputs = infer(function, *args, **kwargs)
+        try:
+            if not any_symbolic(args, kwargs):
+                return function(*args, **kwargs)
+            outputs = infer(function, *args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
         return record(Op(run, auto_name(name or function.__name__)), args, kwargs, outputs)
 
     run.__name__ = run.__qualname__ = name or function.__name__

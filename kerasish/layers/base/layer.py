@@ -23,6 +23,7 @@ from kerasish.core.state.variable import Variable, is_variable, values_of
 from kerasish.core.symbolic.graph import node_of, record
 from kerasish.core.symbolic.inference import infer
 from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, any_symbolic
+from kerasish.core.tracebacks import short_tracebacks
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
 from kerasish.layers.base.signatures import (
@@ -222,6 +223,7 @@ class Layer(VariableContainer):
             "computation."
         )
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         self._check_initialized()
         signature = signature_of(type(self), "call")
