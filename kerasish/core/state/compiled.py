@@ -7,6 +7,7 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
+from kerasish.core.dict_order import in_order
 from kerasish.core.errors import did_you_mean, hints
 from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
@@ -71,7 +72,8 @@ class Compiled:
         if self._static:
             args = [_Static(a) if i in self._static else a for i, a in enumerate(args)]
             kwargs = {k: _Static(a) if k in self._static else a for k, a in kwargs.items()}
-        leaves, tree = jax.tree.flatten((tuple(args), kwargs))
+        kwargs = {key: in_order(value) for key, value in kwargs.items()}
+        leaves, tree = jax.tree.flatten((in_order(tuple(args)), kwargs))
         static = tuple(None if _is_traceable(leaf) else _Static(leaf) for leaf in leaves)
         return [leaf for leaf, s in zip(leaves, static, strict=True) if s is None], (tree, static)
 
@@ -107,7 +109,7 @@ class Compiled:
     def _apply(self, leaves, key):
         args, kwargs = self._fill(leaves, key)
         with hints():
-            return self.fn(*args, **kwargs)
+            return in_order(self.fn(*args, **kwargs))
 
     def _fill(self, leaves, key):
         """The arguments again, with the traced leaves in their places."""

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasish.core.dict_order import in_order
 from kerasish.core.state.functional import capture
 from kerasish.core.state.scope import Scope, UncapturedVariable
 from kerasish.core.state.variable import values_of
@@ -37,7 +38,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     def run(written):
         def step(carry, x):
             (inner, y), values = carrying(f, written)(carry[1], carry[0], x)
-            return (inner, values), y
+            return (inner, values), in_order(y)
 
         start = (init, [v.read() for v in written])
         (last, values), ys = jax.lax.scan(step, start, xs, length, reverse, unroll)

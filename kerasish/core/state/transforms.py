@@ -9,13 +9,19 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, partitioning
+from kerasish.core.dict_order import in_order
 from kerasish.core.state.functional import capture
 from kerasish.core.state.scope import Scope, store
 from kerasish.core.state.variable import is_variable, values_of
 
 
-def isolate(fn: Callable) -> tuple[Callable, Callable]:
-    """Split a function in two: one without side effects, and one that plays them afterwards.
+def isolate(fn: Callable, ordered: bool = True) -> tuple[Callable, Callable]:
+    """Split a function in two: one without side effects, and one that replays them afterwards.
+
+    Args:
+        fn: Function that may write Variables.
+        ordered: Whether dicts in its result keep their order; else they are those that pytrees of
+            options for JAX, such as `out_axes`, are matched with.
 
     Returns:
         `(run, replay)`. `run(*args) -> (result, effects)` reads Variables as they are but writes
@@ -29,7 +35,10 @@ def isolate(fn: Callable) -> tuple[Callable, Callable]:
             result = values_of(fn(*args, **kwargs))
         notes, seen[1] = jax.tree.flatten(list(scope.notes.values()))
         seen[0] = [list(scope.written), list(scope.notes)]
-        return result, ([scope.values[v] for v in scope.written], notes)
+        return in_order(result) if ordered else result, (
+            [scope.values[v] for v in scope.written],
+            notes,
+        )
 
     def replay(effects):
         values, notes = effects
@@ -61,7 +70,7 @@ def value_and_grad(
     """
 
     def run(*args, **kwargs):
-        given, tree = jax.tree.flatten(variables, is_leaf=is_variable)
+        given, tree = jax.tree.flatten(in_order(variables), is_leaf=is_variable)
         for target in given:
             if not is_variable(target):
                 raise TypeError(f"value_and_grad: `variables` must hold Variables; got {target!r}.")
@@ -122,7 +131,7 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callab
     """
 
     def run(*args, **kwargs):
-        isolated, replay = isolate(fn)
+        isolated, replay = isolate(fn, ordered=out_axes is None or isinstance(out_axes, int))
         try:
             mapped = jax.vmap(isolated, in_axes, (out_axes, None), **options)
             result, effects = mapped(*args, **kwargs)
@@ -147,7 +156,7 @@ def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True)
     """
 
     def run(*args, **kwargs):
-        leaves, tree = jax.tree.flatten((args, kwargs))
+        leaves, tree = jax.tree.flatten((in_order(args), kwargs))
         places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
 
         def of_arrays(*arrays):

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, partitioning, processes
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, current_owner, current_path, next_serial, snake_case
 from kerasish.core.serialization.registry import published
@@ -387,15 +388,15 @@ def is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
-def values_of(nest: Any) -> Any:
-    """A nest with the values that its Variables have here and now in their places.
+def values_of(tree: Any) -> Any:
+    """A pytree with its Variables replaced by the values that they have here and now.
 
     What a function returns goes through it before its scope is left: outside, a Variable reads as
     what it was before.
     """
-    if not any(map(is_variable, jax.tree.leaves(nest, is_leaf=is_variable))):
-        return nest  # as it is, with dicts in their order
-    return jax.tree.map(lambda x: x.value if is_variable(x) else x, nest, is_leaf=is_variable)
+    if not any(map(is_variable, jax.tree.leaves(tree, is_leaf=is_variable))):
+        return tree
+    return map_in_order(lambda x: x.value if is_variable(x) else x, tree, is_leaf=is_variable)
 
 
 def _is_complex(value):

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.keras_tensor import History, KerasTensor, MaskOrigin
 
@@ -42,7 +43,7 @@ class Node:
         def swap(leaf):
             return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
 
-        return jax.tree.map(swap, (self.args, self.kwargs), is_leaf=is_variable)
+        return map_in_order(swap, (self.args, self.kwargs), is_leaf=is_variable)
 
     def __repr__(self):
         return f"<Node {self.operation.name}[{self.index}]>"

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from jax.export import SymbolicScope, symbolic_shape
 
+from kerasish.core.dict_order import in_order, map_in_order
 from kerasish.core.errors import hints
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import is_variable
@@ -28,11 +29,14 @@ _TRIAL_SIZES = (83, 89)
 
 
 def infer(call: Callable, *args, **kwargs) -> Any:
-    """Shapes and dtypes of `call(*args, **kwargs)`, as a nest of new symbolic tensors.
+    """Shapes and dtypes of `call(*args, **kwargs)`, as a pytree of new symbolic tensors.
 
     Nothing is computed, and whatever `call` assigns to Variables is forgotten.
     """
-    leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=is_variable)
+    leaves, tree = jax.tree.flatten(
+        (in_order(args), {key: in_order(value) for key, value in kwargs.items()}),
+        is_leaf=is_variable,
+    )
     tensors = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
 
     def run(sizes):
@@ -41,19 +45,19 @@ def infer(call: Callable, *args, **kwargs) -> Any:
             filled = [next(rest) if isinstance(leaf, KerasTensor) else leaf for leaf in leaves]
             inner_args, inner_kwargs = jax.tree.unflatten(tree, filled)
             with Scope():
-                return call(*inner_args, **inner_kwargs)
+                return in_order(call(*inner_args, **inner_kwargs))
 
         return jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in tensors))
 
     if all(None not in t.shape for t in tensors):
         with hints():
-            return jax.tree.map(_as_tensor, run(None))
+            return map_in_order(_as_tensor, run(None))
     # A comparison that symbols cannot decide, or a real mistake: the trials tell.
     with contextlib.suppress(Exception):
-        return jax.tree.map(_as_tensor, run(_symbol))
+        return map_in_order(_as_tensor, run(_symbol))
     with hints():
         first, second = _two_trials(run, tensors)
-    return jax.tree.map(_as_tensor, first, second)
+    return jax.tree.map(_as_tensor, in_order(first), in_order(second))
 
 
 def _two_trials(run, tensors):
