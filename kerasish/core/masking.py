@@ -1,4 +1,4 @@
-"""Masks: which entries of an array count. They travel beside the array, from layer to layer."""
+"""Masks: which elements of an array count. They go from layer to layer with the array."""
 
 import threading
 import weakref

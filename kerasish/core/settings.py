@@ -1,8 +1,9 @@
-"""What is the same for the whole process: float type, epsilon, image layout, checks, caches."""
+"""What is the same for all of the process: float type, epsilon, image layout, checks, caches."""
 
 import logging
 import os
 import pathlib
+from typing import Any
 
 import jax
 
@@ -63,7 +64,7 @@ def set_image_data_format(data_format: str) -> None:
     _settings.image_data_format = standardize_data_format(data_format)
 
 
-def standardize_data_format(data_format) -> str:
+def standardize_data_format(data_format: Any) -> str:
     """The given image layout, or the global one for `None`."""
     if data_format is None:
         return _settings.image_data_format

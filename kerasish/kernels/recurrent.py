@@ -1,7 +1,7 @@
 """The steps of recurrent cells as one loop, with a derivative that XLA's CPU backend runs well."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,16 @@ from kerasish.kernels.recurrent_step import (
 )
 
 
-def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, masks) -> tuple:
+def run_steps(
+    steps: Steps,
+    order: Order,
+    weights: tuple,
+    bias: jax.Array | None,
+    inputs: jax.Array,
+    states: list[jax.Array],
+    keep: jax.Array | None,
+    masks: Any,
+) -> tuple:
     """All steps: `(last output, all outputs if asked for, last states)`.
 
     The first axis of arrays is time.
@@ -255,7 +264,7 @@ def _combine(steps, x, product, bias, product_bias):
     return jnp.concatenate([combined, x[..., split:]], -1), products
 
 
-def apply_tanh_forms(steps, sums):
+def apply_tanh_forms(steps: Steps, sums: jax.Array) -> jax.Array:
     """The gates side by side, but for functions whose slopes do not follow from the gates."""
     forms = steps.tanh_forms
     if not any(forms):

@@ -147,7 +147,14 @@ class Optimizer(Configurable):
 
     # -- for a new optimizer to write
 
-    def rule(self, gradient, weight, slots: dict, learning_rate, step) -> tuple[Any, dict]:
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
         """The change to add to one weight, and the slots that change: a pure function.
 
         Args:
@@ -162,19 +169,30 @@ class Optimizer(Configurable):
             "step)`, or `update_step(self, gradient, variable, learning_rate)`."
         )
 
-    def first_slot(self, name: str, weight, path: str):
-        """What a slot of a weight starts from: zeros, or `None` if it needs none."""
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
+        """The initial value of a slot of a weight: zeros, or `None` if it needs none.
+
+        Args:
+            name: The slot's name.
+            weight: The weight.
+            path: The weight's path.
+        """
         return np.zeros(weight.shape, weight.dtype)
 
-    def advance_shared(self, shared: dict, step) -> dict:
-        """The shared values for an update."""
+    def advance_shared(self, shared: dict, step: Any) -> dict:
+        """The shared values for an update.
+
+        Args:
+            shared: Those of the update before, by name.
+            step: Number of this update; the first is 1.
+        """
         return shared
 
-    def weight_decay_of(self, weight, path: str) -> float | None:
+    def weight_decay_of(self, weight: Any, path: str) -> float | None:
         """The weight decay of one weight, if it is not excluded."""
         return self.weight_decay
 
-    def update_step(self, gradient, variable: Variable, learning_rate) -> None:
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one weight and its slots: Keras' way to write an optimizer.
 
         Args:
@@ -256,7 +274,7 @@ class Optimizer(Configurable):
         value = check_learning_rate(self, value)
         return self._own.make(value, "learning_rate", settings.floatx())
 
-    def learning_rate_at(self, step) -> Any:
+    def learning_rate_at(self, step: Any) -> Any:
         """The schedule's learning rate at a step.
 
         Args:
@@ -272,7 +290,7 @@ class Optimizer(Configurable):
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         held = self._learning_rate
         if callable(value):
             self._own.variables = [v for v in self._own.variables if v is not held]
@@ -440,8 +458,12 @@ class Optimizer(Configurable):
         """Subtract from a Variable's value."""
         variable.assign_sub(value)
 
-    def build(self, variables) -> None:
-        """Make the state for these weights. `apply` does it if it was not done."""
+    def build(self, variables: Iterable[Variable]) -> None:
+        """Make the state for these weights. `apply` does it if it was not done.
+
+        Args:
+            variables: The weights.
+        """
         if self.built:
             return
         variables = list(variables)
@@ -466,7 +488,7 @@ class Optimizer(Configurable):
         self._trainable_variables = variables
         self._positions = {v: i for i, v in enumerate(variables)}
 
-    def follow(self, variables, before) -> None:
+    def follow(self, variables: Iterable[Variable], before: Iterable[Variable]) -> None:
         """Continue with other weights, after layers were frozen or unfrozen.
 
         State of weights that are trained as before is kept, that of frozen ones is dropped, and
@@ -507,13 +529,13 @@ class Optimizer(Configurable):
 
     # -- applying
 
-    def apply_gradients(self, grads_and_vars) -> Variable:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple]) -> Variable:
         """`apply` on pairs of a gradient and its weight; returns the iterations."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
         return self._iterations
 
-    def apply(self, grads, trainable_variables=None) -> None:
+    def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Update weights by their gradients, one each.
 
         Args:
@@ -649,7 +671,7 @@ class Optimizer(Configurable):
                 due = (count + 1) % self.ema_overwrite_frequency == 0
                 variable.assign(jnp.where(due, value, variable.read()))
 
-    def finalize_variable_values(self, var_list) -> None:
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Replace the weights by their moving averages, if those are kept."""
         if not self.use_ema:
             return
@@ -659,7 +681,9 @@ class Optimizer(Configurable):
             if average is not None:
                 variable.assign(average)
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables) -> tuple[list, list]:
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
         """`apply` as a pure function: returns the new weights and the new state.
 
         Args:
@@ -682,11 +706,13 @@ class Optimizer(Configurable):
         _, values = run([*trainable_variables, *optimizer_variables])
         return values[: len(weights)], values[len(weights) :]
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`: what to differentiate."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
         """Keep weights from decaying. To be called before training.
 
         Args:
@@ -718,7 +744,7 @@ class Optimizer(Configurable):
         for variable, weight in zip(self.variables, weights, strict=True):
             variable.assign(weight)
 
-    def save_own_variables(self, store) -> None:
+    def save_own_variables(self, store: Any) -> None:
         """Write the state into a mapping, under `"0"`, `"1"`, ..."""
         for i, variable in enumerate(self.variables):
             store[str(i)] = variable.read()

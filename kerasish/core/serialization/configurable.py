@@ -50,9 +50,9 @@ class Configurable:
         args, kwargs = getattr(self, "_given", ((), {}))
         given = dict(kwargs)
         first = _parameters(type(self).__init__)
-        places = [p.name for p in first if p.kind in _BY_POSITION]
-        given.update(zip(places, args, strict=False))
-        self._check_rest(args[len(places) :])
+        positional = [p.name for p in first if p.kind in _BY_POSITION]
+        given.update(zip(positional, args, strict=False))
+        self._check_rest(args[len(positional) :])
         bases = [c for c in type(self).__mro__ if "__init__" in vars(c) and c is not object]
         own = bool(bases) and bases[0].__module__.startswith("kerasish.")
         found, passes_on = {}, False

@@ -41,7 +41,7 @@ def register_keras_serializable(
     """Class or function decorator: makes files that use it load without `custom_objects`.
 
     Args:
-        package: Prefix of the name in files, to tell equal names apart.
+        package: Prefix of the name in files, to distinguish equal names.
         name: Name in files; the class's or function's own unless given.
 
     Raises:

@@ -20,7 +20,7 @@ class Captured(NamedTuple):
     notes: dict
 
 
-def capture(fn: Callable, *args, **kwargs) -> Captured:
+def capture(fn: Callable, *args: Any, **kwargs: Any) -> Captured:
     """Run `fn` abstractly, to see which Variables it reads and writes and what it returns.
 
     Nothing is computed and no Variable changes, but Variables that `fn` builds lazily exist

@@ -12,7 +12,14 @@ from kerasish.core.state.scope import Scope, UncapturedVariable
 from kerasish.core.state.variable import values_of
 
 
-def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unroll=1):
+def scan(
+    f: Callable,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+) -> tuple[Any, Any]:
     """`jax.lax.scan` over a function that may read and write Variables.
 
     Args:
@@ -21,7 +28,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
         xs: Arrays to run over, along their first axis, or `None` with `length`.
         length: Number of steps, when `xs` does not say it.
         reverse: Whether to run from the end.
-        unroll: Steps laid out in each turn of the compiled loop.
+        unroll: Steps laid out in each iteration of the compiled loop.
 
     Returns:
         `(last carry, stacked ys)`.
@@ -47,7 +54,9 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     return loop(run, capture(f, init, first).written)
 
 
-def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = None) -> Any:
+def fori_loop(
+    lower: Any, upper: Any, body: Callable, init: Any, variables: list | None = None
+) -> Any:
     """`jax.lax.fori_loop` over a function that may read and write Variables.
 
     Args:
@@ -78,7 +87,7 @@ def carrying(fn: Callable, variables: list) -> Callable:
     """`fn(*args)` as `run(values, *args) -> (result, new values)`, in order of `variables`.
 
     Raises:
-        UncapturedVariable: With `variables` as its maker, when `fn` writes a Variable that is not
+        UncapturedVariable: With `variables` as its owner, when `fn` writes a Variable that is not
             among them.
     """
 
@@ -105,7 +114,7 @@ def loop(run: Callable, written: list) -> Any:
             result, values = run(written)
             break
         except UncapturedVariable as miss:
-            if miss.maker is not written:
+            if miss.owner is not written:
                 raise
             written.append(miss.variable)
     for variable, value in zip(written, values, strict=True):

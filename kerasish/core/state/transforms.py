@@ -51,15 +51,15 @@ def isolate(fn: Callable, ordered: bool = True) -> tuple[Callable, Callable]:
 
 
 def value_and_grad(
-    fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0
+    fn: Callable, variables: Any = None, has_aux: bool = False, argnums: Any = 0
 ) -> Callable:
     """Make a function that returns `fn`'s value and its gradients.
 
     Args:
         fn: Function of any arguments that returns a scalar, or `(scalar, anything)` with
             `has_aux`. It may read and write Variables.
-        variables: Variables to differentiate by, in any nest of lists, tuples and dicts; the
-            gradients come in the same nest. `None` differentiates by arguments, as JAX does.
+        variables: Variables to differentiate by, in any pytree of lists, tuples and dicts;
+            the gradients come as the same pytree. `None` differentiates by arguments, as JAX does.
         has_aux: Whether `fn` returns something besides the scalar.
         argnums: Position or positions of the arguments to differentiate by, without `variables`.
 
@@ -102,8 +102,8 @@ def value_and_grad(
     return functools.wraps(fn)(run) if hasattr(fn, "__name__") else run
 
 
-def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0) -> Callable:
-    """As `value_and_grad`, returning the gradients alone (and the auxiliary value, if any).
+def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums: Any = 0) -> Callable:
+    """As `value_and_grad`, returning only the gradients (and the auxiliary value, if any).
 
     Example:
         >>> float(grad(lambda x: x**3)(2.0))
@@ -118,11 +118,11 @@ def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0) 
     return run
 
 
-def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callable:
+def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any) -> Callable:
     """Map a function over an axis of its arguments; Variables are shared by all.
 
     A value assigned to a Variable inside must not depend on the mapped arguments: it would be one
-    value per entry for one slot.
+    value for each element of the axis.
 
     Example:
         >>> scale = keras.Variable(2.0)
@@ -157,16 +157,16 @@ def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True)
 
     def run(*args, **kwargs):
         leaves, tree = jax.tree.flatten((in_order(args), kwargs))
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+        positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
 
         def of_arrays(*arrays):
-            filled = dict(enumerate(leaves)) | dict(zip(places, arrays, strict=True))
+            filled = dict(enumerate(leaves)) | dict(zip(positions, arrays, strict=True))
             args, kwargs = jax.tree.unflatten(tree, list(filled.values()))
             return f(*args, **kwargs)
 
         isolated, replay = isolate(of_arrays)
         light = jax.checkpoint(isolated, policy=policy, prevent_cse=prevent_cse)
-        result, effects = light(*(leaves[i] for i in places))
+        result, effects = light(*(leaves[i] for i in positions))
         replay(effects)
         return result
 
@@ -178,8 +178,8 @@ def custom_gradient(f: Callable) -> Callable:
 
     Args:
         f: Function of arrays that returns `(result, grad_fn)`. `grad_fn(upstream)` takes the
-            gradient with respect to the result, nested as the result is (or `grad_fn(*upstream)`,
-            or `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
+            gradient with respect to the result, a pytree like it (or `grad_fn(*upstream)`, or
+            `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
             positional argument. Variables that `f` reads count as constants.
 
     Example:

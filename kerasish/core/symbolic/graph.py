@@ -16,7 +16,7 @@ class Node:
 
     Attributes:
         operation: What was called.
-        args, kwargs: With what; symbolic tensors among it, in any nest.
+        args, kwargs: With what; symbolic tensors among it, in any pytree.
         inputs: The symbolic tensors among the arguments.
         outputs: The symbolic tensors that came out.
         index: Which of the operation's calls this is.

@@ -28,7 +28,7 @@ def _symbol(axis):
 _TRIAL_SIZES = (83, 89)
 
 
-def infer(call: Callable, *args, **kwargs) -> Any:
+def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of `call(*args, **kwargs)`, as a pytree of new symbolic tensors.
 
     Nothing is computed, and whatever `call` assigns to Variables is forgotten.

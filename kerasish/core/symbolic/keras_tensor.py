@@ -26,7 +26,7 @@ class KerasTensor:
     Args:
         shape: Sizes, `None` where unknown until run time.
         dtype: Name of the type.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
         sparse: Whether real inputs may be sparse matrices.
     """
 
@@ -134,7 +134,7 @@ def _no_values(tensor, what):
     return f"A symbolic tensor {what}. It stands for values that come later: {tensor!r}"
 
 
-def standardize_shape(shape) -> tuple:
+def standardize_shape(shape: Any) -> tuple:
     """A tuple of integers and `None`s."""
     if isinstance(shape, int) or shape is None or not hasattr(shape, "__iter__"):
         raise bad_argument("KerasTensor", "shape", "a tuple of integers and None", shape)
@@ -150,5 +150,5 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 def any_symbolic(*trees: Any) -> bool:
-    """Whether a symbolic tensor is anywhere in these nests of arguments."""
+    """Whether a symbolic tensor is anywhere in these pytrees of arguments."""
     return any(isinstance(leaf, KerasTensor) for leaf in jax.tree.leaves(trees))

@@ -47,23 +47,23 @@ class Operation(Configurable):
             return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
         return self.call(*args, **kwargs)
 
-    def call(self, *args, **kwargs):
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute. Overridden by every operation."""
         kind = type(self).__name__
         raise NotImplementedError(
             f"{kind} has no `call`: define `call(self, inputs)` with its computation."
         )
 
-    def compute_output_spec(self, *args, **kwargs) -> Any:
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The output as symbolic tensors, for inputs that are."""
         return infer(self.call, *args, **kwargs)
 
-    def symbolic_call(self, *args, **kwargs) -> Any:
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """Same as `compute_output_spec`, the call being noted in the graph."""
         return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     @property
-    def input(self):
+    def input(self) -> Any:
         """The symbolic input of the first call, or the list of them."""
         node = self._first_node("input")
         args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
@@ -71,8 +71,8 @@ class Operation(Configurable):
         return tensors[0] if len(tensors) == 1 else tensors
 
     @property
-    def output(self):
-        """The symbolic output of the first call, or the nest of them."""
+    def output(self) -> Any:
+        """The symbolic output of the first call, or the pytree of them."""
         return self._first_node("output").structure
 
     def _first_node(self, what):
