@@ -15,13 +15,17 @@ class _InOrder:
         self.content = content
 
 
+def _as_dict(keys, values) -> Any:
+    return dict(zip(keys, values, strict=True))
+
+
 jax.tree_util.register_pytree_with_keys(
     _InOrder,
     lambda node: (
         [(jax.tree_util.DictKey(key), value) for key, value in node.content.items()],
         tuple(node.content),
     ),
-    lambda keys, values: dict(zip(keys, values, strict=True)),
+    _as_dict,
     lambda node: (tuple(node.content.values()), tuple(node.content)),
 )
 

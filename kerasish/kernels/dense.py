@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -99,7 +100,7 @@ def _product_transpose(transposed, undistributed, factors, gradient):
     return materialize_all(*_both_gradients(transposed, x, kernel, gradient))
 
 
-def _both_gradients(transposed, x, kernel, gradient):
+def _both_gradients(transposed, x, kernel, gradient) -> Any:
     of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
     return of_x, None if x is None else _kernel_gradient(transposed, x, gradient)
 

@@ -71,7 +71,7 @@ def _projected(weights, inputs):
     return inputs if kernel is None else dense_product(inputs, kernel, axes=1)
 
 
-def _run_any(steps, order, weights, xs, states, keep, masks):
+def _run_any(steps, order, weights, xs, states, keep, masks) -> Any:
     def body(states, at):
         x, kept = at
         new = keep_masked(kept, steps.advance(steps.rules, weights, x, states, masks), states)
@@ -107,7 +107,7 @@ class _Saved(NamedTuple):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _run_products(steps, order, weights, bias, inputs, states, keep):
+def _run_products(steps, order, weights, bias, inputs, states, keep) -> Any:
     xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
 
     def body(states, at):
@@ -292,9 +292,9 @@ def _finish(steps, kept, gates, products, states):
     return keep_masked(kept, steps.finish(steps.rules, gates, states), states)
 
 
-def _at(i, stack):
+def _at(i, stack) -> Any:
     return None if stack is None else lax.dynamic_index_in_dim(stack, i, 0, keepdims=False)
 
 
-def _put(i, stack, x):
+def _put(i, stack, x) -> Any:
     return None if stack is None else lax.dynamic_update_index_in_dim(stack, x, i, 0)

@@ -38,6 +38,22 @@ def clip_by_global_norm(gradients: Sequence, limit: float) -> list:
     return [g * scale for g in gradients]
 
 
+def clip(
+    gradients: Sequence,
+    clipnorm: float | None = None,
+    clipvalue: float | None = None,
+    global_clipnorm: float | None = None,
+) -> list:
+    """Gradients within the one limit that is given, if any; see `Optimizer`."""
+    if clipnorm and clipnorm > 0:
+        return [clip_by_norm(g, clipnorm) for g in gradients]
+    if global_clipnorm and global_clipnorm > 0:
+        return clip_by_global_norm(gradients, global_clipnorm)
+    if clipvalue and clipvalue > 0:
+        return [jnp.clip(g, -clipvalue, clipvalue) for g in gradients]
+    return list(gradients)
+
+
 def choose(condition: Any, yes: Callable, no: Callable) -> None:
     """Call one of two functions that write Variables; the condition may be traced."""
     if not isinstance(condition, jax.core.Tracer):

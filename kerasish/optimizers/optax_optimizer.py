@@ -68,13 +68,13 @@ class OptaxOptimizer(Optimizer):
         import optax  # noqa: PLC0415  (loaded already, as the transformation is its)
 
         everything = self._trainable_variables
-        weights = self._keyed(v.read() for v in everything)
+        held_weights = self._keyed(v.read() for v in everything)
         found = dict(zip(variables, self._clip(grads), strict=True))
         # A weight without a gradient counts as one with none to follow, and stays as it is.
         grads = self._keyed(found.get(v, jnp.zeros(v.shape)).astype(v.dtype) for v in everything)
         held = jax.tree.unflatten(self._structure, [v.read() for v in self._state])
-        updates, state = self.transformation.update(grads, held, weights)
-        weights = optax.apply_updates(weights, updates)
+        updates, state = self.transformation.update(grads, held, held_weights)
+        weights: Any = optax.apply_updates(held_weights, updates)
         for key, variable in zip(self._keys, everything, strict=True):
             if variable in found:
                 variable.assign(weights[key])

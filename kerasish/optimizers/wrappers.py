@@ -10,8 +10,9 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.variable import Variable
+from kerasish.optimizers.arguments import parameters
 from kerasish.optimizers.clipping import choose
-from kerasish.optimizers.optimizer import Optimizer, parameters
+from kerasish.optimizers.optimizer import Optimizer
 
 
 class LossScaleOptimizer(Optimizer):

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +32,7 @@ class KerasTensor:
     """
 
     __array_priority__ = 100  # so that `numpy_array + tensor` asks the tensor
+    __getitem__: Callable[..., Any]  # with all operators, set in `operators`
     is_symbolic = True  # so that `variable + tensor` does too
 
     def __init__(
