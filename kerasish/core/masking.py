@@ -9,7 +9,12 @@ _lock = threading.Lock()
 
 
 def set_mask(x: Any, mask: Any) -> None:
-    """Let `mask` travel with `x`."""
+    """Let `mask` travel with `x`.
+
+    Args:
+        x: An array or symbolic tensor.
+        mask: Its mask.
+    """
     try:
         x._keras_mask = mask
         return

@@ -36,7 +36,12 @@ def spread(array: Any) -> NamedSharding | None:
 
 
 def put(value: Any, sharding: Sharding) -> Any:
-    """An array laid out so. Of one on the host, each device gets its own part and no more."""
+    """An array laid out so. Of one on the host, each device gets its own part and no more.
+
+    Args:
+        value: The array.
+        sharding: How to lay it out.
+    """
     if isinstance(value, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
     if isinstance(value, jax.Array):

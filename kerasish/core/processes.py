@@ -173,14 +173,24 @@ def _absent(prefix):
 
 
 def publish_outcome(what: str, error: BaseException | None = None) -> None:
-    """Tell the others, who are in `wait_for_first`, that process 0 did this, or failed."""
+    """Tell the others, who are in `wait_for_first`, that process 0 did this, or failed.
+
+    Args:
+        what: What was done, in the words of `wait_for_first`.
+        error: Why it failed, if it did.
+    """
     if count() > 1:
         text = "" if error is None else f"{type(error).__name__}: {error}"
         _service.client.key_value_set(_report_key(what), text)
 
 
 def wait_for_first(what: str, patience: float = 6 * PATIENCE) -> None:
-    """Wait until process 0 reports that it did this; raise if it failed."""
+    """Wait until process 0 reports that it did this; raise if it failed.
+
+    Args:
+        what: What process 0 does, in words.
+        patience: Seconds to wait.
+    """
     try:
         text = _service.client.blocking_key_value_get(_report_key(what), int(patience * 1000))
     except jax.errors.JaxRuntimeError as error:
@@ -192,7 +202,12 @@ def wait_for_first(what: str, patience: float = 6 * PATIENCE) -> None:
 
 
 def first_says(what: str, ask: Callable[[], Any]) -> str:
-    """What process 0 answers, as text, on all of them."""
+    """What process 0 answers, as text, on all of them.
+
+    Args:
+        what: What is asked, in words; the same on all.
+        ask: Function that process 0 calls.
+    """
     if count() == 1:
         return str(ask())
     key = _report_key(what)
@@ -210,7 +225,12 @@ def _report_key(what):
 
 
 def say_end(process: int, failure: str = "") -> None:
-    """Leave word for the others that a process has come to its end, or why it failed."""
+    """Leave word for the others that a process has come to its end, or why it failed.
+
+    Args:
+        process: The process.
+        failure: Why it failed; empty if it did not.
+    """
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # said before, or nobody is left
         _service.client.key_value_set(f"{_ENDS}{process:06}", failure)
 

@@ -265,7 +265,12 @@ def _combine(steps, x, product, bias, product_bias):
 
 
 def apply_tanh_forms(steps: Steps, sums: jax.Array) -> jax.Array:
-    """The gates side by side, but for functions whose slopes do not follow from the gates."""
+    """The gates side by side, but for functions whose slopes do not follow from the gates.
+
+    Args:
+        steps: What a step does.
+        sums: The gates before their functions, side by side.
+    """
     forms = steps.tanh_forms
     if not any(forms):
         return sums

@@ -30,7 +30,12 @@ def moments(gradient: jax.Array, slots: Mapping, betas: tuple) -> dict:
 
 
 def bias_correction(beta: float, step: Any) -> jax.Array:
-    """`1 - beta ** step`: what a decayed mean that started from zero is divided by."""
+    """`1 - beta ** step`: what a decayed mean that started from zero is divided by.
+
+    Args:
+        beta: The mean's decay.
+        step: Number of values in the mean.
+    """
     return 1 - jnp.power(beta, step)
 
 

@@ -16,7 +16,12 @@ def global_norm(gradients: Sequence) -> jax.Array:
 
 
 def clip_by_norm(gradient: jax.Array, limit: float) -> jax.Array:
-    """The gradient, shortened to the norm `limit` where it is longer."""
+    """The gradient, shortened to the norm `limit` where it is longer.
+
+    Args:
+        gradient: The gradient.
+        limit: The largest norm.
+    """
     return gradient * limit / jnp.maximum(global_norm([gradient]), limit)
 
 
@@ -55,7 +60,13 @@ def clip(
 
 
 def choose(condition: Any, yes: Callable, no: Callable) -> None:
-    """Call one of two functions that write Variables; the condition may be traced."""
+    """Call one of two functions that write Variables; the condition may be traced.
+
+    Args:
+        condition: A boolean, or a scalar array of one.
+        yes: Called if it is true.
+        no: Called if it is false.
+    """
     if not isinstance(condition, jax.core.Tracer):
         (yes if condition else no)()
         return

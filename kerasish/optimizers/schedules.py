@@ -401,5 +401,10 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
 
 
 def deserialize(config: dict, custom_objects: Mapping | None = None) -> LearningRateSchedule:
-    """The schedule that `serialize` wrote."""
+    """The schedule that `serialize` wrote.
+
+    Args:
+        config: The plain data.
+        custom_objects: Names to classes and functions, used before all others.
+    """
     return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import types
+from typing import Any
 
 import jax
 
@@ -42,7 +43,7 @@ class Configurable:
         return {name: serialize_argument(value) for name, value in self._arguments().items()}
 
     @classmethod
-    def from_config(cls, config: dict):
+    def from_config(cls, config: dict) -> Any:
         """Make the object that `get_config` described."""
         return cls(**{name: revive(value) for name, value in config.items()})
 

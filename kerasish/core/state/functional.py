@@ -41,6 +41,10 @@ def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
     """Make `fn` pure: `run(values, *args) -> (result, new_values)`, values in order of `variables`.
 
     A Variable not listed is read as it is now; writing to one is an error.
+
+    Args:
+        fn: The function.
+        variables: The Variables whose values it takes and returns.
     """
     variables = list(variables)
 

@@ -86,6 +86,10 @@ def fori_loop(
 def carrying(fn: Callable, variables: list) -> Callable:
     """`fn(*args)` as `run(values, *args) -> (result, new values)`, in order of `variables`.
 
+    Args:
+        fn: The function.
+        variables: The Variables that it may write.
+
     Raises:
         UncapturedVariable: With `variables` as its owner, when `fn` writes a Variable that is not
             among them.
@@ -107,6 +111,10 @@ def loop(run: Callable, written: list) -> Any:
     """Assign what `run(written) -> (result, new values)` gives, and return the result.
 
     A function may write a Variable only from its second trace on: then again, with that one too.
+
+    Args:
+        run: Function of the Variables that are carried.
+        written: Those known to be written.
     """
     written = list(written)
     while True:

@@ -120,6 +120,12 @@ def call_and_store(
     The old values are donated, so an interrupt between the call's end and the assignments would
     leave Variables with deleted arrays. `extend` takes the result in C: Python sees an interrupt
     only when the result is already in `box`, and then stores it (again).
+
+    Args:
+        compiled: The compiled function.
+        written: The Variables that it writes.
+        values: Their values.
+        *args: The other arguments.
     """
     box = []
     try:

@@ -78,7 +78,12 @@ class Scope:
         return self.outer.read(variable) if self.outer else variable._value
 
     def write(self, variable: Variable, value: Any) -> None:
-        """Assign inside only."""
+        """Assign inside only.
+
+        Args:
+            variable: The Variable.
+            value: Its new value, of the right shape and dtype.
+        """
         if self.sealed is not None and variable not in self.values:
             raise UncapturedVariable(self.sealed, variable)
         if isinstance(value, jax.core.Tracer):
@@ -116,7 +121,12 @@ def current_scope() -> Scope | None:
 
 
 def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:
-    """Let Variables hold values that already have the right shape and dtype."""
+    """Let Variables hold values that already have the right shape and dtype.
+
+    Args:
+        variables: The Variables.
+        values: A value for each.
+    """
     scope = innermost.scope
     if scope is not None:
         for variable, value in zip(variables, values, strict=True):

@@ -70,7 +70,12 @@ def describe(value: Any) -> str:
 
 
 def describe_leaves(name: str, value: Any) -> dict[str, str]:
-    """`describe` for each leaf of a pytree, by its path: `x["mask"]`."""
+    """`describe` for each leaf of a pytree, by its path: `x["mask"]`.
+
+    Args:
+        name: Name of the value.
+        value: A pytree.
+    """
     leaves = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda x: x is None)[0]
     return {f"{name}{jax.tree_util.keystr(path)}": describe(leaf) for path, leaf in leaves}
 

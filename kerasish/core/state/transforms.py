@@ -105,6 +105,12 @@ def value_and_grad(
 def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums: Any = 0) -> Callable:
     """As `value_and_grad`, returning only the gradients (and the auxiliary value, if any).
 
+    Args:
+        fn: As in `value_and_grad`, as all arguments.
+        variables: Variables to differentiate by.
+        has_aux: Whether `fn` returns something besides the scalar.
+        argnums: Positions of the arguments to differentiate by, without `variables`.
+
     Example:
         >>> float(grad(lambda x: x**3)(2.0))
         12.0
@@ -123,6 +129,12 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any) -> C
 
     A value assigned to a Variable inside must not depend on the mapped arguments: it would be one
     value for each element of the axis.
+
+    Args:
+        fn: Function of arrays.
+        in_axes: Axis of each argument to map over; `None` for one that is shared.
+        out_axes: Where the axis is in the results.
+        **options: Other options of `jax.vmap`.
 
     Example:
         >>> scale = keras.Variable(2.0)
@@ -153,6 +165,11 @@ def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True)
 
     Trades time for memory. `policy` says which values to keep: one of `jax.checkpoint_policies`.
     Arguments that are not arrays stay as they are.
+
+    Args:
+        f: The function.
+        policy: Which values to keep: one of `jax.checkpoint_policies`.
+        prevent_cse: Whether XLA is kept from undoing it; needless inside of `scan`.
     """
 
     def run(*args, **kwargs):

@@ -60,6 +60,13 @@ def node_of(tensor: KerasTensor) -> Node:
 
 
 def record(operation: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:
-    """Note that `operation(*args, **kwargs)` gave these symbolic tensors, and return them."""
+    """Note that `operation(*args, **kwargs)` gave these symbolic tensors, and return them.
+
+    Args:
+        operation: What was called.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        outputs: Pytree of the symbolic tensors that came out.
+    """
     Node(operation, args, kwargs, outputs)
     return outputs

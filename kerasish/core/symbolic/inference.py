@@ -32,6 +32,11 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
     """Shapes and dtypes of `call(*args, **kwargs)`, as a pytree of new symbolic tensors.
 
     Nothing is computed, and whatever `call` assigns to Variables is forgotten.
+
+    Args:
+        call: Function of arrays.
+        *args: Its arguments, symbolic tensors among them.
+        **kwargs: Keyword arguments, likewise.
     """
     leaves, tree = jax.tree.flatten(
         (in_order(args), {key: in_order(value) for key, value in kwargs.items()}),

@@ -104,6 +104,10 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
 
     Arguments that are arrays, Variables or numbers pass straight through.
 
+    Args:
+        function: Function of arrays.
+        name: What the op is called; the function's own name unless given.
+
     Example:
         >>> double = symbolic(lambda x: x * 2, "double")
         >>> double(keras.KerasTensor((None, 3))).shape, double(4)
