@@ -30,6 +30,9 @@ jax.tree_util.register_pytree_with_keys(
 )
 
 
+_NODES = (dict, list, tuple)
+
+
 def in_order(tree: Any) -> Any:
     """A pytree whose dicts, at any depth of dicts, lists and tuples, keep their order in JAX.
 
@@ -43,15 +46,18 @@ def in_order(tree: Any) -> Any:
         >>> list(jax.tree.map(float, sizes)), list(jax.tree.map(float, in_order(sizes)))
         (['height', 'width'], ['width', 'height'])
     """
+    if not isinstance(tree, _NODES):
+        return tree
     kind = type(tree)
     if kind is dict:
         items = {key: in_order(value) for key, value in tree.items()}
         return items if _is_sorted(items) else _InOrder(items)
+    if not any(isinstance(item, _NODES) for item in tree):
+        return tree
     if kind is list or kind is tuple:
-        return kind(map(in_order, tree))
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return kind(*map(in_order, tree))
-    return tree
+        return kind([in_order(item) for item in tree])
+    is_named = isinstance(tree, tuple) and hasattr(kind, "_fields")
+    return kind(*map(in_order, tree)) if is_named else tree
 
 
 def _is_sorted(keys):

@@ -14,7 +14,7 @@ from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
 from kerasish.core.state.scope import UncapturedVariable, state_lock
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
-from kerasish.core.tracebacks import short_tracebacks
+from kerasish.core.tracebacks import shorten
 
 
 class Compiled:
@@ -37,9 +37,12 @@ class Compiled:
         self._program: Program | None = None
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
-    @short_tracebacks
     def __call__(self, *args, **kwargs):
-        return self._with_program(_call, *self._split(args, kwargs))
+        try:
+            return self._with_program(_call, *self._split(args, kwargs))
+        except Exception as error:
+            shorten(error)
+            raise
 
     @property
     def traces(self) -> int:
@@ -73,7 +76,8 @@ class Compiled:
         if self._static:
             args = [_Static(a) if i in self._static else a for i, a in enumerate(args)]
             kwargs = {k: _Static(a) if k in self._static else a for k, a in kwargs.items()}
-        kwargs = {key: in_order(value) for key, value in kwargs.items()}
+        if kwargs:
+            kwargs = {key: in_order(value) for key, value in kwargs.items()}
         leaves, tree = jax.tree.flatten((in_order(tuple(args)), kwargs))
         static = tuple(None if _is_traceable(leaf) else _Static(leaf) for leaf in leaves)
         return [leaf for leaf, s in zip(leaves, static, strict=True) if s is None], (tree, static)
