@@ -14,8 +14,8 @@ from kerasish import activations
 from kerasish.callbacks.base.callback import Callback
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.compiled import jit
+from kerasish.core.state.scope import Scope
 from kerasish.core.state.transforms import value_and_grad
-from kerasish.core.state.variable import Scope
 from kerasish.layers.core.activation import ReLU
 
 # Outputs at which activations are flat; others have a slope wherever they are.

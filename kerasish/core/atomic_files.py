@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one whole."""
+"""Writing files so that a crash leaves the old one intact."""
 
 import concurrent.futures
 import contextlib
@@ -22,9 +22,9 @@ ABANDONED = 3600  # seconds since anything was written to a file that will not b
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Give a new file's path beside `path`; on success it takes its place, all at once.
+    """Give a new file's path beside `path`; on success it replaces that, all at once.
 
-    The new file is on the disk before it takes the place, so neither a full disk nor a kill nor a
+    The new file is on the disk before it replaces the old, so neither a full disk nor a kill nor a
     power cut leaves half a file. On an error it is removed, and what was at `path` stays.
 
     Of several processes the first one writes. What the others write is dropped, and they wait

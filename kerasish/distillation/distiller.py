@@ -6,11 +6,8 @@ import jax.numpy as jnp
 
 from kerasish import metrics
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    publish,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import publish
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.distillation.losses import as_losses, flat
 from kerasish.losses import Loss
 from kerasish.models import Model

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.state.variable import capture, pure
+from kerasish.core.state.functional import capture, pure
 from kerasish.export.signature import entry, input_names, model_signature, output_names
 from kerasish.models import Model
 

@@ -11,9 +11,9 @@ from typing import Any
 import kerasish
 from kerasish import ops, random
 from kerasish.core import dtypes, masking, names, settings
-from kerasish.core.state import seeds, variable
+from kerasish.core.state import scope, seeds, variable
 from kerasish.core.state.tracking import untracked
-from kerasish.core.symbolic import keras_tensor, symbolic_scope
+from kerasish.core.symbolic import inference, keras_tensor, symbolic_scope
 from kerasish.data import array_conversion
 from kerasish.distribution import distributions, layouts
 from kerasish.layers.base import layer
@@ -128,7 +128,7 @@ def _safe_mode() -> bool:
 
 
 def _is_in_scope() -> bool:
-    return variable.current_scope() is not None
+    return scope.current_scope() is not None
 
 
 _BACKEND = {
@@ -136,7 +136,7 @@ _BACKEND = {
     "any_symbolic_tensors": lambda args=None, kwargs=None: keras_tensor.any_symbolic(
         args or (), kwargs or {}
     ),
-    "compute_output_spec": keras_tensor.infer,
+    "compute_output_spec": inference.infer,
     "get_keras_mask": masking.get_mask,
     "in_stateless_scope": _is_in_scope,
     "in_symbolic_scope": symbolic_scope.in_symbolic_scope,

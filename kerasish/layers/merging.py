@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, node_of
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin
 from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
 

@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from kerasish.core.errors import bad_argument, did_you_mean
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.registry import (
     custom_object_scope,
     get_registered_name,
     get_registered_object,

@@ -5,11 +5,12 @@ from typing import Any
 
 import jax
 
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.functional import Functional
-from kerasish.models.graph.graph import Function, map_structure
+from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model
 from kerasish.models.sequential import Sequential
 
@@ -93,6 +94,6 @@ def _clone_functional(model, input_tensors, clone, call_function):
 
     outputs = function.run(start, call)
     new = {id(t): x for t, x in zip(function.inputs, start, strict=True)}
-    inputs = map_structure(lambda t: new[id(t)], function._inputs_nest)
+    inputs = map_in_order(lambda t: new[id(t)], function._inputs_nest)
     assert all(isinstance(t, KerasTensor) for t in jax.tree.leaves(outputs))
     return Functional(inputs, outputs, name=model.name)

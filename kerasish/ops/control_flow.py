@@ -14,8 +14,11 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import loops, transforms
-from kerasish.core.state.variable import Scope, Variable, capture
-from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic, symbolic
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.core import cast
 from kerasish.ops.wrappers import as_array, as_indices
 

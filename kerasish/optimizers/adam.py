@@ -1,30 +1,72 @@
 """Adam and its kin: steps scaled by moments of the gradient."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.optimizers.optimizer import Optimizer
 
 
-def moments(gradient, slots, betas) -> dict:
-    """Decayed means of the gradient (`momentum`) and of its square (`velocity`)."""
-    m, v = slots["momentum"], slots["velocity"]
+def moments(gradient: jax.Array, slots: Mapping, betas: tuple) -> dict:
+    """Decayed means of the gradient and of its square, before bias correction.
+
+    `mu = beta_1 * mu + (1 - beta_1) * g`, in slot `momentum`, and `nu`, the same of `g ** 2` with
+    `beta_2`, in the slot `velocity`.
+
+    Args:
+        gradient: The gradient `g`.
+        slots: The slots so far.
+        betas: `beta_1` and `beta_2`.
+    """
+    mu, nu = slots["momentum"], slots["velocity"]
     return {
-        "momentum": m + (gradient - m) * (1 - betas[0]),
-        "velocity": v + (jnp.square(gradient) - v) * (1 - betas[1]),
+        "momentum": mu + (gradient - mu) * (1 - betas[0]),
+        "velocity": nu + (jnp.square(gradient) - nu) * (1 - betas[1]),
     }
 
 
-def adam_change(gradient, slots, learning_rate, step, betas, epsilon):
-    """Adam's change of one weight and its new slots; `velocity_hat` among them makes it AMSGrad."""
+def bias_correction(beta: float, step: Any) -> jax.Array:
+    """`1 - beta ** step`: what a decayed mean that started from zero is divided by.
+
+    Args:
+        beta: The mean's decay.
+        step: Number of values in the mean.
+    """
+    return 1 - jnp.power(beta, step)
+
+
+def adam_change(
+    gradient: jax.Array,
+    slots: Mapping,
+    learning_rate: Any,
+    step: Any,
+    betas: tuple,
+    epsilon: float,
+) -> tuple[jax.Array, dict]:
+    """Adam's change of one weight, and its new slots.
+
+    `-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon')`, both moments bias-corrected. Epsilon is
+    added before the correction: `epsilon' = epsilon / sqrt(1 - beta_2 ** step)`.
+
+    Args:
+        gradient: The gradient.
+        slots: The slots so far; `velocity_hat` among them makes it AMSGrad.
+        learning_rate: The learning rate.
+        step: Number of this update, from 1.
+        betas: `beta_1` and `beta_2`.
+        epsilon: Small number that keeps the division finite.
+    """
     new = moments(gradient, slots, betas)
-    velocity = new["velocity"]
+    mu, nu = new["momentum"], new["velocity"]
     if "velocity_hat" in slots:
-        velocity = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], velocity)
-    rate = learning_rate * jnp.sqrt(1 - jnp.power(betas[1], step)) / (1 - jnp.power(betas[0], step))
-    return -(new["momentum"] * rate) / (jnp.sqrt(velocity) + epsilon), new
+        nu = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], nu)
+    rate = learning_rate * jnp.sqrt(bias_correction(betas[1], step))
+    rate = rate / bias_correction(betas[0], step)
+    return -(mu * rate) / (jnp.sqrt(nu) + epsilon), new
 
 
 class Adam(Optimizer):
@@ -60,10 +102,18 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
     @property
-    def slot_names(self):
+    def slot_names(self) -> tuple[tuple[str, ...], ...]:
         return (("momentum", "velocity"), *((("velocity_hat",),) if self.amsgrad else ()))
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon)`, as in `adam_change`."""
         betas = (self.beta_1, self.beta_2)
         return adam_change(gradient, slots, learning_rate, step, betas, self.epsilon)
 
@@ -141,17 +191,25 @@ class Nadam(Optimizer):
     def _u(self, step):
         return self.beta_1 * (1 - 0.5 * jnp.power(0.96, step))
 
-    def advance_shared(self, shared, step):
+    def advance_shared(self, shared: dict, step: Any) -> dict:
         product = shared["u_product"]
         return {"u_product": product * self._u(jnp.asarray(step, product.dtype))}
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """As Adam, with the mean of the next step: `u * mu + (1 - u) * g`, bias-corrected."""
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         product, following = slots["u_product"], self._u(step + 1)
         ahead = following * new["momentum"] / (1 - product * following)
-        mean = ahead + (1 - self._u(step)) * gradient / (1 - product)
-        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
-        return -(mean * learning_rate) / (jnp.sqrt(velocity) + self.epsilon), new
+        mu_hat = ahead + (1 - self._u(step)) * gradient / (1 - product)
+        nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
+        return -(mu_hat * learning_rate) / (jnp.sqrt(nu_hat) + self.epsilon), new
 
 
 class Adamax(Optimizer):
@@ -183,12 +241,20 @@ class Adamax(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
-        m = slots["momentum"]
-        m = m + (gradient - m) * (1 - self.beta_1)
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * mu_hat / (max(beta_2 * norm, |g|) + epsilon)`."""
+        mu = slots["momentum"]
+        mu = mu + (gradient - mu) * (1 - self.beta_1)
         norm = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
-        scale = (1 - jnp.power(self.beta_1, step)) * (norm + self.epsilon)
-        return -(learning_rate * m) / scale, {"momentum": m, "norm": norm}
+        scale = bias_correction(self.beta_1, step) * (norm + self.epsilon)
+        return -(learning_rate * mu) / scale, {"momentum": mu, "norm": norm}
 
 
 class Lamb(Optimizer):
@@ -220,11 +286,19 @@ class Lamb(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * |w| / |r| * r`, `r` being the step of Adam."""
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
-        mean = new["momentum"] / (1 - jnp.power(self.beta_1, step))
-        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
-        update = mean / (jnp.sqrt(velocity) + self.epsilon)
+        mu_hat = new["momentum"] / bias_correction(self.beta_1, step)
+        nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
+        update = mu_hat / (jnp.sqrt(nu_hat) + self.epsilon)
         size, length = (jnp.sqrt(jnp.sum(jnp.square(x))) for x in (weight, update))
         ratio = jnp.where((size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1)
         return -ratio * learning_rate * update, new
@@ -235,7 +309,7 @@ class ScheduleFreeAdamW(Optimizer):
 
     Args:
         learning_rate: Number, schedule or function; see `Optimizer`.
-        beta_1: Where between its fast point (0) and their mean (1) the weight lies; above 0.
+        beta_1: Where the weight is between its fast point (0) and their mean (1); above 0.
         beta_2: Decay of the gradients' squares' mean, from 0 to 1.
         epsilon: Small number that keeps the division finite.
         warmup_steps: Steps in which the learning rate rises to its value.
@@ -269,17 +343,25 @@ class ScheduleFreeAdamW(Optimizer):
         self.epsilon = epsilon
         self.warmup_steps = warmup_steps
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         return weight if name == "momentum" else super().first_slot(name, weight, path)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """The fast point takes the step of Adam; the weight goes to where it was mixed."""
         if self.warmup_steps > 0:
             learning_rate = learning_rate * jnp.minimum(step / self.warmup_steps, 1)
-        fast, velocity = slots["momentum"], slots["velocity"]
-        velocity = velocity + (jnp.square(gradient) - velocity) * (1 - self.beta_2)
-        scale = jnp.sqrt(velocity / (1 - jnp.power(self.beta_2, step))) + self.epsilon
+        fast, nu = slots["momentum"], slots["velocity"]
+        nu = nu + (jnp.square(gradient) - nu) * (1 - self.beta_2)
+        scale = jnp.sqrt(nu / bias_correction(self.beta_2, step)) + self.epsilon
         mean = (weight - (1 - self.beta_1) * fast) / self.beta_1
         fast = fast - learning_rate * gradient / scale
         mean = mean + (fast - mean) / step
         change = (1 - self.beta_1) * fast + self.beta_1 * mean - weight
-        return change, {"momentum": fast, "velocity": velocity}
+        return change, {"momentum": fast, "velocity": nu}

@@ -19,11 +19,13 @@ import numpy as np
 from kerasish.core import processes, settings
 from kerasish.core.errors import hints
 from kerasish.core.lowering import assume_local_devices
+from kerasish.core.state.functional import capture
 from kerasish.core.state.loops import fori_loop
 from kerasish.core.state.program import Program
+from kerasish.core.state.scope import UncapturedVariable
+from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
-from kerasish.core.state.tracking import nan_flags
-from kerasish.core.state.variable import UncapturedVariable, capture, values_of
+from kerasish.core.state.variable import values_of
 from kerasish.distribution import batch_sharding
 from kerasish.kernels.loop_support import slow_in_loops
 from kerasish.training.chunk import (
@@ -148,7 +150,7 @@ class CompiledStep:
         try:
             return inner(batch)
         except UncapturedVariable as miss:
-            if miss.maker is not inner:
+            if miss.owner is not inner:
                 raise
             self._inner = None
             return self.body(batch)
@@ -222,7 +224,7 @@ class CompiledStep:
                 with assume_local_devices():
                     return program.jitted().trace(*program.read(), *args)
             except UncapturedVariable as miss:
-                if miss.maker is not program:
+                if miss.owner is not program:
                     raise
                 self.forget()
 
@@ -292,7 +294,7 @@ class CompiledStep:
                     logs, bad, outputs = program(*args)
                 break
             except UncapturedVariable as miss:
-                if miss.maker is not program:
+                if miss.owner is not program:
                     raise
                 self.forget()
         else:

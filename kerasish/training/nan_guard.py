@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.state.tracking import nan_flags
+from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.variable import Variable
 
 

@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from kerasish.core.state.variable import Scope, Variable
+from kerasish.core.state.scope import Scope
+from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.training.compiled_step import CompiledStep

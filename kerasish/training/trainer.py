@@ -12,11 +12,12 @@ from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.serialize import (
     deserialize_keras_object,
     is_serialized,
     serialize_keras_object,
 )
+from kerasish.core.tracebacks import short_tracebacks
 from kerasish.data import (
     ArrayBatches,
     Batches,
@@ -53,6 +54,11 @@ class Trainer(OverridableSteps):
     stop_training = False
     history: History | None = None
     _resume_point: ResumePoint | None = None
+    _not_parts = ("_compile_arguments",)
+    _not_saved = (
+        *("history", "loss", "optimizer", "_compile_arguments", "_compiled_loss"),
+        *("_compiled_metrics", "_loss_tracker", "_compiled_steps", "_predict_sizes"),
+    )
 
     # -- compiling
 
@@ -172,6 +178,7 @@ class Trainer(OverridableSteps):
 
     # -- the loops
 
+    @short_tracebacks
     def fit(
         self,
         x: Any = None,
@@ -294,6 +301,7 @@ class Trainer(OverridableSteps):
             model=self,
         )
 
+    @short_tracebacks
     def evaluate(
         self,
         x: Any = None,
@@ -342,6 +350,7 @@ class Trainer(OverridableSteps):
         values = [logs[name] for name in orders[given]]
         return values[0] if len(values) == 1 else values
 
+    @short_tracebacks
     def predict(
         self,
         x: Any,
@@ -436,6 +445,7 @@ class Trainer(OverridableSteps):
 
     # -- one batch at a time
 
+    @short_tracebacks
     def train_on_batch(
         self,
         x: Any,
@@ -459,6 +469,7 @@ class Trainer(OverridableSteps):
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
+    @short_tracebacks
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -482,6 +493,7 @@ class Trainer(OverridableSteps):
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
+    @short_tracebacks
     def predict_on_batch(self, x: Any) -> Any:
         """Outputs for one batch of inputs, as NumPy arrays.
 

@@ -9,11 +9,11 @@ import numpy as np
 from kerasish import layers, saving
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
-from kerasish.core.serialization.configurable import (
-    Configurable,
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.registry import publish
+from kerasish.core.serialization.serialize import (
     deserialize_keras_object,
     is_serialized,
-    publish,
     serialize_keras_object,
 )
 from kerasish.core.symbolic.keras_tensor import any_symbolic

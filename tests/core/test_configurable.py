@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kerasish as keras
-from kerasish.core.serialization import configurable
+from kerasish.core.serialization import registry, serialize
 
 Pair = collections.namedtuple("Pair", "a b")
 
@@ -69,16 +69,16 @@ OBJECTS = {
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_is_written_as_keras_writes_it(make):
-    ours = configurable.serialize_keras_object(make(keras))
+    ours = serialize.serialize_keras_object(make(keras))
     assert ours == oracle.saving.serialize_keras_object(make(oracle))
 
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_comes_back(make):
-    data = configurable.serialize_keras_object(make(keras))
-    with configurable.custom_object_scope({"halve": halve}):
-        again = configurable.deserialize_keras_object(data)
-    assert configurable.serialize_keras_object(again) == data
+    data = serialize.serialize_keras_object(make(keras))
+    with registry.custom_object_scope({"halve": halve}):
+        again = serialize.deserialize_keras_object(data)
+    assert serialize.serialize_keras_object(again) == data
     if callable(make(keras)) and hasattr(make(keras), "__code__"):
         assert again is make(keras)
 
@@ -86,10 +86,8 @@ def test_comes_back(make):
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_what_keras_wrote_is_read(make):
     data = oracle.saving.serialize_keras_object(make(oracle))
-    with configurable.custom_object_scope({"halve": halve}):
-        assert (
-            configurable.serialize_keras_object(configurable.deserialize_keras_object(data)) == data
-        )
+    with registry.custom_object_scope({"halve": halve}):
+        assert serialize.serialize_keras_object(serialize.deserialize_keras_object(data)) == data
 
 
 # -- from the signature
@@ -161,7 +159,7 @@ def test_a_users_class_needs_no_config_of_its_own(make, arguments):
     made = make()
     data = made.get_config()
     assert set(data) == arguments | BASICS
-    with configurable.custom_object_scope({"halve": halve}):
+    with registry.custom_object_scope({"halve": halve}):
         assert type(made).from_config(data).get_config() == data
 
 
@@ -192,27 +190,27 @@ def test_registered_objects_are_found_by_package_and_name():
     def a_third(x):
         return x / 3
 
-    data = configurable.serialize_keras_object(Mine(3))
+    data = serialize.serialize_keras_object(Mine(3))
     assert (data["registered_name"], data["module"]) == ("pack>Mine", None)
-    again = configurable.deserialize_keras_object(data)
+    again = serialize.deserialize_keras_object(data)
     assert type(again) is Mine and again.a == 3
-    written = configurable.serialize_keras_object(a_third)
+    written = serialize.serialize_keras_object(a_third)
     assert written["config"] == "pack>third" == keras.saving.get_registered_name(a_third)
-    assert configurable.deserialize_keras_object(written) is a_third
+    assert serialize.deserialize_keras_object(written) is a_third
     assert keras.saving.get_registered_object("pack>third") is a_third
 
 
 def test_scopes_nest_and_belong_to_their_thread():
     elsewhere = []
-    with configurable.custom_object_scope({"It": Wide}):
-        with configurable.custom_object_scope({"It": Fixed}):
-            assert configurable.get_registered_object("It") is Fixed
-        assert configurable.get_registered_object("It") is Wide
-        look = functools.partial(configurable.get_registered_object, "It")
+    with registry.custom_object_scope({"It": Wide}):
+        with registry.custom_object_scope({"It": Fixed}):
+            assert registry.get_registered_object("It") is Fixed
+        assert registry.get_registered_object("It") is Wide
+        look = functools.partial(registry.get_registered_object, "It")
         thread = threading.Thread(target=lambda: elsewhere.append(look()))
         thread.start()
         thread.join()
-        with pytest.raises(ZeroDivisionError), configurable.custom_object_scope({"It": Fixed}):
+        with pytest.raises(ZeroDivisionError), registry.custom_object_scope({"It": Fixed}):
             1 / 0  # noqa: B018
         assert look() is Wide
     assert (look(), elsewhere) == (None, [None])
@@ -230,11 +228,11 @@ def test_registered_objects_are_in_the_table_of_custom_ones():
 
 
 def test_custom_objects_win_over_kerasish_own():
-    data = configurable.serialize_keras_object(keras.layers.Dense(3))
-    again = configurable.deserialize_keras_object(data, custom_objects={"Dense": Through})
+    data = serialize.serialize_keras_object(keras.layers.Dense(3))
+    again = serialize.deserialize_keras_object(data, custom_objects={"Dense": Through})
     assert type(again) is Through
     keras.saving.get_custom_objects()["Dense"] = Wide
-    assert type(configurable.find_class(data)) is type and configurable.find_class(data) is Wide
+    assert type(registry.find_class(data)) is type and registry.find_class(data) is Wide
 
 
 def serialized(class_name, inner, module=None, registered_name=None):
@@ -265,14 +263,14 @@ REFUSED = {
 @pytest.mark.parametrize("data,text", REFUSED.values(), ids=REFUSED)
 def test_unknown_and_unsafe_data_is_refused(data, text):
     with pytest.raises((TypeError, ValueError), match=text):
-        configurable.deserialize_keras_object(data, safe_mode=False)
+        serialize.deserialize_keras_object(data, safe_mode=False)
 
 
 def test_no_module_is_imported_because_data_names_it():
     sys.modules.pop("this", None)
     for data in (serialized("d", {}, "this"), serialized("function", "d", "this", "d")):
         with pytest.raises(TypeError, match="Unknown"):
-            configurable.deserialize_keras_object(data)
+            serialize.deserialize_keras_object(data)
     assert "this" not in sys.modules
 
 
@@ -286,19 +284,96 @@ UNWRITABLE = {
 @pytest.mark.parametrize("value,text", UNWRITABLE.values(), ids=UNWRITABLE)
 def test_what_cannot_be_written_is_told(value, text):
     with pytest.raises(TypeError, match=text):
-        configurable.serialize_keras_object(value)
+        serialize.serialize_keras_object(value)
 
 
 def test_a_lambda_is_written_as_one_and_not_read():
-    data = configurable.serialize_keras_object(lambda x: x)
+    data = serialize.serialize_keras_object(lambda x: x)
     assert data["class_name"] == "__lambda__"
     with pytest.raises(ValueError, match="lambda"):
-        configurable.deserialize_keras_object(data)
+        serialize.deserialize_keras_object(data)
+
+
+def two_lambdas():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Lambda(lambda x: x + 1, name="more"),
+            layers.Lambda(lambda x: 2 * x, name="twice"),
+            layers.Dense(2, activation=lambda x: -x, name="negative"),
+        ]
+    )
+
+
+GIVEN = {"more": lambda x: x + 1, "twice": lambda x: 2 * x, "negative": lambda x: -x}
+
+
+def test_functions_stand_for_lambdas_by_layer_name():
+    model = two_lambdas()
+    data = serialize.serialize_keras_object(model)
+    again = serialize.deserialize_keras_object(data, {"<lambda>": GIVEN}, safe_mode=False)
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(np.ones((1, 2))), model(np.ones((1, 2))))
+    by_argument = {**GIVEN, "negative": {"activation": lambda x: -x}}
+    again = serialize.deserialize_keras_object(data, {"<lambda>": by_argument}, safe_mode=False)
+    assert again.get_layer("negative").activation is by_argument["negative"]["activation"]
+
+
+NOT_GIVEN = {
+    "one for all": (
+        abs,
+        r"holds 3 lambdas, of 'more' \(`function`\), 'twice' .*one function cannot",
+    ),
+    "one left out": ({"more": abs, "twice": abs}, "has none for `activation` of 'negative'"),
+    "another argument": (
+        {**GIVEN, "negative": {"function": abs}},
+        "has none for `activation` of 'negative'",
+    ),
+}
+
+
+@pytest.mark.parametrize("given,text", NOT_GIVEN.values(), ids=NOT_GIVEN)
+def test_one_function_does_not_stand_for_several_lambdas(given, text):
+    data = serialize.serialize_keras_object(two_lambdas())
+    with pytest.raises(ValueError, match=text):
+        serialize.deserialize_keras_object(data, {"<lambda>": given}, safe_mode=False)
+
+
+def test_two_lambdas_of_one_layer_are_told_by_argument():
+    one = {"name": "both", "function": {"class_name": "__lambda__", "config": {}}}
+    one["output_shape"] = {"class_name": "__lambda__", "config": {}}
+    data = serialized("Lambda", one, "keras.layers")
+    with pytest.raises(ValueError, match="'both'"):
+        serialize.deserialize_keras_object(data, {"<lambda>": {"both": abs}}, safe_mode=False)
+
+
+NO_FUNCTIONS = {
+    "a class of kerasish's": ("Dense", {}, "names a class"),
+    "a custom class": ("Mine", {"Mine": int}, "names a class"),
+    "a model class": ("Model", {}, "names a class"),
+    "a number": ("three", {"three": 3}, "names a int"),
+}
+
+
+@pytest.mark.parametrize("name,custom,text", NO_FUNCTIONS.values(), ids=NO_FUNCTIONS)
+def test_a_function_in_a_config_is_a_function(name, custom, text):
+    data = serialized("function", name, "builtins", "function")
+    with pytest.raises(TypeError, match=text):
+        serialize.deserialize_keras_object(data, custom)
+
+
+def test_a_class_in_a_config_is_a_class():
+    data = serialized("relu", {}, "keras.activations")
+    with pytest.raises(TypeError, match="no `from_config`"):
+        serialize.deserialize_keras_object(data)
+    with pytest.raises(TypeError, match="no `from_config`"):
+        serialize.deserialize_keras_object(serialized("It", {}), {"It": abs})
 
 
 def test_a_class_without_config_cannot_be_registered():
     with pytest.raises(ValueError, match="has no `get_config`"):
-        configurable.register_keras_serializable()(type("Plain", (), {}))
+        registry.register_keras_serializable()(type("Plain", (), {}))
 
 
 RESOLVED = {

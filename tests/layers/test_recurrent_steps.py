@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kerasish import layers
-from kerasish.core.state.variable import pure
+from kerasish.core.state.functional import pure
 from kerasish.layers.rnn.gru import gru_step
 from kerasish.layers.rnn.lstm import lstm_step
 from kerasish.layers.rnn.simple_rnn import simple_rnn_step

@@ -6,10 +6,7 @@ from typing import Any
 
 from kerasish.core.dtypes import DTypePolicy, get_policy
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):
@@ -20,7 +17,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     Args:
         default_policy: For layers whose path no key matches. `None`: the global policy.
-        policy_map: Regular expressions, which must match a whole path, to policies.
+        policy_map: Regular expressions, which must match all of a path, to policies.
 
     Example:
         >>> policies = DTypePolicyMap("float32", {"body/.*": DTypePolicy("mixed_bfloat16")})

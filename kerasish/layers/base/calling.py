@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, partitioning, settings
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask, set_mask
 from kerasish.core.names import current_path
-from kerasish.core.state.tracking import nan_flags
-from kerasish.core.state.variable import Variable, current_scope, is_variable
+from kerasish.core.state.scope import current_scope
+from kerasish.core.state.trace_list import nan_flags
+from kerasish.core.state.variable import Variable, is_variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.signatures import (
@@ -239,7 +241,7 @@ def convert(layer: Any, name: str, x: Any) -> Any:
         cast = is_float and dtype and dtypes.is_float(dtype) and leaf.dtype != dtype
         return leaf.astype(dtype) if cast else leaf
 
-    return jax.tree.map(one, x, is_leaf=is_variable)
+    return map_in_order(one, x, is_leaf=is_variable)
 
 
 def _check_range(layer, name, x):

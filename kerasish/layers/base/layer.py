@@ -12,17 +12,15 @@ from kerasish import regularizers
 from kerasish.core import dtypes, processes
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
-from kerasish.core.state.tracking import TraceList, parts
-from kerasish.core.state.variable import Scope, Variable, values_of
-from kerasish.core.symbolic.keras_tensor import (
-    KerasTensor,
-    MaskOrigin,
-    Operation,
-    any_symbolic,
-    infer,
-    node_of,
-    record,
-)
+from kerasish.core.state.scope import Scope
+from kerasish.core.state.trace_list import TraceList
+from kerasish.core.state.tracking import parts
+from kerasish.core.state.variable import Variable, values_of
+from kerasish.core.symbolic.graph import node_of, record
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, any_symbolic
+from kerasish.core.symbolic.operation import Operation
+from kerasish.core.tracebacks import short_tracebacks
 from kerasish.layers.base import calling, losses, messages
 from kerasish.layers.base import weights as weights_of
 from kerasish.layers.base.arguments import Named, boolean, without_old_arguments
@@ -88,6 +86,8 @@ class Layer(Operation):
     _building = False
     # Arguments in Keras' older configs, with the values that may be dropped; `None`: any.
     old_arguments: ClassVar[dict[str, tuple | None]] = {}
+    _not_parts = ("_built_with", "_frozen", "_set_at")
+    _not_saved = ("activity_regularizer", "input_spec", "_added_losses", "_frozen", "_weights")
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -437,6 +437,7 @@ class Layer(Operation):
             "computation."
         )
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         self._check_initialized()
         signature = signature_of(type(self), "call")

@@ -7,15 +7,11 @@ from typing import Any
 
 import jax
 
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.names import auto_name
-from kerasish.core.symbolic.keras_tensor import (
-    KerasTensor,
-    Node,
-    any_symbolic,
-    infer,
-    node_of,
-    record,
-)
+from kerasish.core.symbolic.graph import Node, node_of, record
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.layers.core.input_layer import Input, InputLayer
 
 
@@ -83,15 +79,6 @@ def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
         inputs,
     )
     return starts, Function(inputs, outputs).run(jax.tree.leaves(starts))
-
-
-def map_structure(fn: Callable, structure: Any) -> Any:
-    """As `jax.tree.map`, but dicts keep the order of their keys."""
-    if isinstance(structure, dict):
-        return {key: map_structure(fn, item) for key, item in structure.items()}
-    if type(structure) in (list, tuple):
-        return type(structure)(map_structure(fn, item) for item in structure)
-    return jax.tree.map(fn, structure)
 
 
 def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
@@ -168,7 +155,7 @@ class Function:
             result = call(operation, args, kwargs) if call else operation(*args, **kwargs)
             for tensor, value in zip(node.outputs, _leaves(result, node), strict=True):
                 values[id(tensor)] = value
-        return map_structure(lambda t: values[id(t)], self._outputs_nest)
+        return map_in_order(lambda t: values[id(t)], self._outputs_nest)
 
     def __call__(self, inputs):
         leaves = jax.tree.leaves(inputs)

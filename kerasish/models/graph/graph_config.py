@@ -7,14 +7,14 @@ from typing import Any
 
 import jax
 
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.dict_order import map_in_order
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.variable import is_variable
-from kerasish.core.symbolic.keras_tensor import History, KerasTensor, Op, node_of
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.keras_tensor import History, KerasTensor
+from kerasish.core.symbolic.operation import Op
 from kerasish.layers.core.input_layer import InputLayer
-from kerasish.models.graph.graph import Function, map_structure
+from kerasish.models.graph.graph import Function
 from kerasish.models.graph.op_config import is_op, read_op, write_op
 
 
@@ -54,8 +54,8 @@ def graph_config(function: Function) -> dict:
         layers.append(entry)
     return {
         "layers": layers,
-        "input_layers": map_structure(place, function._inputs_nest),
-        "output_layers": map_structure(place, function._outputs_nest),
+        "input_layers": map_in_order(place, function._inputs_nest),
+        "output_layers": map_in_order(place, function._outputs_nest),
     }
 
 

@@ -15,11 +15,9 @@ import jax.numpy as jnp
 
 from kerasish import ops
 from kerasish.core.errors import NEEDS_A_VALUE, did_you_mean
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
-from kerasish.core.symbolic.keras_tensor import KerasTensor, Op, any_symbolic
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
+from kerasish.core.symbolic.operation import Op
 
 # Modules of Keras' op classes, by the module here or, for those it has none for, by function.
 _MODULES = {"numpy": ops.numpy, "nn": ops.nn, "linalg": ops.linalg, "image": ops.image}

@@ -2,7 +2,7 @@
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.kernels.convolution import convolve
 from kerasish.kernels.transposed_convolution import convolve_transposed
 from kerasish.ops.wrappers import as_array

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array, as_axes, as_float, in_32_bits
 
 # fmt: off

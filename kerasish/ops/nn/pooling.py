@@ -8,7 +8,7 @@ from jax import lax
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.kernels.pooling import lowest, window_max, window_sum
 from kerasish.ops.nn.convolution import channel_axis, padding_name, per_axis
 from kerasish.ops.wrappers import as_array, in_32_bits

@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.settings import epsilon
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 
 # The order of the numbers, and what they are: corners, corner and size, or middle and size.
 _ORDERS = {
