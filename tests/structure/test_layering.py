@@ -192,6 +192,8 @@ MOST_CLASSES = 6  # of kerasish's own, from a class up its longest chain of base
 # Classes that may stand between without being counted, each with the reason.
 UNCOUNTED = {
     "_Affine": "shares the matrices of four layers that differ in one",
+    "_Crop": "shares the boxes of two layers that cut images",
+    "_Policy": "shares what two layers do that choose among others",
     "ConvLSTM": "shares the arguments of three layers that differ in their rank",
 }
 
