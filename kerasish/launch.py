@@ -3,7 +3,7 @@
     python -m kerasish.launch --processes 2 train.py --epochs 3
     python -m kerasish.launch --processes 2 --devices-per-process 4 train.py
 
-The script calls `keras.distribution.initialize()` first; without the launcher it runs alone.
+The script calls `keras.distribution.initialize()` first; without the launcher it runs by itself.
 """
 
 import argparse
@@ -39,9 +39,9 @@ def arguments(args=None) -> argparse.Namespace:
         help="give each that many virtual CPU devices; without it, each has what JAX finds",
     )
     number("--gpus-per-process", help="share the visible GPUs out, that many to each")
-    number("--port", help="where they meet; a free one if not given")
+    number("--port", help="port of process 0; a free one if not given")
     parser.add_argument(
-        "--quiet", action="store_true", help="of others than process 0, show stderr alone"
+        "--quiet", action="store_true", help="of others than process 0, show stderr only"
     )
     parser.add_argument(
         "--grace",
@@ -61,7 +61,7 @@ def arguments(args=None) -> argparse.Namespace:
 
 def _positive(text):
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer, at least 1; got {text!r}")
     return int(text)
 
 
@@ -114,7 +114,7 @@ class Process:
         index: Its number.
         command: What it runs.
         env: Its environment.
-        quiet: Whether to show process 0's lines as they are, and of others stderr alone.
+        quiet: Whether to show process 0's lines as they are, and of others stderr only.
         ended: Queue that it is put in when it has ended.
     """
 

@@ -84,16 +84,16 @@ class Distribution:
         return TensorLayout([None] * len(shape), self.device_mesh)
 
     def sharding_of(self, variable: Any) -> NamedSharding:
-        """Where a Variable lies: JAX's sharding, or an error if the layout does not fit it."""
+        """Where a Variable is kept: JAX's sharding, or an error if the layout does not fit it."""
         layout = self.get_variable_layout(variable)
         return layout.sharding_of(variable, self.rule_for(variable))
 
     def sharding_in_use(self, variable: Any) -> NamedSharding | None:
-        """How layers compute with a weight, where that is not as it lies; `None`: as it lies."""
+        """How layers compute with a weight, where not as it is kept; `None`: as kept."""
         return None
 
     def batch_sharding(self, shape: Sequence[int], stacked: bool = False) -> NamedSharding:
-        """Where a batch lies, or a stack of batches; whole on each device if it does not divide."""
+        """Sharding of a batch, or of a stack of batches; replicated if it does not divide."""
         batch = tuple(shape[stacked:])
         layout = self.get_data_layout(batch)
         axes = () if layout.misfit(batch) else layout.axes
@@ -114,7 +114,7 @@ class Distribution:
         return LayoutReport(self, model.weights)
 
     def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
-        """Where what a layer computes lies, if that is said; rows that do not divide are whole."""
+        """Sharding of a layer's output, if one is set; rows that do not divide are replicated."""
         layout = self.get_tensor_layout(path)
         if layout is None or not all(isinstance(size, int) for size in shape):
             return None  # sizes are not known while a model is only described

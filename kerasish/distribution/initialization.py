@@ -39,7 +39,7 @@ def initialize(
     """Join the other processes of this program. Call it first, before anything uses a device.
 
     Under `python -m kerasish.launch`, SLURM, Open MPI, Kubernetes and on TPU pods no argument is
-    needed. Where there are no other processes it does nothing, so the same script runs alone.
+    needed. Where there are no other processes it does nothing, so the same script runs by itself.
 
     Afterwards all have the same random seed (that of process 0), and devices of all are listed. A
     process that fails leaves word, and then all of them end with an error that names it.
@@ -58,23 +58,23 @@ def initialize(
     """
     addresses = _setting(job_addresses, "JOB_ADDRESSES")
     number = _setting(num_processes, "NUM_PROCESSES")
-    place = _setting(process_id, "PROCESS_ID")
+    index = _setting(process_id, "PROCESS_ID")
     _check(addresses, number)
     given = {
         "coordinator_address": addresses and addresses.split(",")[0].strip(),
         "num_processes": number and int(number),
-        "process_id": place and int(place),
+        "process_id": index and int(index),
         "heartbeat_timeout_seconds": _HEARTBEAT_SECONDS,
         "shutdown_timeout_seconds": _SHUTDOWN_SECONDS,
     }
-    if None not in (addresses, number, place):
+    if None not in (addresses, number, index):
         # Or a node's scheduler would leave each process one device, which it may not have started.
         given["cluster_detection_method"] = "deactivate"
     try:
         jax.distributed.initialize(**{**given, **options})
     except ValueError as error:
-        alone = addresses is number is place is None
-        if not alone or "coordinator_address should be defined" not in str(error):
+        no_setting = addresses is number is index is None
+        if not no_setting or "coordinator_address should be defined" not in str(error):
             raise
         _check_mpi()
         return
@@ -95,7 +95,7 @@ def _check(addresses, number):
     if listed > 1 and number is not None and listed != int(number):
         raise ValueError(
             f"initialize: `job_addresses` lists {listed} processes; `num_processes` is {number}. "
-            "Give process 0's address alone, or one for each process."
+            "Give only process 0's address, or one for each process."
         )
 
 
@@ -147,7 +147,7 @@ class _Watch:
         self.ended = threading.Event()
         self.heard = time.monotonic()  # when process 0 answered last
         self.words = ""  # of those that failed
-        self.place, self.since = None, self.heard  # where the main thread is, and since when
+        self.position, self.since = None, self.heard  # where the main thread is, and since when
 
     def start(self):
         """Watch until this process ends."""
@@ -156,7 +156,7 @@ class _Watch:
             threading.Thread(target=look, name="failures of other processes", daemon=True).start()
         atexit.register(self.stay)
 
-    def goes_on(self, seconds):
+    def is_running(self, seconds):
         """Whether, after some seconds, this process is still one of several."""
         return not self.ended.wait(seconds) and processes.count() > 1
 
@@ -165,7 +165,7 @@ class _Watch:
         if processes.count() > 1:
             processes.say_end(processes.index())
         pause = _GLANCE_SECONDS
-        while self.goes_on(pause):
+        while self.is_running(pause):
             pause = min(2 * pause, _LOOK_SECONDS)
             if list(processes.ends().values()).count("") == processes.count():
                 self.ended.set()  # had one failed, `ask` would end this process
@@ -188,7 +188,7 @@ class _Watch:
 
     def ask(self):
         """Ask process 0, who keeps the words, whether one has failed, or come to its end."""
-        while self.goes_on(_LOOK_SECONDS):
+        while self.is_running(_LOOK_SECONDS):
             for lost in processes.gone():
                 processes.say_end(lost, "is gone: it was killed, or crashed")
             ends, self.heard = processes.ends(), time.monotonic()
@@ -203,15 +203,15 @@ class _Watch:
     def still(self):
         """For how many seconds the main thread has been at one place in JAX or kerasish."""
         frame = sys._current_frames()[threading.main_thread().ident]
-        place, now = (id(frame), frame.f_lasti), time.monotonic()
-        if place != self.place:
-            self.place, self.since = place, now
+        position, now = (id(frame), frame.f_lasti), time.monotonic()
+        if position != self.position:
+            self.position, self.since = position, now
         path = frame.f_code.co_filename
         return now - self.since if path.startswith(_LIBRARIES) and path != _COMPILER else 0
 
     def guard(self):
         """Look whether process 0 is there: JAX, about to abort, answers `ask` no more."""
-        while self.goes_on(_LOOK_SECONDS):
+        while self.is_running(_LOOK_SECONDS):
             silent = time.monotonic() - self.heard
             there = silent < _LATE_SECONDS or processes.first_listens()
             lost = there is False or (there is None and silent > self.heartbeat)

@@ -93,6 +93,6 @@ def _clone_functional(model, input_tensors, clone, call_function):
 
     outputs = function.run(start, call)
     new = {id(t): x for t, x in zip(function.inputs, start, strict=True)}
-    inputs = map_structure(lambda t: new[id(t)], function._inputs_nest)
+    inputs = map_structure(lambda t: new[id(t)], function._inputs_struct)
     assert all(isinstance(t, KerasTensor) for t in jax.tree.leaves(outputs))
     return Functional(inputs, outputs, name=model.name)

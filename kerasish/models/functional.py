@@ -7,9 +7,9 @@ class Functional(Model):
     """A model made from symbolic tensors: a graph of layers.
 
     Args:
-        inputs: Symbolic tensors, from `keras.Input`, in any nest.
-        outputs: Symbolic tensors computed from them, in any nest.
-        name: Name; made up if not given.
+        inputs: Symbolic tensors, from `keras.Input`, in any pytree.
+        outputs: Symbolic tensors computed from them, in any pytree.
+        name: Name; generated if not given.
     """
 
     def __init__(self, inputs=None, outputs=None, name=None, **kwargs):

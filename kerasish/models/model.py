@@ -31,9 +31,9 @@ class Model(Trainer, Layer):
     layers made in `__init__` and used in `call`; or as a `Sequential`.
 
     Args:
-        inputs: Symbolic tensors, from `keras.Input`, in any nest of lists, tuples and dicts.
-        outputs: Symbolic tensors computed from them, in any nest.
-        name: Name; made up if not given.
+        inputs: Symbolic tensors, from `keras.Input`, in any pytree of lists, tuples and dicts.
+        outputs: Symbolic tensors computed from them, in any pytree.
+        name: Name; generated if not given.
 
     Example:
         >>> from kerasish.layers import Dense, Input
@@ -166,13 +166,13 @@ class Model(Trainer, Layer):
 
     @property
     def input(self):
-        """The symbolic input, or the nest of them."""
-        return super().input if self._function is None else self._function._inputs_nest
+        """The symbolic input, or the pytree of them."""
+        return super().input if self._function is None else self._function._inputs_struct
 
     @property
     def output(self):
-        """The symbolic output, or the nest of them."""
-        return super().output if self._function is None else self._function._outputs_nest
+        """The symbolic output, or the pytree of them."""
+        return super().output if self._function is None else self._function._outputs_struct
 
     @property
     def input_shape(self):
@@ -243,7 +243,7 @@ class Model(Trainer, Layer):
         count: of the arithmetic as written (a product of matrices counts 2 for each pair of
         numbers multiplied, exponentials and the like count nothing), of the bytes as they are read
         and written once XLA has fused each layer. Nothing is run. Ops between layers count in the
-        whole only, loops whose length the program decides as one turn.
+        whole only, loops whose length the program decides as one iteration.
 
         Args:
             line_length: Width of the text in characters.
@@ -287,9 +287,9 @@ class Model(Trainer, Layer):
     def profile(self, x, y=None, sample_weight=None, batch_size=None, steps=None) -> Profile:
         """Train for an epoch to see where the time goes, layer by layer and as a whole; undo it.
 
-        Each layer's call, and its gradients, are compiled and timed alone, on what it is called on
-        in the model. As XLA fuses across layers, the whole is faster than their sum. Afterwards
-        weights, optimizer, metrics and random states are what they were.
+        Each layer's call, and its gradients, are compiled and timed by themselves, on what it is
+        called on in the model. As XLA fuses across layers, the model is faster than their sum.
+        Afterwards weights, optimizer, metrics and random states are what they were.
 
         Args:
             x: Inputs, as for `fit`.

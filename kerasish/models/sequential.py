@@ -24,7 +24,7 @@ class Sequential(Model):
         layers: The layers, in order. The first may be a `keras.Input`, which builds the model at
             once; otherwise it is built when it first sees data.
         trainable: Whether training changes it.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
 
     Example:
         >>> from kerasish.layers import Dense
@@ -162,7 +162,7 @@ class Sequential(Model):
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
     def call(self, inputs, training=None, mask=None):
-        """Each layer in turn."""
+        """The layers, one after the other."""
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
         return super().call(inputs, training=training, mask=mask)
@@ -193,9 +193,9 @@ class Sequential(Model):
     def from_config(cls, config: dict, custom_objects=None) -> Any:
         """Make the model again, with new weights."""
         made = cls(name=config.get("name"), dtype=config.get("dtype"))
-        known: dict[str, Layer] = {}  # a layer may stand in several places
-        for entry in config["layers"]:
-            layer = deserialize_keras_object(entry, custom_objects=custom_objects)
+        known: dict[str, Layer] = {}  # a layer may stand at several positions
+        for element in config["layers"]:
+            layer = deserialize_keras_object(element, custom_objects=custom_objects)
             made.add(known.setdefault(layer.name, layer), rebuild=False)
         made._try_to_build()
         shape = config.get("build_input_shape")

@@ -34,7 +34,7 @@ def save_model(
 ) -> None:
     """Save a model as one file: config, weights, optimizer state.
 
-    The file is whole at every moment: it is written beside its place and moved there.
+    The file is complete at every moment: it is written beside its path and moved there.
 
     Args:
         model: The model.

@@ -144,15 +144,15 @@ def _takes_place(parameter):
     return parameter.kind is not inspect.Parameter.KEYWORD_ONLY
 
 
-def is_op(entry: dict) -> bool:
-    """Whether a config's entry is an op rather than a layer."""
-    module = entry.get("module")
+def is_op(config: dict) -> bool:
+    """Whether an element of a config is an op rather than a layer."""
+    module = config.get("module")
     return isinstance(module, str) and module.startswith("keras.src.ops.")
 
 
-def read_op(entry: dict) -> Callable:
-    """The function that an op's entry stands for; on symbolic tensors it records the same op."""
-    module, cls, config = entry["module"], entry["class_name"], dict(entry["config"])
+def read_op(config: dict) -> Callable:
+    """The function that an op's config stands for; on symbolic tensors it records the same op."""
+    module, cls, config = config["module"], config["class_name"], dict(config["config"])
     name = _functions_by_class().get((module, cls))
     if name is None:
         known = [known for known_module, known in _functions_by_class() if known_module == module]

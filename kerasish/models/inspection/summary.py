@@ -161,7 +161,7 @@ def cost_lines(costs: ModelCost) -> list[str]:
     return [
         *lines,
         "FLOPs of a layer: forward; in training: with gradients. Bytes: read and written in",
-        "training by the layer alone. The whole moves fewer, as XLA fuses layers together.",
+        "training by the layer by itself. The model moves fewer, as XLA fuses layers together.",
     ]
 
 

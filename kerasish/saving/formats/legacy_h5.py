@@ -42,13 +42,13 @@ def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> 
         if include_optimizer and model.compiled:
             h5.attrs["training_config"] = json.dumps(_training_config(model))
             _write_weights(h5.create_group("optimizer_weights"), model.optimizer.variables)
-        h5.attrs[_SUM] = _sum_of_texts(h5)
+        h5.attrs[_SUM] = _sum_of_strings(h5)
 
 
-def _sum_of_texts(h5):
+def _sum_of_strings(h5):
     """What Keras does not look at: a checksum of the configs, as arrays have theirs."""
-    texts = (h5.attrs.get(name, "") for name in ("model_config", "training_config"))
-    return np.uint32(zlib.crc32("".join(map(str, texts)).encode(errors="surrogateescape")))
+    strings = (h5.attrs.get(name, "") for name in ("model_config", "training_config"))
+    return np.uint32(zlib.crc32("".join(map(str, strings)).encode(errors="surrogateescape")))
 
 
 def _config_of(model):
@@ -80,12 +80,12 @@ def _write_weights(group, variables):
 
 def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
     """Read a whole model."""
-    if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_texts(tree.h5):
+    if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_strings(tree.h5):
         raise BadFile(f"{tree.where} is damaged: the checksum of its configs does not fit.")
     config = _json_attribute(tree, "model_config")
     if config is None:
         raise BadFile(
-            f"{tree.where} has no model config: it holds weights alone. Make the model, then "
+            f"{tree.where} has no model config: it holds only weights. Make the model, then "
             "`load_weights`."
         )
     training = _json_attribute(tree, "training_config") if compile else None

@@ -84,7 +84,7 @@ def file_window(path: str | os.PathLike) -> Iterator[Window]:
 
 
 def as_bytes(value: np.ndarray) -> np.ndarray:
-    """An array's bytes, without a copy if it lies in one piece."""
+    """An array's bytes, without a copy if it is contiguous."""
     return np.ascontiguousarray(value).reshape(-1).view("u1")
 
 
