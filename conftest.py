@@ -30,7 +30,7 @@ from jax._src.interpreters import mlir
 
 import kerasish
 from kerasish.core import dtypes, names, settings
-from kerasish.core.serialization import configurable
+from kerasish.core.serialization import registry
 from kerasish.core.state import seeds
 
 OLD_JAX = jax.__version_info__ < (0, 11)
@@ -53,7 +53,7 @@ def fresh_start():
     settings.set_image_data_format("channels_last")
     settings.disable_nan_checks()
     dtypes.set_dtype_policy("float32")
-    configurable.get_custom_objects().clear()
+    registry.get_custom_objects().clear()
     names.clear_names()
     seeds.set_random_seed(0)
     if "keras" in sys.modules:  # the oracle too, so that both name their layers alike

@@ -37,7 +37,9 @@ with _undisturbed():
     from kerasish.core.names import name_scope
     from kerasish.core.settings import use_compilation_cache as _use_compilation_cache
     from kerasish.core.state.compiled import jit
+    from kerasish.core.state.functional import capture, pure
     from kerasish.core.state.loops import scan
+    from kerasish.core.state.scope import Scope, StatelessScope
     from kerasish.core.state.transforms import (
         custom_gradient,
         grad,
@@ -45,8 +47,9 @@ with _undisturbed():
         value_and_grad,
         vmap,
     )
-    from kerasish.core.state.variable import Scope, StatelessScope, Variable, capture, pure
-    from kerasish.core.symbolic.keras_tensor import KerasTensor, Operation
+    from kerasish.core.state.variable import Variable
+    from kerasish.core.symbolic.keras_tensor import KerasTensor
+    from kerasish.core.symbolic.operation import Operation
     from kerasish.initializers import Initializer
     from kerasish.layers import Input, InputSpec, Layer
     from kerasish.layers.base.remat import RematScope

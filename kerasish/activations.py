@@ -12,14 +12,10 @@ import jax.numpy as jnp
 
 from kerasish.core.dtypes import to_array
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    publish,
-    resolve,
-    serialize_argument,
-)
+from kerasish.core.serialization.registry import custom_object_scope, publish
+from kerasish.core.serialization.serialize import resolve, serialize_argument
 from kerasish.core.settings import floatx
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 
 
 def _activation(function):

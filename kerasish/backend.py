@@ -16,7 +16,7 @@ from kerasish.core import dtypes, names, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import is_keras_tensor as is_keras_tensor
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 
 # -- the process's settings and types
 

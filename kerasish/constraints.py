@@ -4,13 +4,9 @@ import jax.numpy as jnp
 
 from kerasish.core.dtypes import to_array
 from kerasish.core.names import snake_case
-from kerasish.core.serialization.configurable import (
-    Configurable,
-    custom_object_scope,
-    publish,
-    resolve,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.registry import custom_object_scope, publish
+from kerasish.core.serialization.serialize import resolve, serialize_keras_object
 from kerasish.core.settings import epsilon
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from kerasish.core.dtypes import DTypePolicy, FloatDTypePolicy
 from kerasish.core.dtypes import get_policy as get
-from kerasish.core.serialization.configurable import publish, serialize_keras_object
 from kerasish.core.serialization.dtype_policy_map import DTypePolicyMap
+from kerasish.core.serialization.registry import publish
+from kerasish.core.serialization.serialize import serialize_keras_object
 
 __all__ = [
     "DTypePolicy",

@@ -6,9 +6,9 @@ import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import publish
+from kerasish.core.serialization.registry import publish
 from kerasish.core.state.seeds import SeedGenerator, draw_seed
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.kernels.random_bits import bernoulli
 
 publish("keras.random", {"SeedGenerator": SeedGenerator})

@@ -8,16 +8,15 @@ from kerasish.callbacks import Progbar
 from kerasish.core.dtypes import standardize_dtype
 from kerasish.core.malloc import trim_heap
 from kerasish.core.names import clear_names
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.registry import (
     CustomObjectScope,
     custom_object_scope,
-    deserialize_keras_object,
     get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
-    serialize_keras_object,
 )
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.settings import (
     disable_interactive_logging,
     enable_interactive_logging,

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from kerasish import activations
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    register_keras_serializable,
-)
+from kerasish.core.serialization.registry import custom_object_scope, register_keras_serializable
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from kerasish import random
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.seeds import set_random_seed
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 

@@ -6,7 +6,7 @@ from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import unchanged as preprocess_input
 from kerasish.applications.pretrained import weight_files
 from kerasish.applications.request import Request
-from kerasish.core.serialization.configurable import publish
+from kerasish.core.serialization.registry import publish
 from kerasish.models import Model, Sequential
 
 _PAPER = 'Liu, Mao, Wu, Feichtenhofer, Darrell and Xie, 2022, "A ConvNet for the 2020s"'

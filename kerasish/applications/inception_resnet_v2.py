@@ -7,7 +7,7 @@ from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.inception_v3 import STEM, branch, head, mixed
 from kerasish.applications.preprocessing import tf as preprocess_input
 from kerasish.applications.pretrained import KERNELS, weight_files
-from kerasish.core.serialization.configurable import publish
+from kerasish.core.serialization.registry import publish
 
 _PAPER = (
     'Szegedy, Ioffe, Vanhoucke and Alemi, 2017, "Inception-v4, Inception-ResNet and the Impact\n'

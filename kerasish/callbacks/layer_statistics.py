@@ -12,8 +12,8 @@ import numpy as np
 from kerasish.callbacks.base.callback import Callback
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.compiled import jit
+from kerasish.core.state.scope import Scope
 from kerasish.core.state.transforms import value_and_grad
-from kerasish.core.state.variable import Scope
 
 _PLOTS = {
     "mean": "mean of activations",

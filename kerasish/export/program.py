@@ -15,7 +15,7 @@ import numpy as np
 
 from kerasish.core.atomic_files import replacing
 from kerasish.core.errors import bad_argument
-from kerasish.core.state.variable import pure
+from kerasish.core.state.functional import pure
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.export import exported
 from kerasish.models import Model

@@ -4,12 +4,8 @@ import jax
 import numpy as np
 
 from kerasish.core.names import snake_case
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    publish,
-    resolve,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope, publish
+from kerasish.core.serialization.serialize import resolve, serialize_keras_object
 from kerasish.initializers.constant import STFT, Constant, Identity, Ones, Zeros
 from kerasish.initializers.initializer import Initializer
 from kerasish.initializers.random import (

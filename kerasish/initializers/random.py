@@ -5,10 +5,7 @@ import math
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator, make_default_seed
 from kerasish.initializers import host_random
 from kerasish.initializers.initializer import Initializer

@@ -1,4 +1,4 @@
-"""Products of matrices, written so that a CPU computes their derivatives fast."""
+"""Products of matrices with derivatives that XLA's CPU backend computes fast."""
 
 import functools
 import math
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.core.lowering import traced
+from kerasish.core.lowering import lowering_for_cpu
 from kerasish.kernels.linear_call import linear_call
 from kerasish.kernels.noinline import (
     is_undistributed,
@@ -32,11 +32,12 @@ def dense_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
 
 
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The product of two matrices, which a CPU derives with a rule of its own."""
+    """The product of two matrices, with a derivative of its own on CPUs."""
     sizes = (*x.shape, kernel.shape[1])
-    if not traced.for_cpu or x.dtype != kernel.dtype or not all(isinstance(n, int) for n in sizes):
+    is_static = all(isinstance(n, int) for n in sizes)
+    if not lowering_for_cpu() or x.dtype != kernel.dtype or not is_static:
         return jnp.matmul(x, kernel)
-    return _traced_once(_worth_turning(*sizes), is_undistributed(), x, kernel)
+    return _traced_once(_factor_to_transpose(*sizes), is_undistributed(), x, kernel)
 
 
 _FIRST_WITH_FIRST = ((0,), (0,)), ((), ())
@@ -44,70 +45,72 @@ _SECOND_WITH_SECOND = ((1,), (1,)), ((), ())
 _SMALL = 2**19  # multiplications, which take less time than to wake a second thread for them
 
 
-def _worth_turning(rows, inner, outer):
-    """Which factor of the kernel's gradient is to be turned before it is computed, if any.
+def _factor_to_transpose(rows, inner, outer):
+    """Which factor of the kernel's gradient to transpose before it is computed, if any.
 
-    Without that the CPU's product reads columns, with one thread where its result is small. Turned
-    is `"x"` or the `"gradient"` of the product, and then the result once more.
+    Without that the CPU's product reads columns, with one thread where its result is small. It is
+    `"x"`, or the `"cotangent"` of the product, and then the result once more.
     """
     if outer == 1:
         return None
     if outer <= 16 <= inner:
-        return "gradient"
+        return "cotangent"
     some = 512 <= rows <= 2**12 and 32 <= inner <= 256
     return "x" if some or rows * inner <= 2**12 else None
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _product(turned, alone, x, kernel):
+def _product(transposed, undistributed, x, kernel):
     return jnp.matmul(x, kernel)
 
 
 @functools.partial(_product.defjvp, symbolic_zeros=True)
-def _(turned, alone, primals, tangents):
+def _(transposed, undistributed, primals, tangents):
     (x, kernel), (dx, dkernel) = primals, (_unless_zero(d) for d in tangents)
     others = None if dkernel is None else x, None if dx is None else kernel
-    back = functools.partial(_gradients, turned, alone)
-    return _product(turned, alone, x, kernel), linear_call(_change, back, others, (dx, dkernel))
+    back = functools.partial(_product_transpose, transposed, undistributed)
+    return _product(transposed, undistributed, x, kernel), linear_call(
+        _product_jvp, back, others, (dx, dkernel)
+    )
 
 
 def _unless_zero(tangent):
     return None if isinstance(tangent, SymbolicZero) else tangent
 
 
-# Of two factors one may stand still: there is no tangent of it then, and no need for the other.
+# One of the factors may be constant: it has no tangent then, and the other is not needed.
 
 
-def _change(factors, tangents):
+def _product_jvp(factors, tangents):
     (x, kernel), (dx, dkernel) = factors, tangents
     parts = [] if dx is None else [jnp.matmul(dx, kernel)]
     parts += [] if dkernel is None else [jnp.matmul(x, dkernel)]
     return sum(parts[1:], parts[0])
 
 
-def _gradients(turned, alone, factors, gradient):
+def _product_transpose(transposed, undistributed, factors, gradient):
     x, kernel = factors
-    if not alone or x is None or kernel is None:
-        return _both(turned, x, kernel, gradient)
-    # The new kernel may then be written where the old one lies; else XLA would copy it in every
-    # step, to read it once more for the gradient of `x`. Small ones are computed one by one.
+    if not undistributed or x is None or kernel is None:
+        return _both_gradients(transposed, x, kernel, gradient)
+    # The new kernel may then overwrite the old one; else XLA would copy that in every step, to read
+    # it once more for the gradient of `x`. Small ones are computed one by one.
     if x.size * kernel.shape[1] <= _SMALL:
-        return _both_apart(turned, x, kernel, gradient)
-    return materialize_all(*_both(turned, x, kernel, gradient))
+        return _both_noinline(transposed, x, kernel, gradient)
+    return materialize_all(*_both_gradients(transposed, x, kernel, gradient))
 
 
-def _both(turned, x, kernel, gradient):
+def _both_gradients(transposed, x, kernel, gradient):
     of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
-    return of_x, None if x is None else _gradient_of_kernel(turned, x, gradient)
+    return of_x, None if x is None else _kernel_gradient(transposed, x, gradient)
 
 
-_both_apart = noinline(_both, static=0)
+_both_noinline = noinline(_both_gradients, static=0)
 
 
-def _gradient_of_kernel(turned, x, gradient):
-    if turned == "x":
+def _kernel_gradient(transposed, x, gradient):
+    if transposed == "x":
         return jnp.matmul(materialize_transpose(x), gradient)
-    if turned == "gradient":
+    if transposed == "cotangent":
         return materialize_transpose(jnp.matmul(materialize_transpose(gradient), x))
     return lax.dot_general(x, gradient, _FIRST_WITH_FIRST)
 

@@ -1,4 +1,4 @@
-"""Steps that XLA runs badly inside loops, told from their traced programs."""
+"""Operations that XLA's CPU backend runs badly inside loops, found in traced programs."""
 
 from typing import Any
 
@@ -8,8 +8,16 @@ import jax
 def slow_in_loops(jaxpr: Any) -> str | None:
     """The operation for which XLA's CPU backend has only a naive path inside loops, if any.
 
-    Those are gradients of `lax` convolutions and of pooling windows.
+    Those are gradients of `lax` convolutions and of pooling windows. Where programs run on other
+    devices there is none.
+
+    Args:
+        jaxpr: A traced program.
     """
+    return _slow_in_loops(jaxpr) if jax.default_backend() == "cpu" else None
+
+
+def _slow_in_loops(jaxpr):
     for eqn in getattr(jaxpr, "jaxpr", jaxpr).eqns:
         name = eqn.primitive.name
         if name == "conv_general_dilated" and not _is_forward(eqn.params):
@@ -19,7 +27,7 @@ def slow_in_loops(jaxpr: Any) -> str | None:
         inner = [
             x for x in jax.tree.leaves(list(eqn.params.values()), is_leaf=_is_jaxpr) if _is_jaxpr(x)
         ]
-        found = [slow_in_loops(x) for x in inner]
+        found = [_slow_in_loops(x) for x in inner]
         # Of the branches for several kinds of device, one that is good on the CPU is enough.
         if any(found) and not (name == "cond" and None in found):
             return next(filter(None, found))

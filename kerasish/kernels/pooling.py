@@ -1,4 +1,4 @@
-"""Pooling: the entries of each window joined, in the way that is best for the device at hand.
+"""Pooling: the elements of each window reduced, with a gradient by slices on CPUs.
 
 On the CPU the gradient of `lax.reduce_window` is slow, and very slow inside loops.
 """
@@ -15,9 +15,9 @@ from jax import lax
 from kerasish.core.lowering import platform_dependent
 from kerasish.kernels.noinline import materialize
 
-# Wider windows are left to the primitive: reading the input once for each entry no longer pays.
+# Wider windows are left to the primitive: reading the input once for each element no longer pays.
 _WIDEST = 8
-# Windows of at most 2x2 entries are joined at once, larger ones axis by axis.
+# Windows of at most 2x2 elements are reduced at once, larger ones axis by axis.
 _SMALL = 4
 
 
@@ -27,24 +27,30 @@ def window_max(
     strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
 ) -> jax.Array:
-    """The largest entry of each window, NaN above all; the gradient goes to the first of equals.
+    """The largest element of each window, NaN above all; the gradient goes to the first of equals.
 
     Args:
         x: What windows are taken of.
         window: Their size along each axis.
         strides: Steps between them along each axis.
-        padding: Entries to add before and after each axis, which are below all others.
+        padding: Elements to add before and after each axis, which are below all others.
+
+    Shapes:
+        Any -> `(size + padding - window) // strides + 1` along each axis.
     """
 
     def derivative(x, dx, window, strides):
         first, *others = _slices(x, window, strides)
-        y, place = first, jnp.zeros(first.shape, "int8")
+        y, position = first, jnp.zeros(first.shape, "int8")
         for i, other in enumerate(others, 1):
             larger = (other > y) | jnp.isnan(other)
-            y, place = jnp.where(larger, other, y), jnp.where(larger, i, place).astype(place.dtype)
-        return materialize(y), _sum_of(dx, window, strides, materialize(place))
+            y, position = (
+                jnp.where(larger, other, y),
+                jnp.where(larger, i, position).astype(position.dtype),
+            )
+        return materialize(y), _sum_of(dx, window, strides, materialize(position))
 
-    return _join(x, window, strides, padding, lowest(x.dtype), lax.max, derivative)
+    return _reduce_windows(x, window, strides, padding, lowest(x.dtype), lax.max, derivative)
 
 
 def lowest(dtype) -> float:
@@ -58,18 +64,28 @@ def window_sum(
     strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
 ) -> jax.Array:
-    """The sum of each window's entries, zero being those over the edge. Args: As `window_max`."""
+    """The sum of each window's elements, zero being those over the edge.
+
+    Args:
+        x: What windows are taken of.
+        window: Their size along each axis.
+        strides: Steps between them along each axis.
+        padding: Zeros to add before and after each axis.
+
+    Shapes:
+        As `window_max`.
+    """
 
     def derivative(x, dx, window, strides):
         return _sum_of(x, window, strides), _sum_of(dx, window, strides)
 
-    return _join(x, window, strides, padding, 0, lax.add, derivative)
+    return _reduce_windows(x, window, strides, padding, 0, lax.add, derivative)
 
 
-def _join(x, window, strides, padding, empty, primitive, derivative: Callable):
-    """Windows joined by the primitive for two scalars; the derivative of small ones is by slices.
+def _reduce_windows(x, window, strides, padding, empty, primitive, derivative: Callable):
+    """Windows reduced by the primitive for two scalars; the derivative of small ones is by slices.
 
-    Where no gradient is taken XLA joins the primitive with the convolutions around it.
+    Where no gradient is taken XLA fuses the primitive with the convolutions around it.
     """
     empty = np.asarray(empty, x.dtype)[()]
 
@@ -91,28 +107,28 @@ def _join(x, window, strides, padding, empty, primitive, derivative: Callable):
     return platform_dependent(x, cpu=on_cpu, default=by_window)
 
 
-def _sum_of(x, window, strides, place=None):
-    """The sum of each window's entries, or of the one in that place.
+def _sum_of(x, window, strides, position=None):
+    """The sum of each window's elements, or of the one at a position.
 
     Transposed, this spreads a gradient over the windows: over those that touch but do not overlap
     in one pass, without gaps to fill.
     """
     if window != strides:
         parts = list(_slices(x, window, strides))
-        if place is not None:
-            parts = [jnp.where(place == i, part, 0) for i, part in enumerate(parts)]
+        if position is not None:
+            parts = [jnp.where(position == i, part, 0) for i, part in enumerate(parts)]
         return materialize(sum(parts[1:], parts[0]))
     blocks, within = _in_blocks(x, window)
-    if place is not None:
+    if position is not None:
         numbers = np.arange(math.prod(window)).reshape([blocks.shape[axis] for axis in within])
         outside = [axis for axis in range(blocks.ndim) if axis not in within]
-        chosen = jnp.expand_dims(place, within) == np.expand_dims(numbers, outside)
+        chosen = jnp.expand_dims(position, within) == np.expand_dims(numbers, outside)
         blocks = jnp.where(chosen, blocks, 0)
     return materialize(jnp.sum(blocks, within))
 
 
 def _in_blocks(x, window):
-    """Each axis of windows wider than one as two, and which axes lie within a window."""
+    """Each axis of windows wider than one as two, and which of the axes are within a window."""
     counts = [n // width for n, width in zip(x.shape, window, strict=True)]
     ends = [n * width for n, width in zip(counts, window, strict=True)]
     shape, within = [], []
@@ -125,7 +141,7 @@ def _in_blocks(x, window):
 
 
 def _slices(x, window, strides) -> Iterator[jax.Array]:
-    """The first, second, ... entries of all windows."""
+    """The first, second, ... elements of all windows."""
     sizes = zip(x.shape, window, strides, strict=True)
     reach = [(size - width) // stride * stride + 1 for size, width, stride in sizes]
     for start in itertools.product(*map(range, window)):
@@ -138,6 +154,6 @@ def _stages(window, strides):
     if math.prod(window) <= _SMALL:
         return [(window, strides)]
     axes = [axis for axis in reversed(range(len(window))) if window[axis] > 1 or strides[axis] > 1]
-    alone = [tuple(n if i == axis else 1 for i, n in enumerate(window)) for axis in axes]
+    windows_by_axis = [tuple(n if i == axis else 1 for i, n in enumerate(window)) for axis in axes]
     steps = [tuple(n if i == axis else 1 for i, n in enumerate(strides)) for axis in axes]
-    return zip(alone, steps, strict=True)
+    return zip(windows_by_axis, steps, strict=True)

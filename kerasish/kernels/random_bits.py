@@ -37,7 +37,7 @@ def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
     return platform_dependent(key, cpu=written_out, default=by_jax)
 
 
-def _joined(key, p, count):
+def _in_parts(key, p, count):
     size = _FEW if _FEW < count <= _SOME else max(count, 1)
     starts = range(0, max(count, 1), size)
     parts = [_part(key, p, jnp.uint32(i), min(size, count - i)) for i in starts]
@@ -48,9 +48,9 @@ def _part_of(key, p, start, count):
     return (_bits(key, start, count) >> 9).astype("int32") * jnp.float32(2.0**-23) < p
 
 
-# XLA would merge the hash into each kernel that asks which entries stay. It is also quicker along
+# XLA would merge the hash into each kernel that asks which elements stay. It is also quicker along
 # one axis than along several.
-_all, _part = noinline(_joined, static=2), noinline(_part_of, static=3)
+_all, _part = noinline(_in_parts, static=2), noinline(_part_of, static=3)
 
 
 def _is_known(key, shape):

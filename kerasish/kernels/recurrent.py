@@ -1,4 +1,4 @@
-"""The steps of the recurrent cells as one loop, with a derivative that XLA's CPU runs well."""
+"""The steps of recurrent cells as one loop, with a derivative that XLA's CPU backend runs well."""
 
 import functools
 from typing import NamedTuple
@@ -25,13 +25,13 @@ from kerasish.kernels.recurrent_step import (
 def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, masks) -> tuple:
     """All steps: `(last output, all outputs if asked for, last states)`.
 
-    Axes stand time first.
+    The first axis of arrays is time.
 
     Args:
         steps: What a step does.
         order: How the loop runs.
         weights: The kernel that projects the inputs, or `None` if they are projected; the recurrent
-            kernel; and a bias of the products of gates apart or `None`.
+            kernel; and a bias of the products of separate gates or `None`.
         bias: What is to be added to the projected inputs, or `None`. Adding it in the loop costs
             nothing there.
         inputs: The inputs, or projected ones.
@@ -77,8 +77,8 @@ def _run_any(steps, order, weights, xs, states, keep, masks):
 # -- the loop of a cell whose step begins with a product of its state
 
 # The derivative takes what it can out of the loop: the kernel's part is one product over all steps,
-# and the kernel is turned once. Of a step it keeps the states and the gates, whose slopes follow
-# from themselves where their functions are the usual ones. The loops write where they have read for
+# and the kernel is transposed once. It keeps a step's states and gates, whose slopes follow from
+# themselves where their functions are the usual ones. The loops write where they have read for
 # the last time: gates over projected inputs, gradients over gates. Memory that is in no cache costs
 # a CPU as much as the arithmetic.
 
@@ -87,8 +87,8 @@ class _Saved(NamedTuple):
     """What the derivative needs of a loop, steps first.
 
     Attributes:
-        gates: The gates after their usual functions; of those apart, the projected input.
-        products: Of gates apart the product of the state. `None` if there are none.
+        gates: The gates after their usual functions; of separate ones, the projected input.
+        products: Of separate gates the product of the state. `None` if there are none.
         states: The states before each step and after the last.
     """
 
@@ -103,8 +103,8 @@ def _run_products(steps, order, weights, bias, inputs, states, keep):
 
     def body(states, at):
         x, kept = at
-        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
-        gates = _split(steps, _fenced(apply_tanh_forms(steps, sums)))
+        sums, products = _combine(steps, x, states[0] @ recurrent, bias, product_bias)
+        gates = _split(steps, _materialized(apply_tanh_forms(steps, sums)))
         new = _finish(steps, kept, gates, products, states)
         return new, output_of(order, kept, new[0]) if order.all_outputs else None
 
@@ -121,10 +121,10 @@ def _(steps, order, primals, tangents):
     saved = save(*primals)
     into_gates = _into_gates(steps, saved.states[0][:-1], primals, tangents)
     fixed, given = (recurrent, saved, keep), (*into_gates, dstates)
-    forward = functools.partial(_derive, steps, order.all_outputs)
+    forward = functools.partial(_loop_jvp, steps, order.all_outputs)
     back = differentiated_as(
-        functools.partial(_transpose, forward, jax.tree.map(jax.typeof, given)),
-        functools.partial(_derive_back, steps),
+        functools.partial(_plain_transpose, forward, jax.tree.map(jax.typeof, given)),
+        functools.partial(_loop_transpose, steps),
     )
     dlast, dfirst = linear_call(forward, back, fixed, given)
     last = [stack[-1] for stack in saved.states]
@@ -135,29 +135,29 @@ def _(steps, order, primals, tangents):
 
 
 def _into_gates(steps, before, primals, tangents):
-    """Tangents of the gates from all but the states' own: of sums, and of products apart."""
+    """Tangents of the gates from all but the states' own: of sums, and of separate products."""
     (kernel, *_), _, inputs, *_ = primals
     (dkernel, drecurrent, dproduct_bias), dbias, dinputs, *_ = tangents
     # One product for both kernels is faster than two, but it takes a copy of the inputs.
-    if kernel is None or steps.apart or inputs.shape[-1] > 2 * before.shape[-1]:
+    if kernel is None or steps.separate or inputs.shape[-1] > 2 * before.shape[-1]:
         of_inputs = jax.jvp(_projected, ((kernel,), inputs), ((dkernel,), dinputs))[1]
-        of_states = _derived_product(before, drecurrent)
-        return _meet(steps, of_inputs, of_states, dbias, dproduct_bias)
+        of_states = _product_tangent(before, drecurrent)
+        return _combine(steps, of_inputs, of_states, dbias, dproduct_bias)
     both = jnp.concatenate([inputs, before], -1), jnp.concatenate([dkernel, drecurrent])
-    return _meet(steps, dense_product(dinputs, kernel, 1), _derived_product(*both), dbias, None)
+    return _combine(steps, dense_product(dinputs, kernel, 1), _product_tangent(*both), dbias, None)
 
 
-def _derived_product(x, dkernel):
+def _product_tangent(x, dkernel):
     return jax.jvp(functools.partial(dense_product, x, axes=1), (dkernel,), (dkernel,))[1]
 
 
 def _save(steps, weights, bias, inputs, states, keep):
-    """What is saved of a loop, so that it can be derived again."""
+    """What is saved of a loop, so that it can be differentiated again."""
     xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
 
     def body(states, at):
         x, kept = at
-        sums, products = _meet(steps, x, states[0] @ recurrent, bias, product_bias)
+        sums, products = _combine(steps, x, states[0] @ recurrent, bias, product_bias)
         gates = apply_tanh_forms(steps, sums)
         new = _finish(steps, kept, _split(steps, gates), products, states)
         return new, (gates, products, states)
@@ -173,26 +173,26 @@ def _save_in_place(steps, weights, bias, inputs, states, keep):
 
     def body(i, loop):
         states, (gates, products, stacks) = loop
-        sums, more = _meet(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
-        new = _fenced(apply_tanh_forms(steps, sums))
+        sums, more = _combine(steps, _at(i, gates), states[0] @ recurrent, bias, product_bias)
+        new = _materialized(apply_tanh_forms(steps, sums))
         states = _finish(steps, _at(i, keep), _split(steps, new), more, states)
         stacks = [_put(i + 1, stack, x) for stack, x in zip(stacks, states, strict=True)]
         return states, _Saved(_put(i, gates, new), _put(i, products, more), stacks)
 
-    apart = xs.shape[-1] // len(steps.functions) * steps.apart
-    products = jnp.zeros_like(xs[..., :apart]) if apart else None
+    separate = xs.shape[-1] // len(steps.functions) * steps.separate
+    products = jnp.zeros_like(xs[..., :separate]) if separate else None
     stacks = [_put(0, jnp.zeros((len(xs) + 1, *x.shape), x.dtype), x) for x in states]
     return lax.fori_loop(0, len(xs), body, (states, _Saved(xs, products, stacks)))[1]
 
 
-def _derive(steps, all_outputs, fixed, given):
+def _loop_jvp(steps, all_outputs, fixed, given):
     """Tangents of the last states, and of the first one after each step if asked for."""
     (recurrent, saved, keep), (dxs, dproducts, dstates) = fixed, given
 
     def body(dstates, at):
         (gates, products, states, kept), (dx, more) = at
         gates = _split(steps, gates)
-        dsums, dproducts = _meet(steps, dx, dstates[0] @ recurrent, None, more)
+        dsums, dproducts = _combine(steps, dx, dstates[0] @ recurrent, None, more)
         dgates = _times_slopes(steps, gates, _split(steps, dsums))
         finish = functools.partial(_finish, steps, kept)
         dstates = jax.jvp(finish, (gates, products, states), (dgates, dproducts, dstates))[1]
@@ -203,38 +203,40 @@ def _derive(steps, all_outputs, fixed, given):
     return lax.scan(body, dstates, inputs)
 
 
-def _transpose(forward, given, fixed, gradients):
-    """The transpose of `_derive`, so that it can be derived again."""
+def _plain_transpose(forward, given, fixed, gradients):
+    """The transpose of `_loop_jvp`, so that it can be differentiated again."""
     return jax.linear_transpose(functools.partial(forward, fixed), given)(gradients)[0]
 
 
-def _derive_back(steps, fixed, gradients):
+def _loop_transpose(steps, fixed, gradients):
     """The same, fast."""
     (recurrent, saved, keep), (dstates, dfirst) = fixed, gradients
-    turned, count = recurrent.T, len(saved.gates)
+    transposed, count = recurrent.T, len(saved.gates)
 
     def body(j, loop):
         i = count - 1 - j
         dsums, dproducts, dstates = loop
         if dfirst is not None:
             dstates = [dstates[0] + _at(i, dfirst), *dstates[1:]]
-        gates, products = jax.tree.map(_fenced, (_at(i, dsums), _at(i, dproducts)))
+        gates, products = jax.tree.map(_materialized, (_at(i, dsums), _at(i, dproducts)))
         gates, states = _split(steps, gates), [_at(i, stack) for stack in saved.states]
         finish = functools.partial(_finish, steps, _at(i, keep))
         back = jax.vjp(finish, gates, products, states)[1]
         of_gates, of_products, dstates = back(dstates)
         of_sums = _times_slopes(steps, gates, of_gates)
-        met = of_sums[: len(of_sums) - steps.apart]
-        of_product = jnp.concatenate(met if of_products is None else [*met, of_products], -1)
-        dstates = [dstates[0] + of_product @ turned, *dstates[1:]]
-        of_sums = jnp.concatenate(of_sums, -1) if steps.apart else of_product
+        combined = of_sums[: len(of_sums) - steps.separate]
+        of_product = jnp.concatenate(
+            combined if of_products is None else [*combined, of_products], -1
+        )
+        dstates = [dstates[0] + of_product @ transposed, *dstates[1:]]
+        of_sums = jnp.concatenate(of_sums, -1) if steps.separate else of_product
         return _put(i, dsums, of_sums), _put(i, dproducts, of_products), dstates
 
     return lax.fori_loop(0, count, body, (saved.gates, saved.products, dstates))
 
 
-def _fenced(x):
-    """The array, on a CPU in memory: else what it is made of is copied to be read once more."""
+def _materialized(x):
+    """The array, materialized on a CPU: else what it is made of is copied to be read once more."""
     return platform_dependent(x, cpu=materialize, default=lambda x: x)
 
 
@@ -242,15 +244,15 @@ def _split(steps, gates):
     return jnp.split(gates, len(steps.functions), -1)
 
 
-def _meet(steps, x, product, bias, product_bias):
-    """Projected inputs and products of states: the sums, of gates apart the input, and the rest."""
+def _combine(steps, x, product, bias, product_bias):
+    """Projected inputs and products of states: the sums; separate gates get two."""
     x = x if bias is None else x + bias
-    if not steps.apart:
+    if not steps.separate:
         return x + product, None
-    split = product.shape[-1] * (len(steps.functions) - steps.apart) // len(steps.functions)
-    met, products = x[..., :split] + product[..., :split], product[..., split:]
+    split = product.shape[-1] * (len(steps.functions) - steps.separate) // len(steps.functions)
+    combined, products = x[..., :split] + product[..., :split], product[..., split:]
     products = products if product_bias is None else products + product_bias
-    return jnp.concatenate([met, x[..., split:]], -1), products
+    return jnp.concatenate([combined, x[..., split:]], -1), products
 
 
 def apply_tanh_forms(steps, sums):
@@ -277,7 +279,7 @@ def _finish(steps, kept, gates, products, states):
     both = zip(steps.functions, steps.tanh_forms, strict=True)
     others = [None if form else f for f, form in both]
     gates = apply_functions(others, gates)
-    gates += [] if products is None else jnp.split(products, steps.apart, -1)
+    gates += [] if products is None else jnp.split(products, steps.separate, -1)
     return keep_masked(kept, steps.finish(steps.rules, gates, states), states)
 
 

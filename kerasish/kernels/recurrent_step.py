@@ -1,4 +1,4 @@
-"""What the recurrent cells and the loops over their steps say to each other."""
+"""What a recurrent cell tells the loop over its steps."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -42,10 +42,10 @@ class Steps(NamedTuple):
         finish: The same for a cell whose step begins with a product of its first state, after it:
             `finish(rules, gates, states)`, the gates having gone through their functions. `None` if
             a step begins with something else.
-        functions: The functions of the gates, `None` for a gate that goes on as it is.
+        functions: The functions of the gates, `None` for a gate that stays as it is.
         tanh_forms: For each of them its `TanhForm`, or `None` where it has none.
-        apart: How many gates at the end get the input and the product as two: `finish` gets the
-            others, then the inputs and then the products of these.
+        separate: How many gates at the end get the input and the product as two: `finish` gets
+            the others, then the inputs and then the products of these.
         rules: What these go by besides arrays.
         gate_axis: The axis of the projected input along which the gates stand.
     """
@@ -54,14 +54,14 @@ class Steps(NamedTuple):
     finish: Callable | None
     functions: tuple
     tanh_forms: tuple
-    apart: int
+    separate: int
     rules: tuple
     gate_axis: int
 
 
-def combine_gates(x: list[jax.Array], product: jax.Array, apart: int) -> list[jax.Array]:
+def combine_gates(x: list[jax.Array], product: jax.Array, separate: int) -> list[jax.Array]:
     """The projected input and state by gates: sums, but of the last ones each by itself."""
-    parts, count = jnp.split(product, len(x), axis=-1), len(x) - apart
+    parts, count = jnp.split(product, len(x), axis=-1), len(x) - separate
     return [*map(jnp.add, x[:count], parts[:count]), *x[count:], *parts[count:]]
 
 

@@ -2,13 +2,8 @@
 
 import inspect
 
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    publish,
-    published,
-    resolve,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope, publish, published
+from kerasish.core.serialization.serialize import resolve, serialize_keras_object
 from kerasish.layers.attention.attention import AdditiveAttention, Attention
 from kerasish.layers.attention.grouped_query_attention import (
     GroupedQueryAttention as GroupQueryAttention,

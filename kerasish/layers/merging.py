@@ -6,7 +6,8 @@ import itertools
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import MaskOrigin, node_of
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.keras_tensor import MaskOrigin
 from kerasish.layers.base.layer import Layer
 from kerasish.ops import nn
 

@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    publish,
-    resolve,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope, publish
+from kerasish.core.serialization.serialize import resolve, serialize_keras_object
 from kerasish.losses.binary import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,

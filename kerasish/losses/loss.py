@@ -11,7 +11,8 @@ from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.names import auto_name
-from kerasish.core.serialization.configurable import Configurable, serialize_keras_object
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.core.state.variable import is_variable
 
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)

@@ -3,12 +3,8 @@
 from typing import Any
 
 from kerasish.core.names import snake_case
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    publish,
-    resolve,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope, publish
+from kerasish.core.serialization.serialize import resolve, serialize_keras_object
 from kerasish.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,

@@ -11,7 +11,9 @@ from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.serialization.configurable import Configurable
-from kerasish.core.state.variable import Scope, Variable, pure
+from kerasish.core.state.functional import pure
+from kerasish.core.state.scope import Scope
+from kerasish.core.state.variable import Variable
 from kerasish.layers.base.weights import VariableContainer
 
 

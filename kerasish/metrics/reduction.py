@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
-from kerasish.core.serialization.configurable import published, serialize_keras_object
+from kerasish.core.serialization.registry import published
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.core.state.variable import is_variable
 from kerasish.losses.loss import (
     Loss,

@@ -1,6 +1,6 @@
 """Models: stacks and graphs of layers that can be trained."""
 
-from kerasish.core.serialization.configurable import publish
+from kerasish.core.serialization.registry import publish
 from kerasish.models.cloning import clone_model
 from kerasish.models.functional import Functional
 from kerasish.models.functionalize import PureCall, Values, functionalize

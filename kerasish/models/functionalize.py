@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import jax
 
 from kerasish.core.errors import bad_argument
+from kerasish.core.state.scope import Scope
 from kerasish.core.state.tracking import parts
-from kerasish.core.state.variable import Scope, Variable, values_of
+from kerasish.core.state.variable import Variable, values_of
 from kerasish.layers import Layer
 from kerasish.metrics import Metric
 

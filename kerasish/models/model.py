@@ -7,11 +7,8 @@ from typing import Any
 
 from kerasish import saving
 from kerasish.core.errors import did_you_mean
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.models.graph.graph import Function, starting_at_inputs
@@ -48,6 +45,7 @@ class Model(Trainer, Layer):
         return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
 
     _graph_class: type  # `Functional`, set where that is defined
+    _not_saved = ("_function", "_graph_layers")
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
     def __init__(self, inputs=None, outputs=None, **kwargs):

@@ -6,11 +6,9 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
-from kerasish.core.symbolic.keras_tensor import KerasTensor, node_of
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.graph.graph import Function
@@ -32,6 +30,8 @@ class Sequential(Model):
         >>> model.output_shape
         (None, 10)
     """
+
+    _not_saved = ("_stack",)
 
     def __init__(self, layers=None, trainable=True, name=None, **kwargs):
         super().__init__(trainable=trainable, name=name, **kwargs)

@@ -13,8 +13,10 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import loops, transforms
-from kerasish.core.state.variable import Scope, Variable, capture
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope
+from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.sparse import is_sparse
 from kerasish.ops.wrappers import as_array, real_dtype
 

@@ -5,7 +5,7 @@ import math
 import re
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array
 
 

@@ -6,7 +6,7 @@ import jax.scipy.special
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array, as_float, unary
 
 erf = unary("erf", jax.scipy.special.erf, as_float)

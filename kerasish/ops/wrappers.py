@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 
 
 def as_array(x: Any) -> jax.Array:

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization import configurable as configs
+from kerasish.core.serialization.registry import publish
+from kerasish.core.serialization.serialize import (
+    deserialize_keras_object,
+    resolve,
+    serialize_keras_object,
+)
 from kerasish.optimizers import schedules
 from kerasish.optimizers.adam import Adam, Adamax, AdamW, Lamb, Nadam, ScheduleFreeAdamW
 from kerasish.optimizers.adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
@@ -23,13 +28,13 @@ _PUBLIC = {
         *(LossScaleOptimizer, MultiOptimizer, OptaxOptimizer, Optimizer, OptimizerMap),
     )
 }
-configs.publish("keras.optimizers", _PUBLIC)
+publish("keras.optimizers", _PUBLIC)
 _BY_NAME = {name.lower(): cls for name, cls in _PUBLIC.items()}
 
 
 def serialize(optimizer: Optimizer) -> dict:
     """An optimizer as plain data."""
-    return configs.serialize_keras_object(optimizer)
+    return serialize_keras_object(optimizer)
 
 
 def deserialize(config: dict, custom_objects: Mapping | None = None) -> Optimizer:
@@ -37,7 +42,7 @@ def deserialize(config: dict, custom_objects: Mapping | None = None) -> Optimize
     known = _BY_NAME.get(str(config.get("class_name")).lower())
     if known is not None:
         config = {**config, "class_name": known.__name__}
-    return configs.deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_keras_object(config, custom_objects=custom_objects)
 
 
 def get(identifier: Any) -> Optimizer | None:
@@ -57,7 +62,7 @@ def get(identifier: Any) -> Optimizer | None:
         identifier = deserialize(identifier)
     elif isinstance(identifier, str) and identifier.lower() in _BY_NAME:
         identifier = identifier.lower()
-    found = configs.resolve(identifier, _BY_NAME, "optimizer")
+    found = resolve(identifier, _BY_NAME, "optimizer")
     if found is not None and not isinstance(found, Optimizer):
         wanted = "an optimizer, its name, its config or an optax transformation"
         raise bad_argument("optimizers.get", "identifier", wanted, identifier)

@@ -1,30 +1,61 @@
 """Adam and its kin: steps scaled by moments of the gradient."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.optimizers.optimizer import Optimizer
 
 
-def moments(gradient, slots, betas) -> dict:
-    """Decayed means of the gradient (`momentum`) and of its square (`velocity`)."""
-    m, v = slots["momentum"], slots["velocity"]
+def moments(gradient, slots: Mapping, betas: tuple) -> dict:
+    """Decayed means of the gradient and of its square, before bias correction.
+
+    `mu = beta_1 * mu + (1 - beta_1) * g`, in slot `momentum`, and `nu`, the same of `g ** 2` with
+    `beta_2`, in the slot `velocity`.
+
+    Args:
+        gradient: The gradient `g`.
+        slots: The slots so far.
+        betas: `beta_1` and `beta_2`.
+    """
+    mu, nu = slots["momentum"], slots["velocity"]
     return {
-        "momentum": m + (gradient - m) * (1 - betas[0]),
-        "velocity": v + (jnp.square(gradient) - v) * (1 - betas[1]),
+        "momentum": mu + (gradient - mu) * (1 - betas[0]),
+        "velocity": nu + (jnp.square(gradient) - nu) * (1 - betas[1]),
     }
 
 
-def adam_change(gradient, slots, learning_rate, step, betas, epsilon):
-    """Adam's change of one weight and its new slots; `velocity_hat` among them makes it AMSGrad."""
+def bias_correction(beta, step) -> jax.Array:
+    """`1 - beta ** step`: what a decayed mean that started from zero is divided by."""
+    return 1 - jnp.power(beta, step)
+
+
+def adam_change(
+    gradient, slots: Mapping, learning_rate, step, betas: tuple, epsilon: float
+) -> tuple[jax.Array, dict]:
+    """Adam's change of one weight, and its new slots.
+
+    `-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon')`, both moments bias-corrected. Epsilon is
+    added before the correction: `epsilon' = epsilon / sqrt(1 - beta_2 ** step)`.
+
+    Args:
+        gradient: The gradient.
+        slots: The slots so far; `velocity_hat` among them makes it AMSGrad.
+        learning_rate: The learning rate.
+        step: Number of this update, from 1.
+        betas: `beta_1` and `beta_2`.
+        epsilon: Small number that keeps the division finite.
+    """
     new = moments(gradient, slots, betas)
-    velocity = new["velocity"]
+    mu, nu = new["momentum"], new["velocity"]
     if "velocity_hat" in slots:
-        velocity = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], velocity)
-    rate = learning_rate * jnp.sqrt(1 - jnp.power(betas[1], step)) / (1 - jnp.power(betas[0], step))
-    return -(new["momentum"] * rate) / (jnp.sqrt(velocity) + epsilon), new
+        nu = new["velocity_hat"] = jnp.maximum(slots["velocity_hat"], nu)
+    rate = learning_rate * jnp.sqrt(bias_correction(betas[1], step))
+    rate = rate / bias_correction(betas[0], step)
+    return -(mu * rate) / (jnp.sqrt(nu) + epsilon), new
 
 
 class Adam(Optimizer):
@@ -149,9 +180,9 @@ class Nadam(Optimizer):
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         product, following = slots["u_product"], self._u(step + 1)
         ahead = following * new["momentum"] / (1 - product * following)
-        mean = ahead + (1 - self._u(step)) * gradient / (1 - product)
-        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
-        return -(mean * learning_rate) / (jnp.sqrt(velocity) + self.epsilon), new
+        mu_hat = ahead + (1 - self._u(step)) * gradient / (1 - product)
+        nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
+        return -(mu_hat * learning_rate) / (jnp.sqrt(nu_hat) + self.epsilon), new
 
 
 class Adamax(Optimizer):
@@ -184,11 +215,11 @@ class Adamax(Optimizer):
         self.epsilon = epsilon
 
     def rule(self, gradient, weight, slots, learning_rate, step):
-        m = slots["momentum"]
-        m = m + (gradient - m) * (1 - self.beta_1)
+        mu = slots["momentum"]
+        mu = mu + (gradient - mu) * (1 - self.beta_1)
         norm = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
-        scale = (1 - jnp.power(self.beta_1, step)) * (norm + self.epsilon)
-        return -(learning_rate * m) / scale, {"momentum": m, "norm": norm}
+        scale = bias_correction(self.beta_1, step) * (norm + self.epsilon)
+        return -(learning_rate * mu) / scale, {"momentum": mu, "norm": norm}
 
 
 class Lamb(Optimizer):
@@ -222,9 +253,9 @@ class Lamb(Optimizer):
 
     def rule(self, gradient, weight, slots, learning_rate, step):
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
-        mean = new["momentum"] / (1 - jnp.power(self.beta_1, step))
-        velocity = new["velocity"] / (1 - jnp.power(self.beta_2, step))
-        update = mean / (jnp.sqrt(velocity) + self.epsilon)
+        mu_hat = new["momentum"] / bias_correction(self.beta_1, step)
+        nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
+        update = mu_hat / (jnp.sqrt(nu_hat) + self.epsilon)
         size, length = (jnp.sqrt(jnp.sum(jnp.square(x))) for x in (weight, update))
         ratio = jnp.where((size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1)
         return -ratio * learning_rate * update, new
@@ -275,11 +306,11 @@ class ScheduleFreeAdamW(Optimizer):
     def rule(self, gradient, weight, slots, learning_rate, step):
         if self.warmup_steps > 0:
             learning_rate = learning_rate * jnp.minimum(step / self.warmup_steps, 1)
-        fast, velocity = slots["momentum"], slots["velocity"]
-        velocity = velocity + (jnp.square(gradient) - velocity) * (1 - self.beta_2)
-        scale = jnp.sqrt(velocity / (1 - jnp.power(self.beta_2, step))) + self.epsilon
+        fast, nu = slots["momentum"], slots["velocity"]
+        nu = nu + (jnp.square(gradient) - nu) * (1 - self.beta_2)
+        scale = jnp.sqrt(nu / bias_correction(self.beta_2, step)) + self.epsilon
         mean = (weight - (1 - self.beta_1) * fast) / self.beta_1
         fast = fast - learning_rate * gradient / scale
         mean = mean + (fast - mean) / step
         change = (1 - self.beta_1) * fast + self.beta_1 * mean - weight
-        return change, {"momentum": fast, "velocity": velocity}
+        return change, {"momentum": fast, "velocity": nu}

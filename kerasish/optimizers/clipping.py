@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.state.variable import Scope, capture
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope
 
 
 def global_norm(gradients: Sequence) -> jax.Array:

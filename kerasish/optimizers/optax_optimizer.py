@@ -39,8 +39,8 @@ class OptaxOptimizer(Optimizer):
         self.transformation = transformation
         self._state: list[Variable] = []
 
-    def _start_learning_rate(self, learning_rate):
-        self._learning_rate = None
+    def _held_learning_rate(self, value):
+        return None
 
     def build(self, variables):
         if self.built:
@@ -56,7 +56,7 @@ class OptaxOptimizer(Optimizer):
         leaves, self._structure = jax.tree_util.tree_flatten_with_path(state)
         owners = self._keyed(self._trainable_variables)
         self._state = [
-            self._new_variable(leaf, _leaf_name(path), layout=_weight_like(leaf, path, owners))
+            self._own.make(leaf, _leaf_name(path), layout=_weight_like(leaf, path, owners))
             for path, leaf in leaves
         ]
 

@@ -3,8 +3,7 @@
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -12,16 +11,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish import initializers
 from kerasish.core import processes, settings
 from kerasish.core.errors import bad_argument, did_you_mean
 from kerasish.core.names import auto_name
-from kerasish.core.state.variable import Variable, pure
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.state.functional import pure
+from kerasish.core.state.variable import Variable, is_variable
 from kerasish.optimizers.clipping import choose, clip_by_global_norm, clip_by_norm
-from kerasish.optimizers.hyperparameters import Tuned
+from kerasish.optimizers.hyperparameters import (
+    FollowedArguments,
+    check_learning_rate,
+    learning_rate_at,
+)
 from kerasish.optimizers.optax_transformation import as_transformation
+from kerasish.optimizers.slot_variables import SlotVariables
 
 
-class Optimizer(Tuned):
+class Optimizer(Configurable):
     """Changes weights by their gradients.
 
     A new optimizer states its `slot_names` and writes `rule`, the maths for one weight; or, as in
@@ -32,7 +39,7 @@ class Optimizer(Tuned):
             that returns a number. A number is held in a Variable: it may be set at any time.
         weight_decay: Fraction, times the learning rate, that each weight loses at each update.
         clipnorm: Norm above which a weight's gradient is shortened.
-        clipvalue: Absolute value above which an entry of a gradient is clipped.
+        clipvalue: Absolute value above which an element of a gradient is clipped.
         global_clipnorm: Norm above which all gradients, taken as one vector, are shortened.
         use_ema: Whether to keep a moving average of the weights, which replaces them when training
             ends.
@@ -42,7 +49,9 @@ class Optimizer(Tuned):
         loss_scale_factor: What the loss is multiplied by and the gradients are divided by, so that
             16-bit gradients do not vanish.
         gradient_accumulation_steps: Calls, at least 2, whose mean gradient makes one update.
-        name: Name; made up if not given.
+            Schedules, averages and constraints go by updates, so that 2 calls with halves of a
+            batch do what one with all of it does.
+        name: Name; generated if not given.
 
     Example:
         >>> class Signs(Optimizer):
@@ -56,6 +65,9 @@ class Optimizer(Tuned):
         >>> weight.numpy()
         array([0.5, 2.5], dtype=float32)
     """
+
+    _set_by_init = "_own"
+    _shared_change: Callable | None = None  # while an update is traced, once for weights of a shape
 
     # Names of the arrays kept for each weight. Weights take turns within a group; the next group
     # starts when all weights have theirs. (Keras' files hold them in that order.)
@@ -79,6 +91,7 @@ class Optimizer(Tuned):
         **kwargs,
     ):
         self.name = name or auto_name(type(self).__name__)
+        self._own = SlotVariables(self.name)
         self._refuse(kwargs)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -91,15 +104,13 @@ class Optimizer(Tuned):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self._check_arguments()
         self.built = False
-        self._variables = []
-        self._slot_of = {}
         self._trainable_variables: list[Variable] = []
         self._positions: dict[Variable, int] = {}
         self._shared: dict[str, Variable] = {}
         self._excluded: tuple[set, str] = (set(), "")
-        self._varying: dict[str, Callable] = {}
-        self._iterations = self._new_variable(0, "iteration", "int32")
-        self._start_learning_rate(learning_rate)
+        self._followed = FollowedArguments()
+        self._iterations = self._own.make(0, "iteration", "int32")
+        self._learning_rate: Any = self._held_learning_rate(learning_rate)
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -163,14 +174,18 @@ class Optimizer(Tuned):
         """The weight decay of one weight, if it is not excluded."""
         return self.weight_decay
 
-    def update_step(self, gradient, variable, learning_rate) -> None:
-        """Update one weight and its slots: Keras' way to write an optimizer."""
-        self._step(self._change, gradient, variable, learning_rate)
+    def update_step(self, gradient, variable: Variable, learning_rate) -> None:
+        """Update one weight and its slots: Keras' way to write an optimizer.
 
-    def _step(self, change_of, gradient, variable, learning_rate):
+        Args:
+            gradient: The gradient, clipped.
+            variable: The weight.
+            learning_rate: The learning rate, a scalar.
+        """
         slots = self._slots[self._get_variable_index(variable)]
         values = {name: v.read() for name, v in (slots | self._shared).items()}
         step = self.iterations + 1
+        change_of = self._shared_change or self._change
         change, new = change_of(gradient, variable.read(), values, learning_rate, step)
         self.assign_add(variable, change)
         for name, slot in slots.items():
@@ -179,7 +194,7 @@ class Optimizer(Tuned):
     # -- the steps around the rule, shared by `apply` and `as_optax`
 
     def _change(self, gradient, weight, slots, learning_rate, step) -> tuple[Any, dict]:
-        """`rule`, given scalars at least as wide as float32, its slots kept in their dtypes."""
+        """`rule`, given scalars at least as wide as float32, and all slots, in their dtypes."""
         wide = jnp.promote_types(weight.dtype, "float32")
         gradient = jnp.asarray(gradient, weight.dtype)
         rate, step = jnp.asarray(learning_rate, wide), jnp.asarray(step, wide)
@@ -233,14 +248,197 @@ class Optimizer(Tuned):
         """
         return as_transformation(self)
 
+    # -- learning rate and other arguments
+
+    def _held_learning_rate(self, value):
+        if callable(value):
+            return value
+        value = check_learning_rate(self, value)
+        return self._own.make(value, "learning_rate", settings.floatx())
+
+    def learning_rate_at(self, step) -> Any:
+        """The schedule's learning rate at a step.
+
+        Args:
+            step: Number of updates before.
+        """
+        return learning_rate_at(self._learning_rate, step)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The learning rate now: its Variable, or the schedule's value."""
+        if callable(self._learning_rate):
+            return self.learning_rate_at(jnp.asarray(self.iterations))
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        held = self._learning_rate
+        if callable(value):
+            self._own.variables = [v for v in self._own.variables if v is not held]
+            self._learning_rate = value
+        elif callable(held):
+            raise TypeError(
+                f"{self.name}: its learning rate is a schedule, which a number cannot replace. "
+                "Make the optimizer with a number to set it later."
+            )
+        else:
+            held.assign(check_learning_rate(self, value))
+
+    def vary(self, **functions: Callable | None) -> None:
+        """Let arguments follow functions of the step, computed on the device at each call.
+
+        A learning rate that is a number keeps its Variable, which shows the rate of the last
+        update. An argument whose function is `None` keeps the value it had before. A model
+        that has been trained must forget its compiled step: `make_train_function(force=True)`.
+
+        Args:
+            **functions: Functions of the number of calls of `apply` before, by argument.
+
+        Raises:
+            ValueError: If an argument is no number.
+
+        Example:
+            >>> from kerasish.optimizers import SGD
+            >>> optimizer = SGD(0.1, momentum=0.9)
+            >>> optimizer.vary(momentum=lambda step: jnp.where(step < 100, 0.5, 0.9))
+        """
+        for argument in functions:
+            if not isinstance(getattr(self, argument, None), int | float | Variable):
+                raise bad_argument(self, "vary", "given arguments that are numbers", argument)
+        self._followed.update(functions)
+
+    def follows(self, functions: Mapping[str, Callable | None]) -> bool:
+        """Whether these are the functions that `vary` was given last."""
+        return self._followed.are(functions)
+
+    def lend_learning_rate(self, fn: Callable) -> Callable[[], None]:
+        """Follow another learning rate for a while; returns the function that ends it.
+
+        Args:
+            fn: Function of the step, or of nothing, that returns the learning rate.
+        """
+        kept = self._learning_rate, self._own.variables[:], dict(self._followed.functions)
+        self.learning_rate = fn
+        self._followed.update({"learning_rate": None})
+
+        def give_back():
+            self._learning_rate, self._own.variables, self._followed.functions = kept
+
+        return give_back
+
     # -- state
 
     @property
-    def iterations(self):
+    def iterations(self) -> Any:
         """Updates made so far."""
         if self.gradient_accumulation_steps:
             return self._iterations.read() // self.gradient_accumulation_steps
         return self._iterations
+
+    @property
+    def updates(self) -> Variable:
+        """Calls of `apply` so far: what `vary` counts."""
+        return self._iterations
+
+    def __setattr__(self, name, value):
+        # A subclass's own Variables count as state as soon as they are attributes.
+        if is_variable(value):
+            if "_own" not in self.__dict__:
+                raise RuntimeError(
+                    f"{type(self).__name__}: call `super().__init__(...)` before making Variables."
+                )
+            self._own.adopt(value)
+        super().__setattr__(name, value)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The optimizer's state, in the order of Keras' files."""
+        return self._own.variables[:]
+
+    def add_variable(
+        self,
+        shape: Sequence[int] | int,
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """Make a Variable that belongs to the optimizer's state.
+
+        Args:
+            shape: Its shape.
+            initializer: Initializer, or its name.
+            dtype: Its dtype; the global float type unless given.
+            aggregation: Kept for Keras' sake.
+            layout: How it is spread over devices, as in `Variable`.
+            name: Its name.
+        """
+        initializer = initializers.get(initializer)
+        dtype = "int32" if dtype == "int" else dtype
+        return self._own.make(
+            initializer, name, dtype, shape=shape, aggregation=aggregation, layout=layout
+        )
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
+        """Make a Variable of a weight's shape, dtype and layout, named after the weight.
+
+        Args:
+            reference_variable: The weight.
+            name: What it is called among the weight's.
+            initializer: Initializer, or its name.
+        """
+        like, first = reference_variable, initializers.get(initializer)
+        return self._own.make_slot(like, name or "var", first, like.shape, like.dtype)
+
+    def add_optimizer_variables(
+        self,
+        trainable_variables: Iterable[Variable],
+        name: str | Sequence[str],
+        initializer: Any = "zeros",
+    ) -> Any:
+        """Make a Variable for each weight, or one for each weight and name in turn.
+
+        Args:
+            trainable_variables: The weights.
+            name: What they are called among the weights', or several such names.
+            initializer: Initializer or its name, or one for each name.
+
+        Returns:
+            A list of Variables for one name, a tuple of lists for several. A weight that is
+            overwritten with its gradient gets `None`.
+
+        Raises:
+            ValueError: If there are more or fewer initializers than names.
+        """
+        names = [name] if isinstance(name, str) else list(name)
+        many = isinstance(initializer, list | tuple)
+        firsts = initializer if many else [initializer] * len(names)
+        if len(firsts) != len(names):
+            raise bad_argument(self, "initializer", f"one for each of {names}", initializer)
+        made: tuple[list, ...] = tuple([] for _ in names)
+        for variable in trainable_variables:
+            for found, own_name, first in zip(made, names, firsts, strict=True):
+                skip = variable.overwrite_with_gradient
+                found.append(
+                    None if skip else self.add_variable_from_reference(variable, own_name, first)
+                )
+        return made[0] if isinstance(name, str) else made
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Replace a Variable's value."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Add to a Variable's value."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Subtract from a Variable's value."""
+        variable.assign_sub(value)
 
     def build(self, variables) -> None:
         """Make the state for these weights. `apply` does it if it was not done."""
@@ -248,7 +446,7 @@ class Optimizer(Tuned):
             return
         variables = list(variables)
         self._remember(variables)
-        self._made_before = len(self._variables)
+        self._made_before = len(self._own.variables)
         if self.use_ema:
             self._averages = self.add_optimizer_variables(variables, "average")
         if self.gradient_accumulation_steps:
@@ -261,9 +459,7 @@ class Optimizer(Tuned):
                 if not variable.overwrite_with_gradient:
                     own |= self._build_slots(variable, group)
         wide = variables[0].dtype if variables else settings.floatx()
-        self._shared = {
-            n: self._new_variable(first, n, wide) for n, first in self.shared_slots.items()
-        }
+        self._shared = {n: self._own.make(first, n, wide) for n, first in self.shared_slots.items()}
         self.built = True
 
     def _remember(self, variables):
@@ -271,7 +467,7 @@ class Optimizer(Tuned):
         self._positions = {v: i for i, v in enumerate(variables)}
 
     def follow(self, variables, before) -> None:
-        """Go on with other weights, after layers were frozen or unfrozen.
+        """Continue with other weights, after layers were frozen or unfrozen.
 
         State of weights that are trained as before is kept, that of frozen ones is dropped, and
         weights new to training start with new state. An optimizer that was built with weights
@@ -285,12 +481,13 @@ class Optimizer(Tuned):
             self._follow(list(variables))
 
     def _follow(self, variables):
-        old = {self._identity(v): v for v in self._variables}
-        del self._variables[self._made_before :]
+        identity = self._own.identity
+        old = {identity(v): v for v in self._own.variables}
+        del self._own.variables[self._made_before :]
         self.built = False
         self.build(variables)
-        for variable in self._variables[self._made_before :]:
-            known = old.get(self._identity(variable))
+        for variable in self._own.variables[self._made_before :]:
+            known = old.get(identity(variable))
             if known is not None and known.shape == variable.shape:
                 variable.assign(known.read())
 
@@ -301,7 +498,7 @@ class Optimizer(Tuned):
             first = self.first_slot(name, variable._value, variable.path)
             if first is not None:
                 first = processes.gather_to_host(first)
-                made[name] = self._new_slot(variable, name, first, first.shape, first.dtype)
+                made[name] = self._own.make_slot(variable, name, first, first.shape, first.dtype)
         return made
 
     def _get_variable_index(self, variable) -> int:
@@ -331,17 +528,21 @@ class Optimizer(Tuned):
         grads, variables = self._overwrite(grads, variables)
         if grads:
             grads = self._unscale(grads)
-            with self._as_varied():
+            with self._followed.applied(self, self._iterations.read()):
                 if self.gradient_accumulation_steps:
                     self._accumulate(grads, variables)
                 else:
-                    self._update(grads, variables)
-            if self.use_ema:
-                self._average()
-            for variable in variables:
-                if variable.constraint is not None:
-                    variable.assign(variable.constraint(variable.read()))
+                    self._update_all(grads, variables)
         self._iterations.assign_add(1)
+
+    def _update_all(self, grads, variables):
+        """One update: the weights, their averages, their constraints."""
+        self._update(grads, variables)
+        if self.use_ema:
+            self._average()
+        for variable in variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable.read()))
 
     def _variables_of(self, grads, variables):
         if variables is None and not self.built:
@@ -403,7 +604,7 @@ class Optimizer(Tuned):
         sums = [g + h.read() for g, h in zip(grads, held, strict=True)]
 
         def update():
-            self._update([s / steps for s in sums], variables)
+            self._update_all([s / steps for s in sums], variables)
             for accumulator in held:
                 accumulator.assign(jnp.zeros_like(accumulator.read()))
 
@@ -424,15 +625,16 @@ class Optimizer(Tuned):
         shared = {name: v.read() for name, v in self._shared.items()}
         for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
-        update = self.update_step
         # A rule of a user's own may draw random numbers, and so have a state.
         is_pure = self._has_rule() and type(self).rule.__module__.startswith(f"{__package__}.")
         if is_pure and isinstance(grads[0], jax.core.Tracer):
             # Traced once for all weights of a shape.
-            change_of = jax.jit(lambda *arguments: self._change(*arguments))
-            update = partial(self._step, change_of)
-        for gradient, variable in zip(grads, variables, strict=True):
-            update(gradient, variable, rate)
+            self._shared_change = jax.jit(lambda *arguments: self._change(*arguments))
+        try:
+            for gradient, variable in zip(grads, variables, strict=True):
+                self.update_step(gradient, variable, rate)
+        finally:
+            self._shared_change = None
 
     def _average(self):
         count = jnp.asarray(self.iterations)
@@ -493,6 +695,69 @@ class Optimizer(Tuned):
                 are excluded.
         """
         self._excluded = (set(var_list or ()), "|".join(sorted(set(var_names or ()))))
+
+    # -- saving
+
+    def get_weights(self) -> list[np.ndarray]:
+        """NumPy copies of the state."""
+        return [v.numpy() for v in self.variables]
+
+    def set_weights(self, weights: Sequence) -> None:
+        """Replace the state by what `get_weights` returned.
+
+        Args:
+            weights: Arrays, in the order of `variables`.
+
+        Raises:
+            ValueError: If the optimizer is not built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"{self.name}: call `build(trainable_variables)` before `set_weights`."
+            )
+        for variable, weight in zip(self.variables, weights, strict=True):
+            variable.assign(weight)
+
+    def save_own_variables(self, store) -> None:
+        """Write the state into a mapping, under `"0"`, `"1"`, ..."""
+        for i, variable in enumerate(self.variables):
+            store[str(i)] = variable.read()
+
+    def load_own_variables(self, store: Mapping[str, Any]) -> None:
+        """Read the state that `save_own_variables` wrote; what does not fit is warned of.
+
+        Args:
+            store: Arrays by `"0"`, `"1"`, ...
+        """
+        for name in self.fitting_state(store.keys()):
+            self.variables[int(name)].assign(store[name])
+
+    def fitting_state(self, names: Iterable[str], where: Any = "the file") -> list[str]:
+        """Which arrays of a file to take over: all if they are those of this optimizer's state.
+
+        Of an optimizer that had not been used yet they are its iterations and learning rate. With
+        no arrays, or with others, the optimizer is left as it is, with a warning.
+
+        Args:
+            names: Names of the arrays in the file.
+            where: What the warning calls the file.
+        """
+        names, state = set(names), self.variables
+        if not names and state:
+            warnings.warn(
+                f"{where} holds no optimizer state; the optimizer starts anew.", stacklevel=3
+            )
+            return []
+        all_names = [str(i) for i in range(len(state))]
+        if names == set(all_names) or (names <= {"0", "1"} and len(names) < len(state)):
+            return sorted(names, key=int)
+        warnings.warn(
+            f"Skipping variable loading for optimizer '{self.name}': it has {len(state)} "
+            f"variables, {where} has {len(names)}. Build it with the same weights and arguments "
+            "first.",
+            stacklevel=3,
+        )
+        return []
 
     def _argument(self, parameter, given):
         if parameter.name == "learning_rate":

@@ -9,12 +9,9 @@ import jax.numpy as jnp
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    Configurable,
-    deserialize_keras_object,
-    publish,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.registry import publish
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 
 
 class LearningRateSchedule(Configurable):

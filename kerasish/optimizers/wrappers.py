@@ -6,11 +6,8 @@ from collections.abc import MutableMapping
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    Configurable,
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.optimizers.clipping import choose
 from kerasish.optimizers.optimizer import Optimizer, parameters
 
@@ -57,8 +54,8 @@ class LossScaleOptimizer(Optimizer):
     def build(self, variables):
         if self.built:
             return
-        self.step_counter = self._new_variable(0, "step_counter", "int32")
-        self.dynamic_scale = self._new_variable(self.initial_scale, "dynamic_scale", "float32")
+        self.step_counter = self._own.make(0, "step_counter", "int32")
+        self.dynamic_scale = self._own.make(self.initial_scale, "dynamic_scale", "float32")
         self.inner_optimizer.build(variables)
         super().build(variables)
 
@@ -68,7 +65,7 @@ class LossScaleOptimizer(Optimizer):
 
     @property
     def variables(self):
-        return self._variables + self.inner_optimizer.variables
+        return self._own.variables + self.inner_optimizer.variables
 
     @property
     def iterations(self):
@@ -248,7 +245,7 @@ class MultiOptimizer(Optimizer):
 
     @property
     def variables(self):
-        return [*self._variables, *(v for o in self.optimizers for v in o.variables)]
+        return [*self._own.variables, *(v for o in self.optimizers for v in o.variables)]
 
     @property
     def learning_rate(self):

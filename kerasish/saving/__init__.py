@@ -1,15 +1,14 @@
 """Models in files."""
 
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.registry import (
     CustomObjectScope,
     custom_object_scope,
-    deserialize_keras_object,
     get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
-    serialize_keras_object,
 )
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.saving.saving_api import load_model, save_model
 from kerasish.saving.weights_api import load_weights, save_weights
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from kerasish.core.atomic_files import is_taken, replacing
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.saving.assets import add_assets, load_assets, read_assets, save_assets
 from kerasish.saving.formats import legacy_h5, model_folder
 from kerasish.saving.formats.h5_reader import reading

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.registry import (
     custom_object_scope,
     get_registered_name,
     module_of,

@@ -9,8 +9,9 @@ import numpy as np
 
 from kerasish import losses, metrics
 from kerasish.core import dtypes
-from kerasish.core.state.variable import Scope
-from kerasish.core.symbolic.keras_tensor import KerasTensor, infer
+from kerasish.core.state.scope import Scope
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers import Identity, Input
 from kerasish.losses import Loss, LossFunctionWrapper
 from kerasish.metrics import MeanMetricWrapper, Metric

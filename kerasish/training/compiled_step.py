@@ -19,11 +19,13 @@ import numpy as np
 from kerasish.core import processes, settings
 from kerasish.core.errors import hints
 from kerasish.core.lowering import assume_local_devices
+from kerasish.core.state.functional import capture
 from kerasish.core.state.loops import fori_loop
 from kerasish.core.state.program import Program
+from kerasish.core.state.scope import UncapturedVariable
+from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
-from kerasish.core.state.tracking import nan_flags
-from kerasish.core.state.variable import UncapturedVariable, capture, values_of
+from kerasish.core.state.variable import values_of
 from kerasish.distribution import batch_sharding as spread
 from kerasish.kernels.loop_support import slow_in_loops
 from kerasish.training.chunk import Chunk, batch_spec, fetch, placed, sample_of, spec_key

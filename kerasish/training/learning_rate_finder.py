@@ -12,7 +12,8 @@ import numpy as np
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import seeds
 from kerasish.core.state.compiled import jit
-from kerasish.core.state.variable import Variable, capture
+from kerasish.core.state.functional import capture
+from kerasish.core.state.variable import Variable
 from kerasish.data import make_batches
 
 # Of the running mean of losses: a batch's own loss says little.

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope
 from kerasish.core.state.seeds import SeedGenerator
-from kerasish.core.state.variable import Scope, capture
 from kerasish.layers.regularization import dropout_in_prediction
 from kerasish.training.compiled_step import Step
 

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 
 from kerasish import metrics as metrics_module
 from kerasish.core import settings
+from kerasish.core.state.scope import Scope
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.transforms import value_and_grad
-from kerasish.core.state.variable import Scope, Variable, values_of
+from kerasish.core.state.variable import Variable, values_of
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.training.compiled_step import Step

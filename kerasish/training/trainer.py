@@ -12,7 +12,7 @@ from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
 from kerasish.core import processes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
+from kerasish.core.serialization.serialize import (
     deserialize_keras_object,
     is_serialized,
     serialize_keras_object,
@@ -40,6 +40,11 @@ class Trainer(Steps):
 
     stop_training = False
     history: History | None = None
+    _not_parts = ("_compile_arguments",)
+    _not_saved = (
+        *("history", "loss", "optimizer", "_compile_arguments", "_compiled_loss"),
+        *("_compiled_metrics", "_loss_tracker", "_steps"),
+    )
 
     # -- compiling
 

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from kerasish import layers
-from kerasish.core.state.variable import Scope
+from kerasish.core.state.scope import Scope
 from kerasish.testing import check_layer
 from tests.support.layer_cases import CASES, arguments, parameters
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kerasish as keras
-from kerasish.core.serialization import configurable
+from kerasish.core.serialization import registry, serialize
 
 Pair = collections.namedtuple("Pair", "a b")
 
@@ -69,16 +69,16 @@ OBJECTS = {
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_is_written_as_keras_writes_it(make):
-    ours = configurable.serialize_keras_object(make(keras))
+    ours = serialize.serialize_keras_object(make(keras))
     assert ours == oracle.saving.serialize_keras_object(make(oracle))
 
 
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_comes_back(make):
-    data = configurable.serialize_keras_object(make(keras))
-    with configurable.custom_object_scope({"halve": halve}):
-        again = configurable.deserialize_keras_object(data)
-    assert configurable.serialize_keras_object(again) == data
+    data = serialize.serialize_keras_object(make(keras))
+    with registry.custom_object_scope({"halve": halve}):
+        again = serialize.deserialize_keras_object(data)
+    assert serialize.serialize_keras_object(again) == data
     if callable(make(keras)) and hasattr(make(keras), "__code__"):
         assert again is make(keras)
 
@@ -86,10 +86,8 @@ def test_comes_back(make):
 @pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
 def test_what_keras_wrote_is_read(make):
     data = oracle.saving.serialize_keras_object(make(oracle))
-    with configurable.custom_object_scope({"halve": halve}):
-        assert (
-            configurable.serialize_keras_object(configurable.deserialize_keras_object(data)) == data
-        )
+    with registry.custom_object_scope({"halve": halve}):
+        assert serialize.serialize_keras_object(serialize.deserialize_keras_object(data)) == data
 
 
 # -- from the signature
@@ -161,7 +159,7 @@ def test_a_users_class_needs_no_config_of_its_own(make, arguments):
     made = make()
     data = made.get_config()
     assert set(data) == arguments | BASICS
-    with configurable.custom_object_scope({"halve": halve}):
+    with registry.custom_object_scope({"halve": halve}):
         assert type(made).from_config(data).get_config() == data
 
 
@@ -192,27 +190,27 @@ def test_registered_objects_are_found_by_package_and_name():
     def a_third(x):
         return x / 3
 
-    data = configurable.serialize_keras_object(Mine(3))
+    data = serialize.serialize_keras_object(Mine(3))
     assert (data["registered_name"], data["module"]) == ("pack>Mine", None)
-    again = configurable.deserialize_keras_object(data)
+    again = serialize.deserialize_keras_object(data)
     assert type(again) is Mine and again.a == 3
-    written = configurable.serialize_keras_object(a_third)
+    written = serialize.serialize_keras_object(a_third)
     assert written["config"] == "pack>third" == keras.saving.get_registered_name(a_third)
-    assert configurable.deserialize_keras_object(written) is a_third
+    assert serialize.deserialize_keras_object(written) is a_third
     assert keras.saving.get_registered_object("pack>third") is a_third
 
 
 def test_scopes_nest_and_belong_to_their_thread():
     elsewhere = []
-    with configurable.custom_object_scope({"It": Wide}):
-        with configurable.custom_object_scope({"It": Fixed}):
-            assert configurable.get_registered_object("It") is Fixed
-        assert configurable.get_registered_object("It") is Wide
-        look = functools.partial(configurable.get_registered_object, "It")
+    with registry.custom_object_scope({"It": Wide}):
+        with registry.custom_object_scope({"It": Fixed}):
+            assert registry.get_registered_object("It") is Fixed
+        assert registry.get_registered_object("It") is Wide
+        look = functools.partial(registry.get_registered_object, "It")
         thread = threading.Thread(target=lambda: elsewhere.append(look()))
         thread.start()
         thread.join()
-        with pytest.raises(ZeroDivisionError), configurable.custom_object_scope({"It": Fixed}):
+        with pytest.raises(ZeroDivisionError), registry.custom_object_scope({"It": Fixed}):
             1 / 0  # noqa: B018
         assert look() is Wide
     assert (look(), elsewhere) == (None, [None])
@@ -230,11 +228,11 @@ def test_registered_objects_are_in_the_table_of_custom_ones():
 
 
 def test_custom_objects_win_over_kerasish_own():
-    data = configurable.serialize_keras_object(keras.layers.Dense(3))
-    again = configurable.deserialize_keras_object(data, custom_objects={"Dense": Through})
+    data = serialize.serialize_keras_object(keras.layers.Dense(3))
+    again = serialize.deserialize_keras_object(data, custom_objects={"Dense": Through})
     assert type(again) is Through
     keras.saving.get_custom_objects()["Dense"] = Wide
-    assert type(configurable.find_class(data)) is type and configurable.find_class(data) is Wide
+    assert type(registry.find_class(data)) is type and registry.find_class(data) is Wide
 
 
 def serialized(class_name, inner, module=None, registered_name=None):
@@ -265,14 +263,14 @@ REFUSED = {
 @pytest.mark.parametrize("data,text", REFUSED.values(), ids=REFUSED)
 def test_unknown_and_unsafe_data_is_refused(data, text):
     with pytest.raises((TypeError, ValueError), match=text):
-        configurable.deserialize_keras_object(data, safe_mode=False)
+        serialize.deserialize_keras_object(data, safe_mode=False)
 
 
 def test_no_module_is_imported_because_data_names_it():
     sys.modules.pop("this", None)
     for data in (serialized("d", {}, "this"), serialized("function", "d", "this", "d")):
         with pytest.raises(TypeError, match="Unknown"):
-            configurable.deserialize_keras_object(data)
+            serialize.deserialize_keras_object(data)
     assert "this" not in sys.modules
 
 
@@ -286,19 +284,19 @@ UNWRITABLE = {
 @pytest.mark.parametrize("value,text", UNWRITABLE.values(), ids=UNWRITABLE)
 def test_what_cannot_be_written_is_told(value, text):
     with pytest.raises(TypeError, match=text):
-        configurable.serialize_keras_object(value)
+        serialize.serialize_keras_object(value)
 
 
 def test_a_lambda_is_written_as_one_and_not_read():
-    data = configurable.serialize_keras_object(lambda x: x)
+    data = serialize.serialize_keras_object(lambda x: x)
     assert data["class_name"] == "__lambda__"
     with pytest.raises(ValueError, match="lambda"):
-        configurable.deserialize_keras_object(data)
+        serialize.deserialize_keras_object(data)
 
 
 def test_a_class_without_config_cannot_be_registered():
     with pytest.raises(ValueError, match="has no `get_config`"):
-        configurable.register_keras_serializable()(type("Plain", (), {}))
+        registry.register_keras_serializable()(type("Plain", (), {}))
 
 
 RESOLVED = {

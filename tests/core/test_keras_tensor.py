@@ -8,7 +8,10 @@ import pytest
 
 import kerasish as keras
 from kerasish import KerasTensor, Variable
-from kerasish.core.symbolic.keras_tensor import any_symbolic, infer, node_of, symbolic
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.core.symbolic.operation import symbolic
 
 X = np.arange(12, dtype="float32").reshape(4, 3)
 MASK = np.array([True, False, True])

@@ -16,7 +16,7 @@ import pytest
 import kerasish as keras
 from kerasish import Variable
 from kerasish.core.state.loops import fori_loop
-from kerasish.core.state.variable import current_scope
+from kerasish.core.state.scope import current_scope
 
 
 class Lazy:

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kerasish as keras
-from kerasish.core.state.variable import Scope, Variable, capture, pure
+from kerasish.core.state.functional import capture, pure
+from kerasish.core.state.scope import Scope, current_scope
+from kerasish.core.state.variable import Variable
 
 X = np.array([1.0, -2.0, 3.0], dtype="float32")
 
@@ -224,7 +226,7 @@ def test_an_error_closes_the_scope():
     with pytest.raises(ZeroDivisionError), Scope(), Scope():
         v.assign(1 / 0)
     v.assign(3.0)
-    assert float(v) == 3 and keras.core.state.variable.current_scope() is None
+    assert float(v) == 3 and current_scope() is None
 
 
 def test_a_scope_belongs_to_its_thread():

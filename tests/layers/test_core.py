@@ -9,7 +9,7 @@ import pytest
 import kerasish
 from kerasish import layers
 from kerasish.core.masking import get_mask
-from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 X = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")

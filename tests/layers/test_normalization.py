@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kerasish import layers
-from kerasish.layers.normalization import batch_normalization
+from kerasish.kernels import normalization
 
 X = np.random.default_rng(0).normal(2.0, 3.0, size=(6, 5, 3)).astype("float32")
 MASK = np.arange(5) < np.array([[1], [2], [3], [4], [5], [5]])
@@ -56,8 +56,8 @@ def test_derivatives_by_hand_are_those_of_the_definition(axis):
         variance = jnp.var(x, others, keepdims=True)
         return (x - jnp.mean(x, others, keepdims=True)) / jnp.sqrt(variance + 1e-3)
 
-    by_hand = functools.partial(batch_normalization._normalized, axis, 1e-3)
-    by_hand_too = functools.partial(batch_normalization._standardized, others, 1e-3)
+    by_hand = functools.partial(normalization.batch_normalize, axis, 1e-3)
+    by_hand_too = functools.partial(normalization.standardize, others, 1e-3)
 
     @jax.jit
     def all_of(x, *weights):

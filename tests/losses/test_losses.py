@@ -11,7 +11,7 @@ from keras.src.trainers.compile_utils import get_loss
 
 from kerasish import losses
 from kerasish.core.masking import set_mask
-from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.state.compiled import jit
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasish import layers, losses, metrics, models
-from kerasish.core.serialization.configurable import custom_object_scope
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.state.variable import Variable
 from tests.support.metric_cases import (
     BITS,

@@ -95,7 +95,6 @@ CASES = {
         global_clipnorm=1.0,
         use_ema=True,
         ema_overwrite_frequency=3,
-        gradient_accumulation_steps=3,
     ),
     "adamw": lambda o: o.AdamW(0.01, weight_decay=0.1),
     "nadam": lambda o: o.Nadam(0.01),
@@ -316,6 +315,57 @@ def test_overwrite_with_gradient_takes_the_gradient_and_no_slots():
     optimizer.apply([np.array([7.0]), np.array([1.0])], [scale, weight])
     assert scale.numpy() == [7]
     assert [v.name for v in optimizer.variables[2:]] == ["w_momentum", "w_velocity"]
+
+
+# Everything about an optimizer that goes by updates; Keras counts some of it by calls.
+BY_UPDATES = {
+    "schedule": lambda **o: optimizers.SGD(
+        optimizers.schedules.ExponentialDecay(0.1, 2, 0.5), momentum=0.9, **o
+    ),
+    "function of the step": lambda **o: optimizers.Adam(lambda step: 0.1 / (step + 1), **o),
+    "averages": lambda **o: optimizers.Adam(0.01, use_ema=True, ema_momentum=0.5, **o),
+    "averages that overwrite": lambda **o: optimizers.SGD(
+        0.1, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2, **o
+    ),
+    "decay and clipping": lambda **o: optimizers.AdamW(0.01, clipnorm=0.1, **o),
+    "shared slots": lambda **o: optimizers.Nadam(0.01, **o),
+    "optax": lambda **o: optimizers.OptaxOptimizer(optax.adam(optax.linear_schedule(1, 0, 9)), **o),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", BY_UPDATES)
+def test_halves_of_a_batch_accumulated_do_what_the_batch_does(name, compiled):
+    halves = np.random.default_rng(0).normal(size=(10, 3)).astype("float32")
+    ends = []
+    for options, gradients in (
+        ({"gradient_accumulation_steps": 2}, halves),
+        ({}, halves.reshape(5, 2, 3).mean(1)),
+    ):
+        weight = Variable([3.0, -2.0, 0.5])
+        weight.constraint = kerasish.constraints.MaxNorm(2.0, axis=0)
+        optimizer = BY_UPDATES[name](**options)
+        optimizer.build([weight])
+        apply = (lambda g, o=optimizer: o.apply([g])) if not compiled else None
+        apply = apply or jit(lambda g, o=optimizer: o.apply([g]))
+        for gradient in gradients:
+            apply(gradient)
+        averages = [a.numpy() for a in optimizer._averages] if optimizer.use_ema else []
+        ends.append([weight.numpy(), int(optimizer.iterations), *averages])
+    for a, b in zip(*ends, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
+def test_nothing_changes_between_the_updates_of_an_accumulation():
+    weight = Variable([3.0, 4.0])
+    weight.constraint = kerasish.constraints.MaxNorm(1.0, axis=0)
+    optimizer = optimizers.SGD(0.1, use_ema=True, gradient_accumulation_steps=3)
+    for _ in range(2):
+        optimizer.apply([np.ones(2)], [weight])
+    np.testing.assert_array_equal(weight, [3, 4])
+    assert float(optimizer.learning_rate) == np.float32(0.1)
+    optimizer.apply([np.ones(2)], [weight])
+    assert float(np.linalg.norm(weight)) == pytest.approx(1)
 
 
 def test_overwrite_with_gradient_takes_the_largest_of_an_accumulation():

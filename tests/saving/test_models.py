@@ -105,7 +105,7 @@ def test_architectures_travel_as_json(case, writer, reader):
 
 
 def test_a_model_that_calls_no_known_op_says_so(tmp_path):
-    from kerasish.core.symbolic.keras_tensor import symbolic
+    from kerasish.core.symbolic.operation import symbolic
 
     x = kerasish.Input((4,))
     model = kerasish.Model(x, symbolic(halve)(x))

@@ -6,10 +6,7 @@ from typing import Any
 
 from kerasish.core.dtypes import DTypePolicy, get_policy
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):

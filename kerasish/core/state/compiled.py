@@ -8,9 +8,10 @@ import jax
 import numpy as np
 
 from kerasish.core.errors import did_you_mean, hints
+from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
+from kerasish.core.state.scope import UncapturedVariable, state_lock
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
-from kerasish.core.state.variable import UncapturedVariable, capture, state_lock
 
 
 class Compiled:

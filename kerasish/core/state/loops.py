@@ -6,7 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.state.variable import Scope, UncapturedVariable, capture, values_of
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope, UncapturedVariable
+from kerasish.core.state.variable import values_of
 
 
 def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unroll=1):

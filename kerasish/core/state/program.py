@@ -11,14 +11,8 @@ import jax.numpy as jnp
 
 from kerasish.core import lowering, partitioning
 from kerasish.core.malloc import retain_freed_memory
-from kerasish.core.state.variable import (
-    Scope,
-    UncapturedVariable,
-    current_scope,
-    state_lock,
-    store,
-    values_of,
-)
+from kerasish.core.state.scope import Scope, UncapturedVariable, current_scope, state_lock, store
+from kerasish.core.state.variable import values_of
 
 
 class Program:
@@ -29,7 +23,7 @@ class Program:
         written: Variables it may write. They are donated, and hold their new values afterwards.
         reads: Variables it only reads.
         donate: Whether the memory of written Variables may be reused.
-        tuned: Whether to compile with `platforms.OPTIONS`; such a program lies in no other.
+        tuned: Whether to compile by `lowering.tuned_jit`: such a program is called in no other.
 
     Raises:
         UncapturedVariable: From a call that traces `fn` and meets a Variable in neither list.
@@ -61,7 +55,7 @@ class Program:
         """The compiled form of `pure`, with these as the last arguments."""
         if self._settled is not partitioning.state.distribution and current_scope() is None:
             self._settle()
-        form = static, lowering.traced.for_cpu
+        form = static, lowering.lowering_for_cpu()
         found = self._jitted.get(form)
         if found is None:
 
@@ -69,9 +63,8 @@ class Program:
                 return self.pure(values, constants, *args, *static)
 
             retain_freed_memory()
-            options = lowering.OPTIONS if self.tuned and lowering.traced.for_cpu else None
-            donated = 0 if self.donate else ()
-            found = jax.jit(run, donate_argnums=donated, compiler_options=options)
+            compile_for = lowering.tuned_jit if self.tuned else jax.jit
+            found = compile_for(run, donate_argnums=0 if self.donate else ())
             # JAX looks up static arguments by itself, but takes several times as long.
             found = self._jitted.setdefault(form, found)
         return found

@@ -9,7 +9,8 @@ import numpy as np
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.serialization.configurable import Configurable
-from kerasish.core.state.variable import Variable, current_scope
+from kerasish.core.state.scope import current_scope
+from kerasish.core.state.variable import Variable
 
 
 class SeedGenerator(Configurable):

@@ -1,18 +1,23 @@
-"""Finding the parts an object holds in its attributes, and values that belong to one trace."""
+"""Finding the parts that an object holds in its attributes."""
 
+import functools
 from collections.abc import Iterator
 from types import FunctionType, NoneType
 from typing import Any
 
-from kerasish.core.state.variable import Scope, current_scope
-
-# Attributes that point at other objects without owning them.
-_NOT_PARTS = frozenset(
-    {"_given", "_inbound_nodes", "_built_with", "_compile_arguments", "_frozen", "_set_at"}
-)
 _CONTAINERS = (list, tuple, set, dict)
 # What most attributes are; models are searched at each step of an unfused loop.
 _PLAIN = frozenset({NoneType, bool, int, float, str, FunctionType})
+
+
+@functools.cache
+def declared(cls: type, attribute: str) -> frozenset[str]:
+    """Names that a class and its bases list in a class attribute, all together.
+
+    `_not_parts` are attributes that point at other objects without owning them; `_not_saved` are
+    those that files hold under another name, or not at all.
+    """
+    return frozenset(name for c in cls.__mro__ for name in vars(c).get(attribute, ()))
 
 
 def parts(owner: Any, types: type | tuple) -> Iterator:
@@ -23,13 +28,14 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
     when its attributes were set (in `_set_at`) has them in the order of its attributes.
     """
     set_at = vars(owner).get("_set_at")
+    not_parts = declared(type(owner), "_not_parts")
     found: dict[int, tuple] = {}
     for position, (name, value) in enumerate(vars(owner).items()):
         if type(value) in _PLAIN:
             continue
         if isinstance(value, types):
             candidates = (value,)
-        elif isinstance(value, _CONTAINERS) and value and name not in _NOT_PARTS:
+        elif isinstance(value, _CONTAINERS) and value and name not in not_parts:
             candidates = _search(value, types)
         else:
             continue
@@ -50,53 +56,3 @@ def _search(value, types):
             yield item
         elif isinstance(item, _CONTAINERS):
             yield from _search(item, types)
-
-
-class TraceList:
-    """A list that belongs to the trace it was filled in, so that no traced value outlives it.
-
-    Outside any scope it is a plain list; inside one, the scope holds the items.
-    """
-
-    def __init__(self):
-        self._own = []
-
-    def append(self, item: Any) -> None:
-        """Add an item in the innermost scope."""
-        self._items_here().append(item)
-
-    def replay(self, items: list) -> None:
-        """Take over the items of a scope that has ended (see `transforms.isolate`)."""
-        self._items_here().extend(items)
-
-    def clear(self) -> None:
-        """Forget the items seen from here, without touching those of the scopes outside."""
-        if self.items():
-            self._items_here().clear()
-
-    def items(self) -> list:
-        """The items of the innermost scope that has any list of its own, or the plain list."""
-        scope = current_scope()
-        while scope is not None:
-            if self in scope.notes:
-                return list(scope.notes[self])
-            scope = scope.outer
-        return list(self._own)
-
-    def _items_here(self):
-        scope = current_scope()
-        if scope is None:
-            return self._own
-        return scope.notes.setdefault(self, [])
-
-    def __deepcopy__(self, memo):
-        return TraceList()
-
-
-# Found by `Layer.__call__` when NaN checks are on: one `{layer path: has a NaN}` per call.
-nan_flags = TraceList()
-
-
-def items_of(scope: Scope, trace_list: TraceList) -> list:
-    """What a scope that has ended holds of a trace list."""
-    return scope.notes.get(trace_list, [])

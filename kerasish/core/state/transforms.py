@@ -9,7 +9,9 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, partitioning
-from kerasish.core.state.variable import Scope, capture, is_variable, store, values_of
+from kerasish.core.state.functional import capture
+from kerasish.core.state.scope import Scope, store
+from kerasish.core.state.variable import is_variable, values_of
 
 
 def isolate(fn: Callable) -> tuple[Callable, Callable]:

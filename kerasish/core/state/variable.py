@@ -1,4 +1,4 @@
-"""State that is mutable to write and pure to compile: `Variable`, `Scope`, `pure`, `capture`.
+"""`Variable`: an array that is mutable to write, and pure to compile inside a `Scope`.
 
 Outside a scope, a Variable's value is its own. Inside one, reads and writes go to the scope's
 table, so any function over Variables can be run as a pure one: values in, (result, values) out.
@@ -8,8 +8,8 @@ Everything that compiles, differentiates or maps goes through this.
 import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,109 +18,17 @@ import numpy as np
 from kerasish.core import dtypes, partitioning, processes
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, current_owner, current_path, next_serial, snake_case
-from kerasish.core.serialization.configurable import published, resolve
+from kerasish.core.serialization.registry import published
+from kerasish.core.serialization.serialize import resolve
+from kerasish.core.state.scope import innermost, state_lock, store
 
 
-class _Local(threading.local):
-    scope: "Scope | None" = None
-    allowance: int | None = None  # bytes that new Variables may still take
+class _Budget(threading.local):
+    left: int | None = None  # bytes that new Variables may still take; `None` is no limit
 
 
-_local = _Local()
+_budget = _Budget()
 _AGGREGATIONS = ("none", "mean", "sum", "only_first_replica")
-
-# Held by whoever finds out what a function touches, or donates the arrays of Variables. Reentrant,
-# since tracing one function may call another.
-state_lock = threading.RLock()
-
-
-class UncapturedVariable(BaseException):
-    """A sealed scope met a Variable it was not told of; the scope's maker catches this.
-
-    Not an `Exception`, so that a user's `except Exception` in a traced function lets it through.
-    """
-
-    def __init__(self, maker: Any, variable: "Variable"):
-        super().__init__(f"{variable.path} was not listed")
-        self.maker, self.variable = maker, variable
-
-
-class Scope:
-    """A table that stands in for the Variables' own values in this thread, while it is entered.
-
-    Args:
-        values: Pairs of a Variable and the value to read it as.
-        sealed: Who must be told (by `UncapturedVariable`) when a Variable is met that is not in
-            the table. `None`: it is looked up in the scope outside, or in the Variable itself.
-
-    Attributes:
-        values: What each Variable reads as inside.
-        written: The Variables assigned inside, in order of their first assignment.
-        reads: The Variables read from outside the scope, in order of their first read.
-        notes: Python values that belong to this trace alone (added losses, say), by key.
-    """
-
-    def __init__(self, values: Iterable[tuple["Variable", Any]] = (), sealed: Any = None):
-        self.values: dict[Variable, Any] = dict(values)
-        self.sealed = sealed
-        self.written: dict[Variable, None] = {}
-        self.reads: dict[Variable, None] = {}
-        self.notes: dict[Any, Any] = {}
-        self.outer: Scope | None = None
-
-    def __enter__(self) -> "Scope":
-        self.outer = _local.scope
-        _local.scope = self
-        return self
-
-    def __exit__(self, *error) -> None:
-        _local.scope = self.outer
-
-    def read(self, variable: "Variable") -> Any:
-        """The value of a Variable as seen from inside."""
-        if variable in self.values:
-            return self.values[variable]
-        if self.sealed is not None:
-            raise UncapturedVariable(self.sealed, variable)
-        self.reads[variable] = None
-        return self.outer.read(variable) if self.outer else variable._value
-
-    def write(self, variable: "Variable", value: Any) -> None:
-        """Assign inside only."""
-        if self.sealed is not None and variable not in self.values:
-            raise UncapturedVariable(self.sealed, variable)
-        if isinstance(value, jax.core.Tracer):
-            value = partitioning.constrain(value, partitioning.spread(variable._value))
-        self.values[variable] = value
-        self.written[variable] = None
-
-
-class StatelessScope(Scope):
-    """A `Scope` as Keras 3 spells it: values in a list of pairs, new ones asked for by Variable.
-
-    Args:
-        state_mapping: Pairs of a Variable and the value to read it as.
-        collect_losses, initialize_variables: Kept for Keras' sake; both always happen.
-
-    Example:
-        >>> v = Variable(1.0)
-        >>> with StatelessScope(state_mapping=[(v, 5.0)]) as scope:
-        ...     _ = v.assign_add(1.0)
-        >>> float(scope.get_current_value(v)), float(v)
-        (6.0, 1.0)
-    """
-
-    def __init__(self, state_mapping=None, collect_losses=False, initialize_variables=True):
-        super().__init__((v, dtypes.to_array(x)) for v, x in state_mapping or ())
-
-    def get_current_value(self, variable: "Variable") -> Any:
-        """The value of a Variable inside, `None` if it was neither given nor assigned."""
-        return self.values.get(variable)
-
-
-def current_scope() -> Scope | None:
-    """The innermost scope this thread is in."""
-    return _local.scope
 
 
 @contextlib.contextmanager
@@ -129,22 +37,22 @@ def limit_new_variables(limit: int) -> Iterator[None]:
 
     For what makes layers as a file says, which may claim anything.
     """
-    before, _local.allowance = _local.allowance, limit
+    before, _budget.left = _budget.left, limit
     try:
         yield
     finally:
-        _local.allowance = before
+        _budget.left = before
 
 
 def _take_allowance(variable, size):
-    if _local.allowance is None:
+    if _budget.left is None:
         return
-    if size > _local.allowance:
+    if size > _budget.left:
         raise ValueError(
             f"Variable {variable.path!r} would take {size} bytes, far more than the file holds for "
             "the whole model: refused."
         )
-    _local.allowance -= size
+    _budget.left -= size
 
 
 class Variable:
@@ -273,7 +181,7 @@ class Variable:
 
     def read(self) -> jax.Array:
         """The array held now in its own dtype, whatever autocasting says."""
-        scope = _local.scope
+        scope = innermost.scope
         if scope is not None:
             return scope.read(self)
         if self._value.is_deleted():  # donated by another thread's call, which brings the next one
@@ -507,67 +415,3 @@ def _own_array(value, dtype, sharding=None):
     else:
         value = dtypes.to_array(value, dtype)
     return value if isinstance(value, jax.core.Tracer) else partitioning.put(value, sharding)
-
-
-def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:
-    """Let Variables hold values that already have the right shape and dtype."""
-    scope = _local.scope
-    if scope is not None:
-        for variable, value in zip(variables, values, strict=True):
-            scope.write(variable, value)
-        return
-    for variable, value in zip(variables, values, strict=True):
-        if isinstance(value, jax.core.Tracer):
-            raise RuntimeError(
-                f"Variable {variable.path!r} was assigned a traced value inside a function that "
-                "JAX transforms by itself. Use `keras.jit`, `keras.grad`, `keras.value_and_grad`, "
-                "`keras.vmap`, `keras.scan` or `keras.remat`, which carry Variables through."
-            )
-        variable._value = value
-
-
-class Captured(NamedTuple):
-    """What `capture` saw: the Variables a function only read, those it wrote, its result's shapes,
-    the traced program, and the notes of its scope."""
-
-    reads: list
-    written: list
-    result: Any
-    jaxpr: Any
-    notes: dict
-
-
-def capture(fn: Callable, *args, **kwargs) -> Captured:
-    """Run `fn` abstractly, to see which Variables it reads and writes and what it returns.
-
-    Nothing is computed and no Variable changes, but Variables that `fn` builds lazily exist
-    afterwards. Arguments must be arrays or shapes; close over anything else.
-    """
-    scope = Scope()
-
-    def fresh(*args, **kwargs):  # JAX remembers traces by function, so each needs its own
-        with scope:
-            return fn(*args, **kwargs)
-
-    jaxpr, result = jax.make_jaxpr(fresh, return_shape=True)(*args, **kwargs)
-    reads = [v for v in scope.reads if v not in scope.written]
-    return Captured(reads, list(scope.written), result, jaxpr, scope.notes)
-
-
-def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
-    """Make `fn` pure: `run(values, *args) -> (result, new_values)`, values in order of `variables`.
-
-    A Variable not listed is read as it is now; writing to one is an error.
-    """
-    variables = list(variables)
-
-    def run(values, *args, **kwargs):
-        with Scope(zip(variables, values_of(list(values)), strict=True)) as scope:
-            result = values_of(fn(*args, **kwargs))
-        strays = [v.path for v in scope.written if v not in variables_set]
-        if strays:
-            raise RuntimeError(f"`pure`: the function wrote {strays}, which `variables` must list.")
-        return result, [scope.values[v] for v in variables]
-
-    variables_set = set(variables)
-    return run

@@ -16,22 +16,13 @@ from kerasish.core import dtypes, partitioning, settings
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.masking import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
-from kerasish.core.state.tracking import TraceList, nan_flags, parts
-from kerasish.core.state.variable import (
-    Scope,
-    Variable,
-    current_scope,
-    is_variable,
-    values_of,
-)
-from kerasish.core.symbolic.keras_tensor import (
-    KerasTensor,
-    MaskOrigin,
-    any_symbolic,
-    infer,
-    node_of,
-    record,
-)
+from kerasish.core.state.scope import Scope, current_scope
+from kerasish.core.state.trace_list import TraceList, nan_flags
+from kerasish.core.state.tracking import parts
+from kerasish.core.state.variable import Variable, is_variable, values_of
+from kerasish.core.symbolic.graph import node_of, record
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, any_symbolic
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
 from kerasish.layers.base.signatures import (
@@ -102,6 +93,8 @@ class Layer(VariableContainer):
     """
 
     _set_by_init = "_initialized"
+    _not_parts = ("_built_with", "_frozen", "_set_at")
+    _not_saved = ("activity_regularizer", "input_spec", "_added_losses", "_frozen", "_weights")
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

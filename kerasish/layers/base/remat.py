@@ -8,8 +8,8 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask, set_mask
+from kerasish.core.state.functional import capture
 from kerasish.core.state.transforms import remat
-from kerasish.core.state.variable import capture
 
 _MODES = ("full", "activations", "larger_than", "list_of_layers", None)
 

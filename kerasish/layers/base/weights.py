@@ -11,7 +11,7 @@ from kerasish.core.names import name_scope
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.variable import Variable
-from kerasish.core.symbolic.keras_tensor import Operation
+from kerasish.core.symbolic.operation import Operation
 
 
 class VariableContainer(Operation):

@@ -5,7 +5,7 @@ import inspect
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import deserialize_keras_object
+from kerasish.core.serialization.serialize import deserialize_keras_object
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
 from kerasish.layers.base.layer import Layer
 

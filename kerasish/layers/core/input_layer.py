@@ -2,8 +2,9 @@
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import serialize_keras_object
-from kerasish.core.symbolic.keras_tensor import KerasTensor, record
+from kerasish.core.serialization.serialize import serialize_keras_object
+from kerasish.core.symbolic.graph import record
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 
 

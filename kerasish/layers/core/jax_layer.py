@@ -9,9 +9,10 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import NEEDS_A_VALUE, bad_argument
-from kerasish.core.serialization.configurable import deserialize_keras_object
+from kerasish.core.serialization.serialize import deserialize_keras_object
+from kerasish.core.state.scope import current_scope
 from kerasish.core.state.seeds import SeedGenerator, draw_seed, make_default_seed
-from kerasish.core.state.variable import Variable, current_scope
+from kerasish.core.state.variable import Variable
 from kerasish.layers.base.layer import Layer
 
 _CALLED_WITH = ("params", "state", "rng", "inputs", "training")

@@ -1,15 +1,19 @@
 """Layers that bring values to a common mean and scale."""
 
-import functools
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.kernels.noinline import add_bias, materialized_sum, scale_by
+from kerasish.kernels.noinline import add_bias, scale_by
+from kerasish.kernels.normalization import (
+    along_axis,
+    batch_normalize,
+    moments,
+    other_axes,
+    standardize,
+)
 from kerasish.layers.base.arguments import known_size, make_weight, set_weight_options
 from kerasish.layers.base.input_spec import InputSpec
 from kerasish.layers.base.layer import Layer
@@ -142,7 +146,7 @@ class BatchNormalization(Layer):
         elif mask is None and not self.renorm:
             size = (x.shape[self.axis],)
             gamma, beta = (jnp.broadcast_to(w, size).astype(x.dtype) for w in (gamma, beta))
-            y, mean, variance = _normalized(self.axis, self.epsilon, x, gamma, beta)
+            y, mean, variance = batch_normalize(self.axis, self.epsilon, x, gamma, beta)
             self._update(mean, variance)
         else:
             mean, variance = _moments(x, self.axis, mask)
@@ -203,59 +207,18 @@ def _scaled(x, mean, variance, gamma, beta, layer):
     """`x` with that mean and variance brought to `beta` and `gamma`."""
     factor = gamma * jax.lax.rsqrt(variance.astype(x.dtype) + layer.epsilon)
     shift = beta - mean.astype(x.dtype) * factor
-    return x * _along(factor, layer.axis, x) + _along(shift, layer.axis, x)
-
-
-def _along(values, axis, x):
-    """One value a channel, for arithmetic with `x`."""
-    shape = [1] * x.ndim
-    shape[axis] = -1
-    return jnp.reshape(values, shape)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _normalized(axis, epsilon, x, gamma, beta):
-    """A batch brought to `beta` and `gamma`, and its own mean and variance."""
-    mean, variance = _moments(x, axis, None)
-    factor = gamma * jax.lax.rsqrt(variance + epsilon)
-    shift = beta - mean * factor
-    return x * _along(factor, axis, x) + _along(shift, axis, x), mean, variance
-
-
-@_normalized.defjvp
-def _change_of_normalized(axis, epsilon, primals, tangents):
-    """By hand, its gradient takes two sums over the batch; JAX's rules would take three."""
-    (x, gamma, _), (dx, dgamma, dbeta) = primals, tangents
-    result, mean, variance = _normalized(axis, epsilon, *primals)
-    centred = x - _along(mean, axis, x)
-    deviation = jax.lax.rsqrt(variance + epsilon)
-    factor = gamma * deviation
-    dmean = jnp.mean(dx, _others(axis, x))
-    half = jnp.mean(centred * dx, _others(axis, x))  # of the variance's change
-    slope = dgamma * deviation - factor * half / (variance + epsilon)
-    change = dx * _along(factor, axis, x) + scale_by(centred, _along(slope, axis, x))
-    change = add_bias(change, _along(dbeta - factor * dmean, axis, x))
-    return (result, mean, variance), (change, dmean, 2 * half)
-
-
-def _others(axis, x):
-    return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+    return x * along_axis(factor, layer.axis, x) + along_axis(shift, layer.axis, x)
 
 
 def _moments(x, axis, mask):
-    axes = _others(axis, x)
     if mask is None:
-        mean = _mean(x, axes)
-        return mean, _mean(jnp.square(x - jnp.expand_dims(mean, axes)), axes)
+        return moments(axis, x)
+    axes = other_axes(axis, x)
     counts = jnp.broadcast_to(mask[..., None], x.shape).astype(bool)
     total = jnp.sum(counts.astype(x.dtype), axes, keepdims=True) + settings.epsilon()
     mean = jnp.sum(jnp.where(counts, x, 0), axes, keepdims=True) / total
     variance = jnp.sum(jnp.where(counts, jnp.square(x - mean), 0), axes, keepdims=True) / total
     return jnp.ravel(mean), jnp.ravel(variance)
-
-
-def _mean(x, axes):
-    return materialized_sum(x, axes) / math.prod(x.shape[axis] for axis in axes)
 
 
 class LayerNormalization(Layer):
@@ -323,7 +286,7 @@ class LayerNormalization(Layer):
         x = at_least_float32(inputs)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-        x = _standardized(tuple(axes), self.epsilon, x)
+        x = standardize(tuple(axes), self.epsilon, x)
         if self.scale:
             x = scale_by(x, jnp.reshape(self.gamma.value, shape))
         if self.center:
@@ -332,25 +295,3 @@ class LayerNormalization(Layer):
 
     def get_config(self):
         return {**super().get_config(), "rms_scaling": False}
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _standardized(axes, epsilon, x):
-    """`x` with mean 0 and variance 1 over some axes."""
-    return _centred(axes, epsilon, x)[0]
-
-
-def _centred(axes, epsilon, x):
-    """That, and the factor that gave it that variance."""
-    x = x - jnp.mean(x, axes, keepdims=True)
-    factor = jax.lax.rsqrt(jnp.mean(jnp.square(x), axes, keepdims=True) + epsilon)
-    return x * factor, factor
-
-
-@_standardized.defjvp
-def _change_of_standardized(axes, epsilon, primals, tangents):
-    """By hand, as fewer passes over arrays of the input's size than by JAX's rules."""
-    (x,), (dx,) = primals, tangents
-    y, factor = _centred(axes, epsilon, x)
-    along = y * jnp.mean(y * dx, axes, keepdims=True)
-    return y, factor * (dx - jnp.mean(dx, axes, keepdims=True) - along)

@@ -2,7 +2,7 @@
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.base.signatures import signature_of
 

@@ -5,12 +5,8 @@ import types
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import (
-    custom_object_scope,
-    deserialize_keras_object,
-    get_registered_name,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.registry import custom_object_scope, get_registered_name
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.layers.base.layer import Layer
 
 _MERGE = {

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from kerasish import activations, random
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.noinline import add_bias

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.serialization.serialize import serialize_keras_object
+from kerasish.core.state.functional import capture
 from kerasish.core.state.loops import scan
-from kerasish.core.state.variable import Variable, capture, is_variable
+from kerasish.core.state.variable import Variable, is_variable
 from kerasish.kernels.recurrent import compiled_steps, run_steps
 from kerasish.kernels.recurrent_step import Order, like
 from kerasish.layers.base.input_spec import InputSpec

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
+from kerasish.core.state.functional import capture
 from kerasish.core.state.loops import scan
 from kerasish.core.state.transforms import vmap
-from kerasish.core.state.variable import capture
 from kerasish.layers.base.signatures import signature_of
 from kerasish.layers.core.basic import Wrapper
 

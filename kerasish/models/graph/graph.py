@@ -8,14 +8,9 @@ from typing import Any
 import jax
 
 from kerasish.core.names import auto_name
-from kerasish.core.symbolic.keras_tensor import (
-    KerasTensor,
-    Node,
-    any_symbolic,
-    infer,
-    node_of,
-    record,
-)
+from kerasish.core.symbolic.graph import Node, node_of, record
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.layers.core.input_layer import Input, InputLayer
 
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import jax
 
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.variable import is_variable
-from kerasish.core.symbolic.keras_tensor import History, KerasTensor, Op, node_of
+from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.keras_tensor import History, KerasTensor
+from kerasish.core.symbolic.operation import Op
 from kerasish.layers.core.input_layer import InputLayer
 from kerasish.models.graph.graph import Function, map_structure
 from kerasish.models.graph.op_config import is_op, read_op, write_op

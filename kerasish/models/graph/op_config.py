@@ -13,11 +13,9 @@ import jax
 
 from kerasish import ops
 from kerasish.core.errors import did_you_mean
-from kerasish.core.serialization.configurable import (
-    deserialize_keras_object,
-    serialize_keras_object,
-)
-from kerasish.core.symbolic.keras_tensor import KerasTensor, Op
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.core.symbolic.operation import Op
 
 # Modules of Keras' op classes, by the module here or, for those it has none for, by function.
 _MODULES = {"numpy": ops.numpy, "nn": ops.nn, "linalg": ops.linalg, "image": ops.image}

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.state.variable import capture
+from kerasish.core.state.functional import capture
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.layers.base.signatures import map_shapes
 

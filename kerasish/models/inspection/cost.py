@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from kerasish.core.state.variable import capture, pure
+from kerasish.core.state.functional import capture, pure
 from kerasish.models.inspection.batch_specs import sample_batch, sample_inputs, trial_step
 from kerasish.models.inspection.layer_calls import Call, calls_of, isolated
 

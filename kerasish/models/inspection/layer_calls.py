@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.state.variable import capture, pure
+from kerasish.core.state.functional import capture, pure
 from kerasish.layers.base.layer import training_here
 from kerasish.layers.base.signatures import signature_of
 from kerasish.layers.core.input_layer import InputLayer

@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from kerasish.core.symbolic.keras_tensor import node_of
+from kerasish.core.symbolic.graph import node_of
 from kerasish.layers.base.layer import Layer
 
 

@@ -4,7 +4,7 @@ import re
 import sys
 from typing import Any, NamedTuple
 
-from kerasish.core.symbolic.keras_tensor import Op
+from kerasish.core.symbolic.operation import Op
 from kerasish.core.text_tables import as_html, as_text, readable_bytes, readable_count
 from kerasish.layers.base.layer import Layer
 from kerasish.models.graph.op_config import class_of

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.image.layout import as_images
 from kerasish.ops.wrappers import as_float
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.image.layout import as_images, channels_last
 from kerasish.ops.nn.convolution import depthwise_conv
 from kerasish.ops.wrappers import as_array, as_float

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.core import saturate_cast
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.nn.convolution import conv

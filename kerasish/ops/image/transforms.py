@@ -6,7 +6,7 @@ from jax.scipy import ndimage
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import seeds
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.image.filters import gaussian_blur
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.wrappers import as_array, as_float

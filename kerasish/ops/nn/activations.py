@@ -5,7 +5,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array, as_axes, unary
 
 hard_sigmoid = unary("hard_sigmoid", jax.nn.hard_sigmoid)

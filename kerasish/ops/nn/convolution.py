@@ -8,7 +8,7 @@ from jax import lax
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.kernels.convolution import convolve
 from kerasish.kernels.pooling import lowest, window_max, window_sum
 from kerasish.kernels.transposed_convolution import convolve_transposed

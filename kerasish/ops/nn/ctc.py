@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array
 
 _END = -1  # fills a path after its last label

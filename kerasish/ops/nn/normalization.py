@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.lowering import platform_dependent
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
+from kerasish.kernels.attention import attention
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype
 
@@ -282,8 +282,7 @@ def dot_product_attention(
     )
     if flash_attention or bias is not None or key.shape != value.shape or _heads_differ(query, key):
         return by_jax(query, key, value)
-    on_cpu = functools.partial(_attend_by_heads, mask=mask, scale=scale, is_causal=is_causal)
-    return platform_dependent(query, key, value, cpu=on_cpu, default=by_jax)
+    return attention(query, key, value, mask, scale, is_causal, default=by_jax)
 
 
 def _has_fused_kernel(dtype):
@@ -292,22 +291,3 @@ def _has_fused_kernel(dtype):
 
 def _heads_differ(query, key):
     return query.shape[2] != key.shape[2]
-
-
-def _attend_by_heads(query, key, value, mask, scale, is_causal):
-    """Attention with the heads in front: XLA's CPU backend multiplies such batches faster."""
-    query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    wide = jnp.promote_types(query.dtype, jnp.float32)
-    keys = jnp.swapaxes(key, 2, 3)
-    logits = jnp.matmul(query * jnp.asarray(scale, query.dtype), keys, preferred_element_type=wide)
-    if is_causal:
-        causal = jnp.tri(query.shape[2], key.shape[2], dtype=bool)
-        mask = causal if mask is None else mask & causal
-    if mask is not None:
-        logits = jnp.where(mask, logits, -0.7 * jnp.finfo(wide).max)
-    top = jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    weights = jnp.exp(logits - top)
-    # Divided by their sum once the values are added up, which are fewer.
-    total = jnp.sum(weights, axis=-1, keepdims=True).astype(key.dtype)
-    return jnp.swapaxes(jnp.matmul(weights.astype(key.dtype), value) / total, 1, 2)

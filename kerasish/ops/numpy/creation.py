@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array, real_dtype
 
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from kerasish.core import settings
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import (
     as_array,
     as_axes,

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.wrappers import as_array, as_axes, unary
 
 # -- axes and shapes

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import symbolic
+from kerasish.core.symbolic.operation import symbolic
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import as_array, as_axes, as_float, real_dtype, reduction
 

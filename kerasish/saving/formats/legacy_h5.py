@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.core.serialization.serialize import serialize_keras_object
 from kerasish.saving.formats.h5_dataset import write_array
 from kerasish.saving.formats.h5_reader import Tree
 from kerasish.saving.io import bounded_json

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kerasish.core.serialization.configurable import deserialize_keras_object
+from kerasish.core.serialization.serialize import deserialize_keras_object
 from kerasish.core.state.variable import limit_new_variables
 from kerasish.saving.io.file_window import BadFile
 

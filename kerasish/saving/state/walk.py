@@ -11,15 +11,11 @@ import numpy as np
 
 from kerasish.core import processes
 from kerasish.core.names import snake_case
+from kerasish.core.state.tracking import declared
 from kerasish.layers.base.layer import Layer
+from kerasish.optimizers.optimizer import Optimizer
 from kerasish.saving.io.file_window import BadFile
 
-# Attributes that hold what the tree names otherwise, or that files do not keep.
-_SKIPPED = frozenset(
-    "activity_regularizer history input_spec loss optimizer _added_losses _compile_arguments "
-    "_compiled_loss _compiled_metrics _frozen _function _given _graph_layers _inbound_nodes "
-    "_loss_tracker _stack _steps _weights".split()
-)
 _CONTAINERS = (list, tuple, dict)
 
 
@@ -69,7 +65,7 @@ def _names_of(saveable):
     names = {name for c in users for name in vars(c) if not name.startswith("__")}
     if hasattr(type(saveable), "layers"):
         names.add("layers")  # a model's: what comes after it in the alphabet is found there
-    return (names | set(vars(saveable))) - _SKIPPED
+    return (names | set(vars(saveable))) - declared(type(saveable), "_not_saved")
 
 
 def _is_saveable(x):
@@ -186,23 +182,11 @@ def _begin(path, part, source, naming):
     own = {} if users else _own_values(part)
     if not users and not store and not own:
         return None
-    if path == "optimizer" and not store:
-        warnings.warn(
-            f"{source.where} holds no optimizer state; the optimizer starts anew.", stacklevel=5
-        )
-        return None
-    if path == "optimizer" and len(own) > len(store) and set(store) <= {"0", "1"}:
-        # It had not been used yet: there are only its iterations and learning rate.
-        for key in store:
-            part.variables[int(key)].assign(np.asarray(store[key]))
-        return None
-    if path == "optimizer" and not users and set(store) != set(own):
-        warnings.warn(
-            f"{source.where} does not fit the optimizer, which has {len(own)} variables; the file "
-            f"has {len(store)} for it. The optimizer is left as it is.",
-            stacklevel=5,
-        )
-        return None
+    if isinstance(part, Optimizer) and not users:
+        chosen = part.fitting_state(store, source.where)
+        if not chosen:
+            return None
+        own = {name: own[name] for name in chosen}
     with naming(path, part):
         _compare(store, own)
         return _Ready(store, own)

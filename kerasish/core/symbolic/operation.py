@@ -1,0 +1,119 @@
+"""What may stand in a graph: operations, and functions made to take symbolic tensors."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from kerasish.core.errors import bad_argument
+from kerasish.core.names import auto_name
+from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.symbolic.graph import record
+from kerasish.core.symbolic.inference import infer
+from kerasish.core.symbolic.keras_tensor import any_symbolic
+
+
+class Operation(Configurable):
+    """A computation that takes symbolic tensors too, and then stands in a model's graph.
+
+    Subclass it with `call`. A layer is one that may hold weights.
+
+    Args:
+        name: Name; made from the class's name if not given.
+
+    Example:
+        >>> class Scale(Operation):
+        ...     def __init__(self, factor, name=None):
+        ...         super().__init__(name=name)
+        ...         self.factor = factor
+        ...
+        ...     def call(self, x):
+        ...         return x * self.factor
+        >>> Scale(3)(2), Scale(3)(keras.KerasTensor((None, 5))).shape
+        (6, (None, 5))
+    """
+
+    _not_parts = ("_inbound_nodes",)
+    _not_saved = ("_inbound_nodes",)
+
+    def __init__(self, name: str | None = None):
+        self.name = auto_name(type(self).__name__) if name is None else name
+        if not isinstance(self.name, str) or "/" in self.name:
+            raise bad_argument(type(self), "name", "a string without '/'", name)
+
+    def __call__(self, *args, **kwargs):
+        if any_symbolic(args, kwargs):
+            return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+        return self.call(*args, **kwargs)
+
+    def call(self, *args, **kwargs):
+        """Compute. Overridden by every operation."""
+        kind = type(self).__name__
+        raise NotImplementedError(
+            f"{kind} has no `call`: define `call(self, inputs)` with its computation."
+        )
+
+    def compute_output_spec(self, *args, **kwargs) -> Any:
+        """The output as symbolic tensors, for inputs that are."""
+        return infer(self.call, *args, **kwargs)
+
+    def symbolic_call(self, *args, **kwargs) -> Any:
+        """Same as `compute_output_spec`, the call being noted in the graph."""
+        return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
+
+    @property
+    def input(self):
+        """The symbolic input of the first call, or the list of them."""
+        node = self._first_node("input")
+        args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
+        tensors = [a for a in args if any_symbolic(a)]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    @property
+    def output(self):
+        """The symbolic output of the first call, or the nest of them."""
+        return self._first_node("output").structure
+
+    def _first_node(self, what):
+        nodes = self.__dict__.get("_inbound_nodes")
+        if not nodes:
+            raise AttributeError(
+                f"{type(self).__name__} {self.name!r} has never been called on a symbolic tensor, "
+                f"so it has no `{what}`."
+            )
+        return nodes[0]
+
+
+class Op:
+    """A function called on symbolic tensors: what stands in a graph where a layer might."""
+
+    def __init__(self, function: Callable, name: str | None = None):
+        self.function = function
+        self.name = name or auto_name(function.__name__)
+
+    def __call__(self, *args, **kwargs):
+        return self.function(*args, **kwargs)
+
+    def __repr__(self):
+        return f"<Op {self.function.__name__}, name={self.name}>"
+
+
+def symbolic(function: Callable, name: str | None = None) -> Callable:
+    """Make a function of arrays take symbolic tensors too, recording the call.
+
+    Arguments that are arrays, Variables or numbers pass straight through.
+
+    Example:
+        >>> double = symbolic(lambda x: x * 2, "double")
+        >>> double(keras.KerasTensor((None, 3))).shape, double(4)
+        ((None, 3), 8)
+    """
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):
+        if not any_symbolic(args, kwargs):
+            return function(*args, **kwargs)
+        outputs = infer(function, *args, **kwargs)
+        return record(Op(run, auto_name(name or function.__name__)), args, kwargs, outputs)
+
+    run.__name__ = run.__qualname__ = name or function.__name__
+    return run
