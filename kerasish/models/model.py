@@ -7,6 +7,7 @@ from typing import Any
 
 from kerasish import saving
 from kerasish.core.errors import did_you_mean
+from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.keras_tensor import KerasTensor
@@ -332,8 +333,22 @@ class Model(Trainer, Layer):
         if self._function is None or not (_takes_tensors(type(self)) or self._given_tensors()):
             return _without_tensors(super().get_config())
         graph = graph_config(self._function)
-        own = _without_tensors(super().get_config()) if _has_own_arguments(type(self)) else {}
-        return {**own, "name": self.name, "trainable": self.trainable, **graph}
+        return {**self._own_arguments(), "name": self.name, "trainable": self.trainable, **graph}
+
+    def _own_arguments(self):
+        """What the class takes beside the graph and what all models take, as plain data."""
+        config = super().get_config() if has_own_arguments(type(self)) else {}
+        skipped = ("inputs", "outputs", "name", "trainable")
+        return {name: value for name, value in config.items() if name not in skipped}
+
+    def _with_graph(self, inputs, outputs):
+        """Another model of this class and its arguments; `None` if it makes the graph itself."""
+        if not (_takes_tensors(type(self)) or self._given_tensors()):
+            return None
+        with live_objects():
+            own = self._own_arguments()
+        options = {"name": self.name, **deserialize_keras_object(own)}
+        return _made_of_tensors(type(self), inputs, outputs, options)
 
     def _given_tensors(self):
         """Whether the graph was given to `__init__`, not made in it."""
@@ -349,9 +364,8 @@ class Model(Trainer, Layer):
             inputs, outputs = rebuild_graph(config)
             graph = ("layers", "input_layers", "output_layers", "name", "trainable")
             own = {key: value for key, value in config.items() if key not in graph}
-            own = deserialize_keras_object(own) if _has_own_arguments(cls) else {}
+            own = deserialize_keras_object(own) if has_own_arguments(cls) else {}
         made = _made_of_tensors(cls, inputs, outputs, {"name": config.get("name"), **own})
-        made.name = config.get("name") or made.name  # where `__init__` takes none
         if not config.get("trainable", True):
             made.trainable = False
         return made
@@ -381,11 +395,11 @@ def _parameters_of(cls):
     return list(inspect.signature(cls.__init__).parameters.values())[1:]
 
 
-_OF_MODELS = ("inputs", "outputs", "name", "trainable", "dtype")
+_OF_MODELS = ("inputs", "outputs", "layers", "name", "trainable", "dtype")
 _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _has_own_arguments(cls):
+def has_own_arguments(cls):
     """Whether a class takes more than a functional model does."""
     return any(p.kind not in _STARS and p.name not in _OF_MODELS for p in _parameters_of(cls))
 
@@ -396,15 +410,26 @@ def _without_tensors(config):
 
 def _made_of_tensors(cls, inputs, outputs, options):
     """A model of that class from a graph, by name where it takes names, else in order."""
+    name, options = options.get("name"), taken_by(cls, options)
     parameters = _parameters_of(cls)
     names, kinds = [p.name for p in parameters], [p.kind for p in parameters]
-    if "name" not in names and inspect.Parameter.VAR_KEYWORD not in kinds:
-        options.pop("name")
     by_name = "outputs" in names or inspect.Parameter.VAR_KEYWORD in kinds
     if by_name and names[:1] != ["inputs"] and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        return cls(inputs=inputs, outputs=outputs, **options)
-    in_front = [p.name for p in parameters[: kinds.index(_STARS[0])]] if _STARS[0] in kinds else []
-    return cls(*(options.pop(name) for name in in_front), inputs, outputs, **options)
+        made = cls(inputs=inputs, outputs=outputs, **options)
+    else:
+        first = parameters[: kinds.index(_STARS[0])] if _STARS[0] in kinds else []
+        made = cls(*(options.pop(p.name) for p in first), inputs, outputs, **options)
+    made.name = name or made.name  # where `__init__` takes none
+    return made
+
+
+def taken_by(cls, options):
+    """The options without a name and a dtype that the class does not take."""
+    parameters = _parameters_of(cls)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(options)
+    names = {p.name for p in parameters}
+    return {k: v for k, v in options.items() if k in names or k not in _OF_MODELS}
 
 
 def _without_list(items):

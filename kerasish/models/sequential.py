@@ -6,13 +6,17 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
+from kerasish.core.serialization.live_objects import live_objects
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.graph import node_of
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.graph.graph import Function
-from kerasish.models.model import Model
+from kerasish.models.model import Model, has_own_arguments, taken_by
+
+_OF_STACKS = ("layers", "name", "trainable", "dtype")
 
 
 class Sequential(Model):
@@ -176,7 +180,7 @@ class Sequential(Model):
     def get_config(self) -> dict:
         """Keras' form: the layers in order."""
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy}
-        config = {k: serialize_keras_object(v) for k, v in config.items()}
+        config = {k: serialize_keras_object(v) for k, v in config.items()} | self._own_arguments()
         stack = self._stack
         if self._function is not None and not isinstance(stack[0], InputLayer):
             stack = [self.inputs[0]._keras_history.operation, *stack]
@@ -185,6 +189,25 @@ class Sequential(Model):
             config["build_input_shape"] = self.input_shape
         return config
 
+    def _own_arguments(self):
+        """What a subclass takes beside the layers and what all models take, as plain data."""
+        config = super(Model, self).get_config() if has_own_arguments(type(self)) else {}
+        return {name: value for name, value in config.items() if name not in _OF_STACKS}
+
+    def _with_layers(self, layers):
+        """Another model of this class and its arguments; `None` if it makes layers itself."""
+        with live_objects():
+            own = self._own_arguments()
+        options = {"name": self.name, "dtype": self.dtype_policy, **deserialize_keras_object(own)}
+        made = type(self)(**taken_by(type(self), options))
+        if made._stack:
+            return None
+        made.name = self.name
+        for layer in layers:
+            made.add(layer, rebuild=False)
+        made._try_to_build()
+        return made
+
     def get_build_config(self) -> dict | None:
         """The input's shape."""
         return {"input_shape": self.input_shape} if self._function is not None else None
@@ -192,9 +215,14 @@ class Sequential(Model):
     @classmethod
     def from_config(cls, config: dict, custom_objects=None) -> Any:
         """Make the model again, with new weights."""
-        made = cls(name=config.get("name"), dtype=config.get("dtype"))
+        own = {k: v for k, v in config.items() if k not in (*_OF_STACKS, "build_input_shape")}
+        with custom_object_scope(custom_objects or {}):
+            own = deserialize_keras_object(own)
+        options = {"name": config.get("name"), "dtype": config.get("dtype"), **own}
+        made = cls(**taken_by(cls, options))
+        made.name = config.get("name") or made.name  # where `__init__` takes none
         known: dict[str, Layer] = {}  # a layer may stand at several positions
-        for element in config["layers"]:
+        for element in config["layers"][len(made._stack) :]:  # a subclass may make some itself
             layer = deserialize_keras_object(element, custom_objects=custom_objects)
             made.add(known.setdefault(layer.name, layer), rebuild=False)
         made._try_to_build()

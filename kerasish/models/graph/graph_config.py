@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from kerasish.core.serialization.live_objects import LiveObject
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.graph import node_of
@@ -144,6 +145,8 @@ def _histories_in(tree) -> Iterator[list]:
 
 
 def _fill(tree, outputs):
+    if isinstance(tree, LiveObject):
+        return tree.value
     if _is_tensor_config(tree):
         layer, node, tensor = tree["config"]["keras_history"]
         return outputs[layer, node][tensor]
