@@ -3,6 +3,7 @@
 import inspect
 import json
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from kerasish import saving
@@ -19,6 +20,7 @@ from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
 from kerasish.models.inspection.profile import Profile, profile
 from kerasish.models.inspection.summary import summarize
 from kerasish.models.state_tree import set_state_tree, state_tree
+from kerasish.saving.state.keras_2 import is_older, modernized
 from kerasish.training.trainer import Trainer
 
 
@@ -313,7 +315,10 @@ class Model(Trainer, Layer):
     # -- files
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
-        """Save architecture, weights and optimizer; see `keras.saving.save_model`."""
+        """Save architecture, weights and optimizer; see `keras.saving.save_model`.
+
+        The state of random generators (of `Dropout` and the like) is not in the file, as in Keras.
+        """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
@@ -437,6 +442,28 @@ def _without_list(items):
     return items[0] if isinstance(items, list | tuple) and len(items) == 1 else items
 
 
-def model_from_json(json_string: str, custom_objects=None) -> Any:
-    """Make a model from what `model.to_json()` gave, with new weights."""
-    return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
+def model_from_json(
+    json_string: str | bytes, custom_objects: Mapping[str, Any] | None = None
+) -> Any:
+    """A model of what `model.to_json()` gave, here or in Keras, with new weights.
+
+    Args:
+        json_string: The JSON. `hard_sigmoid` has its older slope if a `keras_version` before 3
+            stands in it.
+        custom_objects: Names to classes and functions of one's own that the model uses.
+
+    Returns:
+        The model, not compiled unless the config says how.
+
+    Raises:
+        TypeError: If the config names a class or function that is not known.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model_from_json(model.to_json()).output_shape
+        (None, 1)
+    """
+    config = json.loads(json_string)
+    if isinstance(config, dict) and "keras_version" in config and is_older(config["keras_version"]):
+        config = modernized(config, custom_objects)
+    return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -95,7 +95,8 @@ def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
         named = {name: training.get(name) for name in _COMPILED}
         named["optimizer"] = training.get("optimizer_config")
         config["compile_config"] = named
-    model = make_model(modernized(config), tree.where, tree.size, custom_objects, safe_mode)
+    version = tree.h5.attrs.get("keras_version")
+    model = make_model(config, tree.where, tree.size, custom_objects, safe_mode, version)
     load_weights(model, tree)
     if training is not None:
         _load_optimizer(model, tree)
@@ -107,23 +108,6 @@ def _json_attribute(tree, name):
     if text is None:
         return None
     return bounded_json.parse(text, tree.where, f"its {name!r}")
-
-
-def modernized(config: Any) -> Any:
-    """A config of Keras 2 in the words of Keras 3."""
-    if isinstance(config, list):
-        return [modernized(item) for item in config]
-    if not isinstance(config, dict):
-        return config
-    config = {key: modernized(value) for key, value in config.items()}
-    if isinstance(config.get("config"), dict):
-        inner = config["config"]
-        shape = inner.pop("batch_input_shape", None)
-        if config.get("class_name") == "InputLayer" and shape is not None:
-            inner["batch_shape"] = shape
-        if config.get("class_name") in ("Model", "Functional") and "layers" in inner:
-            config |= {"class_name": "Functional", "module": "keras.src.models.functional"}
-    return config
 
 
 def _load_optimizer(model, tree):
