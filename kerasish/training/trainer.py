@@ -29,6 +29,7 @@ from kerasish.training.chunk_sources import ArraySource, Source
 from kerasish.training.compiled_loss import CompiledLoss, CompiledMetrics
 from kerasish.training.consistency import compare_models
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
+from kerasish.training.loss_weight_check import check_loss_weights
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.multihost_source import make_source
 from kerasish.training.step_timing import FitReport, explain
@@ -88,6 +89,7 @@ class Trainer(Steps):
             raise bad_argument(
                 "compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution
             )
+        check_loss_weights(loss_weights)
         optimizer = optimizers.get(optimizer)
         scaled = getattr(getattr(self, "dtype_policy", None), "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):
