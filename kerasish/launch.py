@@ -59,6 +59,18 @@ def arguments(args=None) -> argparse.Namespace:
     return options
 
 
+def _check_port(port):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SystemExit(
+                f"kerasish.launch: port {port} cannot be used: {error.strerror}. Give another "
+                "`--port`, or none: then a free one is taken."
+            ) from None
+
+
 def _positive(text):
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer, at least 1; got {text!r}")
@@ -186,6 +198,8 @@ class Process:
 
 def run(options: argparse.Namespace) -> int:
     """Start the processes, wait for them, and give the exit status: the first failed one's."""
+    if options.port:
+        _check_port(options.port)
     port = options.port or free_port()
     script = ["-m", options.script] if options.module else [options.script]
     command = [sys.executable, *script, *options.args]

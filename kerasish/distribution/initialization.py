@@ -2,20 +2,25 @@
 
 import atexit
 import ctypes
+import errno
 import faulthandler
 import os
 import pathlib
 import random
 import signal
+import socket
 import sys
 import threading
 import time
+from typing import Any
 
 import jax
 from jax._src import compiler
 
 from kerasish.core import processes
+from kerasish.core.errors import bad_argument
 from kerasish.core.state import seeds
+from kerasish.distribution.waiting import Waiting
 
 # Long enough for a machine that is busy, short enough that nobody waits long for the dead.
 _HEARTBEAT_SECONDS = 30
@@ -34,7 +39,8 @@ def initialize(
     job_addresses: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
-    **options,
+    patience: float | None = None,
+    **options: Any,
 ) -> None:
     """Join the other processes of this program. Call it first, before anything uses a device.
 
@@ -49,9 +55,16 @@ def initialize(
             separated by commas. `None`: what `KERAS_DISTRIBUTION_JOB_ADDRESSES` says.
         num_processes: How many there are. `None`: what `KERAS_DISTRIBUTION_NUM_PROCESSES` says.
         process_id: Which this is, from 0. `None`: what `KERAS_DISTRIBUTION_PROCESS_ID` says.
+        patience: Seconds that a process waits for one that hangs before it ends with an error.
+            `None`: what `KERAS_DISTRIBUTION_PATIENCE` says, or else as long as it takes. Who waits
+            for whom is said after 10 seconds, on stderr.
         **options: Others of `jax.distributed.initialize`, such as `local_device_ids`,
             `cluster_detection_method`, `initialization_timeout` (300 seconds) and
             `heartbeat_timeout_seconds` (30 here, after which one not heard of is taken for dead).
+
+    Raises:
+        ValueError: If the arguments do not fit each other, or `patience` is no positive number.
+        RuntimeError: If the processes do not find each other, or the port is in use.
 
     Example:
         >>> keras.distribution.initialize()  # doctest: +SKIP
@@ -60,6 +73,7 @@ def initialize(
     number = _setting(num_processes, "NUM_PROCESSES")
     index = _setting(process_id, "PROCESS_ID")
     _check(addresses, number)
+    patience = _seconds(_setting(patience, "PATIENCE"))
     given = {
         "coordinator_address": addresses and addresses.split(",")[0].strip(),
         "num_processes": number and int(number),
@@ -70,6 +84,8 @@ def initialize(
     if None not in (addresses, number, index):
         # Or a node's scheduler would leave each process one device, which it may not have started.
         given["cluster_detection_method"] = "deactivate"
+    if given["coordinator_address"]:
+        _check_port(given["coordinator_address"], given["process_id"])
     try:
         jax.distributed.initialize(**{**given, **options})
     except ValueError as error:
@@ -82,12 +98,43 @@ def initialize(
     _share_seed()
     if processes.count() > 1:
         _slow_down_aborts()
-        _Watch({**given, **options}["heartbeat_timeout_seconds"]).start()
+        _Watch({**given, **options}["heartbeat_timeout_seconds"], patience).start()
 
 
 def _setting(value, name):
     value = os.environ.get(f"KERAS_DISTRIBUTION_{name}") if value is None else value
     return None if value is None else str(value)
+
+
+def _seconds(text):
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise bad_argument("initialize", "patience", "a positive number of seconds", text)
+    return seconds
+
+
+def _check_port(address, index):
+    """Raise if this is to be process 0 and another program has its port."""
+    host, _, port = address.rpartition(":")
+    if index != 0 or not port.isdecimal():
+        return
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", int(port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return  # JAX knows better
+            raise RuntimeError(
+                f"initialize: port {port} of {host} is in use by another program, perhaps an "
+                "earlier run that has not ended. End it, or give another port in "
+                "`job_addresses` (`--port` of the launcher)."
+            ) from None
 
 
 def _check(addresses, number):
@@ -140,10 +187,12 @@ class _Watch:
 
     Args:
         heartbeat: Seconds after which JAX takes one not heard of for dead.
+        patience: Seconds to wait for one that hangs; `None`: as long as it takes.
     """
 
-    def __init__(self, heartbeat):
+    def __init__(self, heartbeat, patience):
         self.heartbeat = heartbeat
+        self.waiting = Waiting(patience, self.give_up)
         self.ended = threading.Event()
         self.heard = time.monotonic()  # when process 0 answered last
         self.words = ""  # of those that failed
@@ -195,10 +244,16 @@ class _Watch:
             self.words = processes.failures() if any(ends.values()) else ""
             if self.words and not self.ended.wait(_GRACE_SECONDS):
                 self.leave(self.words)
+            self.waiting.look(self.still())
             if ends and processes.index() not in ends and self.still() > _STILL_SECONDS:
                 why = f"waits for {processes.name_of(min(ends))}, which has come to its end"
                 print(f"{_self()} {why}. {processes.SAME_CALLS}", file=sys.stderr)
                 self.tell(why)
+
+    def give_up(self, why):
+        """End this process, which has waited for too long."""
+        print(f"{_self()} ends: its patience is at an end.", file=sys.stderr)
+        self.tell(f"ended: {why}")
 
     def still(self):
         """For how many seconds the main thread has been at one place in JAX or kerasish."""

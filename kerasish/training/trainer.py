@@ -246,6 +246,7 @@ class Trainer(Steps):
             for epoch in range(first, epochs):
                 if not done:
                     self.reset_metrics()
+                processes.say_position(f"epoch {epoch + 1}")
                 callbacks.on_epoch_begin(epoch)
                 step = self._step("train")  # a callback may have frozen or unfrozen layers
                 batches.on_epoch_begin()
