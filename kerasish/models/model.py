@@ -247,7 +247,8 @@ class Model(Trainer, Layer):
         whole only, loops whose length the program decides as one iteration.
 
         Args:
-            line_length: Width of the text in characters.
+            line_length: Width of the text in characters. `None`: as wide as its cells need and
+                the terminal has; elsewhere 80, or 100 with a column of connections.
             positions: Kept for Keras' sake: relative widths of the columns.
             print_fn: Function that takes the text, instead of showing it.
             expand_nested: Whether to list the layers of models inside.

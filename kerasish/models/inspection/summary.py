@@ -1,11 +1,19 @@
 """The table of a model's layers: text in the terminal, HTML in a notebook."""
 
+import os
 import re
+import shutil
 import sys
 from typing import Any, NamedTuple
 
 from kerasish.core.symbolic.operation import Op
-from kerasish.core.text_tables import as_html, as_text, readable_bytes, readable_count
+from kerasish.core.text_tables import (
+    as_html,
+    as_text,
+    natural_width,
+    readable_bytes,
+    readable_count,
+)
 from kerasish.layers.base.layer import Layer
 from kerasish.models.graph.op_config import class_of
 from kerasish.models.inspection.cost import ModelCost, model_cost
@@ -135,11 +143,22 @@ def summarize(
     if print_fn is None and _in_notebook():
         from IPython.display import HTML, display  # noqa: PLC0415
 
-        display(HTML(as_html(title, list(columns), cells, lines, right=_RIGHT)))
+        unbroken = [heading for heading in columns if heading != "Connected to"]
+        display(HTML(as_html(title, list(columns), cells, lines, _RIGHT, unbroken)))
         return
     width = line_length or (80 if linear else 100) + (20 if costs else 0)
-    colour = sys.stdout.isatty() and line_length is None
+    colour = False
+    if print_fn is None and line_length is None:
+        width = _width_shown(width, natural_width(list(columns), cells))
+        colour = sys.stdout.isatty()
     (print_fn or print)(as_text(title, list(columns), cells, lines, width, _RIGHT, colour))
+
+
+def _width_shown(usual, needed):
+    """As wide as needed, at least as usual, and at most as the terminal is."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return usual
+    return min(max(usual, needed), shutil.get_terminal_size((usual, 24)).columns)
 
 
 _RIGHT = ("Param #", "FLOPs", "in training", "Bytes")
