@@ -18,7 +18,7 @@ from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
 from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
 from kerasish.models.inspection.profile import Profile, profile
-from kerasish.models.inspection.summary import summarize
+from kerasish.models.inspection.summary import as_html_table, summarize
 from kerasish.models.state_tree import set_state_tree, state_tree
 from kerasish.saving.state.keras_2 import is_older, modernized
 from kerasish.training.trainer import Trainer
@@ -225,6 +225,18 @@ class Model(Trainer, Layer):
         set_state_tree(self, state_tree)
 
     # -- looks
+
+    def __repr__(self):
+        try:
+            layers = self.layers
+        except AttributeError:  # `super().__init__` has not run
+            return f"<{type(self).__name__}, not initialized>"
+        number = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+        size = f"{self.count_params():,} params, built" if self.built else "not built"
+        return f"<{type(self).__name__} {self.name!r}: {number}, {size}>"
+
+    def _repr_html_(self):
+        return as_html_table(self)
 
     def summary(
         self,

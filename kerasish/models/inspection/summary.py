@@ -154,6 +154,22 @@ def summarize(
     (print_fn or print)(as_text(title, list(columns), cells, lines, width, _RIGHT, colour))
 
 
+def as_html_table(model: Any) -> str:
+    """What a notebook shows of a model: the table of its layers, without costs.
+
+    Args:
+        model: A model, built or not.
+    """
+    rows = layer_rows(model)
+    columns = _columns(all(row.sources.count("[") <= 2 for row in rows), False, None)
+    cells = [_cells(row, columns.values()) for row in rows]
+    (count, size) = totals(model)["Total params"]
+    lines = [f"Total params: {count:,} ({readable_bytes(size)})"]
+    title = f"{type(model).__name__} {model.name!r}"
+    unbroken = [heading for heading in columns if heading != "Connected to"]
+    return as_html(title, list(columns), cells, lines, _RIGHT, unbroken)
+
+
 def _width_shown(usual, needed):
     """As wide as needed, at least as usual, and at most as the terminal is."""
     if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
