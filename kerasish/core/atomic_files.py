@@ -1,4 +1,4 @@
-"""Writing files so that a crash leaves the old one whole."""
+"""Writing files so that a crash leaves the old one intact."""
 
 import concurrent.futures
 import contextlib
@@ -22,9 +22,9 @@ ABANDONED = 3600  # seconds since anything was written to a file that will not b
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Give a new file's path beside `path`; on success it takes its place, all at once.
+    """Give a new file's path beside `path`; on success it replaces that, all at once.
 
-    The new file is on the disk before it takes the place, so neither a full disk nor a kill nor a
+    The new file is on the disk before it replaces the old, so neither a full disk nor a kill nor a
     power cut leaves half a file. On an error it is removed, and what was at `path` stays.
 
     Of several processes the first one writes. What the others write is dropped, and they wait
@@ -53,6 +53,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def _replacing(path):
     if path.is_dir():
         raise ValueError(f"{path} is a directory; a file's path is needed.")
+    # Kept by the name's end, by which writers know formats.
     _drop_old(path)
     handle, name = tempfile.mkstemp(prefix=BESIDE, suffix=_end_of_name(path), dir=path.parent)
     os.close(handle)
@@ -115,12 +116,12 @@ def _written_meanwhile(path):
 
 def _drop_old(path):
     """Delete what processes that were killed while they wrote have left beside a file."""
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            if entry.name.startswith(BESIDE) and entry.name.endswith(_end_of_name(path)):
+    with os.scandir(path.parent) as found:
+        for item in found:
+            if item.name.startswith(BESIDE) and item.name.endswith(_end_of_name(path)):
                 with contextlib.suppress(FileNotFoundError):  # its writer has just moved it
-                    if time.time() - entry.stat().st_mtime > ABANDONED:
-                        os.unlink(entry.path)
+                    if time.time() - item.stat().st_mtime > ABANDONED:
+                        os.unlink(item.path)
 
 
 def _mode_of(path):

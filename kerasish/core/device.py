@@ -25,7 +25,7 @@ def find_device(name: str) -> Any:
 
 
 @contextlib.contextmanager
-def device(device_name: str):
+def device(device_name: str) -> contextlib.AbstractContextManager:
     """Make arrays and Variables on this device inside the `with` block.
 
     Example:

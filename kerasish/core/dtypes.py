@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -58,7 +59,12 @@ def result_type(*dtypes: Any) -> str:
 
 
 def to_array(x: Any, dtype: Any = None) -> jax.Array:
-    """A JAX array of `x`; 64-bit types become what JAX's `x64` switch allows, without a warning."""
+    """A JAX array of `x`; 64-bit types become what JAX's `x64` switch allows, without a warning.
+
+    Args:
+        x: A number, an array, a Variable, or lists of them.
+        dtype: Name of the result's type; the value's own, or the global float type, unless given.
+    """
     if isinstance(x, jax.Array) and dtype is not None and x.dtype == dtype and not x.weak_type:
         return x
     if isinstance(x, jax.Array) or hasattr(x, "__jax_array__"):
@@ -174,7 +180,7 @@ _autocast = _Autocast()
 
 
 @contextlib.contextmanager
-def autocast(dtype: str | None):
+def autocast(dtype: str | None) -> Iterator[None]:
     """Read float Variables as `dtype` inside; `None` reads them as they are."""
     before = _autocast.dtype
     _autocast.dtype = dtype if dtype and is_float(dtype) else None

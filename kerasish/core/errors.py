@@ -2,21 +2,34 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
 
 
 def bad_argument(owner: Any, name: str, wanted: str, got: Any, hint: str = "") -> ValueError:
-    """Make a `ValueError`: who complains, about what, what was wanted, what came, what to do."""
+    """Make a `ValueError`: who complains, about what, what was wanted, what came, what to do.
+
+    Args:
+        owner: Who complains: an object with a `name`, its class, or a name.
+        name: The argument.
+        wanted: What it must be, in words.
+        got: What came.
+        hint: What to do.
+    """
     who = owner if isinstance(owner, str) else getattr(owner, "name", None)
     who = who or (owner if isinstance(owner, type) else type(owner)).__name__
     return ValueError(f"{who}: `{name}` must be {wanted}; got {got!r}. {hint}".rstrip())
 
 
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
-    """Name the known words nearest to a misspelt one: "Did you mean 'relu'?", or nothing."""
+    """Name the known words nearest to a misspelt one: "Did you mean 'relu'?", or nothing.
+
+    Args:
+        word: The misspelt word.
+        known: The known ones.
+    """
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""
 
@@ -45,7 +58,7 @@ _WHAT_TO_WRITE = (
 
 
 @contextlib.contextmanager
-def hints():
+def hints() -> Iterator[None]:
     """Add to an error about a traced value what to write instead."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Masks: which entries of an array count. They travel beside the array, from layer to layer."""
+"""Masks: which elements of an array count. They go from layer to layer with the array."""
 
 import threading
 import weakref
@@ -9,7 +9,12 @@ _lock = threading.Lock()
 
 
 def set_mask(x: Any, mask: Any) -> None:
-    """Let `mask` travel with `x`."""
+    """Let `mask` travel with `x`.
+
+    Args:
+        x: An array or symbolic tensor.
+        mask: Its mask.
+    """
     try:
         x._keras_mask = mask
         return

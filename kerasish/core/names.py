@@ -5,6 +5,7 @@ import itertools
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
 
 _counters: Counter = Counter()
 _serials = itertools.count()
@@ -47,7 +48,7 @@ def clear_names() -> None:
 
 
 @contextlib.contextmanager
-def name_scope(name: str, owner: object = None):
+def name_scope(name: str, owner: object = None) -> Iterator[None]:
     """Prefix the `path` of every Variable made inside with `name/`.
 
     A scope with an owner that is already the innermost one's is not entered twice.

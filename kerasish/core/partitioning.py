@@ -1,4 +1,4 @@
-"""Where arrays lie: on JAX's default device, or spread over many as a distribution says.
+"""Where arrays are: on JAX's default device, or spread over many as a distribution says.
 
 The core knows no distribution. It asks the current one for a Variable's sharding when the Variable
 is made, and from then on a Variable stays laid out as its value is.
@@ -18,7 +18,7 @@ _GATHERED = "gathered weight"
 
 
 class _State:
-    distribution: Any = None  # has `sharding_of(variable)`; the whole process has one
+    distribution: Any = None  # has `sharding_of(variable)`; one for the process
 
 
 class _Drawing(threading.local):
@@ -30,13 +30,18 @@ _drawing = _Drawing()
 
 
 def spread(array: Any) -> NamedSharding | None:
-    """The sharding of an array that lies on a mesh; `None` for one on a single device."""
+    """The sharding of an array that is on a mesh; `None` for one on a single device."""
     sharding = array.sharding
     return sharding if isinstance(sharding, NamedSharding) else None
 
 
 def put(value: Any, sharding: Sharding) -> Any:
-    """An array laid out so. Of one on the host, each device gets its own part and no more."""
+    """An array laid out so. Of one on the host, each device gets its own part and no more.
+
+    Args:
+        value: The array.
+        sharding: How to lay it out.
+    """
     if isinstance(value, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(value.shape, value.dtype, sharding=sharding)
     if isinstance(value, jax.Array):

@@ -1,6 +1,6 @@
 """This process among those that train together: who it is, and how they agree.
 
-They talk through JAX's coordination service, which process 0 holds: short texts, without a device
+They talk through JAX's coordination service, which process 0 holds: short strings, without a device
 computation, so nothing is compiled and the order of collectives is not touched. With one process
 every function answers at once.
 """
@@ -26,7 +26,7 @@ _GRACE = 8  # seconds in which those that live say so after a failure
 _ENDS = "kerasish/ends/"
 _PULSES = "kerasish/pulse/"
 
-_meetings = itertools.count()  # every process counts the same ones
+_exchanges = itertools.count()  # every process counts the same ones
 _reports: collections.Counter = collections.Counter()
 _names: dict[int, str] = {}
 _positions = [""]  # of this process in its run
@@ -54,7 +54,7 @@ def name_of(process: int) -> str:
 
 
 def introduce() -> None:
-    """Tell the others where this process runs, and hear it from them."""
+    """Tell the others where this process runs, and learn it of them."""
     said = exchange("initialize", f"{socket.gethostname()}\t{os.getpid()}\t{_machine()}")
     for process, text in enumerate(said):
         host, pid, machine = text.split("\t")
@@ -100,7 +100,7 @@ def _state_of(pid):
 
 
 def gather_to_host(array: Any) -> np.ndarray:
-    """An array as NumPy has it, gathered if parts of it lie with other processes.
+    """An array as NumPy has it, gathered if other processes have parts of it.
 
     Where parts do, every process must ask for the same arrays in the same order.
     """
@@ -129,26 +129,26 @@ def exchange(what: str, said: str = "", patience: float = PATIENCE) -> list[str]
     """Wait until every process is here; returns what each of them said.
 
     Args:
-        what: What they meet for, in words; the same on all.
+        what: What they come together for, in words; the same on all.
         said: What this process has to say.
         patience: Seconds to wait.
     """
     if count() == 1:
         return [said]
-    client, turn = _service.client, next(_meetings)
-    place = f"kerasish/meeting/{turn}/"
+    client, turn = _service.client, next(_exchanges)
+    prefix = f"kerasish/meeting/{turn}/"
     if turn > 1:  # all have read what was said there, or they would not have come to the last one
         client.key_value_delete(f"kerasish/meeting/{turn - 2}/{index():06}")
-    client.key_value_set(f"{place}{index():06}", f"{what}\n{said}")
+    client.key_value_set(f"{prefix}{index():06}", f"{what}\n{said}")
     try:
-        client.wait_at_barrier(place, int(patience * 1000))
+        client.wait_at_barrier(prefix, int(patience * 1000))
     except jax.errors.JaxRuntimeError as error:
-        absent = _absent(place)
+        absent = _absent(prefix)
         raise RuntimeError(
             f"{what}: {absent} did not come to {name_of(index())} within {patience:.0f} s. "
             f"{SAME_CALLS}"
         ) from error
-    found = [text.split("\n", 1) for _, text in sorted(client.key_value_dir_get(place))]
+    found = [text.split("\n", 1) for _, text in sorted(client.key_value_dir_get(prefix))]
     _check(what, [{"call": theirs} for theirs, _ in found])
     return [text for _, text in found]
 
@@ -178,9 +178,9 @@ def _check(what, facts):
                 )
 
 
-def _absent(place):
-    """The processes that left no word at a place."""
-    came = {int(key.rpartition("/")[2]) for key, _ in _service.client.key_value_dir_get(place)}
+def _absent(prefix):
+    """The processes that left no word under a key."""
+    came = {int(key.rpartition("/")[2]) for key, _ in _service.client.key_value_dir_get(prefix)}
     return " and ".join(name_of(i) for i in range(count()) if i not in came) or "a process"
 
 
@@ -210,14 +210,24 @@ def exchange_pulse(text: str) -> dict[int, str]:
 
 
 def publish_outcome(what: str, error: BaseException | None = None) -> None:
-    """Tell the others, who are in `wait_for_first`, that process 0 did this, or failed."""
+    """Tell the others, who are in `wait_for_first`, that process 0 did this, or failed.
+
+    Args:
+        what: What was done, in the words of `wait_for_first`.
+        error: Why it failed, if it did.
+    """
     if count() > 1:
         text = "" if error is None else f"{type(error).__name__}: {error}"
         _service.client.key_value_set(_report_key(what), text)
 
 
 def wait_for_first(what: str, patience: float = 6 * PATIENCE) -> None:
-    """Wait until process 0 reports that it did this; raise if it failed."""
+    """Wait until process 0 reports that it did this; raise if it failed.
+
+    Args:
+        what: What process 0 does, in words.
+        patience: Seconds to wait.
+    """
     try:
         text = _service.client.blocking_key_value_get(_report_key(what), int(patience * 1000))
     except jax.errors.JaxRuntimeError as error:
@@ -229,7 +239,12 @@ def wait_for_first(what: str, patience: float = 6 * PATIENCE) -> None:
 
 
 def first_says(what: str, ask: Callable[[], Any]) -> str:
-    """What process 0 answers, as text, on all of them."""
+    """What process 0 answers, as text, on all of them.
+
+    Args:
+        what: What is asked, in words; the same on all.
+        ask: Function that process 0 calls.
+    """
     if count() == 1:
         return str(ask())
     key = _report_key(what)
@@ -247,7 +262,12 @@ def _report_key(what):
 
 
 def say_end(process: int, failure: str = "") -> None:
-    """Leave word for the others that a process has come to its end, or why it failed."""
+    """Leave word for the others that a process has come to its end, or why it failed.
+
+    Args:
+        process: The process.
+        failure: Why it failed; empty if it did not.
+    """
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # said before, or nobody is left
         _service.client.key_value_set(f"{_ENDS}{process:06}", failure)
 
@@ -280,15 +300,15 @@ def first_listens() -> bool | None:
 
 def who_failed() -> str:
     """After a failed collective: which processes do not answer, or what they left word of."""
-    client, place = _service.client, "kerasish/alive/"
+    client, prefix = _service.client, "kerasish/alive/"
     try:
-        client.key_value_set(f"{place}{index():06}", "", allow_overwrite=True)
+        client.key_value_set(f"{prefix}{index():06}", "", allow_overwrite=True)
         end = time.monotonic() + _GRACE
         while time.monotonic() < end:
             if words := failures():
                 return words
             time.sleep(0.2)
-        lost = _absent(place)
+        lost = _absent(prefix)
     except jax.errors.JaxRuntimeError:  # process 0, who keeps the words, is the one
         lost = name_of(0)
     return f"{lost} does not answer any more: it was killed, or its machine is gone"

@@ -1,11 +1,15 @@
-"""What is the same for the whole process: float type, epsilon, image layout, checks, caches."""
+"""What is the same for all of the process: float type, epsilon, image layout, checks, caches."""
 
+import logging
 import os
 import pathlib
+from typing import Any
 
 import jax
 
 from kerasish.core.errors import bad_argument
+
+_log = logging.getLogger(__name__)
 
 _FLOATS = ("bfloat16", "float16", "float32", "float64")
 _LAYOUTS = ("channels_last", "channels_first")
@@ -60,7 +64,7 @@ def set_image_data_format(data_format: str) -> None:
     _settings.image_data_format = standardize_data_format(data_format)
 
 
-def standardize_data_format(data_format) -> str:
+def standardize_data_format(data_format: Any) -> str:
     """The given image layout, or the global one for `None`."""
     if data_format is None:
         return _settings.image_data_format
@@ -169,18 +173,28 @@ def set_backend(backend: str) -> None:
 
 
 def enable_traceback_filtering() -> None:
-    """Leave JAX's own frames out of tracebacks (JAX's default); kerasish's are always shown."""
+    """Leave frames of kerasish and JAX out of tracebacks (the default)."""
     jax.config.update("jax_traceback_filtering", "auto")
 
 
 def disable_traceback_filtering() -> None:
-    """Show JAX's own frames in tracebacks too."""
+    """Show all frames in tracebacks, those of kerasish and JAX too."""
     jax.config.update("jax_traceback_filtering", "off")
 
 
 def is_traceback_filtering_enabled() -> bool:
-    """Whether JAX's own frames are left out of tracebacks."""
+    """Whether frames of kerasish and JAX are left out of tracebacks."""
     return jax.config.jax_traceback_filtering != "off"
+
+
+def user_cache_folder() -> pathlib.Path:
+    """Where kerasish may keep what can be made again: in `XDG_CACHE_HOME`, or the user's home.
+
+    Raises:
+        RuntimeError: If the user has no home.
+    """
+    folder = os.environ.get("XDG_CACHE_HOME")
+    return (pathlib.Path(folder) if folder else pathlib.Path.home() / ".cache") / "kerasish"
 
 
 def use_compilation_cache() -> None:
@@ -192,13 +206,13 @@ def use_compilation_cache() -> None:
     choice = os.environ.get("KERASISH_COMPILATION_CACHE", "")
     if choice.lower() in ("0", "off", "false") or jax.config.jax_compilation_cache_dir:
         return
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    folder = pathlib.Path(choice) if choice else pathlib.Path(home) / "kerasish" / "xla"
     try:
+        folder = pathlib.Path(choice) if choice else user_cache_folder() / "xla"
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # no home to write to (a container, say): work without a cache
-        return
-    if not os.access(folder, os.W_OK):
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"no right to write in {folder}")
+    except (OSError, RuntimeError) as error:  # no home (in a container, say), or no right to write
+        _log.info("Programs are not cached on disk: %s", error)
         return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,11 @@ def dense_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
     """The last `axes` of `x` times the first of `kernel`, as a product of two matrices.
 
     XLA's CPU backend then has less to transpose, above all for the gradient of the kernel.
+
+    Args:
+        x: The inputs.
+        kernel: The kernel.
+        axes: Number of axes that are summed over.
     """
     if x.ndim == kernel.ndim == 2:
         return matmul(x, kernel)
@@ -32,7 +38,12 @@ def dense_product(x: jax.Array, kernel: jax.Array, axes: int) -> jax.Array:
 
 
 def matmul(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """The product of two matrices, with a derivative of its own on CPUs."""
+    """The product of two matrices, with a derivative of its own on CPUs.
+
+    Args:
+        x: `(rows, inner)`.
+        kernel: `(inner, outer)`.
+    """
     sizes = (*x.shape, kernel.shape[1])
     is_static = all(isinstance(n, int) for n in sizes)
     if not lowering_for_cpu() or x.dtype != kernel.dtype or not is_static:
@@ -99,7 +110,7 @@ def _product_transpose(transposed, undistributed, factors, gradient):
     return materialize_all(*_both_gradients(transposed, x, kernel, gradient))
 
 
-def _both_gradients(transposed, x, kernel, gradient):
+def _both_gradients(transposed, x, kernel, gradient) -> Any:
     of_x = None if kernel is None else lax.dot_general(gradient, kernel, _SECOND_WITH_SECOND)
     return of_x, None if x is None else _kernel_gradient(transposed, x, gradient)
 

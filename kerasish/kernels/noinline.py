@@ -85,7 +85,12 @@ def materialize_cotangent(x: jax.Array) -> jax.Array:
 
 
 def materialized_sum(x: jax.Array, axes: tuple) -> jax.Array:
-    """The sum over some axes of an array, which is materialized on a CPU."""
+    """The sum over some axes of an array, which is materialized on a CPU.
+
+    Args:
+        x: The array.
+        axes: The axes.
+    """
     return _with_sum(is_undistributed(), x, axes)[1] if lowering_for_cpu() else jnp.sum(x, axes)
 
 
@@ -103,13 +108,23 @@ def is_undistributed() -> bool:
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
     """`x + bias`, which has the shape of `x`; on a CPU its gradient, summed for the bias, is
-    materialized."""
+    materialized.
+
+    Args:
+        x: The array.
+        bias: What is added, broadcast to it.
+    """
     return _add_bias(is_undistributed(), x, bias) if lowering_for_cpu() else x + bias
 
 
 def scale_by(x: jax.Array, scale: jax.Array) -> jax.Array:
     """`x * scale`, which has the shape of `x`; on a CPU what is summed for the gradient of the
-    scale is materialized."""
+    scale is materialized.
+
+    Args:
+        x: The array.
+        scale: What it is multiplied by, broadcast to it.
+    """
     return _scale_by(is_undistributed(), x, scale) if lowering_for_cpu() else x * scale
 
 

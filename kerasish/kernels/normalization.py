@@ -10,14 +10,25 @@ from kerasish.kernels.noinline import add_bias, materialized_sum, scale_by
 
 
 def along_axis(values: jax.Array, axis: int, x: jax.Array) -> jax.Array:
-    """One value a channel, for arithmetic with `x`, whose channels are along `axis`."""
+    """One value a channel, for arithmetic with `x`, whose channels are along `axis`.
+
+    Args:
+        values: `(channels,)`.
+        axis: Axis of the channels.
+        x: The array.
+    """
     shape = [1] * x.ndim
     shape[axis] = -1
     return jnp.reshape(values, shape)
 
 
 def other_axes(axis: int, x: jax.Array) -> tuple[int, ...]:
-    """All axes of `x` but one."""
+    """All axes of `x` but one.
+
+    Args:
+        axis: The axis that is left out.
+        x: The array.
+    """
     return tuple(i for i in range(x.ndim) if i != axis % x.ndim)
 
 

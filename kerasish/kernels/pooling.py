@@ -6,6 +6,7 @@ On the CPU the gradient of `lax.reduce_window` is slow, and very slow inside loo
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def window_max(
     return _reduce_windows(x, window, strides, padding, lowest(x.dtype), lax.max, derivative)
 
 
-def lowest(dtype) -> float:
+def lowest(dtype: Any) -> float:
     """The number below all others of a dtype."""
     return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
 

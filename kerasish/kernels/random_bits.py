@@ -16,11 +16,16 @@ _PARITY = 0x1BD11BDA
 _FEW, _SOME = 1024, 4096
 
 
-def bernoulli(key: jax.Array, p, shape: tuple) -> jax.Array:
+def bernoulli(key: jax.Array, p: float | jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """What `jax.random.bernoulli(key, p, shape)` gives, several times sooner on the CPU.
 
     JAX computes its bits there in a loop of many small kernels, to spare the compiler; written out
     they are a single one.
+
+    Args:
+        key: Two `uint32`.
+        p: Probability of true.
+        shape: Shape of the result.
 
     References:
         Salmon, Moraes, Dror and Shaw, 2011, "Parallel Random Numbers: As Easy as 1, 2, 3".

@@ -1,7 +1,7 @@
 """The steps of recurrent cells as one loop, with a derivative that XLA's CPU backend runs well."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,16 @@ from kerasish.kernels.recurrent_step import (
 )
 
 
-def run_steps(steps: Steps, order: Order, weights, bias, inputs, states, keep, masks) -> tuple:
+def run_steps(
+    steps: Steps,
+    order: Order,
+    weights: tuple,
+    bias: jax.Array | None,
+    inputs: jax.Array,
+    states: list[jax.Array],
+    keep: jax.Array | None,
+    masks: Any,
+) -> tuple:
     """All steps: `(last output, all outputs if asked for, last states)`.
 
     The first axis of arrays is time.
@@ -62,7 +71,7 @@ def _projected(weights, inputs):
     return inputs if kernel is None else dense_product(inputs, kernel, axes=1)
 
 
-def _run_any(steps, order, weights, xs, states, keep, masks):
+def _run_any(steps, order, weights, xs, states, keep, masks) -> Any:
     def body(states, at):
         x, kept = at
         new = keep_masked(kept, steps.advance(steps.rules, weights, x, states, masks), states)
@@ -98,7 +107,7 @@ class _Saved(NamedTuple):
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _run_products(steps, order, weights, bias, inputs, states, keep):
+def _run_products(steps, order, weights, bias, inputs, states, keep) -> Any:
     xs, (_, recurrent, product_bias) = _projected(weights, inputs), weights
 
     def body(states, at):
@@ -255,8 +264,13 @@ def _combine(steps, x, product, bias, product_bias):
     return jnp.concatenate([combined, x[..., split:]], -1), products
 
 
-def apply_tanh_forms(steps, sums):
-    """The gates side by side, but for functions whose slopes do not follow from the gates."""
+def apply_tanh_forms(steps: Steps, sums: jax.Array) -> jax.Array:
+    """The gates side by side, but for functions whose slopes do not follow from the gates.
+
+    Args:
+        steps: What a step does.
+        sums: The gates before their functions, side by side.
+    """
     forms = steps.tanh_forms
     if not any(forms):
         return sums
@@ -283,9 +297,9 @@ def _finish(steps, kept, gates, products, states):
     return keep_masked(kept, steps.finish(steps.rules, gates, states), states)
 
 
-def _at(i, stack):
+def _at(i, stack) -> Any:
     return None if stack is None else lax.dynamic_index_in_dim(stack, i, 0, keepdims=False)
 
 
-def _put(i, stack, x):
+def _put(i, stack, x) -> Any:
     return None if stack is None else lax.dynamic_update_index_in_dim(stack, x, i, 0)

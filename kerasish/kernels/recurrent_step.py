@@ -60,13 +60,24 @@ class Steps(NamedTuple):
 
 
 def combine_gates(x: list[jax.Array], product: jax.Array, separate: int) -> list[jax.Array]:
-    """The projected input and state by gates: sums, but of the last ones each by itself."""
+    """The projected input and state by gates: sums, but of the last ones each by itself.
+
+    Args:
+        x: The projected input, by gates.
+        product: The projected state, gates side by side.
+        separate: How many gates at the end get both.
+    """
     parts, count = jnp.split(product, len(x), axis=-1), len(x) - separate
     return [*map(jnp.add, x[:count], parts[:count]), *x[count:], *parts[count:]]
 
 
 def apply_functions(functions: Sequence[Callable | None], gates: list) -> list[jax.Array]:
-    """Gates that have gone through their functions; those behind them have none."""
+    """Gates that have gone through their functions; those behind them have none.
+
+    Args:
+        functions: A function for each of the first gates, or `None`.
+        gates: The gates.
+    """
     given = zip(functions, gates, strict=False)
     return [y if f is None else f(y) for f, y in given] + gates[len(functions) :]
 
@@ -78,19 +89,36 @@ def recompute_gates(fn: Callable) -> Callable:
 
 
 def keep_masked(kept: jax.Array | None, new: list, states: list) -> list[jax.Array]:
-    """The states after a step, in which not all samples may count."""
+    """The states after a step, in which not all samples may count.
+
+    Args:
+        kept: Which samples count, `(batch, 1)`; `None` if all do.
+        new: The states after the step.
+        states: Those before.
+    """
     if kept is None:
         return new
     return [jnp.where(like(kept, a), a, b) for a, b in zip(new, states, strict=True)]
 
 
 def output_of(order: Order, kept: jax.Array | None, state: jax.Array) -> jax.Array:
-    """What steps put out."""
+    """What steps put out.
+
+    Args:
+        order: How the loop runs.
+        kept: Which samples count; `None` if all do.
+        state: The first of the states.
+    """
     if kept is None or not order.zero_output:
         return state
     return jnp.where(like(kept, state), state, 0)
 
 
 def like(kept: jax.Array, x: jax.Array) -> jax.Array:
-    """`(batch, 1)`, or that of all steps, with as many axes as `x`."""
+    """`(batch, 1)`, or that of all steps, with as many axes as `x`.
+
+    Args:
+        kept: What to reshape.
+        x: The array with the axes.
+    """
     return jnp.reshape(kept, (*kept.shape[:-1], *(1,) * (x.ndim - kept.ndim + 1)))

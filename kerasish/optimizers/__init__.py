@@ -38,7 +38,12 @@ def serialize(optimizer: Optimizer) -> dict:
 
 
 def deserialize(config: dict, custom_objects: Mapping | None = None) -> Optimizer:
-    """The optimizer that `serialize` wrote; the names of built-in ones in upper or lower case."""
+    """The optimizer that `serialize` wrote; the names of built-in ones in upper or lower case.
+
+    Args:
+        config: The plain data.
+        custom_objects: Names to classes and functions, used before all others.
+    """
     known = _BY_NAME.get(str(config.get("class_name")).lower())
     if known is not None:
         config = {**config, "class_name": known.__name__}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.optimizers.optimizer import Optimizer
 
 
-def moments(gradient, slots: Mapping, betas: tuple) -> dict:
+def moments(gradient: jax.Array, slots: Mapping, betas: tuple) -> dict:
     """Decayed means of the gradient and of its square, before bias correction.
 
     `mu = beta_1 * mu + (1 - beta_1) * g`, in slot `momentum`, and `nu`, the same of `g ** 2` with
@@ -28,13 +29,23 @@ def moments(gradient, slots: Mapping, betas: tuple) -> dict:
     }
 
 
-def bias_correction(beta, step) -> jax.Array:
-    """`1 - beta ** step`: what a decayed mean that started from zero is divided by."""
+def bias_correction(beta: float, step: Any) -> jax.Array:
+    """`1 - beta ** step`: what a decayed mean that started from zero is divided by.
+
+    Args:
+        beta: The mean's decay.
+        step: Number of values in the mean.
+    """
     return 1 - jnp.power(beta, step)
 
 
 def adam_change(
-    gradient, slots: Mapping, learning_rate, step, betas: tuple, epsilon: float
+    gradient: jax.Array,
+    slots: Mapping,
+    learning_rate: Any,
+    step: Any,
+    betas: tuple,
+    epsilon: float,
 ) -> tuple[jax.Array, dict]:
     """Adam's change of one weight, and its new slots.
 
@@ -91,10 +102,18 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
     @property
-    def slot_names(self):
+    def slot_names(self) -> tuple[tuple[str, ...], ...]:
         return (("momentum", "velocity"), *((("velocity_hat",),) if self.amsgrad else ()))
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon)`, as in `adam_change`."""
         betas = (self.beta_1, self.beta_2)
         return adam_change(gradient, slots, learning_rate, step, betas, self.epsilon)
 
@@ -172,11 +191,19 @@ class Nadam(Optimizer):
     def _u(self, step):
         return self.beta_1 * (1 - 0.5 * jnp.power(0.96, step))
 
-    def advance_shared(self, shared, step):
+    def advance_shared(self, shared: dict, step: Any) -> dict:
         product = shared["u_product"]
         return {"u_product": product * self._u(jnp.asarray(step, product.dtype))}
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """As Adam, with the mean of the next step: `u * mu + (1 - u) * g`, bias-corrected."""
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         product, following = slots["u_product"], self._u(step + 1)
         ahead = following * new["momentum"] / (1 - product * following)
@@ -214,7 +241,15 @@ class Adamax(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * mu_hat / (max(beta_2 * norm, |g|) + epsilon)`."""
         mu = slots["momentum"]
         mu = mu + (gradient - mu) * (1 - self.beta_1)
         norm = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
@@ -251,7 +286,15 @@ class Lamb(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * |w| / |r| * r`, `r` being the step of Adam."""
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         mu_hat = new["momentum"] / bias_correction(self.beta_1, step)
         nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
@@ -266,7 +309,7 @@ class ScheduleFreeAdamW(Optimizer):
 
     Args:
         learning_rate: Number, schedule or function; see `Optimizer`.
-        beta_1: Where between its fast point (0) and their mean (1) the weight lies; above 0.
+        beta_1: Where the weight is between its fast point (0) and their mean (1); above 0.
         beta_2: Decay of the gradients' squares' mean, from 0 to 1.
         epsilon: Small number that keeps the division finite.
         warmup_steps: Steps in which the learning rate rises to its value.
@@ -300,10 +343,18 @@ class ScheduleFreeAdamW(Optimizer):
         self.epsilon = epsilon
         self.warmup_steps = warmup_steps
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         return weight if name == "momentum" else super().first_slot(name, weight, path)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """The fast point takes the step of Adam; the weight goes to where it was mixed."""
         if self.warmup_steps > 0:
             learning_rate = learning_rate * jnp.minimum(step / self.warmup_steps, 1)
         fast, nu = slots["momentum"], slots["velocity"]

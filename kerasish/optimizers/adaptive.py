@@ -1,5 +1,8 @@
-"""Optimizers that give each entry of a weight its own rate, from the squares of its gradients."""
+"""Optimizers that give each element of a weight its own rate, from the squares of its gradients."""
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -40,11 +43,19 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     @property
-    def slot_names(self):
+    def slot_names(self) -> tuple[tuple[str, ...], ...]:
         kept = {"velocity": True, "momentum": self.momentum > 0, "average_gradient": self.centered}
         return tuple((name,) for name, wanted in kept.items() if wanted)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * g / sqrt(nu + epsilon)`, `nu` being the mean square, or variance."""
         square = self.rho * slots["velocity"] + (1 - self.rho) * jnp.square(gradient)
         new = {"velocity": square}
         if self.centered:
@@ -86,10 +97,18 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         return np.full(weight.shape, self.initial_accumulator_value, weight.dtype)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * g / sqrt(sum of g ** 2 + epsilon)`."""
         total = slots["accumulator"] + jnp.square(gradient)
         return -(learning_rate * gradient) / jnp.sqrt(total + self.epsilon), {"accumulator": total}
 
@@ -121,7 +140,15 @@ class Adadelta(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * g * sqrt(changes + epsilon) / sqrt(squares + epsilon)`."""
         changes = slots["accumulated_delta_var"]
         squares = self.rho * slots["accumulated_grad"] + (1 - self.rho) * jnp.square(gradient)
         scale = jnp.sqrt(changes + self.epsilon) / jnp.sqrt(squares + self.epsilon)
@@ -174,7 +201,7 @@ class Adafactor(Optimizer):
         self.clip_threshold = clip_threshold
         self.relative_step = relative_step
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         shape = tuple(weight.shape)
         if name == "velocity":
             return np.zeros(shape, weight.dtype)
@@ -182,7 +209,15 @@ class Adafactor(Optimizer):
             return np.zeros((), "int32")
         return np.zeros(shape[:-1] if name == "r" else (*shape[:-2], shape[-1]), weight.dtype)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-rate * u`, `u = g / sqrt(nu)` with a root mean square of at most `clip_threshold`."""
         rate = jnp.minimum(learning_rate, 1 / jnp.sqrt(step))
         rate = rate * jnp.maximum(self.epsilon_2, _root_mean_square(weight))
         new = self._second_moment(jnp.square(gradient) + self.epsilon_1, slots, step)
@@ -263,11 +298,19 @@ class Ftrl(Optimizer):
             if getattr(self, name) < 0:
                 raise bad_argument(self, name, "at least 0", getattr(self, name))
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         first = self.initial_accumulator_value if name == "accumulator" else 0
         return np.full(weight.shape, first, weight.dtype)
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """To the weight that is best for all gradients so far, given both penalties."""
         power = -self.learning_rate_power
         before = slots["accumulator"]
         total = before + jnp.square(gradient)

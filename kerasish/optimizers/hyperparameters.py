@@ -30,7 +30,12 @@ def check_learning_rate(owner: Any, value: Any) -> Any:
 
 
 def learning_rate_at(schedule: Callable, step: Any) -> Any:
-    """The learning rate at a step, of a function of the step, or of nothing."""
+    """The learning rate at a step, of a function of the step, or of nothing.
+
+    Args:
+        schedule: The function.
+        step: The step.
+    """
     return schedule(step) if _takes_argument(schedule) else schedule()
 
 

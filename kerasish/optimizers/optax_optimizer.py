@@ -1,7 +1,8 @@
 """Any optax transformation as an optimizer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ class OptaxOptimizer(Optimizer):
 
     Args:
         transformation: The optax transformation.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
         **kwargs: As in `Optimizer`, but for `learning_rate` and `weight_decay`.
 
     Example:
@@ -42,7 +43,7 @@ class OptaxOptimizer(Optimizer):
     def _held_learning_rate(self, value):
         return None
 
-    def build(self, variables):
+    def build(self, variables: Iterable[Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -67,13 +68,13 @@ class OptaxOptimizer(Optimizer):
         import optax  # noqa: PLC0415  (loaded already, as the transformation is its)
 
         everything = self._trainable_variables
-        weights = self._keyed(v.read() for v in everything)
+        held_weights = self._keyed(v.read() for v in everything)
         found = dict(zip(variables, self._clip(grads), strict=True))
         # A weight without a gradient counts as one with none to follow, and stays as it is.
         grads = self._keyed(found.get(v, jnp.zeros(v.shape)).astype(v.dtype) for v in everything)
         held = jax.tree.unflatten(self._structure, [v.read() for v in self._state])
-        updates, state = self.transformation.update(grads, held, weights)
-        weights = optax.apply_updates(weights, updates)
+        updates, state = self.transformation.update(grads, held, held_weights)
+        weights: Any = optax.apply_updates(held_weights, updates)
         for key, variable in zip(self._keys, everything, strict=True):
             if variable in found:
                 variable.assign(weights[key])
@@ -81,7 +82,7 @@ class OptaxOptimizer(Optimizer):
             variable.assign(value)
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Variable:
         """The Variable that `optax.inject_hyperparams` made of the learning rate."""
         found = [v for v in self._state if v.name.endswith("hyperparams_learning_rate")]
         if len(found) != 1:
@@ -92,10 +93,10 @@ class OptaxOptimizer(Optimizer):
         return found[0]
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         self.learning_rate.assign(value)
 
-    def lend_learning_rate(self, fn):
+    def lend_learning_rate(self, fn: Callable) -> Callable[[], None]:
         """Follow another learning rate for a while; returns the function that ends it."""
         update, rate = self._update, self.learning_rate
 
@@ -106,17 +107,17 @@ class OptaxOptimizer(Optimizer):
         self._update = follow
         return lambda: delattr(self, "_update")
 
-    def as_optax(self):
+    def as_optax(self) -> Any:
         """The transformation itself."""
         return self.transformation
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """What can be written: not the transformation, which is code."""
         config = {n: getattr(self, n) for n in _WRITTEN}
         return {**config, "transformation": type(self.transformation).__name__}
 
     @classmethod
-    def from_config(cls, config: Mapping):
+    def from_config(cls, config: Mapping) -> "OptaxOptimizer":
         """Always an error: a transformation is code, and code is never read from a file."""
         raise ValueError(
             "OptaxOptimizer: an optax transformation cannot be read from a file. Load the model "

@@ -15,7 +15,7 @@ class RuleState(NamedTuple):
         count: Updates made.
         learning_rate: Learning rate, to replace as one likes; `None` under a schedule.
         shared: Values that all weights share, by name.
-        slots: Nest of the parameters' form; in each leaf's place, its slots by name.
+        slots: Pytree of the parameters' structure, with a dict of slots by name for each leaf.
     """
 
     count: Any
@@ -24,7 +24,7 @@ class RuleState(NamedTuple):
     slots: Any
 
 
-def as_transformation(optimizer) -> Any:
+def as_transformation(optimizer: Any) -> Any:
     """The optimizer's clipping, weight decay and rule as an `optax.GradientTransformation`."""
     # Here, because importing it takes as long as half of kerasish.
     import optax  # noqa: PLC0415

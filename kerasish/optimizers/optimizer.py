@@ -1,8 +1,6 @@
 """The base of optimizers: state in Variables, and all that surrounds a rule for one weight."""
 
-import inspect
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -13,13 +11,21 @@ import numpy as np
 
 from kerasish import initializers
 from kerasish.core import processes, settings
-from kerasish.core.errors import bad_argument, did_you_mean
+from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.short_repr import given_arguments, short_repr
 from kerasish.core.state.functional import pure
 from kerasish.core.state.variable import Variable, is_variable
-from kerasish.optimizers.clipping import choose, clip_by_global_norm, clip_by_norm
+from kerasish.optimizers.arguments import (
+    check_arguments,
+    fitting_state,
+    refuse_unknown,
+    spelled_out,
+    without_missing,
+)
+from kerasish.optimizers.averaging import update_averages
+from kerasish.optimizers.clipping import choose, clip
 from kerasish.optimizers.hyperparameters import (
     FollowedArguments,
     check_learning_rate,
@@ -93,7 +99,7 @@ class Optimizer(Configurable):
     ):
         self.name = name or auto_name(type(self).__name__)
         self._own = SlotVariables(self.name)
-        self._refuse(kwargs)
+        refuse_unknown(self, kwargs, Optimizer)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
         self.clipvalue = clipvalue
@@ -103,7 +109,7 @@ class Optimizer(Configurable):
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
-        self._check_arguments()
+        check_arguments(self)
         self.built = False
         self._trainable_variables: list[Variable] = []
         self._positions: dict[Variable, int] = {}
@@ -117,38 +123,18 @@ class Optimizer(Configurable):
         super().__init_subclass__(**kwargs)
         own = vars(cls).get("__init__")
         if own and cls.__module__.startswith("kerasish."):
-            own.__signature__ = _spelled_out(own, Optimizer.__init__)
-
-    def _refuse(self, unknown):
-        if unknown.pop("decay", None) is not None:
-            warnings.warn(f"{self.name}: `decay` is ignored; use a schedule.", stacklevel=4)
-        for argument in unknown:
-            known = (*parameters(type(self).__init__), *parameters(Optimizer.__init__))
-            meant = "learning_rate" if argument == "lr" else argument
-            message = f"{self.name}: does not know the argument `{argument}`."
-            raise ValueError(f"{message} {did_you_mean(meant, known)}".rstrip())
-
-    def _check_arguments(self):
-        steps = self.gradient_accumulation_steps
-        if steps and (not isinstance(steps, int) or steps < 2):
-            raise bad_argument(
-                self, "gradient_accumulation_steps", "an integer of at least 2, or None", steps
-            )
-        if self.use_ema and not 0 <= self.ema_momentum <= 1:
-            raise bad_argument(self, "ema_momentum", "from 0 to 1", self.ema_momentum)
-        frequency = self.ema_overwrite_frequency
-        if self.use_ema and frequency and (not isinstance(frequency, int) or frequency < 1):
-            raise bad_argument(
-                self, "ema_overwrite_frequency", "an integer of at least 1, or None", frequency
-            )
-        limits = {n: getattr(self, n) for n in ("clipnorm", "clipvalue", "global_clipnorm")}
-        given = {name: limit for name, limit in limits.items() if limit is not None}
-        if len(given) > 1:
-            raise bad_argument(self, "clipnorm, clipvalue, global_clipnorm", "one at most", given)
+            own.__signature__ = spelled_out(own, Optimizer.__init__)
 
     # -- for a new optimizer to write
 
-    def rule(self, gradient, weight, slots: dict, learning_rate, step) -> tuple[Any, dict]:
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
         """The change to add to one weight, and the slots that change: a pure function.
 
         Args:
@@ -163,19 +149,30 @@ class Optimizer(Configurable):
             "step)`, or `update_step(self, gradient, variable, learning_rate)`."
         )
 
-    def first_slot(self, name: str, weight, path: str):
-        """What a slot of a weight starts from: zeros, or `None` if it needs none."""
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
+        """The initial value of a slot of a weight: zeros, or `None` if it needs none.
+
+        Args:
+            name: The slot's name.
+            weight: The weight.
+            path: The weight's path.
+        """
         return np.zeros(weight.shape, weight.dtype)
 
-    def advance_shared(self, shared: dict, step) -> dict:
-        """The shared values for an update."""
+    def advance_shared(self, shared: dict, step: Any) -> dict:
+        """The shared values for an update.
+
+        Args:
+            shared: Those of the update before, by name.
+            step: Number of this update; the first is 1.
+        """
         return shared
 
-    def weight_decay_of(self, weight, path: str) -> float | None:
+    def weight_decay_of(self, weight: Any, path: str) -> float | None:
         """The weight decay of one weight, if it is not excluded."""
         return self.weight_decay
 
-    def update_step(self, gradient, variable: Variable, learning_rate) -> None:
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Update one weight and its slots: Keras' way to write an optimizer.
 
         Args:
@@ -209,13 +206,7 @@ class Optimizer(Configurable):
 
     def _clip(self, gradients: Sequence) -> list:
         """Gradients within the limit that the optimizer was given."""
-        if self.clipnorm and self.clipnorm > 0:
-            return [clip_by_norm(g, self.clipnorm) for g in gradients]
-        if self.global_clipnorm and self.global_clipnorm > 0:
-            return clip_by_global_norm(gradients, self.global_clipnorm)
-        if self.clipvalue and self.clipvalue > 0:
-            return [jnp.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
-        return list(gradients)
+        return clip(gradients, self.clipnorm, self.clipvalue, self.global_clipnorm)
 
     def _unscale(self, gradients: Sequence) -> list:
         """Gradients divided by `loss_scale_factor`."""
@@ -257,7 +248,7 @@ class Optimizer(Configurable):
         value = check_learning_rate(self, value)
         return self._own.make(value, "learning_rate", settings.floatx())
 
-    def learning_rate_at(self, step) -> Any:
+    def learning_rate_at(self, step: Any) -> Any:
         """The schedule's learning rate at a step.
 
         Args:
@@ -273,7 +264,7 @@ class Optimizer(Configurable):
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         held = self._learning_rate
         if callable(value):
             self._own.variables = [v for v in self._own.variables if v is not held]
@@ -450,8 +441,12 @@ class Optimizer(Configurable):
         """Subtract from a Variable's value."""
         variable.assign_sub(value)
 
-    def build(self, variables) -> None:
-        """Make the state for these weights. `apply` does it if it was not done."""
+    def build(self, variables: Iterable[Variable]) -> None:
+        """Make the state for these weights. `apply` does it if it was not done.
+
+        Args:
+            variables: The weights.
+        """
         if self.built:
             return
         variables = list(variables)
@@ -476,7 +471,7 @@ class Optimizer(Configurable):
         self._trainable_variables = variables
         self._positions = {v: i for i, v in enumerate(variables)}
 
-    def follow(self, variables, before) -> None:
+    def follow(self, variables: Iterable[Variable], before: Iterable[Variable]) -> None:
         """Continue with other weights, after layers were frozen or unfrozen.
 
         State of weights that are trained as before is kept, that of frozen ones is dropped, and
@@ -517,13 +512,13 @@ class Optimizer(Configurable):
 
     # -- applying
 
-    def apply_gradients(self, grads_and_vars) -> Variable:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple]) -> Variable:
         """`apply` on pairs of a gradient and its weight; returns the iterations."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
         return self._iterations
 
-    def apply(self, grads, trainable_variables=None) -> None:
+    def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Update weights by their gradients, one each.
 
         Args:
@@ -534,7 +529,7 @@ class Optimizer(Configurable):
         if not grads:
             return
         variables = self._variables_of(grads, trainable_variables)
-        grads, variables = self._without_missing(grads, variables)
+        grads, variables = without_missing(self.name, grads, variables)
         grads, variables = self._overwrite(grads, variables)
         if grads:
             grads = self._unscale(grads)
@@ -549,7 +544,8 @@ class Optimizer(Configurable):
         """One update: the weights, their averages, their constraints."""
         self._update(grads, variables)
         if self.use_ema:
-            self._average()
+            averages = zip(self._trainable_variables, self._averages, strict=True)
+            update_averages(self, averages)
         for variable in variables:
             if variable.constraint is not None:
                 variable.assign(variable.constraint(variable.read()))
@@ -576,22 +572,9 @@ class Optimizer(Configurable):
             )
         return variables
 
-    def _without_missing(self, grads, variables):
-        pairs = list(zip(grads, variables, strict=True))
-        found = [(g, v) for g, v in pairs if g is not None]
-        if not found:
-            raise ValueError(f"{self.name}: No gradients provided for any variable.")
-        missing = [v.path for g, v in pairs if g is None]
-        if missing:
-            warnings.warn(
-                f"Gradients do not exist for variables {missing} when minimizing the loss. "
-                "If using `model.compile()`, did you forget to provide a `loss` argument?",
-                stacklevel=3,
-            )
-        return [g for g, _ in found], [v for _, v in found]
-
     def _is_update_step(self):
-        return (self._iterations.read() + 1) % self.gradient_accumulation_steps == 0
+        steps: Any = self.gradient_accumulation_steps
+        return (self._iterations.read() + 1) % steps == 0
 
     def _overwrite(self, grads, variables):
         """Give weights their "gradient" as new value where they ask for it; return the rest."""
@@ -646,20 +629,7 @@ class Optimizer(Configurable):
         finally:
             self._shared_change = None
 
-    def _average(self):
-        count = jnp.asarray(self.iterations)
-        # The first average is the weights themselves.
-        momentum = jnp.where(count == 0, 0.0, self.ema_momentum)
-        for variable, average in zip(self._trainable_variables, self._averages, strict=True):
-            if average is None:
-                continue
-            value = momentum * average.read() + (1 - momentum) * variable.read()
-            average.assign(value)
-            if self.ema_overwrite_frequency:
-                due = (count + 1) % self.ema_overwrite_frequency == 0
-                variable.assign(jnp.where(due, value, variable.read()))
-
-    def finalize_variable_values(self, var_list) -> None:
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Replace the weights by their moving averages, if those are kept."""
         if not self.use_ema:
             return
@@ -669,7 +639,9 @@ class Optimizer(Configurable):
             if average is not None:
                 variable.assign(average)
 
-    def stateless_apply(self, optimizer_variables, grads, trainable_variables) -> tuple[list, list]:
+    def stateless_apply(
+        self, optimizer_variables: Sequence, grads: Sequence, trainable_variables: Sequence
+    ) -> tuple[list, list]:
         """`apply` as a pure function: returns the new weights and the new state.
 
         Args:
@@ -692,11 +664,13 @@ class Optimizer(Configurable):
         _, values = run([*trainable_variables, *optimizer_variables])
         return values[: len(weights)], values[len(weights) :]
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`: what to differentiate."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
         """Keep weights from decaying. To be called before training.
 
         Args:
@@ -728,7 +702,7 @@ class Optimizer(Configurable):
         for variable, weight in zip(self.variables, weights, strict=True):
             variable.assign(weight)
 
-    def save_own_variables(self, store) -> None:
+    def save_own_variables(self, store: Any) -> None:
         """Write the state into a mapping, under `"0"`, `"1"`, ..."""
         for i, variable in enumerate(self.variables):
             store[str(i)] = variable.read()
@@ -752,39 +726,10 @@ class Optimizer(Configurable):
             names: Names of the arrays in the file.
             where: What the warning calls the file.
         """
-        names, state = set(names), self.variables
-        if not names and state:
-            warnings.warn(
-                f"{where} holds no optimizer state; the optimizer starts anew.", stacklevel=3
-            )
-            return []
-        all_names = [str(i) for i in range(len(state))]
-        if names == set(all_names) or (names <= {"0", "1"} and len(names) < len(state)):
-            return sorted(names, key=int)
-        warnings.warn(
-            f"Skipping variable loading for optimizer '{self.name}': it has {len(state)} "
-            f"variables, {where} has {len(names)}. Build it with the same weights and arguments "
-            "first.",
-            stacklevel=3,
-        )
-        return []
+        return fitting_state(self.name, len(self.variables), set(names), where)
 
     def _argument(self, parameter, given):
         if parameter.name == "learning_rate":
             rate = self._learning_rate
             return rate if callable(rate) else float(rate)
         return super()._argument(parameter, given)
-
-
-def parameters(init: Callable) -> dict[str, inspect.Parameter]:
-    """The arguments of a function by name."""
-    return dict(inspect.signature(init).parameters)
-
-
-def _spelled_out(init, base):
-    """The signature of `init`, its `**kwargs` replaced by the arguments of `base` they may be."""
-    own = parameters(init)
-    if "learning_rate" in own and "kwargs" in own:
-        del own["kwargs"]
-        own |= {name: p for name, p in parameters(base).items() if name not in own}
-    return inspect.Signature(list(own.values()))

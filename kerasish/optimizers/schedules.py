@@ -323,7 +323,7 @@ class OneCycle(LearningRateSchedule):
 
     Args:
         max_learning_rate: Learning rate at the top: just below where training fails.
-        total_steps: Steps of the whole cycle, at least 2; the rate then stays at its end.
+        total_steps: Steps of the cycle, at least 2; the rate then stays at its end.
         warmup_fraction: Part of the steps in which the rate rises, strictly between 0 and 1.
         start_divisor: What the top is divided by at the start.
         end_divisor: What the start is divided by at the end.
@@ -365,7 +365,9 @@ class OneCycle(LearningRateSchedule):
         return up_and_down(step, self.total_steps, self.warmup_fraction, *ends)
 
 
-def up_and_down(step, total_steps, fraction, start, top, end) -> jax.Array:
+def up_and_down(
+    step: Any, total_steps: int, fraction: float, start: Any, top: Any, end: Any
+) -> jax.Array:
     """Half a cosine wave from `start` to `top` in a fraction of the steps, another to `end`."""
     step, total, start, top, end = _floats(step, total_steps, start, top, end)
     summit = jnp.maximum(fraction * total - 1, 1)
@@ -399,5 +401,10 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
 
 
 def deserialize(config: dict, custom_objects: Mapping | None = None) -> LearningRateSchedule:
-    """The schedule that `serialize` wrote."""
+    """The schedule that `serialize` wrote.
+
+    Args:
+        config: The plain data.
+        custom_objects: Names to classes and functions, used before all others.
+    """
     return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -1,8 +1,10 @@
-"""Gradient descent: with momentum, by the signs alone, and orthogonalized."""
+"""Gradient descent: with momentum, by signs, and orthogonalized."""
 
 import math
 import re
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -41,10 +43,18 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     @property
-    def slot_names(self):
+    def slot_names(self) -> tuple[tuple[str, ...], ...]:
         return (("momentum",),) if self.momentum else ()
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * g`, with what is left of the last changes."""
         change = -learning_rate * gradient
         if "momentum" not in slots:
             return change, {}
@@ -84,7 +94,15 @@ class Lion(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * sign(beta_1 * momentum + (1 - beta_1) * g)`."""
         momentum = slots["momentum"]
         direction = jnp.sign(momentum * self.beta_1 + gradient * (1 - self.beta_1))
         kept = momentum * self.beta_2 + gradient * (1 - self.beta_2)
@@ -192,15 +210,23 @@ class Muon(Optimizer):
         named = any(re.search(pattern, path) for pattern in self.exclude_layers)
         return len(weight.shape) != 2 or embedding or named
 
-    def first_slot(self, name, weight, path):
+    def first_slot(self, name: str, weight: Any, path: str) -> Any:
         if name == "velocity" and not self._is_adams(weight, path):
             return None
         return np.zeros(weight.shape, weight.dtype)
 
-    def weight_decay_of(self, weight, path):
+    def weight_decay_of(self, weight: Any, path: str) -> float | None:
         return self.adam_weight_decay if self._is_adams(weight, path) else self.weight_decay
 
-    def rule(self, gradient, weight, slots, learning_rate, step):
+    def rule(
+        self,
+        gradient: jax.Array,
+        weight: jax.Array,
+        slots: dict,
+        learning_rate: jax.Array,
+        step: jax.Array,
+    ) -> tuple[jax.Array, dict]:
+        """`-learning_rate * orthogonalized momentum` of a matrix, else the step of Adam."""
         if "velocity" in slots:
             rate = learning_rate * self.adam_lr_ratio
             betas = (self.adam_beta_1, self.adam_beta_2)

@@ -1,6 +1,6 @@
 """The Variables that an optimizer owns: slots of weights, and numbers that all weights share."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from kerasish.core.names import name_scope
@@ -38,7 +38,9 @@ class SlotVariables:
         self.variables.append(variable)
         return variable
 
-    def make_slot(self, weight: Variable, name: str, value: Any, shape, dtype: Any) -> Variable:
+    def make_slot(
+        self, weight: Variable, name: str, value: Any, shape: Sequence[int], dtype: Any
+    ) -> Variable:
         """A new Variable named after a weight, and laid out over devices as one of its shape is.
 
         Args:

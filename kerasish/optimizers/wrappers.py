@@ -1,15 +1,18 @@
 """Optimizers around others: dynamic loss scaling, and several at once."""
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.state.variable import Variable
+from kerasish.optimizers.arguments import parameters
 from kerasish.optimizers.clipping import choose
-from kerasish.optimizers.optimizer import Optimizer, parameters
+from kerasish.optimizers.optimizer import Optimizer
 
 
 class LossScaleOptimizer(Optimizer):
@@ -21,7 +24,7 @@ class LossScaleOptimizer(Optimizer):
         inner_optimizer: The optimizer that updates the weights.
         initial_scale: First loss scale.
         dynamic_growth_steps: Steps without overflow after which the scale doubles.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
 
     References:
         Micikevicius et al., 2018, "Mixed Precision Training".
@@ -51,7 +54,7 @@ class LossScaleOptimizer(Optimizer):
         self.dynamic_growth_steps = dynamic_growth_steps
         inner_optimizer.loss_scale_factor = None
 
-    def build(self, variables):
+    def build(self, variables: Iterable[Variable]) -> None:
         if self.built:
             return
         self.step_counter = self._own.make(0, "step_counter", "int32")
@@ -64,23 +67,23 @@ class LossScaleOptimizer(Optimizer):
         self._remember(variables)
 
     @property
-    def variables(self):
+    def variables(self) -> list[Variable]:
         return self._own.variables + self.inner_optimizer.variables
 
     @property
-    def iterations(self):
+    def iterations(self) -> Any:
         return self.inner_optimizer.iterations
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """The inner optimizer's learning rate."""
         return self.inner_optimizer.learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         self.inner_optimizer.learning_rate = value
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Update weights by gradients of the scaled loss, unless one is infinite or NaN."""
         grads = list(grads)
         if not grads:
@@ -105,15 +108,15 @@ class LossScaleOptimizer(Optimizer):
 
         choose(jnp.all(jnp.stack(finite)) if finite else True, update, skip)
 
-    def scale_loss(self, loss):
+    def scale_loss(self, loss: Any) -> Any:
         """The loss times the scale: what to differentiate."""
         return loss * (self.dynamic_scale.read() if self.built else self.initial_scale)
 
-    def finalize_variable_values(self, var_list):
-        """Let the inner optimizer put its averages in place."""
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """Let the inner optimizer replace weights by their averages."""
         self.inner_optimizer.finalize_variable_values(var_list)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """Its own arguments: it has none of the base's."""
         names = ("name", "inner_optimizer", "initial_scale", "dynamic_growth_steps")
         return {name: serialize_keras_object(getattr(self, name)) for name in names}
@@ -124,7 +127,7 @@ class OptimizerMap(MutableMapping, Configurable):
 
     Args:
         default_optimizer: For weights whose path no key matches.
-        optimizer_map: Regular expressions, which must match a whole path, to optimizers.
+        optimizer_map: Regular expressions, which must match all of a path, to optimizers.
 
     Example:
         >>> from kerasish.optimizers import SGD, Adam
@@ -173,7 +176,7 @@ class OptimizerMap(MutableMapping, Configurable):
         return self[variable.path]
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> "OptimizerMap":
         """Make the map that `get_config` described."""
         return cls(**{name: deserialize_keras_object(value) for name, value in config.items()})
 
@@ -192,7 +195,7 @@ class MultiOptimizer(Optimizer):
     Args:
         optimizer_map: An `OptimizerMap`, or a function of a Variable that returns its optimizer.
         loss_scale_factor: As in `Optimizer`, for all of them.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
 
     Example:
         >>> from kerasish.core.state.variable import Variable
@@ -229,7 +232,7 @@ class MultiOptimizer(Optimizer):
                 column.append(item)
         return [(o, *s) for o, s in zip(self.optimizers, shares, strict=True) if s[0]]
 
-    def build(self, variables):
+    def build(self, variables: Iterable[Variable]) -> None:
         if self.built:
             return
         self._owner = {v: self._join(self.optimizer_map(v)) for v in variables}
@@ -244,19 +247,19 @@ class MultiOptimizer(Optimizer):
         self._remember(variables)
 
     @property
-    def variables(self):
+    def variables(self) -> list[Variable]:
         return [*self._own.variables, *(v for o in self.optimizers for v in o.variables)]
 
     @property
-    def learning_rate(self):
+    def learning_rate(self) -> Any:
         """None of its own: each of `optimizers` has one."""
         raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
 
     @learning_rate.setter
-    def learning_rate(self, value):
+    def learning_rate(self, value: Any) -> None:
         raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Let each optimizer update its weights."""
         grads = list(grads)
         if not grads:
@@ -266,7 +269,7 @@ class MultiOptimizer(Optimizer):
             optimizer.apply(own_grads, own)
         self._iterations.assign_add(1)
 
-    def finalize_variable_values(self, var_list):
-        """Let each optimizer put its averages in place."""
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """Let each optimizer replace weights by their averages."""
         for optimizer, own in self._shares(var_list, var_list):
             optimizer.finalize_variable_values(own)

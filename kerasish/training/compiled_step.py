@@ -124,7 +124,7 @@ class Step:
         try:
             return inner(batch)
         except UncapturedVariable as miss:
-            if miss.maker is not inner:
+            if miss.owner is not inner:
                 raise
             self._inner = None
             return self.body(batch)
@@ -187,7 +187,7 @@ class Step:
                 with assume_local_devices():
                     return program.jitted().trace(*program.read(), *args)
             except UncapturedVariable as miss:
-                if miss.maker is not program:
+                if miss.owner is not program:
                     raise
                 self.forget()
 
@@ -257,7 +257,7 @@ class Step:
                     logs, bad, outputs = program(*args)
                 break
             except UncapturedVariable as miss:
-                if miss.maker is not program:
+                if miss.owner is not program:
                     raise
                 self.forget()
         else:

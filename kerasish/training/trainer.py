@@ -17,6 +17,7 @@ from kerasish.core.serialization.serialize import (
     is_serialized,
     serialize_keras_object,
 )
+from kerasish.core.tracebacks import short_tracebacks
 from kerasish.data import (
     ArrayBatches,
     Batches,
@@ -156,6 +157,7 @@ class Trainer(Steps):
 
     # -- the loops
 
+    @short_tracebacks
     def fit(
         self,
         x=None,
@@ -396,6 +398,7 @@ class Trainer(Steps):
         callbacks.on_test_end(logs)
         return logs
 
+    @short_tracebacks
     def evaluate(
         self,
         x=None,
@@ -435,6 +438,7 @@ class Trainer(Steps):
         values = [logs[name] for name in orders[given]]
         return values[0] if len(values) == 1 else values
 
+    @short_tracebacks
     def predict(
         self,
         x,
@@ -549,11 +553,13 @@ class Trainer(Steps):
 
     # -- one batch at a time
 
+    @short_tracebacks
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Train on one batch; returns its loss and metrics, as `evaluate` does."""
         self._require_compiled("train_on_batch")
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
+    @short_tracebacks
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics of one batch, as `evaluate` returns them."""
         self._require_compiled("test_on_batch")
@@ -565,6 +571,7 @@ class Trainer(Steps):
         logs = Logs(logs)
         return dict(logs) if return_dict else self._as_list(logs)
 
+    @short_tracebacks
     def predict_on_batch(self, x):
         """Outputs for one batch of inputs, as NumPy arrays."""
         return self._predict_at_once(_whole_batch(x, None, None, None))

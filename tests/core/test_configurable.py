@@ -294,6 +294,83 @@ def test_a_lambda_is_written_as_one_and_not_read():
         serialize.deserialize_keras_object(data)
 
 
+def two_lambdas():
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((2,)),
+            layers.Lambda(lambda x: x + 1, name="more"),
+            layers.Lambda(lambda x: 2 * x, name="twice"),
+            layers.Dense(2, activation=lambda x: -x, name="negative"),
+        ]
+    )
+
+
+GIVEN = {"more": lambda x: x + 1, "twice": lambda x: 2 * x, "negative": lambda x: -x}
+
+
+def test_functions_stand_for_lambdas_by_layer_name():
+    model = two_lambdas()
+    data = serialize.serialize_keras_object(model)
+    again = serialize.deserialize_keras_object(data, {"<lambda>": GIVEN}, safe_mode=False)
+    again.set_weights(model.get_weights())
+    np.testing.assert_array_equal(again(np.ones((1, 2))), model(np.ones((1, 2))))
+    by_argument = {**GIVEN, "negative": {"activation": lambda x: -x}}
+    again = serialize.deserialize_keras_object(data, {"<lambda>": by_argument}, safe_mode=False)
+    assert again.get_layer("negative").activation is by_argument["negative"]["activation"]
+
+
+NOT_GIVEN = {
+    "one for all": (
+        abs,
+        r"holds 3 lambdas, of 'more' \(`function`\), 'twice' .*one function cannot",
+    ),
+    "one left out": ({"more": abs, "twice": abs}, "has none for `activation` of 'negative'"),
+    "another argument": (
+        {**GIVEN, "negative": {"function": abs}},
+        "has none for `activation` of 'negative'",
+    ),
+}
+
+
+@pytest.mark.parametrize("given,text", NOT_GIVEN.values(), ids=NOT_GIVEN)
+def test_one_function_does_not_stand_for_several_lambdas(given, text):
+    data = serialize.serialize_keras_object(two_lambdas())
+    with pytest.raises(ValueError, match=text):
+        serialize.deserialize_keras_object(data, {"<lambda>": given}, safe_mode=False)
+
+
+def test_two_lambdas_of_one_layer_are_told_by_argument():
+    one = {"name": "both", "function": {"class_name": "__lambda__", "config": {}}}
+    one["output_shape"] = {"class_name": "__lambda__", "config": {}}
+    data = serialized("Lambda", one, "keras.layers")
+    with pytest.raises(ValueError, match="'both'"):
+        serialize.deserialize_keras_object(data, {"<lambda>": {"both": abs}}, safe_mode=False)
+
+
+NO_FUNCTIONS = {
+    "a class of kerasish's": ("Dense", {}, "names a class"),
+    "a custom class": ("Mine", {"Mine": int}, "names a class"),
+    "a model class": ("Model", {}, "names a class"),
+    "a number": ("three", {"three": 3}, "names a int"),
+}
+
+
+@pytest.mark.parametrize("name,custom,text", NO_FUNCTIONS.values(), ids=NO_FUNCTIONS)
+def test_a_function_in_a_config_is_a_function(name, custom, text):
+    data = serialized("function", name, "builtins", "function")
+    with pytest.raises(TypeError, match=text):
+        serialize.deserialize_keras_object(data, custom)
+
+
+def test_a_class_in_a_config_is_a_class():
+    data = serialized("relu", {}, "keras.activations")
+    with pytest.raises(TypeError, match="no `from_config`"):
+        serialize.deserialize_keras_object(data)
+    with pytest.raises(TypeError, match="no `from_config`"):
+        serialize.deserialize_keras_object(serialized("It", {}), {"It": abs})
+
+
 def test_a_class_without_config_cannot_be_registered():
     with pytest.raises(ValueError, match="has no `get_config`"):
         registry.register_keras_serializable()(type("Plain", (), {}))

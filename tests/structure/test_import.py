@@ -55,3 +55,33 @@ def test_imports_nothing_optional():
 def test_says_nothing():
     done = python("import kerasish")
     assert done.stdout + done.stderr == ""
+
+
+def test_works_without_a_home():
+    """As in containers with a bare user id: no entry in the table of users, no `HOME`."""
+    code = """
+import logging, os, pwd
+logging.basicConfig(level="INFO")
+def unknown(user):
+    raise KeyError(user)
+pwd.getpwuid = unknown
+for name in (
+    *("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR", "KERASISH_COMPILATION_CACHE"),
+):
+    os.environ.pop(name, None)
+import kerasish, jax
+assert jax.config.jax_compilation_cache_dir is None
+"""
+    done = python(code)
+    assert done.returncode == 0, done.stderr
+    assert "Programs are not cached on disk" in done.stderr
+
+
+def test_works_where_nothing_may_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "import kerasish, jax; print(jax.config.jax_compilation_cache_dir or None)"
+    where = str(tmp_path / "file")  # no folder: nothing can be made in it
+    for variable in ("XDG_CACHE_HOME", "KERASISH_COMPILATION_CACHE"):
+        other = {"JAX_COMPILATION_CACHE_DIR": "", "KERASISH_COMPILATION_CACHE": "", variable: where}
+        done = python(code, **other)
+        assert done.stdout.strip() == "None", done.stdout + done.stderr

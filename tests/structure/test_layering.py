@@ -226,7 +226,30 @@ def test_class_chains_are_short():
 # -- annotations
 
 # The least share of public signatures that are fully annotated, by part: they rise, never fall.
-ANNOTATED: dict[str, int] = {"core": 87, "kernels": 90, "optimizers": 15}
+ANNOTATED = {
+    "callbacks": 33,
+    "core": 98,
+    "data": 62,
+    "datasets": 14,
+    "diagnostics": 75,
+    "distribution": 72,
+    "dtype_policies": 100,
+    "export": 50,
+    "initializers": 10,
+    "kernels": 100,
+    "launch": 88,
+    "layers": 19,
+    "losses": 14,
+    "metrics": 50,
+    "models": 61,
+    "ops": 5,
+    "optimizers": 100,
+    "saving": 83,
+    "testing": 82,
+    "training": 60,
+    "tree": 100,
+    "utils": 100,
+}
 
 
 def public_functions(tree):

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import types
+from typing import Any
 
 import jax
 
@@ -46,7 +47,7 @@ class Configurable:
         return {name: serialize_argument(value) for name, value in self._arguments().items()}
 
     @classmethod
-    def from_config(cls, config: dict):
+    def from_config(cls, config: dict) -> Any:
         """Make the object that `get_config` described."""
         return cls(**{name: revive(value) for name, value in config.items()})
 
@@ -54,9 +55,9 @@ class Configurable:
         args, kwargs = getattr(self, "_given", ((), {}))
         given = dict(kwargs)
         first = _parameters(type(self).__init__)
-        places = [p.name for p in first if p.kind in _BY_POSITION]
-        given.update(zip(places, args, strict=False))
-        self._check_rest(args[len(places) :])
+        positional = [p.name for p in first if p.kind in _BY_POSITION]
+        given.update(zip(positional, args, strict=False))
+        self._check_rest(args[len(positional) :])
         bases = [c for c in type(self).__mro__ if "__init__" in vars(c) and c is not object]
         own = bool(bases) and bases[0].__module__.startswith("kerasish.")
         found, passes_on = {}, False

@@ -17,7 +17,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     Args:
         default_policy: For layers whose path no key matches. `None`: the global policy.
-        policy_map: Regular expressions, which must match a whole path, to policies.
+        policy_map: Regular expressions, which must match all of a path, to policies.
 
     Example:
         >>> policies = DTypePolicyMap("float32", {"body/.*": DTypePolicy("mixed_bfloat16")})

@@ -89,9 +89,9 @@ def given_function(data: Mapping[str, Any]) -> Callable:
         several = sum(name == owner for name, _ in _lambdas.found) > 1
         if found is None or (several and not isinstance(given[owner], Mapping)):
             raise ValueError(
-                f"The config holds lambdas, of {_listed()}: `custom_objects['{LAMBDA}']` says "
-                f"nothing of {owner!r}'s `{argument}`. Give functions by layer name, or by layer "
-                f"name and argument: `{{'{LAMBDA}': {{{owner!r}: {{{argument!r}: ...}}}}}}`."
+                f"The config holds lambdas, of {_listed()}; `custom_objects['{LAMBDA}']` has none "
+                f"for `{argument}` of {owner!r}. Give functions by layer name, or by layer and "
+                f"argument: `{{'{LAMBDA}': {{{owner!r}: {{{argument!r}: ...}}}}}}`."
             )
         return found
     if len(_lambdas.found) > 1:

@@ -21,7 +21,12 @@ _custom = _Custom()
 
 
 def publish(module: str, objects: Mapping[str, Any]) -> None:
-    """Make kerasish's own classes and functions known under the module name Keras writes."""
+    """Make kerasish's own classes and functions known under the module name Keras writes.
+
+    Args:
+        module: The module name: `"keras.layers"`, say.
+        objects: Public names to classes and functions.
+    """
     _builtins.setdefault(module, {}).update(objects)
 
 
@@ -31,7 +36,12 @@ def published(module: str) -> dict[str, Any]:
 
 
 def is_published_as(name: str, obj: Any) -> bool:
-    """Whether a bare name means this one of kerasish's own classes and functions."""
+    """Whether a bare name means this one of kerasish's own classes and functions.
+
+    Args:
+        name: The name.
+        obj: The class or function.
+    """
     return any(table.get(name) is obj for table in _builtins.values())
 
 
@@ -41,7 +51,7 @@ def register_keras_serializable(
     """Class or function decorator: makes files that use it load without `custom_objects`.
 
     Args:
-        package: Prefix of the name in files, to tell equal names apart.
+        package: Prefix of the name in files, to distinguish equal names.
         name: Name in files; the class's or function's own unless given.
 
     Raises:
@@ -146,7 +156,12 @@ def published_name(cls: type, module: str | None) -> str:
 
 
 def find(name: str, module: str | None = None) -> Any:
-    """The class or function of that name, `None` if there is none."""
+    """The class or function of that name, `None` if there is none.
+
+    Args:
+        name: The name.
+        module: Module to look in, of those published; all unless it is one.
+    """
     found = get_registered_object(name)
     if found is not None:
         return found

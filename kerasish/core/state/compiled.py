@@ -2,16 +2,19 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 
+from kerasish.core.dict_order import in_order
 from kerasish.core.errors import did_you_mean, hints
 from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
 from kerasish.core.state.scope import UncapturedVariable, state_lock
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
+from kerasish.core.tracebacks import shorten
 
 
 class Compiled:
@@ -30,12 +33,16 @@ class Compiled:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.donate = donate
-        self._static = _static_places(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
+        self._static = _static_positions(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
         self._program: Program | None = None
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
     def __call__(self, *args, **kwargs):
-        return self._with_program(_call, *self._split(args, kwargs))
+        try:
+            return self._with_program(_call, *self._split(args, kwargs))
+        except Exception as error:
+            shorten(error)
+            raise
 
     @property
     def traces(self) -> int:
@@ -56,7 +63,7 @@ class Compiled:
             try:
                 return act(program, leaves, key)
             except UncapturedVariable as miss:
-                if miss.maker is not program:
+                if miss.owner is not program:
                     raise
                 program = self._learn(program, leaves, key)
         raise RuntimeError(
@@ -69,7 +76,9 @@ class Compiled:
         if self._static:
             args = [_Static(a) if i in self._static else a for i, a in enumerate(args)]
             kwargs = {k: _Static(a) if k in self._static else a for k, a in kwargs.items()}
-        leaves, tree = jax.tree.flatten((tuple(args), kwargs))
+        if kwargs:
+            kwargs = {key: in_order(value) for key, value in kwargs.items()}
+        leaves, tree = jax.tree.flatten((in_order(tuple(args)), kwargs))
         static = tuple(None if _is_traceable(leaf) else _Static(leaf) for leaf in leaves)
         return [leaf for leaf, s in zip(leaves, static, strict=True) if s is None], (tree, static)
 
@@ -105,10 +114,10 @@ class Compiled:
     def _apply(self, leaves, key):
         args, kwargs = self._fill(leaves, key)
         with hints():
-            return self.fn(*args, **kwargs)
+            return in_order(self.fn(*args, **kwargs))
 
     def _fill(self, leaves, key):
-        """The arguments again, with the traced leaves in their places."""
+        """The arguments again, filled with the traced leaves."""
         tree, static = key
         rest = iter(leaves)
         filled = [next(rest) if s is None else s.value for s in static]
@@ -116,7 +125,7 @@ class Compiled:
         args = [a.value if isinstance(a, _Static) else a for a in args]
         return args, {k: a.value if isinstance(a, _Static) else a for k, a in kwargs.items()}
 
-    def lower(self, *args, **kwargs):
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
         """JAX's `Lowered` program for these arguments: `as_text()`, `compile().cost_analysis()`.
 
         Arguments may be `jax.ShapeDtypeStruct`s.
@@ -127,7 +136,7 @@ class Compiled:
 
         return self._with_program(act, *self._split(args, kwargs))
 
-    def jaxpr(self, *args, **kwargs):
+    def jaxpr(self, *args: Any, **kwargs: Any) -> Any:
         """The traced program for these arguments, in JAX's own language."""
 
         def act(program, leaves, key):
@@ -191,7 +200,7 @@ def _traces_all(kind):
     return issubclass(kind, numbers) or hasattr(kind, "__jax_array__")
 
 
-def _static_places(fn, argnums, argnames):
+def _static_positions(fn, argnums, argnames):
     """Positions and names of the static arguments, each both ways where it can be given so."""
     try:
         parameters = inspect.signature(fn).parameters
@@ -205,17 +214,17 @@ def _static_places(fn, argnums, argnames):
             f"keras.jit: `static_argnames` holds {name!r}, which is no argument of "
             f"{getattr(fn, '__name__', fn)}. {did_you_mean(name, parameters)}".rstrip()
         )
-    places = [
+    positional = [
         p.name
         for p in parameters.values()
         if p.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     ]
-    numbers = {n + len(places) if n < 0 else n for n in argnums}
+    numbers = {n + len(positional) if n < 0 else n for n in argnums}
     return {
         *numbers,
         *argnames,
-        *(places[n] for n in numbers if n < len(places)),
-        *(places.index(name) for name in argnames if name in places),
+        *(positional[n] for n in numbers if n < len(positional)),
+        *(positional.index(name) for name in argnames if name in positional),
     }
 
 
@@ -223,7 +232,13 @@ def _as_tuple(x):
     return tuple(x) if isinstance(x, list | tuple) else (x,)
 
 
-def jit(fn=None, *, static_argnums=(), static_argnames=(), donate=True):
+def jit(
+    fn: Callable | None = None,
+    *,
+    static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
+    donate: bool = True,
+) -> Any:
     """Compile a function that may read and write Variables.
 
     Arrays and numbers among the arguments are traced; strings, booleans, functions and other

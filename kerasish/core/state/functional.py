@@ -20,7 +20,7 @@ class Captured(NamedTuple):
     notes: dict
 
 
-def capture(fn: Callable, *args, **kwargs) -> Captured:
+def capture(fn: Callable, *args: Any, **kwargs: Any) -> Captured:
     """Run `fn` abstractly, to see which Variables it reads and writes and what it returns.
 
     Nothing is computed and no Variable changes, but Variables that `fn` builds lazily exist
@@ -41,6 +41,10 @@ def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
     """Make `fn` pure: `run(values, *args) -> (result, new_values)`, values in order of `variables`.
 
     A Variable not listed is read as it is now; writing to one is an error.
+
+    Args:
+        fn: The function.
+        variables: The Variables whose values it takes and returns.
     """
     variables = list(variables)
 

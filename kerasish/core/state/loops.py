@@ -6,12 +6,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasish.core.dict_order import in_order
 from kerasish.core.state.functional import capture
 from kerasish.core.state.scope import Scope, UncapturedVariable
 from kerasish.core.state.variable import values_of
 
 
-def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unroll=1):
+def scan(
+    f: Callable,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+) -> tuple[Any, Any]:
     """`jax.lax.scan` over a function that may read and write Variables.
 
     Args:
@@ -20,7 +28,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
         xs: Arrays to run over, along their first axis, or `None` with `length`.
         length: Number of steps, when `xs` does not say it.
         reverse: Whether to run from the end.
-        unroll: Steps laid out in each turn of the compiled loop.
+        unroll: Steps laid out in each iteration of the compiled loop.
 
     Returns:
         `(last carry, stacked ys)`.
@@ -37,7 +45,7 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     def run(written):
         def step(carry, x):
             (inner, y), values = carrying(f, written)(carry[1], carry[0], x)
-            return (inner, values), y
+            return (inner, values), in_order(y)
 
         start = (init, [v.read() for v in written])
         (last, values), ys = jax.lax.scan(step, start, xs, length, reverse, unroll)
@@ -46,7 +54,9 @@ def scan(f: Callable, init: Any, xs: Any = None, length=None, reverse=False, unr
     return loop(run, capture(f, init, first).written)
 
 
-def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = None) -> Any:
+def fori_loop(
+    lower: Any, upper: Any, body: Callable, init: Any, variables: list | None = None
+) -> Any:
     """`jax.lax.fori_loop` over a function that may read and write Variables.
 
     Args:
@@ -76,8 +86,12 @@ def fori_loop(lower, upper, body: Callable, init: Any, variables: list | None = 
 def carrying(fn: Callable, variables: list) -> Callable:
     """`fn(*args)` as `run(values, *args) -> (result, new values)`, in order of `variables`.
 
+    Args:
+        fn: The function.
+        variables: The Variables that it may write.
+
     Raises:
-        UncapturedVariable: With `variables` as its maker, when `fn` writes a Variable that is not
+        UncapturedVariable: With `variables` as its owner, when `fn` writes a Variable that is not
             among them.
     """
 
@@ -97,6 +111,10 @@ def loop(run: Callable, written: list) -> Any:
     """Assign what `run(written) -> (result, new values)` gives, and return the result.
 
     A function may write a Variable only from its second trace on: then again, with that one too.
+
+    Args:
+        run: Function of the Variables that are carried.
+        written: Those known to be written.
     """
     written = list(written)
     while True:
@@ -104,7 +122,7 @@ def loop(run: Callable, written: list) -> Any:
             result, values = run(written)
             break
         except UncapturedVariable as miss:
-            if miss.maker is not written:
+            if miss.owner is not written:
                 raise
             written.append(miss.variable)
     for variable, value in zip(written, values, strict=True):

@@ -3,7 +3,7 @@
 import itertools
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from kerasish.core import lowering, partitioning
 from kerasish.core.malloc import retain_freed_memory
 from kerasish.core.state.scope import Scope, UncapturedVariable, current_scope, state_lock, store
-from kerasish.core.state.variable import values_of
+from kerasish.core.state.variable import Variable, values_of
 
 
 class Program:
@@ -26,7 +26,7 @@ class Program:
         tuned: Whether to compile by `lowering.tuned_jit`: such a program is called in no other.
 
     Raises:
-        UncapturedVariable: From a call that traces `fn` and meets a Variable in neither list.
+        UncapturedVariable: From a call that traces `fn` and touches a Variable in neither list.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Program:
         self.pure = pure
         self._assigned: dict = {}  # Variables that it did write when it was traced
         self._jitted: dict[tuple, Callable] = {}
-        self._settled: Any = None  # the distribution that the Variables lie by
+        self._settled: Any = None  # the distribution that the Variables are laid out by
         self._by_distribution: dict[Any, dict] = {None: self._jitted}
 
-    def jitted(self, *static) -> Callable:
+    def jitted(self, *static: Any) -> Callable:
         """The compiled form of `pure`, with these as the last arguments."""
         if self._settled is not partitioning.state.distribution and current_scope() is None:
             self._settle()
@@ -70,7 +70,7 @@ class Program:
         return found
 
     def _settle(self):
-        """Let every Variable lie where the current distribution wants it."""
+        """Lay out every Variable as the current distribution wants it."""
         with state_lock:
             self._settled = partitioning.state.distribution
             self._jitted = self._by_distribution.setdefault(self._settled, {})
@@ -112,12 +112,20 @@ class Program:
             return call_and_store(jitted, self.written, values, constants, *args)
 
 
-def call_and_store(compiled, written, values, *args):
+def call_and_store(
+    compiled: Callable, written: Sequence[Variable], values: list, *args: Any
+) -> Any:
     """Call `compiled(values, *args) -> (result, new)`, and let each Variable hold its new value.
 
     The old values are donated, so an interrupt between the call's end and the assignments would
     leave Variables with deleted arrays. `extend` takes the result in C: Python sees an interrupt
     only when the result is already in `box`, and then stores it (again).
+
+    Args:
+        compiled: The compiled function.
+        written: The Variables that it writes.
+        values: Their values.
+        *args: The other arguments.
     """
     box = []
     try:
@@ -135,7 +143,7 @@ def call_and_store(compiled, written, values, *args):
     return box[0][0]
 
 
-def keep_held(values):
+def keep_held(values: list) -> None:
     """Replace, in a list about to be donated, the arrays that someone else holds by copies."""
     for i in range(len(values)):
         if sys.getrefcount(values[i]) > _UNHELD:

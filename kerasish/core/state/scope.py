@@ -27,14 +27,14 @@ state_lock = threading.RLock()
 
 
 class UncapturedVariable(BaseException):
-    """A sealed scope met a Variable it was not told of; the scope's maker catches this.
+    """A sealed scope was asked for a Variable it does not hold; the scope's owner catches this.
 
     Not an `Exception`, so that a user's `except Exception` in a traced function lets it through.
     """
 
-    def __init__(self, maker: Any, variable: Variable):
+    def __init__(self, owner: Any, variable: Variable):
         super().__init__(f"{variable.path} was not listed")
-        self.maker, self.variable = maker, variable
+        self.owner, self.variable = owner, variable
 
 
 class Scope:
@@ -42,14 +42,14 @@ class Scope:
 
     Args:
         values: Pairs of a Variable and the value to read it as.
-        sealed: Who must be told (by `UncapturedVariable`) when a Variable is met that is not in
-            the table. `None`: it is looked up in the scope outside, or in the Variable itself.
+        sealed: Who must be told (by `UncapturedVariable`) when a Variable is asked for that is not
+            in the table. `None`: it is looked up in the scope outside, or in the Variable itself.
 
     Attributes:
         values: What each Variable reads as inside.
         written: The Variables assigned inside, in order of their first assignment.
         reads: The Variables read from outside the scope, in order of their first read.
-        notes: Python values that belong to this trace alone (added losses, say), by key.
+        notes: Python values that belong to this trace only (added losses, say), by key.
     """
 
     def __init__(self, values: Iterable[tuple[Variable, Any]] = (), sealed: Any = None):
@@ -78,7 +78,12 @@ class Scope:
         return self.outer.read(variable) if self.outer else variable._value
 
     def write(self, variable: Variable, value: Any) -> None:
-        """Assign inside only."""
+        """Assign inside only.
+
+        Args:
+            variable: The Variable.
+            value: Its new value, of the right shape and dtype.
+        """
         if self.sealed is not None and variable not in self.values:
             raise UncapturedVariable(self.sealed, variable)
         if isinstance(value, jax.core.Tracer):
@@ -116,7 +121,12 @@ def current_scope() -> Scope | None:
 
 
 def store(variables: Sequence[Variable], values: Sequence[jax.Array]) -> None:
-    """Let Variables hold values that already have the right shape and dtype."""
+    """Let Variables hold values that already have the right shape and dtype.
+
+    Args:
+        variables: The Variables.
+        values: A value for each.
+    """
     scope = innermost.scope
     if scope is not None:
         for variable, value in zip(variables, values, strict=True):

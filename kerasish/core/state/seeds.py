@@ -1,6 +1,7 @@
 """Randomness that is state: seeds, generators of them, and one call that fixes them all."""
 
 import random as python_random
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ class SeedGenerator(Configurable):
     Args:
         seed: Integer to start from. `None` draws one from Python's `random`, so that
             `set_random_seed` fixes it.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
 
     Example:
         >>> generator = SeedGenerator(seed=7)
@@ -48,7 +49,7 @@ class SeedGenerator(Configurable):
         seed = self.state.read()
         if ordered:
             self.state.assign(seed + np.array([0, 1], dtype="uint32"))
-        else:  # as Keras 3 walks through the seeds of functions that are given none
+        else:  # as Keras 3 goes through the seeds of functions that are given none
             self.state.assign((seed + np.uint32(1)) * np.uint32(5387) % np.uint32(933199))
         return seed
 
@@ -84,7 +85,7 @@ def global_seed_generator() -> SeedGenerator:
     return _global.generator
 
 
-def draw_seed(seed) -> jax.Array:
+def draw_seed(seed: Any) -> jax.Array:
     """Two `uint32` that JAX's random functions take as a key.
 
     Args:

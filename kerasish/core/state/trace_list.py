@@ -51,5 +51,10 @@ nan_flags = TraceList()
 
 
 def items_of(scope: Scope, trace_list: TraceList) -> list:
-    """What a scope that has ended holds of a trace list."""
+    """What a scope that has ended holds of a trace list.
+
+    Args:
+        scope: The scope.
+        trace_list: The list.
+    """
     return scope.notes.get(trace_list, [])

@@ -30,7 +30,7 @@ class TraceLog:
         """Note a trace.
 
         Args:
-            described: What the program depends on: places to descriptions of what stands there.
+            described: What the program depends on: names to descriptions of their values.
         """
         described = dict(described)
         self.reasons.append(self._reason(described))
@@ -43,7 +43,7 @@ class TraceLog:
         differences = [_differences(before, described) for before in self._seen]
         least = min(reversed(differences), key=len)
         return "; ".join(least) or (
-            "no argument changed: where a Variable lies, a global setting, or a look at the program"
+            "no argument changed: a Variable's layout, a global setting, or a look at the program"
         )
 
     def __len__(self):
@@ -51,11 +51,11 @@ class TraceLog:
 
 
 def _differences(before, after):
-    places = [*after, *(place for place in before if place not in after)]
+    names = [*after, *(name for name in before if name not in after)]
     return [
-        f"{place}: {after.get(place, 'not given')}, was {before.get(place, 'not given')}"
-        for place in places
-        if before.get(place) != after.get(place)
+        f"{name}: {after.get(name, 'not given')}, was {before.get(name, 'not given')}"
+        for name in names
+        if before.get(name) != after.get(name)
     ]
 
 
@@ -70,7 +70,12 @@ def describe(value: Any) -> str:
 
 
 def describe_leaves(name: str, value: Any) -> dict[str, str]:
-    """`describe` for each leaf of a nest, by where it stands: `x["mask"]`."""
+    """`describe` for each leaf of a pytree, by its path: `x["mask"]`.
+
+    Args:
+        name: Name of the value.
+        value: A pytree.
+    """
     leaves = jax.tree_util.tree_flatten_with_path(value, is_leaf=lambda x: x is None)[0]
     return {f"{name}{jax.tree_util.keystr(path)}": describe(leaf) for path, leaf in leaves}
 

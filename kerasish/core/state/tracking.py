@@ -26,6 +26,10 @@ def parts(owner: Any, types: type | tuple) -> Iterator:
     Each once, in the order in which they became parts: an attribute's when it was set, an item's
     when it was made or its container was set, whichever came later. An owner that does not note
     when its attributes were set (in `_set_at`) has them in the order of its attributes.
+
+    Args:
+        owner: The object.
+        types: Classes whose instances are looked for.
     """
     set_at = vars(owner).get("_set_at")
     not_parts = declared(type(owner), "_not_parts")

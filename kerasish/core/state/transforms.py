@@ -9,13 +9,19 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, partitioning
+from kerasish.core.dict_order import in_order
 from kerasish.core.state.functional import capture
 from kerasish.core.state.scope import Scope, store
 from kerasish.core.state.variable import is_variable, values_of
 
 
-def isolate(fn: Callable) -> tuple[Callable, Callable]:
-    """Split a function in two: one without side effects, and one that plays them afterwards.
+def isolate(fn: Callable, ordered: bool = True) -> tuple[Callable, Callable]:
+    """Split a function in two: one without side effects, and one that replays them afterwards.
+
+    Args:
+        fn: Function that may write Variables.
+        ordered: Whether dicts in its result keep their order; else they are those that pytrees of
+            options for JAX, such as `out_axes`, are matched with.
 
     Returns:
         `(run, replay)`. `run(*args) -> (result, effects)` reads Variables as they are but writes
@@ -29,7 +35,10 @@ def isolate(fn: Callable) -> tuple[Callable, Callable]:
             result = values_of(fn(*args, **kwargs))
         notes, seen[1] = jax.tree.flatten(list(scope.notes.values()))
         seen[0] = [list(scope.written), list(scope.notes)]
-        return result, ([scope.values[v] for v in scope.written], notes)
+        return in_order(result) if ordered else result, (
+            [scope.values[v] for v in scope.written],
+            notes,
+        )
 
     def replay(effects):
         values, notes = effects
@@ -42,15 +51,15 @@ def isolate(fn: Callable) -> tuple[Callable, Callable]:
 
 
 def value_and_grad(
-    fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0
+    fn: Callable, variables: Any = None, has_aux: bool = False, argnums: Any = 0
 ) -> Callable:
     """Make a function that returns `fn`'s value and its gradients.
 
     Args:
         fn: Function of any arguments that returns a scalar, or `(scalar, anything)` with
             `has_aux`. It may read and write Variables.
-        variables: Variables to differentiate by, in any nest of lists, tuples and dicts; the
-            gradients come in the same nest. `None` differentiates by arguments, as JAX does.
+        variables: Variables to differentiate by, in any pytree of lists, tuples and dicts;
+            the gradients come as the same pytree. `None` differentiates by arguments, as JAX does.
         has_aux: Whether `fn` returns something besides the scalar.
         argnums: Position or positions of the arguments to differentiate by, without `variables`.
 
@@ -61,7 +70,7 @@ def value_and_grad(
     """
 
     def run(*args, **kwargs):
-        given, tree = jax.tree.flatten(variables, is_leaf=is_variable)
+        given, tree = jax.tree.flatten(in_order(variables), is_leaf=is_variable)
         for target in given:
             if not is_variable(target):
                 raise TypeError(f"value_and_grad: `variables` must hold Variables; got {target!r}.")
@@ -93,8 +102,14 @@ def value_and_grad(
     return functools.wraps(fn)(run) if hasattr(fn, "__name__") else run
 
 
-def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0) -> Callable:
-    """As `value_and_grad`, returning the gradients alone (and the auxiliary value, if any).
+def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums: Any = 0) -> Callable:
+    """As `value_and_grad`, returning only the gradients (and the auxiliary value, if any).
+
+    Args:
+        fn: As in `value_and_grad`, as all arguments.
+        variables: Variables to differentiate by.
+        has_aux: Whether `fn` returns something besides the scalar.
+        argnums: Positions of the arguments to differentiate by, without `variables`.
 
     Example:
         >>> float(grad(lambda x: x**3)(2.0))
@@ -109,11 +124,17 @@ def grad(fn: Callable, variables: Any = None, has_aux: bool = False, argnums=0) 
     return run
 
 
-def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callable:
+def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options: Any) -> Callable:
     """Map a function over an axis of its arguments; Variables are shared by all.
 
     A value assigned to a Variable inside must not depend on the mapped arguments: it would be one
-    value per entry for one slot.
+    value for each element of the axis.
+
+    Args:
+        fn: Function of arrays.
+        in_axes: Axis of each argument to map over; `None` for one that is shared.
+        out_axes: Where the axis is in the results.
+        **options: Other options of `jax.vmap`.
 
     Example:
         >>> scale = keras.Variable(2.0)
@@ -122,7 +143,7 @@ def vmap(fn: Callable, in_axes: Any = 0, out_axes: Any = 0, **options) -> Callab
     """
 
     def run(*args, **kwargs):
-        isolated, replay = isolate(fn)
+        isolated, replay = isolate(fn, ordered=out_axes is None or isinstance(out_axes, int))
         try:
             mapped = jax.vmap(isolated, in_axes, (out_axes, None), **options)
             result, effects = mapped(*args, **kwargs)
@@ -144,20 +165,25 @@ def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True)
 
     Trades time for memory. `policy` says which values to keep: one of `jax.checkpoint_policies`.
     Arguments that are not arrays stay as they are.
+
+    Args:
+        f: The function.
+        policy: Which values to keep: one of `jax.checkpoint_policies`.
+        prevent_cse: Whether XLA is kept from undoing it; needless inside of `scan`.
     """
 
     def run(*args, **kwargs):
-        leaves, tree = jax.tree.flatten((args, kwargs))
-        places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+        leaves, tree = jax.tree.flatten((in_order(args), kwargs))
+        positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
 
         def of_arrays(*arrays):
-            filled = dict(enumerate(leaves)) | dict(zip(places, arrays, strict=True))
+            filled = dict(enumerate(leaves)) | dict(zip(positions, arrays, strict=True))
             args, kwargs = jax.tree.unflatten(tree, list(filled.values()))
             return f(*args, **kwargs)
 
         isolated, replay = isolate(of_arrays)
         light = jax.checkpoint(isolated, policy=policy, prevent_cse=prevent_cse)
-        result, effects = light(*(leaves[i] for i in places))
+        result, effects = light(*(leaves[i] for i in positions))
         replay(effects)
         return result
 
@@ -169,8 +195,8 @@ def custom_gradient(f: Callable) -> Callable:
 
     Args:
         f: Function of arrays that returns `(result, grad_fn)`. `grad_fn(upstream)` takes the
-            gradient with respect to the result, nested as the result is (or `grad_fn(*upstream)`,
-            or `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
+            gradient with respect to the result, a pytree like it (or `grad_fn(*upstream)`, or
+            `grad_fn(upstream=upstream)`, as its signature asks) and returns one for each
             positional argument. Variables that `f` reads count as constants.
 
     Example:

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, partitioning, processes
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, current_owner, current_path, next_serial, snake_case
 from kerasish.core.serialization.registry import published
@@ -50,7 +51,7 @@ def _take_allowance(variable, size):
     if size > _budget.left:
         raise ValueError(
             f"Variable {variable.path!r} would take {size} bytes, far more than the file holds for "
-            "the whole model: refused."
+            "the model: refused."
         )
     _budget.left -= size
 
@@ -62,7 +63,7 @@ class Variable:
     and indexing. (Raw `jax.lax` primitives need `.value`.)
 
     Args:
-        initializer: The first value, or a function `(shape, dtype) -> array` that makes it, or an
+        initializer: The initial value, or a function `(shape, dtype) -> array` that makes it, or an
             initializer's name.
         shape: Shape of the value; needed when `initializer` is a function.
         dtype: Name of the value's type. `None`: the value's own, or the global float type.
@@ -71,7 +72,7 @@ class Variable:
         aggregation: Kept for Keras' sake: `"none"`, `"mean"`, `"sum"`, `"only_first_replica"`.
         name: Its name; its `path` is this after the open name scopes.
         layout: How it is spread over devices: a `keras.distribution.TensorLayout`, JAX's sharding,
-            or another Variable, to lie as that one does. `None`: as the current distribution says.
+            or another Variable, to be laid out as it. `None`: as the current distribution says.
 
     Attributes:
         kinds: Names of the classes of the layer that made it.
@@ -115,12 +116,13 @@ class Variable:
         self._layout = layout
         owner = current_owner()
         self.kinds = () if owner is None else tuple(c.__name__ for c in type(owner).__mro__)
-        # Under a trace too the first value is an array, never a tracer. `ensure_compile_time_eval`
-        # would also write what the programs of initializers count up to as constants into them.
+        # Under a trace too the initial value is an array, never a tracer. What is there to compute
+        # at compile time (`ensure_compile_time_eval`) would also write what the programs of
+        # initializers count up to as constants into them.
         with jax.core.eval_context():
-            self._value: Any = self._first_value(initializer, shape, dtype)
+            self._value: Any = self._initial_value(initializer, shape, dtype)
 
-    def _first_value(self, initializer, shape, dtype):
+    def _initial_value(self, initializer, shape, dtype):
         if isinstance(initializer, str):
             known = {snake_case(name): cls for name, cls in published("keras.initializers").items()}
             initializer = resolve(snake_case(initializer), known, "initializer")
@@ -153,7 +155,7 @@ class Variable:
         return _own_array(value, dtype, sharding) if given or sharding is not None else value
 
     def _wanted_sharding(self):
-        """Where the value is to lie, if it is said: by the layout given, or the distribution."""
+        """The sharding of the value, if it is said: by the layout given, or the distribution."""
         layout, current = self._layout, partitioning.state.distribution
         if layout is None:
             return None if current is None else current.sharding_of(self)
@@ -224,11 +226,11 @@ class Variable:
                 )
 
     def assign_add(self, value: Any) -> jax.Array:
-        """Add to the value in place."""
+        """Add to the value; return the sum."""
         return self.assign(self.read() + self._operand(value))
 
     def assign_sub(self, value: Any) -> jax.Array:
-        """Subtract from the value in place."""
+        """Subtract from the value; return the difference."""
         return self.assign(self.read() - self._operand(value))
 
     def _operand(self, value):
@@ -275,7 +277,7 @@ class Variable:
 
     @property
     def size(self) -> int:
-        """Number of entries."""
+        """Number of elements."""
         return self._value.size
 
     @property
@@ -388,15 +390,15 @@ def is_variable(x: Any) -> bool:
     return isinstance(x, Variable)
 
 
-def values_of(nest: Any) -> Any:
-    """A nest with the values that its Variables have here and now in their places.
+def values_of(tree: Any) -> Any:
+    """A pytree with its Variables replaced by the values that they have here and now.
 
     What a function returns goes through it before its scope is left: outside, a Variable reads as
     what it was before.
     """
-    if not any(map(is_variable, jax.tree.leaves(nest, is_leaf=is_variable))):
-        return nest  # as it is, with dicts in their order
-    return jax.tree.map(lambda x: x.value if is_variable(x) else x, nest, is_leaf=is_variable)
+    if not any(map(is_variable, jax.tree.leaves(tree, is_leaf=is_variable))):
+        return tree
+    return map_in_order(lambda x: x.value if is_variable(x) else x, tree, is_leaf=is_variable)
 
 
 def _is_complex(value):

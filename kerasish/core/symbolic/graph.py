@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.keras_tensor import History, KerasTensor, MaskOrigin
 
@@ -15,7 +16,7 @@ class Node:
 
     Attributes:
         operation: What was called.
-        args, kwargs: With what; symbolic tensors among it, in any nest.
+        args, kwargs: With what; symbolic tensors among it, in any pytree.
         inputs: The symbolic tensors among the arguments.
         outputs: The symbolic tensors that came out.
         index: Which of the operation's calls this is.
@@ -42,7 +43,7 @@ class Node:
         def swap(leaf):
             return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
 
-        return jax.tree.map(swap, (self.args, self.kwargs), is_leaf=is_variable)
+        return map_in_order(swap, (self.args, self.kwargs), is_leaf=is_variable)
 
     def __repr__(self):
         return f"<Node {self.operation.name}[{self.index}]>"
@@ -59,6 +60,13 @@ def node_of(tensor: KerasTensor) -> Node:
 
 
 def record(operation: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:
-    """Note that `operation(*args, **kwargs)` gave these symbolic tensors, and return them."""
+    """Note that `operation(*args, **kwargs)` gave these symbolic tensors, and return them.
+
+    Args:
+        operation: What was called.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        outputs: Pytree of the symbolic tensors that came out.
+    """
     Node(operation, args, kwargs, outputs)
     return outputs

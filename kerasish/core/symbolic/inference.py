@@ -1,12 +1,15 @@
 """Output shapes by tracing with symbolic dimensions: no operation or layer states its own."""
 
+import contextlib
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
 import jax
 from jax.export import SymbolicScope, symbolic_shape
 
+from kerasish.core.dict_order import in_order, map_in_order
 from kerasish.core.errors import hints
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import is_variable
@@ -25,12 +28,20 @@ def _symbol(axis):
 _TRIAL_SIZES = (83, 89)
 
 
-def infer(call: Callable, *args, **kwargs) -> Any:
-    """Shapes and dtypes of `call(*args, **kwargs)`, as a nest of new symbolic tensors.
+def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Shapes and dtypes of `call(*args, **kwargs)`, as a pytree of new symbolic tensors.
 
     Nothing is computed, and whatever `call` assigns to Variables is forgotten.
+
+    Args:
+        call: Function of arrays.
+        *args: Its arguments, symbolic tensors among them.
+        **kwargs: Keyword arguments, likewise.
     """
-    leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=is_variable)
+    leaves, tree = jax.tree.flatten(
+        (in_order(args), {key: in_order(value) for key, value in kwargs.items()}),
+        is_leaf=is_variable,
+    )
     tensors = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
 
     def run(sizes):
@@ -39,28 +50,54 @@ def infer(call: Callable, *args, **kwargs) -> Any:
             filled = [next(rest) if isinstance(leaf, KerasTensor) else leaf for leaf in leaves]
             inner_args, inner_kwargs = jax.tree.unflatten(tree, filled)
             with Scope():
-                return call(*inner_args, **inner_kwargs)
+                return in_order(call(*inner_args, **inner_kwargs))
 
         return jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in tensors))
 
     if all(None not in t.shape for t in tensors):
         with hints():
-            return jax.tree.map(_as_tensor, run(None))
-    try:
-        return jax.tree.map(_as_tensor, run(_symbol))
-    except Exception:  # a comparison that symbols cannot decide, or a real mistake: the trial tells
-        with hints():
-            first, second = _two_trials(run, tensors)
-    return jax.tree.map(_as_tensor, first, second)
+            return map_in_order(_as_tensor, run(None))
+    # A comparison that symbols cannot decide, or a real mistake: the trials tell.
+    with contextlib.suppress(Exception):
+        return map_in_order(_as_tensor, run(_symbol))
+    with hints():
+        first, second = _two_trials(run, tensors)
+    return jax.tree.map(_as_tensor, in_order(first), in_order(second))
 
 
 def _two_trials(run, tensors):
-    try:
-        return [run(lambda axis, size=size: size) for size in _TRIAL_SIZES]
-    except Exception as error:
-        shapes = ", ".join(str(t.shape) for t in tensors)
-        error.add_note(f"Called on symbolic tensors of shape {shapes}; above, 83 stands for None.")
-        raise
+    found, errors = [], []
+    for size in _TRIAL_SIZES:
+        try:
+            found.append(run(lambda axis, size=size: size))
+        except Exception as error:
+            errors.append(error)
+    if not errors:
+        return found
+    error, others = errors[0], errors[1:]
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (_without_trial_sizes(error.args[0], [str(e) for e in others]),)
+    notes = [getattr(e, "__notes__", []) for e in errors]
+    for i, note in enumerate(notes[0]):
+        notes[0][i] = _without_trial_sizes(note, [own[i] for own in notes[1:] if i < len(own)])
+    shapes = ", ".join(str(t.shape) for t in tensors)
+    if shapes not in "".join((str(error), *notes[0])):
+        error.add_note(f"Called on symbolic tensors of shape {shapes}.")
+    raise error
+
+
+_NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.]*\d)")
+
+
+def _without_trial_sizes(message, others):
+    """The message of a failed trial, `None` for the numbers that the other trial has otherwise."""
+    parts = _NUMBER.split(message)
+    for other in others:
+        theirs = _NUMBER.split(other)
+        if theirs[::2] == parts[::2]:
+            return "".join(a if a == b else "None" for a, b in zip(parts, theirs, strict=True))
+    first = str(_TRIAL_SIZES[0])
+    return "".join("None" if part == first else part for part in parts)
 
 
 def _shape_struct(tensor, sizes):

@@ -1,5 +1,9 @@
 """Symbolic tensors: a shape with `None`s, a dtype, and the call that made it."""
 
+import contextlib
+import pathlib
+import sys
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -23,11 +27,12 @@ class KerasTensor:
     Args:
         shape: Sizes, `None` where unknown until run time.
         dtype: Name of the type.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
         sparse: Whether real inputs may be sparse matrices.
     """
 
     __array_priority__ = 100  # so that `numpy_array + tensor` asks the tensor
+    __getitem__: Callable[..., Any]  # with all operators, set in `operators`
     is_symbolic = True  # so that `variable + tensor` does too
 
     def __init__(
@@ -79,8 +84,17 @@ class KerasTensor:
             _no_values(self, "cannot become a NumPy array; use `keras.ops`, or a `Lambda` layer")
         )
 
+    @property
+    def __jax_array__(self):
+        # JAX asks everything that it is given for this. Its arrays' operators do so too, and let
+        # the tensor's own operators act if there is none.
+        asking = pathlib.PurePath(sys._getframe(1).f_code.co_filename)
+        if "jax" not in asking.parts or asking.name == "array_methods.py":
+            raise AttributeError("__jax_array__")
+        _refuse(self)
+
     def __float__(self):
-        raise ValueError(_no_values(self, "has no value"))
+        raise ValueError(_no_values(self, "has no value; use `keras.ops`, or a `Lambda` layer"))
 
     __int__ = __float__
 
@@ -106,11 +120,23 @@ class MaskOrigin(NamedTuple):
         return MaskOrigin(self.ndim, tuple((t, n + operations) for t, n in self.sources))
 
 
+def _refuse(tensor):
+    what = "cannot be an argument of `jax` or `jax.numpy` functions; use `keras.ops`, or a `Lambda`"
+    raise ValueError(_no_values(tensor, f"{what} layer"))
+
+
+# Primitives ask in C, where the error of a property is lost.
+with contextlib.suppress(ImportError, AttributeError):  # of another JAX: it says so itself
+    from jax._src.dtypes import register_canonicalize_value_handler
+
+    register_canonicalize_value_handler(KerasTensor, _refuse)
+
+
 def _no_values(tensor, what):
     return f"A symbolic tensor {what}. It stands for values that come later: {tensor!r}"
 
 
-def standardize_shape(shape) -> tuple:
+def standardize_shape(shape: Any) -> tuple:
     """A tuple of integers and `None`s."""
     if isinstance(shape, int) or shape is None or not hasattr(shape, "__iter__"):
         raise bad_argument("KerasTensor", "shape", "a tuple of integers and None", shape)
@@ -126,5 +152,5 @@ def is_keras_tensor(x: Any) -> bool:
 
 
 def any_symbolic(*trees: Any) -> bool:
-    """Whether a symbolic tensor is anywhere in these nests of arguments."""
+    """Whether a symbolic tensor is anywhere in these pytrees of arguments."""
     return any(isinstance(leaf, KerasTensor) for leaf in jax.tree.leaves(trees))

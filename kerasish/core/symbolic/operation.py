@@ -10,6 +10,7 @@ from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.symbolic.graph import record
 from kerasish.core.symbolic.inference import infer
 from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.core.tracebacks import short_tracebacks, shorten
 
 
 class Operation(Configurable):
@@ -40,28 +41,29 @@ class Operation(Configurable):
         if not isinstance(self.name, str) or "/" in self.name:
             raise bad_argument(type(self), "name", "a string without '/'", name)
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         if any_symbolic(args, kwargs):
             return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
         return self.call(*args, **kwargs)
 
-    def call(self, *args, **kwargs):
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """Compute. Overridden by every operation."""
         kind = type(self).__name__
         raise NotImplementedError(
             f"{kind} has no `call`: define `call(self, inputs)` with its computation."
         )
 
-    def compute_output_spec(self, *args, **kwargs) -> Any:
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The output as symbolic tensors, for inputs that are."""
         return infer(self.call, *args, **kwargs)
 
-    def symbolic_call(self, *args, **kwargs) -> Any:
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """Same as `compute_output_spec`, the call being noted in the graph."""
         return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     @property
-    def input(self):
+    def input(self) -> Any:
         """The symbolic input of the first call, or the list of them."""
         node = self._first_node("input")
         args = node.args if not node.kwargs else (*node.args, *node.kwargs.values())
@@ -69,8 +71,8 @@ class Operation(Configurable):
         return tensors[0] if len(tensors) == 1 else tensors
 
     @property
-    def output(self):
-        """The symbolic output of the first call, or the nest of them."""
+    def output(self) -> Any:
+        """The symbolic output of the first call, or the pytree of them."""
         return self._first_node("output").structure
 
     def _first_node(self, what):
@@ -102,6 +104,10 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
 
     Arguments that are arrays, Variables or numbers pass straight through.
 
+    Args:
+        function: Function of arrays.
+        name: What the op is called; the function's own name unless given.
+
     Example:
         >>> double = symbolic(lambda x: x * 2, "double")
         >>> double(keras.KerasTensor((None, 3))).shape, double(4)
@@ -110,9 +116,13 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
 
     @functools.wraps(function)
     def run(*args, **kwargs):
-        if not any_symbolic(args, kwargs):
-            return function(*args, **kwargs)
-        outputs = infer(function, *args, **kwargs)
+        try:
+            if not any_symbolic(args, kwargs):
+                return function(*args, **kwargs)
+            outputs = infer(function, *args, **kwargs)
+        except Exception as error:
+            shorten(error)
+            raise
         return record(Op(run, auto_name(name or function.__name__)), args, kwargs, outputs)
 
     run.__name__ = run.__qualname__ = name or function.__name__

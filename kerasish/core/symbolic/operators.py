@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from kerasish.core import dtypes
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.tracebacks import short_tracebacks
 
 
 def _getitem(x, key):
@@ -19,6 +20,7 @@ transpose = symbolic(jnp.transpose, "transpose")
 cast = symbolic(lambda x, dtype: dtypes.to_array(x, dtype), "cast")
 
 
+@short_tracebacks
 def _reshape(self, *shape):
     """The same elements in another shape."""
     return reshape(
@@ -26,16 +28,19 @@ def _reshape(self, *shape):
     )
 
 
+@short_tracebacks
 def _squeeze(self, axis=None):
     """Without axes of size 1."""
     return squeeze(self, axis)
 
 
+@short_tracebacks
 def _transposed(self):
     """With axes in reverse."""
     return transpose(self)
 
 
+@short_tracebacks
 def _astype(self, dtype):
     """Cast to another type."""
     return cast(self, dtype)
@@ -66,16 +71,21 @@ OPERATORS = {
 }
 _SIDED = "add sub mul truediv floordiv mod pow matmul and or xor".split()
 for _name, _operator in OPERATORS.items():
-    setattr(KerasTensor, f"__{_name}__", lambda self, *other, _op=_operator: _op(self, *other))
+    setattr(KerasTensor, f"__{_name}__", _operator)
+
+
+def _reflected(operator):
+    return short_tracebacks(lambda self, other: operator(other, self))
+
+
 for _name in _SIDED:
-    setattr(
-        KerasTensor, f"__r{_name}__", lambda self, other, _op=OPERATORS[_name]: _op(other, self)
-    )
+    setattr(KerasTensor, f"__r{_name}__", _reflected(OPERATORS[_name]))
 
 
 def _comparison(name, same):
     """`==` or `!=`: as a truth value, which `in` and `list.index` ask for, of identity."""
 
+    @short_tracebacks
     def compare(self, other):
         try:
             result = OPERATORS[name](self, other)
@@ -90,6 +100,6 @@ def _comparison(name, same):
 
 KerasTensor.__eq__, KerasTensor.__ne__ = _comparison("eq", True), _comparison("ne", False)
 KerasTensor.__hash__ = object.__hash__
-KerasTensor.__getitem__ = lambda self, key: getitem(self, key)
+KerasTensor.__getitem__ = getitem
 KerasTensor.reshape, KerasTensor.squeeze, KerasTensor.astype = _reshape, _squeeze, _astype
 KerasTensor.T = property(_transposed)

@@ -13,6 +13,7 @@ import numpy as np
 
 from kerasish import regularizers
 from kerasish.core import dtypes, partitioning, settings
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.masking import get_mask, set_mask
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
@@ -23,6 +24,7 @@ from kerasish.core.state.variable import Variable, is_variable, values_of
 from kerasish.core.symbolic.graph import node_of, record
 from kerasish.core.symbolic.inference import infer
 from kerasish.core.symbolic.keras_tensor import KerasTensor, MaskOrigin, any_symbolic
+from kerasish.core.tracebacks import short_tracebacks
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.remat import current_remat
 from kerasish.layers.base.signatures import (
@@ -222,6 +224,7 @@ class Layer(VariableContainer):
             "computation."
         )
 
+    @short_tracebacks
     def __call__(self, *args, **kwargs):
         self._check_initialized()
         signature = signature_of(type(self), "call")
@@ -370,7 +373,7 @@ class Layer(VariableContainer):
             cast = is_float and dtype and dtypes.is_float(dtype) and leaf.dtype != dtype
             return leaf.astype(dtype) if cast else leaf
 
-        return jax.tree.map(convert, x, is_leaf=is_variable)
+        return map_in_order(convert, x, is_leaf=is_variable)
 
     @property
     def _float_inputs_become(self):

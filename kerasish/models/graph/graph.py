@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.names import auto_name
 from kerasish.core.symbolic.graph import Node, node_of, record
 from kerasish.core.symbolic.inference import infer
@@ -163,7 +164,7 @@ class Function:
             result = call(operation, args, kwargs) if call else operation(*args, **kwargs)
             for tensor, value in zip(node.outputs, _leaves(result, node), strict=True):
                 values[id(tensor)] = value
-        return map_structure(lambda t: values[id(t)], self._outputs_struct)
+        return map_in_order(lambda t: values[id(t)], self._outputs_struct)
 
     def __call__(self, inputs):
         leaves = jax.tree.leaves(inputs)

@@ -1,0 +1,83 @@
+"""Dicts come out of everything that is traced in the order in which they went in."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import kerasish as keras
+from kerasish.core.dict_order import in_order, map_in_order
+from kerasish.core.state.compiled import jit
+from kerasish.core.state.loops import scan
+from kerasish.core.state.transforms import grad, remat, value_and_grad, vmap
+from kerasish.core.state.variable import Variable
+
+X = {"price": jnp.ones(2), "cost": jnp.full(2, 3.0), "amount": jnp.zeros(2)}
+ORDER = list(X)
+
+
+def difference(x):
+    """Depends on the order of the dict that it gets, and returns one in an order of its own."""
+    first, second, _ = x.values()
+    return {"z": first - second, "a": dict(x)}
+
+
+def orders(result):
+    return list(result), list(result["a"])
+
+
+WAYS = {
+    "jit": lambda: jit(difference)(X),
+    "by name": lambda: jit(difference)(x=X),
+    "remat": lambda: remat(difference)(X),
+    "vmap": lambda: vmap(lambda x: difference({n: x * v[0] for n, v in X.items()}))(jnp.ones(3)),
+    "aux": lambda: value_and_grad(lambda w: (w, difference(X)), has_aux=True)(1.0)[0][1],
+    "scan": lambda: scan(lambda c, _: (c, difference(X)), 0.0, length=3)[1],
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_results_keep_their_order(name):
+    assert orders(WAYS[name]()) == (["z", "a"], ORDER)
+
+
+def test_a_compiled_function_computes_what_it_does_uncompiled():
+    compiled = jit(difference)
+    np.testing.assert_array_equal(compiled(X)["z"], difference(X)["z"])
+    other = {name: X[name] for name in sorted(X)}
+    np.testing.assert_array_equal(compiled(other)["z"], difference(other)["z"])
+    assert compiled.traces == 2
+    compiled(X), compiled(other)
+    assert compiled.traces == 2
+
+
+def test_gradients_keep_the_order_of_their_variables():
+    weights = {"z": Variable(1.0), "a": [Variable(2.0)]}
+    found = grad(lambda: weights["z"] * weights["a"][0], weights)()
+    assert list(found) == ["z", "a"]
+    assert float(found["z"]) == 2
+
+
+class Ordered(keras.layers.Layer):
+    def call(self, x):
+        return difference(x)
+
+
+def test_layers_and_models_keep_their_order():
+    inputs = {name: keras.Input((1,), name=name) for name in X}
+    symbolic = Ordered()(inputs)
+    assert orders(symbolic) == (["z", "a"], ORDER)
+    model = keras.Model(inputs, symbolic["z"])
+    given = {name: value[:, None] for name, value in X.items()}
+    np.testing.assert_array_equal(model(given), given["price"] - given["cost"])
+
+
+def test_plain_dicts_and_other_nodes_stay_as_they_are():
+    tree = {"a": [1, (2, {"b": 3})], "c": None}
+    assert in_order(tree) == tree
+    mixed = {"b": 1, 2: (3, {"z": 4, "y": 5})}
+    doubled = map_in_order(lambda x: 2 * x, mixed)
+    assert doubled == {"b": 2, 2: (6, {"z": 8, "y": 10})}
+    assert [*doubled, *doubled[2][1]] == ["b", 2, "z", "y"]
+    paths = jax.tree_util.tree_flatten_with_path(in_order({"z": 1, "a": 2}))[0]
+    assert [jax.tree_util.keystr(path) for path, _ in paths] == ["['z']", "['a']"]
