@@ -209,7 +209,9 @@ class DataParallel(Distribution):
         auto_shard_dataset: As in `Distribution`.
     """
 
-    def __init__(self, device_mesh=None, devices=None, auto_shard_dataset=True):
+    def __init__(
+        self, device_mesh: Any = None, devices: Any = None, auto_shard_dataset: bool = True
+    ):
         super().__init__(device_mesh or mesh_of(devices), None, auto_shard_dataset)
         if len(self.device_mesh.shape) > 1:
             warnings.warn(
@@ -228,7 +230,14 @@ class ModelParallel(Distribution):
         auto_shard_dataset: As in `Distribution`.
     """
 
-    def __init__(self, *, layout_map=None, batch_dim_name=None, auto_shard_dataset=True, **kwargs):
+    def __init__(
+        self,
+        *,
+        layout_map: Any = None,
+        batch_dim_name: str | None = None,
+        auto_shard_dataset: bool = True,
+        **kwargs,
+    ):
         device_mesh = kwargs.pop("device_mesh", None)
         if kwargs:
             raise bad_argument(self, "kwargs", "none but those above", sorted(kwargs))
@@ -238,7 +247,7 @@ class ModelParallel(Distribution):
         super().__init__(mesh, batch_dim_name, auto_shard_dataset)
         self.layout_map = layout_map
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: Any) -> TensorLayout | None:
         layout = self.layout_map[variable.path]
         if layout is None and self.layout_map.strict and is_weight(variable):
             raise ValueError(
@@ -247,13 +256,13 @@ class ModelParallel(Distribution):
             )
         return layout or self.replicated(variable.shape)
 
-    def get_tensor_layout(self, path):
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
         return self.layout_map[path]
 
-    def rule_for(self, variable):
+    def rule_for(self, variable: Any) -> Any:
         return self.layout_map.rule_for(variable.path)
 
-    def report(self, model):
+    def report(self, model: Any) -> Any:
         """As `Distribution.report`; names the weights without a rule, and rules without a weight.
 
         Args:

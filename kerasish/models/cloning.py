@@ -115,14 +115,14 @@ def _clone_functional(model, input_tensors, clone, call_function):
         start = [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in function.inputs]
     else:
         start = jax.tree.leaves(input_tensors)
-    made: dict[int, Any] = {}
+    copies: dict[int, Any] = {}
 
     def call(operation, args, kwargs):
         if not isinstance(operation, Layer):
             return operation.function(*args, **kwargs)
-        if id(operation) not in made:
-            made[id(operation)] = clone(operation)
-        layer = made[id(operation)]
+        if id(operation) not in copies:
+            copies[id(operation)] = clone(operation)
+        layer = copies[id(operation)]
         return call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
 
     outputs = function.run(start, call)

@@ -1,5 +1,7 @@
 """What `Model(inputs, outputs)` makes."""
 
+from typing import Any
+
 from kerasish.models.model import Model
 
 
@@ -12,7 +14,7 @@ class Functional(Model):
         name: Name; generated if not given.
     """
 
-    def __init__(self, inputs=None, outputs=None, name=None, **kwargs):
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
 

@@ -75,7 +75,7 @@ class PureCall:
         )
         return (outputs, new, losses) if return_losses else (outputs, new)
 
-    def assign(self, values) -> None:
+    def assign(self, values: Any) -> None:
         """Let the layer hold these values: after training, to save or evaluate it."""
         trainable, state = values
         for variable, value in [

@@ -51,7 +51,7 @@ class Model(Trainer, Layer):
     _not_saved = ("_function", "_graph_layers")
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
-    def __init__(self, inputs=None, outputs=None, **kwargs):
+    def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self._function: Function | None = None
@@ -76,7 +76,7 @@ class Model(Trainer, Layer):
             )
         return self._function
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the graph; subclasses without one override this."""
         if self._function is None:
             raise NotImplementedError(
@@ -91,7 +91,7 @@ class Model(Trainer, Layer):
         # In a graph, each input is cast to its own dtype when it is matched.
         return super()._float_inputs_become if self._function is None else None
 
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make the weights of a subclassed model, for inputs of this shape, by a trial call."""
         if self._has_no_build() and input_shape is not None:
             Layer.compute_output_shape(self, input_shape)
@@ -166,22 +166,22 @@ class Model(Trainer, Layer):
         return self._require_graph("outputs").outputs
 
     @property
-    def input(self):
+    def input(self) -> Any:
         """The symbolic input, or the pytree of them."""
         return super().input if self._function is None else self._function._inputs_struct
 
     @property
-    def output(self):
+    def output(self) -> Any:
         """The symbolic output, or the pytree of them."""
         return super().output if self._function is None else self._function._outputs_struct
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Any:
         """Shape of the input, or the list of shapes of all inputs."""
         return _without_list([t.shape for t in self._require_graph("input_shape").inputs])
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> Any:
         """Shape of the output, or the list of shapes of all outputs."""
         return _without_list([t.shape for t in self._require_graph("output_shape").outputs])
 
@@ -240,14 +240,14 @@ class Model(Trainer, Layer):
 
     def summary(
         self,
-        line_length=None,
-        positions=None,
-        print_fn=None,
-        expand_nested=False,
-        show_trainable=False,
-        layer_range=None,
-        cost=False,
-        batch_size=32,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+        cost: Any = False,
+        batch_size: int = 32,
     ) -> None:
         """Show a table of the layers: a text in the terminal, HTML in a notebook.
 
@@ -273,7 +273,7 @@ class Model(Trainer, Layer):
         shown = (line_length, print_fn, expand_nested, show_trainable, layer_range)
         summarize(self, *shown, cost, batch_size)
 
-    def estimate_memory(self, batch_size=32, x=None, y=None) -> MemoryEstimate:
+    def estimate_memory(self, batch_size: int = 32, x: Any = None, y: Any = None) -> MemoryEstimate:
         """What training will take on the device, in bytes, before it runs.
 
         The step is compiled, and XLA asked what it plans for it. Not counted: what JAX and Python
@@ -298,7 +298,14 @@ class Model(Trainer, Layer):
         """
         return estimate_memory(self, batch_size, x, y)
 
-    def profile(self, x, y=None, sample_weight=None, batch_size=None, steps=None) -> Profile:
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> Profile:
         """Train for an epoch to see where the time goes, layer by layer and as a whole; undo it.
 
         Each layer's call, and its gradients, are compiled and timed by themselves, on what it is
@@ -327,18 +334,20 @@ class Model(Trainer, Layer):
 
     # -- files
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs
+    ) -> None:
         """Save architecture, weights and optimizer; see `keras.saving.save_model`.
 
         The state of random generators (of `Dropout` and the like) is not in the file, as in Keras.
         """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs) -> None:
         """Save the weights; see `keras.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
-    def load_weights(self, filepath, skip_mismatch=False, **kwargs) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs) -> None:
         """Load weights saved here or with Keras; see `keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
@@ -374,7 +383,7 @@ class Model(Trainer, Layer):
         return any(map(_any_tensor, (*args, *kwargs.values())))
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> Any:
+    def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
         """Make the model again, with new weights."""
         with custom_object_scope(custom_objects or {}):
             if "input_layers" not in config or "layers" not in config:
@@ -417,7 +426,7 @@ _OF_MODELS = ("inputs", "outputs", "layers", "name", "trainable", "dtype")
 _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def has_own_arguments(cls):
+def has_own_arguments(cls) -> bool:
     """Whether a class takes more than a functional model does."""
     return any(p.kind not in _STARS and p.name not in _OF_MODELS for p in _parameters_of(cls))
 
@@ -441,7 +450,7 @@ def _made_of_tensors(cls, inputs, outputs, options):
     return made
 
 
-def taken_by(cls, options):
+def taken_by(cls, options: dict[str, Any]) -> dict[str, Any]:
     """The options without a name and a dtype that the class does not take."""
     parameters = _parameters_of(cls)
     if any(p.kind is p.VAR_KEYWORD for p in parameters):

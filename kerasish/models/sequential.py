@@ -37,7 +37,9 @@ class Sequential(Model):
 
     _not_saved = ("_stack",)
 
-    def __init__(self, layers=None, trainable=True, name=None, **kwargs):
+    def __init__(
+        self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs
+    ):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._stack: list[Layer] = []
         if layers is None:
@@ -46,7 +48,7 @@ class Sequential(Model):
             self._append(layer)
         self._try_to_build()
 
-    def add(self, layer, rebuild=True) -> None:
+    def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top."""
         before = self._stack, self._function, self.built
         self._append(layer)
@@ -65,7 +67,7 @@ class Sequential(Model):
         with name_scope(self.name, owner=self):
             self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
 
-    def pop(self, rebuild=True) -> Layer:
+    def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off, and return it."""
         if not self._stack or (len(self._stack) == 1 and isinstance(self._stack[0], InputLayer)):
             raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
@@ -111,7 +113,7 @@ class Sequential(Model):
         elif isinstance(first, Model) and first._function is not None and len(first.inputs) == 1:
             self.build(first.inputs[0].shape)
 
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Build every layer for inputs of this shape (batch axis included)."""
         if self.built:
             self._check_shape(input_shape)
@@ -165,13 +167,13 @@ class Sequential(Model):
         """The layers, without the input's."""
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """The layers, one after the other."""
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
         return super().call(inputs, training=training, mask=mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape after the last layer."""
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
@@ -213,7 +215,7 @@ class Sequential(Model):
         return {"input_shape": self.input_shape} if self._function is not None else None
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> Any:
+    def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
         """Make the model again, with new weights."""
         own = {k: v for k, v in config.items() if k not in (*_OF_STACKS, "build_input_shape")}
         with custom_object_scope(custom_objects or {}):

@@ -39,8 +39,8 @@ def write_weights(
         skipped: Parts to leave out.
     """
     with h5py.File(path, "w", userblock_size=free) as h5:
-        for path, part in walk(saveable, seen={id(part) for part in skipped}):
-            group = h5.create_group(f"{path}/vars" if path else "vars")
+        for where, part in walk(saveable, seen={id(part) for part in skipped}):
+            group = h5.create_group(f"{where}/vars" if where else "vars")
             group.attrs["name"] = name_of(part)
             for key, value in own_arrays(part).items():
                 start = write_array(group, key, value)

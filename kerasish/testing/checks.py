@@ -52,7 +52,15 @@ def attempt(obj: Any, doing: str, advice: str):
         raise AssertionError(f"{name_of(obj)}: {doing} failed with {said}\n{advice}") from error
 
 
-def require_close(obj, got, wanted, failed, advice, rtol=1e-5, atol=1e-5) -> None:
+def require_close(
+    obj: Any,
+    got: Any,
+    wanted: Any,
+    failed: str,
+    advice: str,
+    rtol: float = 1e-5,
+    atol: float = 1e-5,
+) -> None:
     """Raise when two pytrees of arrays differ."""
     ours, theirs = jax.tree.leaves(got), jax.tree.leaves(wanted)
     require(
@@ -74,7 +82,7 @@ def _wide(x):
     return x if x.dtype.kind == "c" else x.astype("float64")
 
 
-def require_finite(obj, tree, failed, advice) -> None:
+def require_finite(obj: Any, tree: Any, failed: str, advice: str) -> None:
     """Raise when a pytree of arrays holds NaN or infinity."""
     bad = [x for x in jax.tree.leaves(tree) if not np.all(np.isfinite(np.asarray(x, "float32")))]
     require(not bad, obj, failed, advice)

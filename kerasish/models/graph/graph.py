@@ -174,7 +174,7 @@ class Function:
             )
         return self.run(leaves)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Shapes of the outputs for given input shapes."""
         one = len(self.inputs) == 1
         shapes = [input_shape] if one else jax.tree.leaves(input_shape, is_leaf=_is_shape)

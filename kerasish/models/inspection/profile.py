@@ -89,7 +89,7 @@ class Profile:
     def _repr_html_(self):
         return as_html(*self._table(), right=_COLUMNS[1:])
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw a bar for each layer, forward and backward.
 
         Args:
@@ -124,7 +124,9 @@ class Profile:
 _COLUMNS: tuple[str, ...] = ("Layer (type)", "Forward", "Backward", "Share")
 
 
-def profile(model: Any, x: Any, y: Any, sample_weight: Any, batch_size, steps) -> Profile:
+def profile(
+    model: Any, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None
+) -> Profile:
     """See `Model.profile`."""
     model._require_compiled("profile")
     if model.run_eagerly:

@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 def layer_rows(
-    model: Any, expand_nested: bool = False, layer_range=None, costs: ModelCost | None = None
+    model: Any, expand_nested: bool = False, layer_range: Any = None, costs: ModelCost | None = None
 ) -> list[Row]:
     """The rows of the table."""
     layers = _in_range(_all_layers(model), layer_range)
@@ -119,15 +119,15 @@ def totals(model: Any) -> dict[str, tuple[int, int]]:
 
 
 def summarize(
-    model,
-    line_length=None,
-    print_fn=None,
-    expand_nested=False,
-    show_trainable=False,
-    layer_range=None,
-    cost=False,
-    batch_size=32,
-):
+    model: Any,
+    line_length: int | None = None,
+    print_fn: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
+    cost: Any = False,
+    batch_size: int = 32,
+) -> None:
     """Show the table; see `Model.summary`."""
     # Before the costs, for which the optimizer makes its state.
     lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]

@@ -8,8 +8,8 @@ mean position of their neighbours, and edges over several ranks are led around t
 import html
 import itertools
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 _CHARACTER, _LINE, _PADDING = 6.9, 17, 12  # pixels of text at 12 px
 _GAP, _RANK_GAP, _MARGIN = 18, 34, 12
@@ -37,8 +37,8 @@ class Box(NamedTuple):
 
 
 def draw(
-    boxes: Mapping[Hashable, Box],
-    edges: Sequence[tuple[Hashable, Hashable]],
+    boxes: Mapping[Any, Box],
+    edges: Sequence[tuple[Any, Any]],
     sideways: bool = False,
 ) -> str:
     """The diagram as SVG.

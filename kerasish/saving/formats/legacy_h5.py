@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -78,7 +79,9 @@ def _write_weights(group, variables):
 # -- reading
 
 
-def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
+def load_model(
+    tree: Tree, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+) -> Any:
     """Read a whole model."""
     if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_strings(tree.h5):
         raise BadFile(f"{tree.where} is damaged: the checksum of its configs does not fit.")
@@ -126,7 +129,9 @@ def _load_optimizer(model, tree):
     _assign(tree, list(zip(state, arrays, strict=True)))
 
 
-def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> None:
+def load_weights(
+    model: Any, tree: Tree, by_name: bool | None = False, skip_mismatch: bool = False
+) -> None:
     """Load weights layer by layer: in order, or by the layers' names; all of them or none."""
     whole = {"layer_names", "layer_names0"} & set(tree.h5.attrs)
     group = tree.group("" if whole else "model_weights")

@@ -27,7 +27,7 @@ _MISTAKES = (ValueError, TypeError, KeyError, AttributeError, struct.error, OSEr
 _NAMES = {np.dtype(dtype): name for name, dtype in _TYPES.items()}
 
 
-def write_tensors(saveable: Any, path: pathlib.Path, skipped=()) -> None:
+def write_tensors(saveable: Any, path: pathlib.Path, skipped: Any = ()) -> None:
     """Write all parts' arrays, named by their path in Keras' tree: `layers/dense/vars/0`."""
     arrays = {
         f"{where}/vars/{key}" if where else f"vars/{key}": np.asarray(value, order="C")

@@ -22,7 +22,9 @@ from kerasish.saving.state.walk import name_of, own_arrays, walk
 _GIGABYTE = 1024**3
 
 
-def write_shards(saveable: Any, path: pathlib.Path, max_shard_size: float, skipped=()) -> None:
+def write_shards(
+    saveable: Any, path: pathlib.Path, max_shard_size: float, skipped: Any = ()
+) -> None:
     """Write `<name>.weights.json` and the files it names beside it.
 
     The files have other names than those of the map that is there already, which are deleted when

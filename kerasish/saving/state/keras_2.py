@@ -91,8 +91,10 @@ def _stack(config):
     config = {"layers": config} if isinstance(config, list) else config
     layers = config.get("layers") if isinstance(config, dict) else None
     first = layers[0] if isinstance(layers, list) and layers else None
-    inner = first.get("config") if isinstance(first, dict) else None
-    if not isinstance(inner, dict) or first.get("class_name") == "InputLayer":
+    if not isinstance(first, dict) or first.get("class_name") == "InputLayer":
+        return config
+    inner = first.get("config")
+    if not isinstance(inner, dict):
         return config
     shape = inner.get("batch_input_shape")
     return config if shape is None else {"build_input_shape": shape, **config}
