@@ -3,7 +3,7 @@
     python -m kerasish.launch --processes 2 train.py --epochs 3
     python -m kerasish.launch --processes 2 --devices-per-process 4 train.py
 
-The script calls `keras.distribution.initialize()` first; without the launcher it runs alone.
+The script calls `keras.distribution.initialize()` first; without the launcher it runs by itself.
 """
 
 import argparse
@@ -39,9 +39,9 @@ def arguments(args=None) -> argparse.Namespace:
         help="give each that many virtual CPU devices; without it, each has what JAX finds",
     )
     number("--gpus-per-process", help="share the visible GPUs out, that many to each")
-    number("--port", help="where they meet; a free one if not given")
+    number("--port", help="port of process 0; a free one if not given")
     parser.add_argument(
-        "--quiet", action="store_true", help="of others than process 0, show stderr alone"
+        "--quiet", action="store_true", help="of others than process 0, show stderr only"
     )
     parser.add_argument(
         "--grace",
@@ -59,9 +59,21 @@ def arguments(args=None) -> argparse.Namespace:
     return options
 
 
+def _check_port(port):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SystemExit(
+                f"kerasish.launch: port {port} cannot be used: {error.strerror}. Give another "
+                "`--port`, or none: then a free one is taken."
+            ) from None
+
+
 def _positive(text):
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number, at least 1; got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be an integer, at least 1; got {text!r}")
     return int(text)
 
 
@@ -114,7 +126,7 @@ class Process:
         index: Its number.
         command: What it runs.
         env: Its environment.
-        quiet: Whether to show process 0's lines as they are, and of others stderr alone.
+        quiet: Whether to show process 0's lines as they are, and of others stderr only.
         ended: Queue that it is put in when it has ended.
     """
 
@@ -186,6 +198,8 @@ class Process:
 
 def run(options: argparse.Namespace) -> int:
     """Start the processes, wait for them, and give the exit status: the first failed one's."""
+    if options.port:
+        _check_port(options.port)
     port = options.port or free_port()
     script = ["-m", options.script] if options.module else [options.script]
     command = [sys.executable, *script, *options.args]

@@ -115,12 +115,12 @@ def _written_meanwhile(path):
 
 def _drop_old(path):
     """Delete what processes that were killed while they wrote have left beside a file."""
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            if entry.name.startswith(BESIDE) and entry.name.endswith(_end_of_name(path)):
+    with os.scandir(path.parent) as found:
+        for item in found:
+            if item.name.startswith(BESIDE) and item.name.endswith(_end_of_name(path)):
                 with contextlib.suppress(FileNotFoundError):  # its writer has just moved it
-                    if time.time() - entry.stat().st_mtime > ABANDONED:
-                        os.unlink(entry.path)
+                    if time.time() - item.stat().st_mtime > ABANDONED:
+                        os.unlink(item.path)
 
 
 def _mode_of(path):

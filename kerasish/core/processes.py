@@ -24,10 +24,12 @@ PATIENCE = 300  # seconds for a process that is late; a dead one is noticed soon
 SAME_CALLS = "Every process must make the same calls in the same order."
 _GRACE = 8  # seconds in which those that live say so after a failure
 _ENDS = "kerasish/ends/"
+_PULSES = "kerasish/pulse/"
 
 _exchanges = itertools.count()  # every process counts the same ones
 _reports: collections.Counter = collections.Counter()
 _names: dict[int, str] = {}
+_positions = [""]  # of this process in its run
 _neighbours: dict[int, int] = {}  # processes of this machine to their ids there
 
 
@@ -82,6 +84,19 @@ def _runs(pid):
         return False
     except OSError:  # too many open files, say: no reason to give a process up
         return True
+
+
+def is_stopped(process: int) -> bool:
+    """Whether a process of this machine is stopped, by a signal or a debugger."""
+    pid = _neighbours.get(process)
+    return pid is not None and _state_of(pid) in ("T", "t")
+
+
+def _state_of(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def gather_to_host(array: Any) -> np.ndarray:
@@ -167,6 +182,28 @@ def _absent(prefix):
     """The processes that left no word under a key."""
     came = {int(key.rpartition("/")[2]) for key, _ in _service.client.key_value_dir_get(prefix)}
     return " and ".join(name_of(i) for i in range(count()) if i not in came) or "a process"
+
+
+# -- signs of life
+
+
+def say_position(text: str) -> None:
+    """Note where this process is, `"epoch 3"`, for those that wait for it."""
+    _positions[:] = [text]
+
+
+def position() -> str:
+    """What `say_position` noted last."""
+    return _positions[0]
+
+
+def exchange_pulse(text: str) -> dict[int, str]:
+    """Leave a sign of life; gives the last one of each process. Nobody is waited for."""
+    try:
+        _service.client.key_value_set(f"{_PULSES}{index():06}", text, allow_overwrite=True)
+        return {int(k[-6:]): said for k, said in _service.client.key_value_dir_get(_PULSES)}
+    except jax.errors.JaxRuntimeError:  # process 0, who keeps them, is gone
+        return {}
 
 
 # -- what process 0 does and the others wait for

@@ -69,14 +69,34 @@ def as_text(
     return out.getvalue().rstrip("\n")
 
 
+def natural_width(columns: list[str], rows: list[list[str]]) -> int:
+    """Characters that a table needs so that no cell is broken.
+
+    Args:
+        columns: Headings.
+        rows: Cells of each row.
+    """
+    return sum(max(map(len, cells)) + 3 for cells in zip(columns, *rows, strict=True)) + 1
+
+
 def as_html(
     title: str,
     columns: list[str],
     rows: list[list[str]],
     lines: tuple | list = (),
     right: tuple | list = (),
+    unbroken: tuple | list = (),
 ) -> str:
-    """The table as HTML; spaces a row's first cell begins with become its indent."""
+    """The table as HTML; spaces a row's first cell begins with become its indent.
+
+    Args:
+        title: Text above.
+        columns: Headings.
+        rows: Cells of each row.
+        lines: Text below.
+        right: Headings of the columns that are set to the right.
+        unbroken: Headings of the columns whose cells stay on one line.
+    """
     head = "".join(f"<th style='text-align:left'>{html.escape(h)}</th>" for h in columns)
     body = ""
     for row in rows:
@@ -86,6 +106,7 @@ def as_html(
             text = cell.lstrip(" ")
             depth = (len(cell) - len(text)) / 2
             pad = f"padding-left:{1 + depth:g}em;" if heading == columns[0] else ""
+            pad += "white-space:nowrap;" if heading in unbroken else ""
             text = html.escape(text).replace("\n", "<br>")
             cells += f"<td style='text-align:{align};{pad}'>{text}</td>"
         body += f"<tr>{cells}</tr>"

@@ -34,7 +34,7 @@ class UncertaintyReport:
         (array([0, 1]), array([1. , 0.5]), 1.0)
     """
 
-    def __init__(self, samples, y_true=None, bins=_BINS):
+    def __init__(self, samples: Any, y_true: Any = None, bins: int = _BINS):
         samples = _as_probabilities(samples)
         self.mean = samples.mean(0)
         self.prediction = self.mean.argmax(-1)
@@ -50,7 +50,7 @@ class UncertaintyReport:
             self.bins = _bins(self.confidence, self.correct, bins)
             self.calibration_error = _calibration_error(self.bins)
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw how often predictions of each confidence are right, and how confident they are.
 
         Args:

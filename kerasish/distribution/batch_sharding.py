@@ -10,7 +10,7 @@ from kerasish.distribution.distributions import distribution
 
 
 def distribute_batch(batch: Any, stacked: bool = False) -> Any:
-    """A nest of arrays put where batches belong: each device gets its rows. As `fit` does it.
+    """A pytree of arrays put where batches belong: each device gets its rows. As `fit` does it.
 
     For one's own loop; without a distribution it only puts the arrays on the device.
 
@@ -66,12 +66,12 @@ def local_rows_match(rows: int) -> bool:
     return True
 
 
-def replicate(nest: Any) -> Any:
-    """A nest of arrays put whole on every device."""
+def replicate(tree: Any) -> Any:
+    """A pytree of arrays copied in full to every device."""
     current = distribution()
     if current is None:
-        return jax.device_put(nest)
-    return jax.tree.map(lambda a: partitioning.put(_of_device_type(a), _whole(current, a)), nest)
+        return jax.device_put(tree)
+    return jax.tree.map(lambda a: partitioning.put(_of_device_type(a), _whole(current, a)), tree)
 
 
 def constrain_batch(batch: Any, stacked: bool = False) -> Any:
@@ -84,18 +84,18 @@ def constrain_batch(batch: Any, stacked: bool = False) -> Any:
     )
 
 
-def constrain_whole(nest: Any) -> Any:
+def constrain_whole(tree: Any) -> Any:
     """Traced results, gathered on every device."""
     current = distribution()
     if current is None:
-        return nest
-    return jax.tree.map(lambda a: partitioning.constrain(a, _whole(current, a)), nest)
+        return tree
+    return jax.tree.map(lambda a: partitioning.constrain(a, _whole(current, a)), tree)
 
 
-def constrain_outputs(nest: Any, stacked: bool = False) -> Any:
+def constrain_outputs(tree: Any, stacked: bool = False) -> Any:
     """Traced outputs, split over the devices; whole where a process could not see the others'."""
     whole = processes.count() > 1
-    return constrain_whole(nest) if whole else constrain_batch(nest, stacked)
+    return constrain_whole(tree) if whole else constrain_batch(tree, stacked)
 
 
 def check_divisible(rows: int) -> None:

@@ -1,5 +1,7 @@
 """The devices there are, by name."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -36,7 +38,7 @@ def _devices(device_type):
     return jax.devices(device_type.lower())
 
 
-def as_devices(devices) -> np.ndarray:
+def as_devices(devices: Any) -> np.ndarray:
     """JAX's devices from names or devices, in an array of the same shape."""
     devices = np.asarray(devices, dtype=object)
     known = {f"{d.platform}:{d.id}": d for kind in _kinds(devices) for d in jax.devices(kind)}

@@ -84,16 +84,16 @@ class Distribution:
         return TensorLayout([None] * len(shape), self.device_mesh)
 
     def sharding_of(self, variable: Any) -> NamedSharding:
-        """Where a Variable lies: JAX's sharding, or an error if the layout does not fit it."""
+        """Where a Variable is kept: JAX's sharding, or an error if the layout does not fit it."""
         layout = self.get_variable_layout(variable)
         return layout.sharding_of(variable, self.rule_for(variable))
 
     def sharding_in_use(self, variable: Any) -> NamedSharding | None:
-        """How layers compute with a weight, where that is not as it lies; `None`: as it lies."""
+        """How layers compute with a weight, where not as it is kept; `None`: as kept."""
         return None
 
     def batch_sharding(self, shape: Sequence[int], stacked: bool = False) -> NamedSharding:
-        """Where a batch lies, or a stack of batches; whole on each device if it does not divide."""
+        """Sharding of a batch, or of a stack of batches; replicated if it does not divide."""
         batch = tuple(shape[stacked:])
         layout = self.get_data_layout(batch)
         axes = () if layout.misfit(batch) else layout.axes
@@ -114,7 +114,7 @@ class Distribution:
         return LayoutReport(self, model.weights)
 
     def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
-        """Where what a layer computes lies, if that is said; rows that do not divide are whole."""
+        """Sharding of a layer's output, if one is set; rows that do not divide are replicated."""
         layout = self.get_tensor_layout(path)
         if layout is None or not all(isinstance(size, int) for size in shape):
             return None  # sizes are not known while a model is only described
@@ -209,7 +209,9 @@ class DataParallel(Distribution):
         auto_shard_dataset: As in `Distribution`.
     """
 
-    def __init__(self, device_mesh=None, devices=None, auto_shard_dataset=True):
+    def __init__(
+        self, device_mesh: Any = None, devices: Any = None, auto_shard_dataset: bool = True
+    ):
         super().__init__(device_mesh or mesh_of(devices), None, auto_shard_dataset)
         if len(self.device_mesh.shape) > 1:
             warnings.warn(
@@ -228,7 +230,14 @@ class ModelParallel(Distribution):
         auto_shard_dataset: As in `Distribution`.
     """
 
-    def __init__(self, *, layout_map=None, batch_dim_name=None, auto_shard_dataset=True, **kwargs):
+    def __init__(
+        self,
+        *,
+        layout_map: Any = None,
+        batch_dim_name: str | None = None,
+        auto_shard_dataset: bool = True,
+        **kwargs,
+    ):
         device_mesh = kwargs.pop("device_mesh", None)
         if kwargs:
             raise bad_argument(self, "kwargs", "none but those above", sorted(kwargs))
@@ -238,7 +247,7 @@ class ModelParallel(Distribution):
         super().__init__(mesh, batch_dim_name, auto_shard_dataset)
         self.layout_map = layout_map
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: Any) -> TensorLayout | None:
         layout = self.layout_map[variable.path]
         if layout is None and self.layout_map.strict and is_weight(variable):
             raise ValueError(
@@ -247,13 +256,13 @@ class ModelParallel(Distribution):
             )
         return layout or self.replicated(variable.shape)
 
-    def get_tensor_layout(self, path):
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
         return self.layout_map[path]
 
-    def rule_for(self, variable):
+    def rule_for(self, variable: Any) -> Any:
         return self.layout_map.rule_for(variable.path)
 
-    def report(self, model):
+    def report(self, model: Any) -> Any:
         """As `Distribution.report`; names the weights without a rule, and rules without a weight.
 
         Args:

@@ -2,20 +2,25 @@
 
 import atexit
 import ctypes
+import errno
 import faulthandler
 import os
 import pathlib
 import random
 import signal
+import socket
 import sys
 import threading
 import time
+from typing import Any
 
 import jax
 from jax._src import compiler
 
 from kerasish.core import processes
+from kerasish.core.errors import bad_argument
 from kerasish.core.state import seeds
+from kerasish.distribution.waiting import Waiting
 
 # Long enough for a machine that is busy, short enough that nobody waits long for the dead.
 _HEARTBEAT_SECONDS = 30
@@ -34,12 +39,13 @@ def initialize(
     job_addresses: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
-    **options,
+    patience: float | None = None,
+    **options: Any,
 ) -> None:
     """Join the other processes of this program. Call it first, before anything uses a device.
 
     Under `python -m kerasish.launch`, SLURM, Open MPI, Kubernetes and on TPU pods no argument is
-    needed. Where there are no other processes it does nothing, so the same script runs alone.
+    needed. Where there are no other processes it does nothing, so the same script runs by itself.
 
     Afterwards all have the same random seed (that of process 0), and devices of all are listed. A
     process that fails leaves word, and then all of them end with an error that names it.
@@ -49,32 +55,42 @@ def initialize(
             separated by commas. `None`: what `KERAS_DISTRIBUTION_JOB_ADDRESSES` says.
         num_processes: How many there are. `None`: what `KERAS_DISTRIBUTION_NUM_PROCESSES` says.
         process_id: Which this is, from 0. `None`: what `KERAS_DISTRIBUTION_PROCESS_ID` says.
+        patience: Seconds that a process waits for one that hangs before it ends with an error.
+            `None`: what `KERAS_DISTRIBUTION_PATIENCE` says, or else as long as it takes. Who waits
+            for whom is said after 10 seconds, on stderr.
         **options: Others of `jax.distributed.initialize`, such as `local_device_ids`,
             `cluster_detection_method`, `initialization_timeout` (300 seconds) and
             `heartbeat_timeout_seconds` (30 here, after which one not heard of is taken for dead).
+
+    Raises:
+        ValueError: If the arguments do not fit each other, or `patience` is no positive number.
+        RuntimeError: If the processes do not find each other, or the port is in use.
 
     Example:
         >>> keras.distribution.initialize()  # doctest: +SKIP
     """
     addresses = _setting(job_addresses, "JOB_ADDRESSES")
     number = _setting(num_processes, "NUM_PROCESSES")
-    place = _setting(process_id, "PROCESS_ID")
+    index = _setting(process_id, "PROCESS_ID")
     _check(addresses, number)
+    patience = _seconds(_setting(patience, "PATIENCE"))
     given = {
         "coordinator_address": addresses and addresses.split(",")[0].strip(),
         "num_processes": number and int(number),
-        "process_id": place and int(place),
+        "process_id": index and int(index),
         "heartbeat_timeout_seconds": _HEARTBEAT_SECONDS,
         "shutdown_timeout_seconds": _SHUTDOWN_SECONDS,
     }
-    if None not in (addresses, number, place):
+    if None not in (addresses, number, index):
         # Or a node's scheduler would leave each process one device, which it may not have started.
         given["cluster_detection_method"] = "deactivate"
+    if given["coordinator_address"]:
+        _check_port(given["coordinator_address"], given["process_id"])
     try:
         jax.distributed.initialize(**{**given, **options})
     except ValueError as error:
-        alone = addresses is number is place is None
-        if not alone or "coordinator_address should be defined" not in str(error):
+        no_setting = addresses is number is index is None
+        if not no_setting or "coordinator_address should be defined" not in str(error):
             raise
         _check_mpi()
         return
@@ -82,7 +98,7 @@ def initialize(
     _share_seed()
     if processes.count() > 1:
         _slow_down_aborts()
-        _Watch({**given, **options}["heartbeat_timeout_seconds"]).start()
+        _Watch({**given, **options}["heartbeat_timeout_seconds"], patience).start()
 
 
 def _setting(value, name):
@@ -90,12 +106,43 @@ def _setting(value, name):
     return None if value is None else str(value)
 
 
+def _seconds(text):
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise bad_argument("initialize", "patience", "a positive number of seconds", text)
+    return seconds
+
+
+def _check_port(address, index):
+    """Raise if this is to be process 0 and another program has its port."""
+    host, _, port = address.rpartition(":")
+    if index != 0 or not port.isdecimal():
+        return
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("", int(port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return  # JAX knows better
+            raise RuntimeError(
+                f"initialize: port {port} of {host} is in use by another program, perhaps an "
+                "earlier run that has not ended. End it, or give another port in "
+                "`job_addresses` (`--port` of the launcher)."
+            ) from None
+
+
 def _check(addresses, number):
     listed = len(addresses.split(",")) if addresses else 1
     if listed > 1 and number is not None and listed != int(number):
         raise ValueError(
             f"initialize: `job_addresses` lists {listed} processes; `num_processes` is {number}. "
-            "Give process 0's address alone, or one for each process."
+            "Give only process 0's address, or one for each process."
         )
 
 
@@ -140,14 +187,16 @@ class _Watch:
 
     Args:
         heartbeat: Seconds after which JAX takes one not heard of for dead.
+        patience: Seconds to wait for one that hangs; `None`: as long as it takes.
     """
 
-    def __init__(self, heartbeat):
+    def __init__(self, heartbeat, patience):
         self.heartbeat = heartbeat
+        self.waiting = Waiting(patience, self.give_up)
         self.ended = threading.Event()
         self.heard = time.monotonic()  # when process 0 answered last
         self.words = ""  # of those that failed
-        self.place, self.since = None, self.heard  # where the main thread is, and since when
+        self.position, self.since = None, self.heard  # where the main thread is, and since when
 
     def start(self):
         """Watch until this process ends."""
@@ -156,7 +205,7 @@ class _Watch:
             threading.Thread(target=look, name="failures of other processes", daemon=True).start()
         atexit.register(self.stay)
 
-    def goes_on(self, seconds):
+    def is_running(self, seconds):
         """Whether, after some seconds, this process is still one of several."""
         return not self.ended.wait(seconds) and processes.count() > 1
 
@@ -165,7 +214,7 @@ class _Watch:
         if processes.count() > 1:
             processes.say_end(processes.index())
         pause = _GLANCE_SECONDS
-        while self.goes_on(pause):
+        while self.is_running(pause):
             pause = min(2 * pause, _LOOK_SECONDS)
             if list(processes.ends().values()).count("") == processes.count():
                 self.ended.set()  # had one failed, `ask` would end this process
@@ -188,30 +237,36 @@ class _Watch:
 
     def ask(self):
         """Ask process 0, who keeps the words, whether one has failed, or come to its end."""
-        while self.goes_on(_LOOK_SECONDS):
+        while self.is_running(_LOOK_SECONDS):
             for lost in processes.gone():
                 processes.say_end(lost, "is gone: it was killed, or crashed")
             ends, self.heard = processes.ends(), time.monotonic()
             self.words = processes.failures() if any(ends.values()) else ""
             if self.words and not self.ended.wait(_GRACE_SECONDS):
                 self.leave(self.words)
+            self.waiting.look(self.still())
             if ends and processes.index() not in ends and self.still() > _STILL_SECONDS:
                 why = f"waits for {processes.name_of(min(ends))}, which has come to its end"
                 print(f"{_self()} {why}. {processes.SAME_CALLS}", file=sys.stderr)
                 self.tell(why)
 
+    def give_up(self, why):
+        """End this process, which has waited for too long."""
+        print(f"{_self()} ends: its patience is at an end.", file=sys.stderr)
+        self.tell(f"ended: {why}")
+
     def still(self):
         """For how many seconds the main thread has been at one place in JAX or kerasish."""
         frame = sys._current_frames()[threading.main_thread().ident]
-        place, now = (id(frame), frame.f_lasti), time.monotonic()
-        if place != self.place:
-            self.place, self.since = place, now
+        position, now = (id(frame), frame.f_lasti), time.monotonic()
+        if position != self.position:
+            self.position, self.since = position, now
         path = frame.f_code.co_filename
         return now - self.since if path.startswith(_LIBRARIES) and path != _COMPILER else 0
 
     def guard(self):
         """Look whether process 0 is there: JAX, about to abort, answers `ask` no more."""
-        while self.goes_on(_LOOK_SECONDS):
+        while self.is_running(_LOOK_SECONDS):
             silent = time.monotonic() - self.heard
             there = silent < _LATE_SECONDS or processes.first_listens()
             lost = there is False or (there is None and silent > self.heartbeat)

@@ -81,7 +81,7 @@ class TensorLayout:
         return self._device_mesh
 
     @device_mesh.setter
-    def device_mesh(self, device_mesh):
+    def device_mesh(self, device_mesh: Any) -> None:
         if self._device_mesh is not None:
             wanted = f"set once; it is {self._device_mesh}"
             raise bad_argument(self, "device_mesh", wanted, device_mesh)

@@ -1,6 +1,7 @@
 """Distributions that need no layout map: weights split by what they are."""
 
 import math
+from typing import Any
 
 import jax
 
@@ -30,15 +31,17 @@ class FullySharded(Distribution):
 
     gathers = True
 
-    def __init__(self, device_mesh=None, min_size: int = _MIN_SIZE, auto_shard_dataset=True):
+    def __init__(
+        self, device_mesh: Any = None, min_size: int = _MIN_SIZE, auto_shard_dataset: bool = True
+    ):
         super().__init__(device_mesh or mesh_of(), None, auto_shard_dataset)
         self.min_size = min_size
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: Any) -> TensorLayout | None:
         axes: list = [None] * len(variable.shape)
         return TensorLayout(_split_more(axes, variable, self, self.min_size), self.device_mesh)
 
-    def sharding_in_use(self, variable):
+    def sharding_in_use(self, variable: Any) -> Any:
         return self.replicated(variable.shape).backend_layout
 
 
@@ -59,7 +62,7 @@ class TensorParallel(Distribution):
         Model Parallelism".
     """
 
-    def __init__(self, device_mesh=None, auto_shard_dataset=True):
+    def __init__(self, device_mesh: Any = None, auto_shard_dataset: bool = True):
         device_mesh = device_mesh or DeviceMesh((1, jax.device_count()), ("batch", "model"))
         super().__init__(device_mesh, None, auto_shard_dataset)
         if len(device_mesh.shape) != 2:
@@ -67,10 +70,10 @@ class TensorParallel(Distribution):
         self._by_outputs: set[str] = set()  # layers whose kernel is split along its outputs
         self._whole: set[str] = set()  # outputs that the devices along the second axis all hold
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: Any) -> TensorLayout | None:
         return TensorLayout(self.model_axes(variable), self.device_mesh)
 
-    def model_axes(self, variable) -> list:
+    def model_axes(self, variable: Any) -> list:
         """For each axis of a weight the name of the second mesh axis, or `None`."""
         axes: list = [None] * len(variable.shape)
         axis = self._split_axis(variable)
@@ -84,7 +87,7 @@ class TensorParallel(Distribution):
             self._whole.add(f"{layer}/output")
         return axes
 
-    def get_tensor_layout(self, path):
+    def get_tensor_layout(self, path: str) -> TensorLayout | None:
         # Otherwise a kernel that is split along its inputs asks for them split, and so on back to
         # layers that would have to exchange their statistics.
         return (
@@ -124,15 +127,17 @@ class FullyShardedTensorParallel(TensorParallel):
 
     gathers = True
 
-    def __init__(self, device_mesh, min_size: int = _MIN_SIZE, auto_shard_dataset=True):
+    def __init__(
+        self, device_mesh: Any, min_size: int = _MIN_SIZE, auto_shard_dataset: bool = True
+    ):
         super().__init__(device_mesh, auto_shard_dataset)
         self.min_size = min_size
 
-    def get_variable_layout(self, variable):
+    def get_variable_layout(self, variable: Any) -> TensorLayout | None:
         axes = self.model_axes(variable)
         return TensorLayout(_split_more(axes, variable, self, self.min_size), self.device_mesh)
 
-    def sharding_in_use(self, variable):
+    def sharding_in_use(self, variable: Any) -> Any:
         return named_sharding(self.device_mesh, self.model_axes(variable))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.serialization.live_objects import copy_by_config
 
 
 class Initializer(Configurable):
@@ -27,4 +28,4 @@ class Initializer(Configurable):
 
     def clone(self):
         """A new initializer of the same config; given no seed, it draws other numbers."""
-        return self.from_config(self.get_config())
+        return copy_by_config(self)

@@ -1,11 +1,13 @@
 """Copies of models with new layers and weights."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import jax
 
 from kerasish.core.dict_order import map_in_order
+from kerasish.core.serialization.live_objects import copy_by_config, live_objects
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
@@ -22,7 +24,10 @@ def clone_model(
     call_function: Callable | None = None,
     recursive: bool = False,
 ) -> Model:
-    """A model with the same architecture and newly made weights; custom code is not copied.
+    """A model of the same class and architecture, with newly made weights.
+
+    Functions and classes are taken over as they are: lambdas, local functions and layers that are
+    not registered are copied too.
 
     Args:
         model: A `Sequential`, a functional model, or a subclassed one that has a config.
@@ -31,6 +36,13 @@ def clone_model(
             config.
         call_function: Function `(layer, *args, **kwargs)` that calls the new layers.
         recursive: Whether `clone_function` is given the layers of models inside too.
+
+    Returns:
+        The new model, not compiled.
+
+    Raises:
+        ValueError: If layers are to be replaced in a subclassed model, or an argument of a layer's
+            is a Variable, which the copy would share.
 
     Example:
         >>> from kerasish.layers import Dense
@@ -45,19 +57,36 @@ def clone_model(
         if clone_function is not None and not (
             isinstance(layer, Model) and layer._function is not None
         ):
-            return clone_function(layer)
-        return type(layer).from_config(layer.get_config())
+            with live_objects():  # it may copy by the layer's config
+                return clone_function(layer)
+        return copy_by_config(layer)
 
+    as_it_is = clone_function is None and input_tensors is None and call_function is None
+    if as_it_is and type(model) not in (Functional, Sequential):
+        return _disjoint(copy_by_config(model), model)
     if isinstance(model, Sequential):
-        return _clone_sequential(model, input_tensors, clone)
-    if model._function is not None:
-        return _clone_functional(model, input_tensors, clone, call_function)
-    if clone_function is not None or input_tensors is not None:
+        made = _clone_sequential(model, input_tensors, clone)
+    elif model._function is not None:
+        made = _clone_functional(model, input_tensors, clone, call_function)
+    else:
         raise ValueError(
             f"clone_model: {type(model).__name__} is a subclassed model, so its layers cannot be "
-            "replaced from outside; clone it without `clone_function` and `input_tensors`."
+            "replaced from outside; clone it without `clone_function`, `call_function` and "
+            "`input_tensors`."
         )
-    return type(model).from_config(model.get_config())
+    return _disjoint(made, model) if as_it_is else made
+
+
+def _disjoint(copy, model):
+    """The copy, unless it holds Variables of the model's."""
+    own = {id(v) for v in model.variables}
+    shared = [v.path for v in copy.variables if id(v) in own]
+    if shared:
+        raise ValueError(
+            f"clone_model: the copy of {model.name!r} would share {shared} with it: arguments "
+            "of layers hold Variables. Make them in `build`, or copy with `copy.deepcopy(model)`."
+        )
+    return copy
 
 
 def _clone_sequential(model, input_tensors, clone):
@@ -67,10 +96,15 @@ def _clone_sequential(model, input_tensors, clone):
     if start:
         first = [start[0]]
     elif isinstance(model._stack[0], InputLayer) if model._stack else False:
-        first = [InputLayer.from_config(model._stack[0].get_config())]
+        first = [copy_by_config(model._stack[0])]
     else:
         first = []
-    made = Sequential([*first, *layers], name=model.name, trainable=model.trainable)
+    made = model._with_layers([*first, *layers])
+    if made is None:
+        _warn_of_class(model, "Sequential")
+        made = Sequential([*first, *layers], name=model.name)
+    if not model.trainable:
+        made.trainable = False
     if not made.built and model._function is not None:
         made.build(model.input_shape)
     return made
@@ -82,18 +116,32 @@ def _clone_functional(model, input_tensors, clone, call_function):
         start = [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in function.inputs]
     else:
         start = jax.tree.leaves(input_tensors)
-    made: dict[int, Any] = {}
+    copies: dict[int, Any] = {}
 
     def call(operation, args, kwargs):
         if not isinstance(operation, Layer):
             return operation.function(*args, **kwargs)
-        if id(operation) not in made:
-            made[id(operation)] = clone(operation)
-        layer = made[id(operation)]
+        if id(operation) not in copies:
+            copies[id(operation)] = clone(operation)
+        layer = copies[id(operation)]
         return call_function(layer, *args, **kwargs) if call_function else layer(*args, **kwargs)
 
     outputs = function.run(start, call)
     new = {id(t): x for t, x in zip(function.inputs, start, strict=True)}
-    inputs = map_in_order(lambda t: new[id(t)], function._inputs_nest)
+    inputs = map_in_order(lambda t: new[id(t)], function._inputs_struct)
     assert all(isinstance(t, KerasTensor) for t in jax.tree.leaves(outputs))
-    return Functional(inputs, outputs, name=model.name)
+    made = model._with_graph(inputs, outputs)
+    if made is None:
+        _warn_of_class(model, "Functional")
+        made = Functional(inputs, outputs, name=model.name)
+    if not model.trainable:
+        made.trainable = False
+    return made
+
+
+def _warn_of_class(model, plain):
+    warnings.warn(
+        f"clone_model: {type(model).__name__} makes its layers in `__init__`, so the copy with "
+        f"other ones is a plain {plain}, without its methods. Take the layers as arguments.",
+        stacklevel=4,
+    )

@@ -1,5 +1,7 @@
 """What `Model(inputs, outputs)` makes."""
 
+from typing import Any
+
 from kerasish.models.model import Model
 
 
@@ -7,12 +9,12 @@ class Functional(Model):
     """A model made from symbolic tensors: a graph of layers.
 
     Args:
-        inputs: Symbolic tensors, from `keras.Input`, in any nest.
-        outputs: Symbolic tensors computed from them, in any nest.
-        name: Name; made up if not given.
+        inputs: Symbolic tensors, from `keras.Input`, in any pytree.
+        outputs: Symbolic tensors computed from them, in any pytree.
+        name: Name; generated if not given.
     """
 
-    def __init__(self, inputs=None, outputs=None, name=None, **kwargs):
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
 

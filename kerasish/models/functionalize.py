@@ -27,7 +27,7 @@ class Values(NamedTuple):
 class PureCall:
     """A layer's call as a pure function: `apply(values, *inputs) -> (outputs, new values)`.
 
-    It depends on its arguments alone and changes nothing, so `jax.jit`, `jax.grad`, `jax.vmap`,
+    It depends only on its arguments and changes nothing, so `jax.jit`, `jax.grad`, `jax.vmap`,
     `jax.lax.scan` and `optax` do what they like with it.
     """
 
@@ -75,7 +75,7 @@ class PureCall:
         )
         return (outputs, new, losses) if return_losses else (outputs, new)
 
-    def assign(self, values) -> None:
+    def assign(self, values: Any) -> None:
         """Let the layer hold these values: after training, to save or evaluate it."""
         trainable, state = values
         for variable, value in [
@@ -89,7 +89,7 @@ class PureCall:
 
 
 def functionalize(model: Layer) -> tuple[PureCall, Values]:
-    """Take a built model (or layer) apart: a pure function, and the values it is called on.
+    """A built model (or layer) as a pure function, and the values it is called on.
 
     The values are two dicts by path, `values.trainable` and `values.state`, so gradients go by
     the first, and optax masks and labels by name. `apply.assign(values)` puts them back.

@@ -3,10 +3,12 @@
 import inspect
 import json
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from kerasish import saving
 from kerasish.core.errors import did_you_mean
+from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.keras_tensor import KerasTensor
@@ -16,8 +18,9 @@ from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
 from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
 from kerasish.models.inspection.profile import Profile, profile
-from kerasish.models.inspection.summary import summarize
+from kerasish.models.inspection.summary import as_html_table, summarize
 from kerasish.models.state_tree import set_state_tree, state_tree
+from kerasish.saving.state.keras_2 import is_older, modernized
 from kerasish.training.trainer import Trainer
 
 
@@ -28,9 +31,9 @@ class Model(Trainer, Layer):
     layers made in `__init__` and used in `call`; or as a `Sequential`.
 
     Args:
-        inputs: Symbolic tensors, from `keras.Input`, in any nest of lists, tuples and dicts.
-        outputs: Symbolic tensors computed from them, in any nest.
-        name: Name; made up if not given.
+        inputs: Symbolic tensors, from `keras.Input`, in any pytree of lists, tuples and dicts.
+        outputs: Symbolic tensors computed from them, in any pytree.
+        name: Name; generated if not given.
 
     Example:
         >>> from kerasish.layers import Dense, Input
@@ -48,7 +51,7 @@ class Model(Trainer, Layer):
     _not_saved = ("_function", "_graph_layers")
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
-    def __init__(self, inputs=None, outputs=None, **kwargs):
+    def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
         self._function: Function | None = None
@@ -73,7 +76,7 @@ class Model(Trainer, Layer):
             )
         return self._function
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Run the graph; subclasses without one override this."""
         if self._function is None:
             raise NotImplementedError(
@@ -88,7 +91,7 @@ class Model(Trainer, Layer):
         # In a graph, each input is cast to its own dtype when it is matched.
         return super()._float_inputs_become if self._function is None else None
 
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make the weights of a subclassed model, for inputs of this shape, by a trial call."""
         if self._has_no_build() and input_shape is not None:
             Layer.compute_output_shape(self, input_shape)
@@ -176,22 +179,22 @@ class Model(Trainer, Layer):
             return _without_list(self._function.run(arrange_inputs(self, inputs, None), _specs_of))
 
     @property
-    def input(self):
-        """The symbolic input, or the nest of them."""
-        return super().input if self._function is None else self._function._inputs_nest
+    def input(self) -> Any:
+        """The symbolic input, or the pytree of them."""
+        return super().input if self._function is None else self._function._inputs_struct
 
     @property
-    def output(self):
-        """The symbolic output, or the nest of them."""
-        return super().output if self._function is None else self._function._outputs_nest
+    def output(self) -> Any:
+        """The symbolic output, or the pytree of them."""
+        return super().output if self._function is None else self._function._outputs_struct
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Any:
         """Shape of the input, or the list of shapes of all inputs."""
         return _without_list([t.shape for t in self._require_graph("input_shape").inputs])
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> Any:
         """Shape of the output, or the list of shapes of all outputs."""
         return _without_list([t.shape for t in self._require_graph("output_shape").outputs])
 
@@ -236,16 +239,28 @@ class Model(Trainer, Layer):
 
     # -- looks
 
+    def __repr__(self):
+        try:
+            layers = self.layers
+        except AttributeError:  # `super().__init__` has not run
+            return f"<{type(self).__name__}, not initialized>"
+        number = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+        size = f"{self.count_params():,} params, built" if self.built else "not built"
+        return f"<{type(self).__name__} {self.name!r}: {number}, {size}>"
+
+    def _repr_html_(self):
+        return as_html_table(self)
+
     def summary(
         self,
-        line_length=None,
-        positions=None,
-        print_fn=None,
-        expand_nested=False,
-        show_trainable=False,
-        layer_range=None,
-        cost=False,
-        batch_size=32,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+        cost: Any = False,
+        batch_size: int = 32,
     ) -> None:
         """Show a table of the layers: a text in the terminal, HTML in a notebook.
 
@@ -254,10 +269,11 @@ class Model(Trainer, Layer):
         count: of the arithmetic as written (a product of matrices counts 2 for each pair of
         numbers multiplied, exponentials and the like count nothing), of the bytes as they are read
         and written once XLA has fused each layer. Nothing is run. Ops between layers count in the
-        whole only, loops whose length the program decides as one turn.
+        whole only, loops whose length the program decides as one iteration.
 
         Args:
-            line_length: Width of the text in characters.
+            line_length: Width of the text in characters. `None`: as wide as its cells need and
+                the terminal has; elsewhere 80, or 100 with a column of connections.
             positions: Kept for Keras' sake: relative widths of the columns.
             print_fn: Function that takes the text, instead of showing it.
             expand_nested: Whether to list the layers of models inside.
@@ -270,7 +286,7 @@ class Model(Trainer, Layer):
         shown = (line_length, print_fn, expand_nested, show_trainable, layer_range)
         summarize(self, *shown, cost, batch_size)
 
-    def estimate_memory(self, batch_size=32, x=None, y=None) -> MemoryEstimate:
+    def estimate_memory(self, batch_size: int = 32, x: Any = None, y: Any = None) -> MemoryEstimate:
         """What training will take on the device, in bytes, before it runs.
 
         The step is compiled, and XLA asked what it plans for it. Not counted: what JAX and Python
@@ -295,12 +311,19 @@ class Model(Trainer, Layer):
         """
         return estimate_memory(self, batch_size, x, y)
 
-    def profile(self, x, y=None, sample_weight=None, batch_size=None, steps=None) -> Profile:
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        steps: int | None = None,
+    ) -> Profile:
         """Train for an epoch to see where the time goes, layer by layer and as a whole; undo it.
 
-        Each layer's call, and its gradients, are compiled and timed alone, on what it is called on
-        in the model. As XLA fuses across layers, the whole is faster than their sum. Afterwards
-        weights, optimizer, metrics and random states are what they were.
+        Each layer's call, and its gradients, are compiled and timed by themselves, on what it is
+        called on in the model. As XLA fuses across layers, the model is faster than their sum.
+        Afterwards weights, optimizer, metrics and random states are what they were.
 
         Args:
             x: Inputs, as for `fit`.
@@ -324,15 +347,20 @@ class Model(Trainer, Layer):
 
     # -- files
 
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs) -> None:
-        """Save architecture, weights and optimizer; see `keras.saving.save_model`."""
+    def save(
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs
+    ) -> None:
+        """Save architecture, weights and optimizer; see `keras.saving.save_model`.
+
+        The state of random generators (of `Dropout` and the like) is not in the file, as in Keras.
+        """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath, overwrite=True, **kwargs) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs) -> None:
         """Save the weights; see `keras.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
-    def load_weights(self, filepath, skip_mismatch=False, **kwargs) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs) -> None:
         """Load weights saved here or with Keras; see `keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
@@ -345,8 +373,22 @@ class Model(Trainer, Layer):
         if self._function is None or not (_takes_tensors(type(self)) or self._given_tensors()):
             return _without_tensors(super().get_config())
         graph = graph_config(self._function)
-        own = _without_tensors(super().get_config()) if _has_own_arguments(type(self)) else {}
-        return {**own, "name": self.name, "trainable": self.trainable, **graph}
+        return {**self._own_arguments(), "name": self.name, "trainable": self.trainable, **graph}
+
+    def _own_arguments(self):
+        """What the class takes beside the graph and what all models take, as plain data."""
+        config = super().get_config() if has_own_arguments(type(self)) else {}
+        skipped = ("inputs", "outputs", "name", "trainable")
+        return {name: value for name, value in config.items() if name not in skipped}
+
+    def _with_graph(self, inputs, outputs):
+        """Another model of this class and its arguments; `None` if it makes the graph itself."""
+        if not (_takes_tensors(type(self)) or self._given_tensors()):
+            return None
+        with live_objects():
+            own = self._own_arguments()
+        options = {"name": self.name, **deserialize_keras_object(own)}
+        return _made_of_tensors(type(self), inputs, outputs, options)
 
     def _given_tensors(self):
         """Whether the graph was given to `__init__`, not made in it."""
@@ -354,7 +396,7 @@ class Model(Trainer, Layer):
         return any(map(_any_tensor, (*args, *kwargs.values())))
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> Any:
+    def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
         """Make the model again, with new weights."""
         with custom_object_scope(custom_objects or {}):
             if "input_layers" not in config or "layers" not in config:
@@ -362,9 +404,8 @@ class Model(Trainer, Layer):
             inputs, outputs = rebuild_graph(config)
             graph = ("layers", "input_layers", "output_layers", "name", "trainable")
             own = {key: value for key, value in config.items() if key not in graph}
-            own = deserialize_keras_object(own) if _has_own_arguments(cls) else {}
+            own = deserialize_keras_object(own) if has_own_arguments(cls) else {}
         made = _made_of_tensors(cls, inputs, outputs, {"name": config.get("name"), **own})
-        made.name = config.get("name") or made.name  # where `__init__` takes none
         if not config.get("trainable", True):
             made.trainable = False
         return made
@@ -401,11 +442,11 @@ def _parameters_of(cls):
     return list(inspect.signature(cls.__init__).parameters.values())[1:]
 
 
-_OF_MODELS = ("inputs", "outputs", "name", "trainable", "dtype")
+_OF_MODELS = ("inputs", "outputs", "layers", "name", "trainable", "dtype")
 _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def _has_own_arguments(cls):
+def has_own_arguments(cls) -> bool:
     """Whether a class takes more than a functional model does."""
     return any(p.kind not in _STARS and p.name not in _OF_MODELS for p in _parameters_of(cls))
 
@@ -416,15 +457,26 @@ def _without_tensors(config):
 
 def _made_of_tensors(cls, inputs, outputs, options):
     """A model of that class from a graph, by name where it takes names, else in order."""
+    name, options = options.get("name"), taken_by(cls, options)
     parameters = _parameters_of(cls)
     names, kinds = [p.name for p in parameters], [p.kind for p in parameters]
-    if "name" not in names and inspect.Parameter.VAR_KEYWORD not in kinds:
-        options.pop("name")
     by_name = "outputs" in names or inspect.Parameter.VAR_KEYWORD in kinds
     if by_name and names[:1] != ["inputs"] and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        return cls(inputs=inputs, outputs=outputs, **options)
-    in_front = [p.name for p in parameters[: kinds.index(_STARS[0])]] if _STARS[0] in kinds else []
-    return cls(*(options.pop(name) for name in in_front), inputs, outputs, **options)
+        made = cls(inputs=inputs, outputs=outputs, **options)
+    else:
+        first = parameters[: kinds.index(_STARS[0])] if _STARS[0] in kinds else []
+        made = cls(*(options.pop(p.name) for p in first), inputs, outputs, **options)
+    made.name = name or made.name  # where `__init__` takes none
+    return made
+
+
+def taken_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+    """The options without a name and a dtype that the class does not take."""
+    parameters = _parameters_of(cls)
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return dict(options)
+    names = {p.name for p in parameters}
+    return {k: v for k, v in options.items() if k in names or k not in _OF_MODELS}
 
 
 def _without_list(items):
@@ -432,6 +484,28 @@ def _without_list(items):
     return items[0] if isinstance(items, list | tuple) and len(items) == 1 else items
 
 
-def model_from_json(json_string: str, custom_objects=None) -> Any:
-    """Make a model from what `model.to_json()` gave, with new weights."""
-    return deserialize_keras_object(json.loads(json_string), custom_objects=custom_objects)
+def model_from_json(
+    json_string: str | bytes, custom_objects: Mapping[str, Any] | None = None
+) -> Any:
+    """A model of what `model.to_json()` gave, here or in Keras, with new weights.
+
+    Args:
+        json_string: The JSON. `hard_sigmoid` has its older slope if a `keras_version` before 3
+            stands in it.
+        custom_objects: Names to classes and functions of one's own that the model uses.
+
+    Returns:
+        The model, not compiled unless the config says how.
+
+    Raises:
+        TypeError: If the config names a class or function that is not known.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        >>> model_from_json(model.to_json()).output_shape
+        (None, 1)
+    """
+    config = json.loads(json_string)
+    if isinstance(config, dict) and "keras_version" in config and is_older(config["keras_version"]):
+        config = modernized(config, custom_objects)
+    return deserialize_keras_object(config, custom_objects=custom_objects)

@@ -6,13 +6,17 @@ import jax
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
+from kerasish.core.serialization.live_objects import live_objects
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.graph import node_of
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.graph.graph import Function
-from kerasish.models.model import Model
+from kerasish.models.model import Model, has_own_arguments, taken_by
+
+_OF_STACKS = ("layers", "name", "trainable", "dtype")
 
 
 class Sequential(Model):
@@ -22,7 +26,7 @@ class Sequential(Model):
         layers: The layers, in order. The first may be a `keras.Input`, which builds the model at
             once; otherwise it is built when it first sees data.
         trainable: Whether training changes it.
-        name: Name; made up if not given.
+        name: Name; generated if not given.
 
     Example:
         >>> from kerasish.layers import Dense
@@ -33,7 +37,9 @@ class Sequential(Model):
 
     _not_saved = ("_stack",)
 
-    def __init__(self, layers=None, trainable=True, name=None, **kwargs):
+    def __init__(
+        self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs
+    ):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._stack: list[Layer] = []
         if layers is None:
@@ -42,7 +48,7 @@ class Sequential(Model):
             self._append(layer)
         self._try_to_build()
 
-    def add(self, layer, rebuild=True) -> None:
+    def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer on top."""
         before = self._stack, self._function, self.built
         self._append(layer)
@@ -61,7 +67,7 @@ class Sequential(Model):
         with name_scope(self.name, owner=self):
             self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
 
-    def pop(self, rebuild=True) -> Layer:
+    def pop(self, rebuild: bool = True) -> Layer:
         """Take the top layer off, and return it."""
         if not self._stack or (len(self._stack) == 1 and isinstance(self._stack[0], InputLayer)):
             raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
@@ -107,7 +113,7 @@ class Sequential(Model):
         elif isinstance(first, Model) and first._function is not None and len(first.inputs) == 1:
             self.build(first.inputs[0].shape)
 
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Build every layer for inputs of this shape (batch axis included)."""
         if self.built:
             self._check_shape(input_shape)
@@ -161,13 +167,13 @@ class Sequential(Model):
         """The layers, without the input's."""
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
-    def call(self, inputs, training=None, mask=None):
-        """Each layer in turn."""
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        """The layers, one after the other."""
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
         return super().call(inputs, training=training, mask=mask)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape after the last layer."""
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
@@ -176,7 +182,7 @@ class Sequential(Model):
     def get_config(self) -> dict:
         """Keras' form: the layers in order."""
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy}
-        config = {k: serialize_keras_object(v) for k, v in config.items()}
+        config = {k: serialize_keras_object(v) for k, v in config.items()} | self._own_arguments()
         stack = self._stack
         if self._function is not None and not isinstance(stack[0], InputLayer):
             stack = [self.inputs[0]._keras_history.operation, *stack]
@@ -185,17 +191,41 @@ class Sequential(Model):
             config["build_input_shape"] = self.input_shape
         return config
 
+    def _own_arguments(self):
+        """What a subclass takes beside the layers and what all models take, as plain data."""
+        config = super(Model, self).get_config() if has_own_arguments(type(self)) else {}
+        return {name: value for name, value in config.items() if name not in _OF_STACKS}
+
+    def _with_layers(self, layers):
+        """Another model of this class and its arguments; `None` if it makes layers itself."""
+        with live_objects():
+            own = self._own_arguments()
+        options = {"name": self.name, "dtype": self.dtype_policy, **deserialize_keras_object(own)}
+        made = type(self)(**taken_by(type(self), options))
+        if made._stack:
+            return None
+        made.name = self.name
+        for layer in layers:
+            made.add(layer, rebuild=False)
+        made._try_to_build()
+        return made
+
     def get_build_config(self) -> dict | None:
         """The input's shape."""
         return {"input_shape": self.input_shape} if self._function is not None else None
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects=None) -> Any:
+    def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
         """Make the model again, with new weights."""
-        made = cls(name=config.get("name"), dtype=config.get("dtype"))
-        known: dict[str, Layer] = {}  # a layer may stand in several places
-        for entry in config["layers"]:
-            layer = deserialize_keras_object(entry, custom_objects=custom_objects)
+        own = {k: v for k, v in config.items() if k not in (*_OF_STACKS, "build_input_shape")}
+        with custom_object_scope(custom_objects or {}):
+            own = deserialize_keras_object(own)
+        options = {"name": config.get("name"), "dtype": config.get("dtype"), **own}
+        made = cls(**taken_by(cls, options))
+        made.name = config.get("name") or made.name  # where `__init__` takes none
+        known: dict[str, Layer] = {}  # a layer may stand at several positions
+        for element in config["layers"][len(made._stack) :]:  # a subclass may make some itself
+            layer = deserialize_keras_object(element, custom_objects=custom_objects)
             made.add(known.setdefault(layer.name, layer), rebuild=False)
         made._try_to_build()
         shape = config.get("build_input_shape")

@@ -70,7 +70,7 @@ def _by_path(model, variables) -> dict[str, Variable]:
         if variable.path in found:
             raise ValueError(
                 f"Model {model.name!r} has two variables of path {variable.path!r}, which a tree "
-                "cannot tell apart. Give the layers or metrics that hold them other names."
+                "cannot distinguish. Give the layers or metrics that hold them other names."
             )
         found[variable.path] = variable
     return found

@@ -14,6 +14,7 @@ from kerasish.core import processes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.short_repr import given_arguments, short_repr
 from kerasish.core.state.functional import pure
 from kerasish.core.state.variable import Variable, is_variable
 from kerasish.optimizers.arguments import (
@@ -331,6 +332,15 @@ class Optimizer(Configurable):
     def updates(self) -> Variable:
         """Calls of `apply` so far: what `vary` counts."""
         return self._iterations
+
+    def __repr__(self):
+        given = given_arguments(self)
+        rate = self.learning_rate  # as it is now
+        if isinstance(rate, jax.Array | Variable) and not callable(given.get("learning_rate")):
+            rate = rate.read() if isinstance(rate, Variable) else rate
+            if not isinstance(rate, jax.core.Tracer):
+                given["learning_rate"] = float(f"{float(rate):.7g}")  # as it was given
+        return short_repr(self, given)
 
     def __setattr__(self, name, value):
         # A subclass's own Variables count as state as soon as they are attributes.

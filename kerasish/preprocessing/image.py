@@ -1,4 +1,4 @@
-"""`keras.preprocessing.image`: pictures as arrays."""
+"""`keras.preprocessing.image`: images as arrays."""
 
 from kerasish.data.image_files import (
     array_to_img,

@@ -15,9 +15,9 @@ def save_assets(model: Any, folder: pathlib.Path) -> None:
     """Let each layer with `save_assets` write its files into a folder of its own in `folder`."""
     for path, part in walk(model):
         if hasattr(part, "save_assets"):
-            place = folder / path
-            place.mkdir(parents=True, exist_ok=True)
-            part.save_assets(str(place))
+            target = folder / path
+            target.mkdir(parents=True, exist_ok=True)
+            part.save_assets(str(target))
 
 
 def load_assets(model: Any, folder: pathlib.Path) -> None:
@@ -42,7 +42,7 @@ def read_assets(model: Any, archive: zipfile.ZipFile) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in archive.namelist():
             if name.startswith(f"{FOLDER}/") and not name.endswith("/"):
-                place = pathlib.Path(folder, name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                copy_member(archive, name, place)
+                target = pathlib.Path(folder, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_member(archive, name, target)
         load_assets(model, pathlib.Path(folder, FOLDER))

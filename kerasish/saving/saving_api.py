@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from kerasish.core.atomic_files import is_taken, replacing
@@ -34,7 +35,10 @@ def save_model(
 ) -> None:
     """Save a model as one file: config, weights, optimizer state.
 
-    The file is whole at every moment: it is written beside its place and moved there.
+    The file is complete at every moment: it is written beside its path and moved there. The state
+    of random generators (of `Dropout` and the like) is not in it, as in Keras: a loaded model draws
+    other random numbers than the one saved would have. `callbacks.BackupAndRestore` and
+    `model.get_state_tree()` keep it.
 
     Args:
         model: The model.
@@ -43,6 +47,14 @@ def save_model(
         zipped: `False` saves into a folder of that path instead, with the same files in it, which
             hold one model at every moment, the one before or the new one.
         **kwargs: For `.h5` only: `include_optimizer`, whether to save the optimizer too.
+
+    Raises:
+        ValueError: If the path has another end, or is taken and `overwrite` is `False`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.keras")
+        >>> save_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), path)
     """
     path = pathlib.Path(filepath)
     if kwargs.pop("save_format", None) is not None:
@@ -101,7 +113,10 @@ def _save_folder(model, path, overwrite):
 
 
 def load_model(
-    filepath: str | os.PathLike, custom_objects=None, compile=True, safe_mode: bool = True
+    filepath: str | os.PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
 ) -> Any:
     """Load a model that was saved here or with Keras 3, or an older `.h5` file.
 
@@ -111,6 +126,20 @@ def load_model(
         compile: Whether to compile it as it was.
         safe_mode: Kept for Keras' sake: no code in a file is ever run. A `lambda` that a model
             holds is taken from `custom_objects["<lambda>"]`, and only if `safe_mode` is `False`.
+
+    Returns:
+        The model; random states start anew (see `save_model`).
+
+    Raises:
+        ValueError: If the file is damaged, or no model can be made of it.
+        TypeError: If it names a class or function that is not known.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.keras")
+        >>> keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save(path)
+        >>> keras.saving.load_model(path).output_shape
+        (None, 1)
     """
     path = pathlib.Path(filepath)
     if model_folder.located(path, _CONFIG).is_file():
@@ -123,15 +152,23 @@ def load_model(
     with opened(path) as archive:
         with open_member(archive, WEIGHTS_MEMBER) as (window, checksum):
             config = bounded_json.parse(read_text(archive, _CONFIG), path, "its config")
-            model = _load(config, path, window, checksum, custom_objects, compile, safe_mode)
+            made_by = custom_objects, safe_mode, _version_in(archive, path)
+            model = _load(config, path, window, checksum, compile, made_by)
         read_assets(model, archive)
     return model
 
 
-def _load(config, path, window, checksum, custom_objects, compile, safe_mode):
+def _version_in(archive, path):
+    if _METADATA not in archive.namelist():
+        return KERAS_VERSION
+    metadata = bounded_json.parse(read_text(archive, _METADATA), path, "its metadata")
+    return metadata.get("keras_version", KERAS_VERSION)
+
+
+def _load(config, path, window, checksum, compile, made_by):
     if not compile:
         config.pop("compile_config", None)
-    model = make_model(config, path, window.size, custom_objects, safe_mode)
+    model = make_model(config, path, window.size, *made_by)
     with reading(window, path, checksum) as source:
         load(model, source)
     return model
@@ -143,6 +180,7 @@ def _load_folder(path, custom_objects, compile, safe_mode):
     config = bounded_json.parse(config, path, "its config")
     weights = model_folder.located(path, WEIGHTS_MEMBER)
     with file_window(weights) as window:
-        model = _load(config, weights, window, None, custom_objects, compile, safe_mode)
+        made_by = custom_objects, safe_mode, KERAS_VERSION
+        model = _load(config, weights, window, None, compile, made_by)
     load_assets(model, model_folder.located(path, model_folder.ASSETS))
     return model

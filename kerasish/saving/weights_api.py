@@ -35,12 +35,12 @@ def write_weights(
         saveable: The whole.
         path: The file's path.
         free: Bytes to leave free at its beginning: 0, 512 or a power of two above.
-        wrote: Called with each array and where it lies in the file.
+        wrote: Called with each array and where it is in the file.
         skipped: Parts to leave out.
     """
     with h5py.File(path, "w", userblock_size=free) as h5:
-        for place, part in walk(saveable, seen={id(part) for part in skipped}):
-            group = h5.create_group(f"{place}/vars" if place else "vars")
+        for where, part in walk(saveable, seen={id(part) for part in skipped}):
+            group = h5.create_group(f"{where}/vars" if where else "vars")
             group.attrs["name"] = name_of(part)
             for key, value in own_arrays(part).items():
                 start = write_array(group, key, value)
@@ -57,7 +57,7 @@ def save_weights(
 ) -> None:
     """Save the weights of a model, and its optimizer's state.
 
-    The file is whole at every moment: it is written beside its place and moved there.
+    The file is complete at every moment: it is written beside its path and moved there.
 
     Args:
         model: Model or layer, built.

@@ -52,8 +52,16 @@ def attempt(obj: Any, doing: str, advice: str):
         raise AssertionError(f"{name_of(obj)}: {doing} failed with {said}\n{advice}") from error
 
 
-def require_close(obj, got, wanted, failed, advice, rtol=1e-5, atol=1e-5) -> None:
-    """Raise when two nests of arrays differ."""
+def require_close(
+    obj: Any,
+    got: Any,
+    wanted: Any,
+    failed: str,
+    advice: str,
+    rtol: float = 1e-5,
+    atol: float = 1e-5,
+) -> None:
+    """Raise when two pytrees of arrays differ."""
     ours, theirs = jax.tree.leaves(got), jax.tree.leaves(wanted)
     require(
         len(ours) == len(theirs), obj, f"{failed}: {len(ours)} arrays, not {len(theirs)}", advice
@@ -74,9 +82,9 @@ def _wide(x):
     return x if x.dtype.kind == "c" else x.astype("float64")
 
 
-def require_finite(obj, nest, failed, advice) -> None:
-    """Raise when a nest of arrays holds NaN or infinity."""
-    bad = [x for x in jax.tree.leaves(nest) if not np.all(np.isfinite(np.asarray(x, "float32")))]
+def require_finite(obj: Any, tree: Any, failed: str, advice: str) -> None:
+    """Raise when a pytree of arrays holds NaN or infinity."""
+    bad = [x for x in jax.tree.leaves(tree) if not np.all(np.isfinite(np.asarray(x, "float32")))]
     require(not bad, obj, failed, advice)
 
 
@@ -138,7 +146,7 @@ def check_config(obj: Any, custom_objects: Mapping) -> None:
     with attempt(
         obj,
         "`from_config(get_config())`",
-        "Each entry of the config must be an argument of `__init__`. Classes of your own among "
+        "Each element of the config must be an argument of `__init__`. Classes of your own among "
         "them must be registered, or given in `custom_objects`.",
     ):
         again = twin(obj, custom_objects).get_config()

@@ -50,7 +50,7 @@ def check_layer(
     Args:
         layer: The layer; it is not changed, copies of it are made from its config.
         inputs: An array, or a list or dict of them, to call it on; a tuple of arrays for several
-            arguments. In place of each array, a shape draws random numbers.
+            arguments. Instead of each array, a shape draws random numbers.
         custom_objects: Names to further classes and functions of yours that its config needs.
         without: Names of checks to leave out.
         rtol: Relative difference allowed between results that should be equal.
@@ -167,7 +167,7 @@ class _Case:
             compiled,
             eager,
             "compiled results are not the eager ones",
-            "`call` must depend on its arguments and on weights alone: no Python state, no NumPy "
+            "`call` must depend only on its arguments and weights: no Python state, no NumPy "
             "random numbers.",
             **self.tolerance,
         )
@@ -266,7 +266,7 @@ class _Case:
 
 
 def _draw(inputs, rng):
-    """Arrays as they are, shapes as random numbers, in the same nest."""
+    """Arrays as they are, shapes as random numbers, in the same structure."""
     if isinstance(inputs, tuple) and all(isinstance(n, int) for n in inputs):
         return rng.normal(size=inputs).astype("float32")
     if isinstance(inputs, list | tuple):

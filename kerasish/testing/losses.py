@@ -145,7 +145,7 @@ class _LossCase:
             compiled,
             eager,
             "compiled it gives another value",
-            "It must depend on its arguments alone.",
+            "It must depend only on its arguments.",
             **self.tolerance,
         )
 

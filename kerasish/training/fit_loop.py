@@ -73,6 +73,7 @@ def fit(
     for epoch in range(first, epochs):
         if not done:
             model.reset_metrics()
+        processes.say_position(f"epoch {epoch + 1}")
         callbacks.on_epoch_begin(epoch)
         step = model._step("train")  # a callback may have frozen or unfrozen layers
         source.batches.on_epoch_begin()

@@ -37,6 +37,7 @@ from kerasish.training.idle_accelerator import warn_of_idle_accelerator
 from kerasish.training.input_hints import input_hints
 from kerasish.training.label_check import check_batch_labels
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
+from kerasish.training.loss_weight_check import check_loss_weights
 from kerasish.training.monte_carlo import MonteCarlo
 from kerasish.training.resume import ResumePoint, data_position
 from kerasish.training.step_factory import TRAINING_KINDS, current_step, make_step
@@ -104,6 +105,7 @@ class Trainer(OverridableSteps):
                 "compile", "steps_per_execution", "'auto' or at least 1", steps_per_execution
             )
         self._check_initialized()
+        check_loss_weights(loss_weights)
         optimizer = optimizers.get(optimizer)
         scaled = getattr(self.dtype_policy, "name", "") == "mixed_float16"
         if auto_scale_loss and scaled and not isinstance(optimizer, optimizers.LossScaleOptimizer):

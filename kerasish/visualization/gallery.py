@@ -1,6 +1,7 @@
 """Images side by side."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -9,21 +10,21 @@ from kerasish.core.errors import bad_argument
 
 
 def plot_image_gallery(
-    images,
-    y_true=None,
-    y_pred=None,
-    label_map=None,
-    rows=None,
-    cols=None,
-    value_range=(0, 255),
-    scale=2,
-    path=None,
-    show=None,
-    transparent=True,
-    dpi=60,
-    legend_handles=None,
-    data_format=None,
-):
+    images: Any,
+    y_true: Any = None,
+    y_pred: Any = None,
+    label_map: Any = None,
+    rows: int | None = None,
+    cols: int | None = None,
+    value_range: Any = (0, 255),
+    scale: Any = 2,
+    path: Any = None,
+    show: bool | None = None,
+    transparent: Any = True,
+    dpi: int = 60,
+    legend_handles: Any = None,
+    data_format: Any = None,
+) -> Any:
     """Draw images in a grid, with their labels and predictions if given.
 
     Args:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import pickle
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from kerasish import launch
+from kerasish.distribution import initialization
 from tests.support import distributed_models, two_process_program
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -202,3 +204,54 @@ def check_going_on(found, folder, name):
         assert history == never_killed["go on"][0]
         for a, b in zip(values, never_killed["go on"][1], strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+# -- a process hangs
+
+
+@pytest.mark.parametrize(
+    "how, reason", [("busy", r"\)"), ("stopped", r"\), which is stopped \(`kill -CONT` it\)")]
+)
+def test_a_process_that_hangs_is_named_and_not_waited_for_for_ever(folder, how, reason):
+    port = launch.free_port()
+    options = launch.arguments(["--devices-per-process", "2", "a script"])
+    command = [sys.executable, str(PROGRAM), str(folder), "hang", how]
+    running = [
+        subprocess.Popen(
+            command,
+            env={**launch.environment(options, port, i), **OURS},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in (0, 1)
+    ]
+    try:
+        error = running[0].communicate(timeout=120)[1]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+    named = (
+        rf"process 0 \(.*\) has waited \d+ s for process 1 \(host .*, pid \d+{reason} at epoch 2"
+    )
+    assert re.search(named, error), error
+    assert "its patience is at an end" in error
+    assert running[0].returncode == 1
+
+
+def test_a_port_in_use_is_named():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        options = launch.arguments(["--port", str(port), "a script"])
+        with pytest.raises(SystemExit, match=f"port {port} cannot be used: Address already in use"):
+            launch.run(options)
+        with pytest.raises(RuntimeError, match=rf"port {port} of 127.0.0.1 is in use"):
+            initialization.initialize(f"127.0.0.1:{port}", 2, 0)
+
+
+@pytest.mark.parametrize("patience", [0, -1.0, "soon"])
+def test_patience_is_a_number_of_seconds(patience):
+    with pytest.raises(ValueError, match="`patience` must be a positive number of seconds"):
+        initialization.initialize("127.0.0.1:1", 2, 0, patience=patience)

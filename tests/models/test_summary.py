@@ -1,12 +1,13 @@
 """The table of layers: what it says, as text and in a notebook."""
 
+import re
 import sys
 import types
 
 import pytest
 
 from kerasish import Input, Model, Sequential, layers
-from kerasish.core.text_tables import readable_bytes
+from kerasish.core.text_tables import as_html, readable_bytes
 from tests.support.keras_oracle import X
 
 
@@ -165,3 +166,35 @@ def test_a_terminal_session_of_ipython_gets_text(monkeypatch, capsys):
 )
 def test_readable_bytes(size, text):
     assert readable_bytes(size) == text
+
+
+def wide(k=layers):
+    x = Input((4,), name="x")
+    names = ["a_layer_with_a_name_that_is_long", "another_layer_with_a_name_that_is_long"]
+    hidden = [k.Dense(3, name=name)(x) for name in names]
+    return Model(x, k.Concatenate(name="joined")([*hidden, x]))
+
+
+@pytest.mark.parametrize("columns, width", [("60", 60), ("80", 80), ("100", 100), ("400", None)])
+@pytest.mark.parametrize("make", [stack, wide])
+def test_the_text_is_as_wide_as_it_needs_and_the_terminal_has(
+    make, columns, width, monkeypatch, capsys
+):
+    monkeypatch.setenv("COLUMNS", columns)
+    make().summary()
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    lengths = {len(line) for line in shown if line[0] in "┏┃┡│├└"}
+    assert len(lengths) == 1
+    if make is stack:
+        assert lengths == {min(80, width or 80)}
+    elif width:
+        assert lengths == {width}
+    else:
+        assert any("a_layer_with_a_name_that_is_long (Dense)" in line for line in shown)
+        assert 100 < max(lengths) < 400
+
+
+def test_html_keeps_shapes_on_one_line():
+    html = as_html("title", ["a", "b"], [["(None, 3)", "long text"]], unbroken=["a"])
+    first, second = re.findall(r"<td style='(.*?)'>", html)
+    assert "nowrap" in first and "nowrap" not in second

@@ -10,7 +10,7 @@ import pytest
 import kerasish as keras
 from kerasish.saving.formats import zip_archive
 from kerasish.saving.io import crc32, file_window
-from kerasish.saving.io.parallel_reader import Place, Reader
+from kerasish.saving.io.parallel_reader import Reader, StoredArray
 from kerasish.saving.weights_api import WEIGHTS_MEMBER
 
 SIZES = [0, 1, 7, 2**16, 2**20 + 5]
@@ -24,7 +24,7 @@ def test_the_crc_of_two_pieces_follows_from_theirs(size):
 
 
 def place(start, count):
-    return Place("x", "x", start, (count,), np.dtype("u1"), None)
+    return StoredArray("x", "x", start, (count,), np.dtype("u1"), None)
 
 
 @pytest.mark.parametrize("read_at", [file_window._read_at, file_window._in_turns])

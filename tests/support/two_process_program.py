@@ -17,6 +17,7 @@ import kerasish as keras
 from kerasish import distribution as dist
 from kerasish.core import processes
 from kerasish.distribution import initialization as watching
+from kerasish.distribution import waiting
 from tests.support import distributed_models
 
 CHOICES = {
@@ -179,6 +180,21 @@ def end(how):
         time.sleep(4)
 
 
+def hang(how):
+    """Process 1 hangs in the second epoch of a run, in a way of its own."""
+    waiting._NOTICE_SECONDS, waiting._SILENT_SECONDS = 1, 2
+    dist.initialize(patience=3, shutdown_timeout_seconds=1)
+
+    class Hangs(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1 and not processes.is_first():
+                os.kill(os.getpid(), signal.SIGSTOP) if how == "stopped" else time.sleep(60)
+
+    model, (x, y) = distributed_models.make("mlp"), distributed_models.data("mlp", 64)
+    with dist.DataParallel().scope():
+        model.fit(x, y, 16, epochs=3, callbacks=[Hangs()], verbose=0)
+
+
 def main(out, *cases):
     """Run all, or the cases named `model/choice`."""
     dist.initialize()
@@ -203,4 +219,5 @@ def main(out, *cases):
 
 
 if __name__ == "__main__":
-    end(sys.argv[3]) if sys.argv[2:3] == ["end"] else main(*sys.argv[1:])
+    odd = {"end": end, "hang": hang}.get(sys.argv[2])
+    odd(sys.argv[3]) if odd else main(*sys.argv[1:])

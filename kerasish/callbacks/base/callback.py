@@ -1,6 +1,9 @@
 """The base of all callbacks: hooks that do nothing."""
 
+import inspect
 from typing import Any
+
+from kerasish.core.short_repr import short_repr
 
 
 class Callback:
@@ -30,6 +33,11 @@ class Callback:
     params: dict | None = None
     every_batch: bool = True
     _model: Any = None
+
+    def __repr__(self):
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        held = vars(self)
+        return short_repr(self, {name: held[name] for name in names if name in held})
 
     def set_params(self, params: dict) -> None:
         """Called before all hooks, with `verbose`, `epochs` and `steps`.

@@ -9,6 +9,7 @@ import jax
 
 from kerasish.core.errors import no_super
 from kerasish.core.serialization.serialize import revive, serialize_argument
+from kerasish.core.short_repr import given_arguments, short_repr
 
 
 class Configurable:
@@ -37,6 +38,9 @@ class Configurable:
         if mark is not None and mark not in vars(self) and not name.startswith("__"):
             raise no_super(self)
         return object.__getattribute__(self, name)  # raises; a property's own error if it is one
+
+    def __repr__(self):
+        return short_repr(self, given_arguments(self))
 
     def get_config(self) -> dict:
         """The arguments that make this object again, as plain data."""

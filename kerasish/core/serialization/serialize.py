@@ -22,6 +22,7 @@ from kerasish.core.serialization.lambdas import (
     lambdas_are_located,
     located_lambdas,
 )
+from kerasish.core.serialization.live_objects import CLASS, LiveObject, are_live, live_class
 from kerasish.core.serialization.registry import (
     custom_object_scope,
     find_class,
@@ -80,6 +81,8 @@ def _write_class(cls):
 
 
 def _serialize_function(fn):
+    if are_live():
+        return LiveObject(fn)
     name = getattr(fn, "__name__", None)
     if name is None:
         raise TypeError(
@@ -125,6 +128,8 @@ def _serialize_instance(obj):
         "config": obj.get_config(),
         "registered_name": registered,
     }
+    if are_live():
+        data[CLASS] = LiveObject(cls)
     if registered is None and module and module.startswith("keras.src"):
         data["registered_name"] = cls.__name__
     for part in ("build_config", "compile_config"):
@@ -145,9 +150,11 @@ def is_serialized(data: Any) -> bool:
 
 def revive(value: Any) -> Any:
     """An argument in a config: objects described in it made again, all else as it is."""
-    if is_serialized(value):
+    if is_serialized(value) or isinstance(value, LiveObject):
         return deserialize_keras_object(value)
-    return list(map(revive, value)) if isinstance(value, list) else value
+    if type(value) in (list, tuple):
+        return type(value)(map(revive, value))
+    return {k: revive(v) for k, v in value.items()} if type(value) is dict else value
 
 
 def deserialize_keras_object(
@@ -187,6 +194,8 @@ def deserialize_keras_object(
     if custom_objects:
         with custom_object_scope(custom_objects):
             return deserialize_keras_object(config)
+    if isinstance(config, LiveObject):
+        return config.value
     if config is None or isinstance(config, bool | int | float):
         return config
     if isinstance(config, str):
@@ -245,7 +254,7 @@ _READERS: dict[str, Callable[[dict], Any]] = {
 
 
 def _make_instance(data):
-    instance = find_class(data).from_config(data["config"])
+    instance = (live_class(data) or find_class(data)).from_config(data["config"])
     for part in ("build", "compile"):
         value, act = data.get(f"{part}_config"), getattr(instance, f"{part}_from_config", None)
         if value and act:
@@ -263,10 +272,12 @@ def resolve(identifier: Any, known: Mapping[str, Any], kind: str) -> Any:
     """
     if identifier is None:
         return None
+    if isinstance(identifier, LiveObject):
+        identifier = identifier.value
     if isinstance(identifier, dict):
         if not is_serialized(identifier):
             raise bad_argument(kind, "config", "a serialized object with 'class_name'", identifier)
-        cls = known.get(identifier["class_name"])
+        cls = live_class(identifier) or known.get(identifier["class_name"])
         own = inspect.isclass(cls) and get_registered_object(identifier["class_name"]) is None
         if cls is not None and own:
             found = cls.from_config(identifier["config"])

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from kerasish import constraints, initializers, regularizers
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
+from kerasish.core.serialization.live_objects import copy_by_config
 from kerasish.layers.attention.attention import causal_mask
 from kerasish.layers.base.arguments import Named, fraction, positive_int
 from kerasish.layers.base.layer import Layer
@@ -92,8 +93,8 @@ class BaseMultiHeadAttention(Layer):
             activation=activation,
             name=name,
             # Copies, so that the projections do not start alike.
-            kernel_initializer=_copy(self.kernel_initializer),
-            bias_initializer=_copy(self.bias_initializer),
+            kernel_initializer=copy_by_config(self.kernel_initializer),
+            bias_initializer=copy_by_config(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
             bias_regularizer=self.bias_regularizer,
             activity_regularizer=activity_regularizer,
@@ -225,10 +226,6 @@ def _with_heads(mask, rank, axes):
     for _ in range(rank - mask.ndim):
         mask = jnp.expand_dims(mask, -2 * axes - 1)
     return mask.astype(bool)
-
-
-def _copy(initializer):
-    return type(initializer).from_config(initializer.get_config())
 
 
 def without_mask(x: jax.Array) -> Any:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from kerasish import activations, initializers
 from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.live_objects import live_objects
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.noinline import add_bias
 from kerasish.layers.base.arguments import (
@@ -176,7 +177,9 @@ class EinsumDense(LoRALayer):
                 "output_axes": [i for i, letter in enumerate(kernel) if letter in outs],
                 "seed": initializer.seed,
             }
-            initializer = type(initializer).from_config({**initializer.get_config(), **fans})
+            with live_objects():
+                config = initializer.get_config()
+            initializer = type(initializer).from_config({**config, **fans})
         self.kernel = self.add_weight(
             shape=tuple(sizes[letter] for letter in kernel),
             name="kernel",

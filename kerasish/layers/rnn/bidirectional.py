@@ -1,12 +1,11 @@
 """A recurrent layer run both ways."""
 
-import types
 from typing import Any
 
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.registry import custom_object_scope, get_registered_name
+from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.layers.base.layer import Layer
 
@@ -157,20 +156,8 @@ class Bidirectional(Layer):
 
 def _twin(layer, direction, **changes):
     """A new layer of the same config."""
-    data = serialize_keras_object(layer)
+    with live_objects():
+        data = serialize_keras_object(layer)
     name = f"{direction}_{layer.name.removeprefix(f'{direction}_')}"
     data["config"] = {**data["config"], **changes, "name": name}
-    with custom_object_scope(_own_code(layer)):
-        return deserialize_keras_object(data)
-
-
-def _own_code(layer):
-    """Classes and functions that a layer is made of, by name: a twin must not need a registry."""
-    found = {}
-    for owner in (*layer._flatten_layers(), getattr(layer, "cell", layer)):
-        for value in (owner, *vars(owner).values()):
-            if isinstance(value, types.FunctionType):
-                found[get_registered_name(value)] = value
-            elif hasattr(value, "get_config"):
-                found[get_registered_name(type(value))] = type(value)
-    return found
+    return deserialize_keras_object(data)

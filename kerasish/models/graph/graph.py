@@ -15,11 +15,11 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.layers.core.input_layer import Input, InputLayer
 
 
-def walk(inputs: list, outputs: list) -> tuple[list[Node], list]:
+def map_graph(inputs: list, outputs: list) -> tuple[list[Node], list]:
     """Nodes that lead from the inputs to the outputs, and the operations in Keras' order.
 
     Each node comes after those it needs. Operations farthest from the outputs come first; those
-    equally far in the order in which a walk from the outputs meets them.
+    equally far in the order in which a search from the outputs reaches them.
     """
     given = {id(t) for t in inputs}
     nodes, entered, met = [], set(), {}
@@ -70,9 +70,9 @@ def _depths(nodes):
 
 def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
     """The same graph from new `Input`s, where it starts at tensors that layers made."""
-    nest = jax.tree.leaves((inputs, outputs))
+    tensors = jax.tree.leaves((inputs, outputs))
     made_by_layers = [t for t in jax.tree.leaves(inputs) if not _is_input(t)]
-    if not made_by_layers or not all(isinstance(t, KerasTensor) for t in nest):
+    if not made_by_layers or not all(isinstance(t, KerasTensor) for t in tensors):
         return inputs, outputs
     starts = jax.tree.map(
         lambda t: t if _is_input(t) else Input(batch_shape=t.shape, dtype=t.dtype, name=t.name),
@@ -82,7 +82,7 @@ def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
 
 
 def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
-    """The inputs that a symbolic tensor depends on, in the order in which a walk meets them."""
+    """The inputs that a symbolic tensor depends on, in the order in which a search reaches them."""
     found, seen, stack = {}, set(), [tensor]
     while stack:
         tensor = stack.pop()
@@ -114,9 +114,9 @@ class Function:
     """A graph of recorded calls, run on real arrays or on other symbolic tensors.
 
     Args:
-        inputs: Symbolic tensors in any nest of lists, tuples and dicts.
-        outputs: Symbolic tensors computed from them, in any nest.
-        name: Name; made up if not given.
+        inputs: Symbolic tensors in any pytree of lists, tuples and dicts.
+        outputs: Symbolic tensors computed from them, in any pytree.
+        name: Name; generated if not given.
 
     Attributes:
         nodes: The calls in the graph, each after those it needs.
@@ -131,17 +131,17 @@ class Function:
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None):
         self.name = name or auto_name("function")
-        for kind, nest in (("inputs", inputs), ("outputs", outputs)):
-            strange = [t for t in jax.tree.leaves(nest) if not isinstance(t, KerasTensor)]
-            if strange or not jax.tree.leaves(nest):
+        for kind, struct in (("inputs", inputs), ("outputs", outputs)):
+            strange = [t for t in jax.tree.leaves(struct) if not isinstance(t, KerasTensor)]
+            if strange or not jax.tree.leaves(struct):
                 what = f"{strange[0]!r}" if strange else "nothing"
                 raise ValueError(
                     f"A model's `{kind}` must be symbolic tensors, made by `keras.Input` and "
                     f"layers called on them; got {what}."
                 )
-        self._inputs_nest, self._outputs_nest = inputs, outputs
+        self._inputs_struct, self._outputs_struct = inputs, outputs
         self.inputs, self.outputs = jax.tree.leaves(inputs), jax.tree.leaves(outputs)
-        self.nodes, self.operations = walk(self.inputs, self.outputs)
+        self.nodes, self.operations = map_graph(self.inputs, self.outputs)
         _check_names(self.operations)
 
     def run(self, inputs: list, call: Callable | None = None) -> Any:
@@ -155,7 +155,7 @@ class Function:
             result = call(operation, args, kwargs) if call else operation(*args, **kwargs)
             for tensor, value in zip(node.outputs, _leaves(result, node), strict=True):
                 values[id(tensor)] = value
-        return map_in_order(lambda t: values[id(t)], self._outputs_nest)
+        return map_in_order(lambda t: values[id(t)], self._outputs_struct)
 
     def __call__(self, inputs):
         leaves = jax.tree.leaves(inputs)
@@ -165,7 +165,7 @@ class Function:
             )
         return self.run(leaves)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """Shapes of the outputs for given input shapes."""
         one = len(self.inputs) == 1
         shapes = [input_shape] if one else jax.tree.leaves(input_shape, is_leaf=_is_shape)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from kerasish.core.dict_order import map_in_order
+from kerasish.core.serialization.live_objects import LiveObject
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.graph import node_of
@@ -34,7 +35,7 @@ def graph_config(function: Function) -> dict:
         twin._keras_history = History(operation, number[id(node_of(leaf))], output)
         return twin
 
-    def place(tensor):
+    def position(tensor):
         operation, index, output = renumbered(tensor)._keras_history
         return [operation.name, index + _own_node(operation), output]
 
@@ -44,18 +45,18 @@ def graph_config(function: Function) -> dict:
         if isinstance(operation, Op):
             layers += [write_op(operation, *arguments) for arguments in called]
             continue
-        entry = serialize_keras_object(operation)
-        entry["name"] = operation.name
-        entry["inbound_nodes"] = [
+        element = serialize_keras_object(operation)
+        element["name"] = operation.name
+        element["inbound_nodes"] = [
             {"args": serialize_keras_object(list(args)), "kwargs": serialize_keras_object(kwargs)}
             for args, kwargs in called
             if not isinstance(operation, InputLayer)
         ]
-        layers.append(entry)
+        layers.append(element)
     return {
         "layers": layers,
-        "input_layers": map_in_order(place, function._inputs_nest),
-        "output_layers": map_in_order(place, function._outputs_nest),
+        "input_layers": map_in_order(position, function._inputs_struct),
+        "output_layers": map_in_order(position, function._outputs_struct),
     }
 
 
@@ -69,19 +70,19 @@ def rebuild_graph(config: dict) -> tuple[Any, Any]:
     made: dict[str, Any] = {}
     outputs: dict[tuple, list] = {}
     waiting = []
-    for entry in config["layers"]:
-        own = {key: value for key, value in entry.items() if key != "inbound_nodes"}
+    for element in config["layers"]:
+        own = {key: value for key, value in element.items() if key != "inbound_nodes"}
         operation = read_op(own) if is_op(own) else deserialize_keras_object(own)
-        name = entry["name"]
+        name = element["name"]
         made[name] = operation
         if isinstance(operation, InputLayer):
             outputs[name, 0] = [operation.output]
-        waiting += [(name, i, node) for i, node in enumerate(entry.get("inbound_nodes", []))]
+        waiting += [(name, i, node) for i, node in enumerate(element.get("inbound_nodes", []))]
     while waiting:
         later = []
         for name, i, node in waiting:
             args, kwargs = _node_arguments(node)
-            needed = [tuple(place[:2]) for place in _places_in((args, kwargs))]
+            needed = [tuple(history[:2]) for history in _histories_in((args, kwargs))]
             if (i and (name, i - 1) not in outputs) or any(n not in outputs for n in needed):
                 later.append((name, i, node))
                 continue
@@ -100,18 +101,20 @@ def rebuild_graph(config: dict) -> tuple[Any, Any]:
             )
         waiting = later
 
-    def tensor(place):
-        name, index, output = place
+    def tensor(history):
+        name, index, output = history
         return outputs[name, index - _own_node(made[name])][output]
 
-    return _map_places(tensor, config["input_layers"]), _map_places(tensor, config["output_layers"])
+    return _map_histories(tensor, config["input_layers"]), _map_histories(
+        tensor, config["output_layers"]
+    )
 
 
 def _node_arguments(node):
     if isinstance(node, dict):
         return list(node["args"]), dict(node["kwargs"])
     # Keras 2: a list of [layer, node, tensor, kwargs] for each input.
-    tensors = [_history(*entry[:3]) for entry in node]
+    tensors = [_history(*element[:3]) for element in node]
     kwargs = node[0][3] if node and len(node[0]) > 3 else {}
     return [tensors[0] if len(tensors) == 1 else tensors], kwargs
 
@@ -131,34 +134,36 @@ def _is_tensor_config(x):
     return isinstance(x, dict) and x.get("class_name") == "__keras_tensor__"
 
 
-def _places_in(nest) -> Iterator[list]:
-    if _is_tensor_config(nest):
-        yield nest["config"]["keras_history"]
-    elif isinstance(nest, dict):
-        for value in nest.values():
-            yield from _places_in(value)
-    elif isinstance(nest, list | tuple):
-        for value in nest:
-            yield from _places_in(value)
+def _histories_in(tree) -> Iterator[list]:
+    if _is_tensor_config(tree):
+        yield tree["config"]["keras_history"]
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from _histories_in(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _histories_in(value)
 
 
-def _fill(nest, outputs):
-    if _is_tensor_config(nest):
-        layer, node, tensor = nest["config"]["keras_history"]
+def _fill(tree, outputs):
+    if isinstance(tree, LiveObject):
+        return tree.value
+    if _is_tensor_config(tree):
+        layer, node, tensor = tree["config"]["keras_history"]
         return outputs[layer, node][tensor]
-    if isinstance(nest, dict):
-        if "class_name" in nest and "config" in nest:
-            return deserialize_keras_object(nest)
-        return {key: _fill(value, outputs) for key, value in nest.items()}
-    if isinstance(nest, list | tuple):
-        return type(nest)(_fill(value, outputs) for value in nest)
-    return nest
+    if isinstance(tree, dict):
+        if "class_name" in tree and "config" in tree:
+            return deserialize_keras_object(tree)
+        return {key: _fill(value, outputs) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(_fill(value, outputs) for value in tree)
+    return tree
 
 
-def _map_places(fn, places):
-    if isinstance(places, dict):
-        return {key: _map_places(fn, item) for key, item in places.items()}
-    if len(places) == 3 and isinstance(places[0], str) and not isinstance(places[1], str | list):
-        return fn(places)
-    items = [_map_places(fn, item) for item in places]
-    return tuple(items) if isinstance(places, tuple) else items
+def _map_histories(fn, tree):
+    if isinstance(tree, dict):
+        return {key: _map_histories(fn, item) for key, item in tree.items()}
+    if len(tree) == 3 and isinstance(tree[0], str) and not isinstance(tree[1], str | list):
+        return fn(tree)
+    items = [_map_histories(fn, item) for item in tree]
+    return tuple(items) if isinstance(tree, tuple) else items

@@ -23,15 +23,15 @@ def arrange_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
 
 def _by_name_or_order(model, wanted, inputs):
     names = [t.name for t in wanted]
-    nest = model._function._inputs_nest
-    if isinstance(inputs, dict) and not _same_structure(nest, inputs):
-        keys = _keys(nest) or names
+    struct = model._function._inputs_struct
+    if isinstance(inputs, dict) and not _same_structure(struct, inputs):
+        keys = _keys(struct) or names
         return [_named(model, keys, t, key, inputs) for t, key in zip(wanted, keys, strict=True)]
-    if isinstance(nest, dict) and isinstance(inputs, dict):
-        return jax.tree.leaves([inputs[k] for k in sorted(nest)], is_leaf=_is_value)
+    if isinstance(struct, dict) and isinstance(inputs, dict):
+        return jax.tree.leaves([inputs[k] for k in sorted(struct)], is_leaf=_is_value)
     values = jax.tree.leaves(inputs, is_leaf=_is_value)
     if len(values) == len(wanted) > 1 and not _has_names(inputs):
-        _refuse_guess(model, nest)
+        _refuse_guess(model, struct)
     if len(values) != len(wanted):
         raise ValueError(
             f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}."
@@ -39,10 +39,10 @@ def _by_name_or_order(model, wanted, inputs):
     return values
 
 
-def _refuse_guess(model, nest):
+def _refuse_guess(model, struct):
     """Raise where values in order might be meant in the order of dicts, or in that of pytrees."""
-    written = [t.name for t in _in_written_order(nest)]
-    if written != [t.name for t in jax.tree.leaves(nest)]:
+    written = [t.name for t in _in_written_order(struct)]
+    if written != [t.name for t in jax.tree.leaves(struct)]:
         raise ValueError(
             f"Model {model.name!r} was made with a dict of inputs, {written}, and was given values "
             "without names, so which is which would be a guess. Give a dict: "
@@ -50,13 +50,13 @@ def _refuse_guess(model, nest):
         )
 
 
-def _in_written_order(nest):
+def _in_written_order(struct):
     """The tensors as they were written: a dict's in the order of its keys as given, not sorted."""
-    if isinstance(nest, dict):
-        nest = list(nest.values())
-    if not isinstance(nest, list | tuple):
-        return [nest]
-    return list(itertools.chain.from_iterable(map(_in_written_order, nest)))
+    if isinstance(struct, dict):
+        struct = list(struct.values())
+    if not isinstance(struct, list | tuple):
+        return [struct]
+    return list(itertools.chain.from_iterable(map(_in_written_order, struct)))
 
 
 def _has_names(inputs):
@@ -69,12 +69,12 @@ def _is_value(x):
     return x is None or isinstance(x, Variable)
 
 
-def _same_structure(nest, inputs):
-    return isinstance(nest, dict) and set(nest) <= set(inputs)
+def _same_structure(struct, inputs):
+    return isinstance(struct, dict) and set(struct) <= set(inputs)
 
 
-def _keys(nest):
-    return sorted(nest) if isinstance(nest, dict) else None
+def _keys(struct):
+    return sorted(struct) if isinstance(struct, dict) else None
 
 
 def _named(model, keys, tensor, key, inputs):

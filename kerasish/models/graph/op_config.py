@@ -15,7 +15,11 @@ import jax.numpy as jnp
 
 from kerasish import ops
 from kerasish.core.errors import NEEDS_A_VALUE, did_you_mean
-from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.serialization.live_objects import LiveObject, are_live
+from kerasish.core.serialization.serialize import (
+    revive,
+    serialize_keras_object,
+)
 from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.core.symbolic.operation import Op
 
@@ -105,6 +109,16 @@ def write_op(operation: Op, args: tuple, kwargs: dict) -> dict:
     """An op's call on these arguments as Keras writes it."""
     name = operation.function.__name__
     function = _function(name)
+    if function is None and are_live():
+        return {
+            "module": class_of(name)[0],
+            "class_name": LiveObject(operation.function),
+            "config": {"name": operation.name},
+            "name": operation.name,
+            "inbound_nodes": [
+                {"args": serialize_keras_object(args), "kwargs": serialize_keras_object(kwargs)}
+            ],
+        }
     if function is None:
         raise ValueError(
             f"The model calls {name!r}, which is no op of `keras.ops`, so its config cannot name "
@@ -144,15 +158,17 @@ def _takes_place(parameter):
     return parameter.kind is not inspect.Parameter.KEYWORD_ONLY
 
 
-def is_op(entry: dict) -> bool:
-    """Whether a config's entry is an op rather than a layer."""
-    module = entry.get("module")
+def is_op(config: dict) -> bool:
+    """Whether an element of a config is an op rather than a layer."""
+    module = config.get("module")
     return isinstance(module, str) and module.startswith("keras.src.ops.")
 
 
-def read_op(entry: dict) -> Callable:
-    """The function that an op's entry stands for; on symbolic tensors it records the same op."""
-    module, cls, config = entry["module"], entry["class_name"], dict(entry["config"])
+def read_op(config: dict) -> Callable:
+    """The function that an op's config stands for; on symbolic tensors it records the same op."""
+    module, cls, config = config["module"], config["class_name"], dict(config["config"])
+    if isinstance(cls, LiveObject):
+        return lambda *args, **kwargs: _renamed(cls.value(*args, **kwargs), config.get("name"))
     name = _functions_by_class().get((module, cls))
     if name is None:
         known = [known for known_module, known in _functions_by_class() if known_module == module]
@@ -205,7 +221,7 @@ def _check_size(cls, result):
 
 
 def _setting(value: Any) -> Any:
-    value = deserialize_keras_object(value) if isinstance(value, dict) else value
+    value = revive(value)
     return tuple(value) if isinstance(value, list) else value
 
 

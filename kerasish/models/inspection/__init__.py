@@ -1,1 +1,1 @@
-"""What a model is made of and what it costs: summaries, FLOPs, memory, pictures."""
+"""What a model is made of and what it costs: summaries, FLOPs, memory, images."""

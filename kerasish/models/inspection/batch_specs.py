@@ -30,8 +30,8 @@ def sample_inputs(model: Any, batch_size: int, given: Any = None) -> Any:
     if seen is not None:
         return _with_rows(unpack_x_y_sample_weight(seen)[0], batch_size)
     if model._function is not None:
-        nest = model._function._inputs_nest
-        found = jax.tree.map(lambda t: _sized(model, t.shape, batch_size, t.dtype), nest)
+        tree = model._function._inputs_struct
+        found = jax.tree.map(lambda t: _sized(model, t.shape, batch_size, t.dtype), tree)
         return found[0] if isinstance(found, list | tuple) and len(found) == 1 else found
     shapes = list((model._built_with or {}).values())
     if len(shapes) != 1 or shapes[0] is None:
@@ -92,16 +92,16 @@ def _seen_in_training(model):
     return max(forms, key=lambda form: jax.tree.leaves(form)[0].shape[0], default=None)
 
 
-def _with_rows(nest, rows):
+def _with_rows(tree, rows):
     def sized(a):
         a = a if hasattr(a, "dtype") else np.asarray(a)
         dtype = jax.dtypes.canonicalize_dtype(a.dtype)
         return jax.ShapeDtypeStruct((rows, *a.shape[1:]), dtype)
 
-    return jax.tree.map(sized, nest, is_leaf=lambda a: isinstance(a, list) and not _is_nest(a))
+    return jax.tree.map(sized, tree, is_leaf=lambda a: isinstance(a, list) and not _is_pytree(a))
 
 
-def _is_nest(items):
+def _is_pytree(items):
     return any(hasattr(a, "shape") for a in jax.tree.leaves(items))
 
 

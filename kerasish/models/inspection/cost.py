@@ -8,7 +8,7 @@ import jax
 from kerasish.core.state.functional import capture, pure
 from kerasish.kernels import onednn
 from kerasish.models.inspection.batch_specs import sample_batch, sample_inputs, trial_step
-from kerasish.models.inspection.layer_calls import Call, alone, calls_of
+from kerasish.models.inspection.layer_calls import Call, calls_of, isolated
 
 
 class Cost(NamedTuple):
@@ -28,7 +28,7 @@ class Cost(NamedTuple):
 
 
 class LayerCost(NamedTuple):
-    """Cost of a layer's calls in a pass: forward alone, and with the gradients training needs."""
+    """Cost of a layer's calls in a pass: of the forward pass, and with the gradients."""
 
     forward: Cost = Cost()
     training: Cost = Cost()
@@ -77,7 +77,7 @@ def model_cost(model: Any, batch_size: int = 32, x: Any = None) -> ModelCost:
 
 def call_cost(call: Call, trainable: list, known: dict[str, Cost]) -> LayerCost:
     """Cost of one call of a layer, forward and with gradients."""
-    functions = alone(call, trainable)
+    functions = isolated(call, trainable)
     forward = cost_of(functions.forward, *functions.arguments, known=known)
     if functions.both is None:
         return LayerCost(forward, forward)
@@ -95,7 +95,7 @@ def _step_cost(model, batch_size, x, known):
 def cost_of(fn: Callable, *args: Any, known: dict[str, Cost] | None = None) -> Cost:
     """Cost of a function of arrays, compiled for these (or for their shapes).
 
-    XLA counts the body of a loop once. Loops of known length count as often as they turn; others,
+    XLA counts the body of a loop once. Loops of known length count once per iteration; others,
     whose length the program decides, once.
 
     Args:
@@ -117,8 +117,8 @@ def _cost(traced, known):
     total = known[text]
     for body, length, counted in loops(traced.jaxpr.jaxpr):
         shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in body.jaxpr.invars]
-        turn = jax.jit(jaxpr_as_fun(body)).trace(*shapes)
-        once, full = _analysed(turn.lower()), _cost(turn, known)
+        iteration = jax.jit(jaxpr_as_fun(body)).trace(*shapes)
+        once, full = _analysed(iteration.lower()), _cost(iteration, known)
         flops = length * full.flops - counted * once.flops
         total += Cost(flops, max(length * full.bytes - counted * once.bytes, 0.0))
     return total

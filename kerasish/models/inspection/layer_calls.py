@@ -1,4 +1,4 @@
-"""What each layer of a model is called on in one pass, so that its call can be looked at alone."""
+"""What each layer of a model is called on in one pass, so that its call can be isolated."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -99,9 +99,9 @@ def _watched(model, calls) -> Iterator[None]:
 
 def _call_again(layer, bound, outer, reached):
     leaves, tree = jax.tree.flatten((bound.args, bound.kwargs))
-    places = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
-    arrays = [jnp.asarray(leaves[i]) for i in places]
-    for i in places:  # traced values must not outlive the trace
+    positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, jax.Array | np.ndarray)]
+    arrays = [jnp.asarray(leaves[i]) for i in positions]
+    for i in positions:  # traced values must not outlive the trace
         leaves[i] = None
     # A layer without the argument passes it on to those inside it.
     signature = signature_of(type(layer), "call")
@@ -110,8 +110,8 @@ def _call_again(layer, bound, outer, reached):
 
     def run(*arrays):
         filled = [*leaves]
-        for place, array in zip(places, arrays, strict=True):
-            filled[place] = array
+        for position, array in zip(positions, arrays, strict=True):
+            filled[position] = array
         args, kwargs = jax.tree.unflatten(tree, filled)
         return layer(*args, **kwargs, **extra)
 
@@ -123,7 +123,7 @@ def shape_of(x: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(x.shape, jax.dtypes.canonicalize_dtype(x.dtype))
 
 
-class Alone(NamedTuple):
+class IsolatedCall(NamedTuple):
     """A call as pure functions of arrays, to compile, cost or time.
 
     Attributes:
@@ -140,7 +140,7 @@ class Alone(NamedTuple):
     upstream: list
 
 
-def alone(call: Call, trainable: list) -> Alone:
+def isolated(call: Call, trainable: list) -> IsolatedCall:
     """A call as pure functions; `trainable` are the model's trained Variables."""
     shapes = [shape_of(x) for x in call.arrays]
     seen = capture(call.run, *shapes)
@@ -173,4 +173,4 @@ def alone(call: Call, trainable: list) -> Alone:
     values = ([v.read() for v in trained], [v.read() for v in others], call.arrays)
     has_gradient = bool((trained or floats) and sent)
     upstream = [shape_of(outputs[i]) for i in sent]
-    return Alone(forward, both if has_gradient else None, values, upstream)
+    return IsolatedCall(forward, both if has_gradient else None, values, upstream)

@@ -76,7 +76,7 @@ def estimate_memory(model: Any, batch_size: int, x: Any = None, y: Any = None) -
     steps = step.stack_room(batch) or 1
     gradients = min(_bytes(model.trainable_variables), planned.temp_size_in_bytes)
     data = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(batch))
-    # Results that take no argument's place: the logs.
+    # Results that reuse no argument's memory: the logs.
     logs = planned.output_size_in_bytes - planned.alias_size_in_bytes
     return MemoryEstimate(
         batch_size,

@@ -1,11 +1,13 @@
-"""Drawings of models as graphs, by pydot and Graphviz (`pip install "kerasish[plot]"`)."""
+"""Drawings of models as graphs: SVG, or what pydot and Graphviz write (`kerasish[plot]`)."""
 
+import itertools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
 from kerasish.core.symbolic.graph import node_of
 from kerasish.layers.base.layer import Layer
+from kerasish.models.inspection.svg_diagram import Box, draw
 
 
 def _pydot():
@@ -14,23 +16,24 @@ def _pydot():
     except ImportError:
         raise ImportError(
             'Drawing a model needs pydot: run `pip install "kerasish[plot]"` (or `pip install '
-            "pydot`), and install Graphviz (https://graphviz.org/download) to write pictures."
+            "pydot`), and install Graphviz (https://graphviz.org/download) to write images. "
+            "An `.svg` file needs neither."
         ) from None
     return pydot
 
 
 def model_to_dot(
     model: Any,
-    show_shapes=False,
-    show_dtype=False,
-    show_layer_names=True,
-    rankdir="TB",
-    expand_nested=False,
-    dpi=200,
-    subgraph=False,
-    show_layer_activations=False,
-    show_trainable=False,
-    splines="ortho",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = True,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    subgraph: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
 ) -> Any:
     """A model as a pydot graph.
 
@@ -50,11 +53,7 @@ def model_to_dot(
             `"line"`.
     """
     pydot = _pydot()
-    if not model.built:
-        raise ValueError(
-            f"Model {model.name!r} has no graph to draw yet. Build it first: call it on data, or "
-            "`build(input_shape)`."
-        )
+    _check_built(model)
     shown = {
         "names": show_layer_names,
         "shapes": show_shapes,
@@ -72,6 +71,99 @@ def model_to_dot(
     return graph
 
 
+def _check_built(model):
+    if not model.built:
+        raise ValueError(
+            f"Model {model.name!r} has no graph to draw yet. Build it first: call it on data, or "
+            "`build(input_shape)`."
+        )
+
+
+def model_to_svg(
+    model: Any, shown: dict[str, bool], sideways: bool = False, expand_nested: bool = False
+) -> str:
+    """A model as SVG; no other program is needed.
+
+    Args:
+        model: A built model.
+        shown: Which of `"names"`, `"shapes"`, `"dtype"`, `"activations"`, `"trainable"` to show.
+        sideways: Whether to draw from left to right.
+        expand_nested: Whether to draw models inside in frames of their own.
+
+    Raises:
+        ValueError: If the model is not built.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, name="head")])
+        >>> "head (Dense)" in model_to_svg(model, {"names": True})
+        True
+    """
+    _check_built(model)
+    boxes: dict[str, Box] = {}
+    _add_boxes(boxes, model, {**dict.fromkeys(_SHOWN, False), **shown}, expand_nested, ())
+    ends = _all_edges(model, expand_nested)
+    edges = dict.fromkeys((_name(start), _name(end)) for start, end in ends)
+    return draw(boxes, list(edges), sideways)
+
+
+_SHOWN = ("names", "shapes", "dtype", "activations", "trainable")
+
+
+def _add_boxes(boxes, model, shown, expand_nested, group):
+    for operation in _in_order(model):
+        if expand_nested and _is_graph(operation):
+            _add_boxes(boxes, operation, shown, True, (*group, operation.name))
+        else:
+            rows = [[row] if isinstance(row, str) else row for row in _rows(operation, shown)]
+            lines = list(itertools.chain(*rows))
+            boxes[_name(operation)] = Box(lines, _colour(operation), group)
+
+
+def _in_order(model):
+    """The operations, each after those that it needs."""
+    if not _is_graph(model):
+        return model.layers
+    return list(dict.fromkeys(node.operation for node in model._function.nodes))
+
+
+def _all_edges(model, expand_nested):
+    yield from _edges(model, expand_nested)
+    for operation in _operations(model) if expand_nested else ():
+        if _is_graph(operation):
+            yield from _all_edges(operation, expand_nested)
+
+
+# Colours by the part of `kerasish.layers` that a layer's class, or the first of its bases, is in.
+_COLOURS = {
+    "input_layer": "#e8e8e8",
+    "core": "#cfe2f3",
+    "convolutional": "#fce5cd",
+    "pooling": "#f9d5c6",
+    "rnn": "#d9ead3",
+    "attention": "#ead1dc",
+    "normalization": "#fff2cc",
+    "merging": "#d0e0e3",
+    "reshaping": "#efefef",
+    "regularization": "#f4cccc",
+    "preprocessing": "#d9d2e9",
+}
+_OP_COLOUR, _MODEL_COLOUR, _OWN_COLOUR = "#ffffff", "#c9daf8", "#ffe599"
+
+
+def _colour(operation):
+    if not isinstance(operation, Layer):
+        return _OP_COLOUR
+    if _is_graph(operation) or hasattr(operation, "fit"):
+        return _MODEL_COLOUR
+    for cls in type(operation).__mro__:
+        parts = cls.__module__.split(".")
+        if parts[:2] == ["kerasish", "layers"] and parts[-1] in _COLOURS:
+            return _COLOURS[parts[-1]]
+        if parts[:2] == ["kerasish", "layers"] and parts[2] in _COLOURS:
+            return _COLOURS[parts[2]]
+    return _OWN_COLOUR
+
+
 def _draw(pydot, graph, model, expand_nested, shown):
     for operation in _operations(model):
         if expand_nested and _is_graph(operation):
@@ -80,7 +172,8 @@ def _draw(pydot, graph, model, expand_nested, shown):
             _draw(pydot, cluster, operation, expand_nested, shown)
             graph.add_subgraph(cluster)
         else:
-            graph.add_node(pydot.Node(_name(operation), label=_label(operation, shown)))
+            looks = {"style": "rounded,filled", "fillcolor": _colour(operation)}
+            graph.add_node(pydot.Node(_name(operation), label=_label(operation, shown), **looks))
     for start, end in dict.fromkeys(_edges(model, expand_nested)):
         graph.add_edge(pydot.Edge(_name(start), _name(end)))
 
@@ -125,7 +218,16 @@ def _name(operation):
 
 
 def _label(operation, shown):
-    """Graphviz' record: the class (and name), then what else is to be shown, in boxes."""
+    """Graphviz' record: the rows in boxes."""
+    rows = (
+        row if isinstance(row, str) else "{" + "|".join(row) + "}"
+        for row in _rows(operation, shown)
+    )
+    return "{" + "|".join(map(_escaped, rows)) + "}"
+
+
+def _rows(operation, shown):
+    """The class (and name), then what else is to be shown; tuples are one row of boxes."""
     kind = type(operation).__name__ if isinstance(operation, Layer) else operation.name
     title = f"{operation.name} ({kind})" if shown["names"] and kind != operation.name else kind
     rows = [title]
@@ -135,12 +237,12 @@ def _label(operation, shown):
     nodes = getattr(operation, "_inbound_nodes", [])
     if shown["shapes"] and nodes:
         sides = ("Input", nodes[0].inputs or nodes[0].outputs), ("Output", nodes[0].outputs)
-        rows.append("{" + "|".join(f"{side} shape: {_shapes(ts)}" for side, ts in sides) + "}")
+        rows.append(tuple(f"{side} shape: {_shapes(tensors)}" for side, tensors in sides))
     if shown["dtype"] and nodes:
         rows.append(f"Output dtype: {', '.join(dict.fromkeys(t.dtype for t in nodes[0].outputs))}")
     if shown["trainable"] and getattr(operation, "weights", None):
         rows.append("Trainable" if operation.trainable else "Non-trainable")
-    return "{" + "|".join(_escaped(row) for row in rows) + "}"
+    return rows
 
 
 def _shapes(tensors):
@@ -153,22 +255,23 @@ def _escaped(row):
 
 def plot_model(
     model: Any,
-    to_file="model.png",
-    show_shapes=False,
-    show_dtype=False,
-    show_layer_names=False,
-    rankdir="TB",
-    expand_nested=False,
-    dpi=200,
-    show_layer_activations=False,
-    show_trainable=False,
-    splines="ortho",
+    to_file: Any = "model.png",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
 ) -> Any:
     """Draw a model into a file; in a notebook, show the picture.
 
     Args:
         model: A built model.
-        to_file: Where to: `.png`, `.svg`, `.pdf`, or `.dot` for Graphviz' text.
+        to_file: Where to: `.svg`, which needs no other program; `.png` or `.pdf`, drawn by
+            Graphviz; or `.dot` for Graphviz' text.
         show_shapes: Whether to show shapes of inputs and outputs.
         show_dtype: Whether to show types of outputs.
         show_layer_names: Whether to show names beside classes.
@@ -178,7 +281,26 @@ def plot_model(
         show_layer_activations: Whether to show activations.
         show_trainable: Whether to say what is trained.
         splines: How Graphviz draws lines.
+
+    Returns:
+        In IPython, what shows the image; otherwise `None`.
+
+    Raises:
+        ValueError: If the model is not built.
+        ImportError: If pydot or Graphviz is missing, and the file is no `.svg`.
     """
+    kind = pathlib.Path(to_file).suffix.removeprefix(".") or "png"
+    if kind == "svg":
+        shown = dict(
+            zip(
+                _SHOWN,
+                (show_layer_names, show_shapes, show_dtype, show_layer_activations, show_trainable),
+                strict=True,
+            )
+        )
+        text = model_to_svg(model, shown, rankdir in ("LR", "RL"), expand_nested)
+        pathlib.Path(to_file).write_text(text)
+        return _displayed("SVG", to_file)
     graph = model_to_dot(
         model,
         show_shapes=show_shapes,
@@ -191,7 +313,6 @@ def plot_model(
         show_trainable=show_trainable,
         splines=splines,
     )
-    kind = pathlib.Path(to_file).suffix.removeprefix(".") or "png"
     if kind == "dot":
         graph.write_raw(str(to_file))
         return None
@@ -200,12 +321,14 @@ def plot_model(
     except FileNotFoundError:
         raise ImportError(
             "Writing a picture of a model needs Graphviz' program `dot`: install it from "
-            "https://graphviz.org/download, or draw into a `.dot` file."
+            "https://graphviz.org/download, or draw into an `.svg` file, which needs no program."
         ) from None
-    if kind == "pdf":
-        return None
+    return None if kind == "pdf" else _displayed("Image", to_file)
+
+
+def _displayed(kind, path):
     try:
         from IPython import display  # noqa: PLC0415  (optional)
     except ImportError:
         return None
-    return (display.SVG if kind == "svg" else display.Image)(filename=str(to_file))
+    return getattr(display, kind)(filename=str(path))

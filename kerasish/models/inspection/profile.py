@@ -13,7 +13,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.text_tables import as_html, as_text, readable_seconds
 from kerasish.data import make_batches, unpack_x_y_sample_weight
 from kerasish.models.inspection.batch_specs import trial_step
-from kerasish.models.inspection.layer_calls import Call, alone, calls_of
+from kerasish.models.inspection.layer_calls import Call, calls_of, isolated
 from kerasish.training.chunk import fetch, put_on_devices
 from kerasish.training.learning_rate_finder import kept_random_state, kept_values
 from kerasish.training.source_choice import make_source
@@ -26,7 +26,7 @@ _WARM_UP = 9  # steps: one to compile, eight to see how long they take
 
 
 class LayerTime(NamedTuple):
-    """Seconds that a layer takes for one batch, alone on the device.
+    """Seconds that a layer takes for one batch, by itself on the device.
 
     Attributes:
         name: Its name, after those of the layers it is inside of.
@@ -44,7 +44,7 @@ class LayerTime(NamedTuple):
 class Profile:
     """Where the time of training goes; made by `model.profile`.
 
-    Each layer is compiled and timed alone, on what it is called on in the model. The model as a
+    Each layer is compiled and timed by itself, on what it is called on in the model. The model as a
     whole is faster than the sum of its layers, because XLA fuses across them; what one layer takes
     of it is best read from the shares.
 
@@ -90,7 +90,7 @@ class Profile:
     def _repr_html_(self):
         return as_html(*self._table(), right=_COLUMNS[1:])
 
-    def plot(self, path=None, show=None):
+    def plot(self, path: Any = None, show: bool | None = None) -> Any:
         """Draw a bar for each layer, forward and backward.
 
         Args:
@@ -112,7 +112,7 @@ class Profile:
         axis.barh(names, forward, label="forward")
         axis.barh(names, backward, left=forward, label="backward")
         axis.invert_yaxis()
-        axis.set(xlabel="ms a batch", title=f"Layers, alone, batches of {self.batch_size}")
+        axis.set(xlabel="ms a batch", title=f"Layers by themselves, batches of {self.batch_size}")
         axis.legend()
         if path is not None:
             figure.savefig(path)
@@ -125,7 +125,9 @@ class Profile:
 _COLUMNS: tuple[str, ...] = ("Layer (type)", "Forward", "Backward", "Share")
 
 
-def profile(model: Any, x: Any, y: Any, sample_weight: Any, batch_size, steps) -> Profile:
+def profile(
+    model: Any, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None
+) -> Profile:
     """See `Model.profile`."""
     model._require_compiled("profile")
     if model.run_eagerly:
@@ -183,7 +185,7 @@ def time_layers(model: Any, inputs: Any) -> list[LayerTime]:
 
 
 def _time_call(call: Call, trainable):
-    functions = alone(call, trainable)
+    functions = isolated(call, trainable)
     nothing = _seconds(lambda *args: (), functions.arguments)
     forward = _seconds(functions.forward, functions.arguments) - nothing
     if functions.both is None:

@@ -1,11 +1,19 @@
 """The table of a model's layers: text in the terminal, HTML in a notebook."""
 
+import os
 import re
+import shutil
 import sys
 from typing import Any, NamedTuple
 
 from kerasish.core.symbolic.operation import Op
-from kerasish.core.text_tables import as_html, as_text, readable_bytes, readable_count
+from kerasish.core.text_tables import (
+    as_html,
+    as_text,
+    natural_width,
+    readable_bytes,
+    readable_count,
+)
 from kerasish.layers.base.layer import Layer
 from kerasish.models.graph.op_config import class_of
 from kerasish.models.inspection.cost import ModelCost, model_cost
@@ -27,7 +35,7 @@ class Row(NamedTuple):
 
 
 def layer_rows(
-    model: Any, expand_nested: bool = False, layer_range=None, costs: ModelCost | None = None
+    model: Any, expand_nested: bool = False, layer_range: Any = None, costs: ModelCost | None = None
 ) -> list[Row]:
     """The rows of the table."""
     layers = _in_range(_all_layers(model), layer_range)
@@ -111,15 +119,15 @@ def totals(model: Any) -> dict[str, tuple[int, int]]:
 
 
 def summarize(
-    model,
-    line_length=None,
-    print_fn=None,
-    expand_nested=False,
-    show_trainable=False,
-    layer_range=None,
-    cost=False,
-    batch_size=32,
-):
+    model: Any,
+    line_length: int | None = None,
+    print_fn: Any = None,
+    expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
+    cost: Any = False,
+    batch_size: int = 32,
+) -> None:
     """Show the table; see `Model.summary`."""
     # Before the costs, for which the optimizer makes its state.
     lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]
@@ -135,11 +143,38 @@ def summarize(
     if print_fn is None and _in_notebook():
         from IPython.display import HTML, display  # noqa: PLC0415
 
-        display(HTML(as_html(title, list(columns), cells, lines, right=_RIGHT)))
+        unbroken = [heading for heading in columns if heading != "Connected to"]
+        display(HTML(as_html(title, list(columns), cells, lines, _RIGHT, unbroken)))
         return
     width = line_length or (80 if linear else 100) + (20 if costs else 0)
-    colour = sys.stdout.isatty() and line_length is None
+    colour = False
+    if print_fn is None and line_length is None:
+        width = _width_shown(width, natural_width(list(columns), cells))
+        colour = sys.stdout.isatty()
     (print_fn or print)(as_text(title, list(columns), cells, lines, width, _RIGHT, colour))
+
+
+def as_html_table(model: Any) -> str:
+    """What a notebook shows of a model: the table of its layers, without costs.
+
+    Args:
+        model: A model, built or not.
+    """
+    rows = layer_rows(model)
+    columns = _columns(all(row.sources.count("[") <= 2 for row in rows), False, None)
+    cells = [_cells(row, columns.values()) for row in rows]
+    (count, size) = totals(model)["Total params"]
+    lines = [f"Total params: {count:,} ({readable_bytes(size)})"]
+    title = f"{type(model).__name__} {model.name!r}"
+    unbroken = [heading for heading in columns if heading != "Connected to"]
+    return as_html(title, list(columns), cells, lines, _RIGHT, unbroken)
+
+
+def _width_shown(usual, needed):
+    """As wide as needed, at least as usual, and at most as the terminal is."""
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return usual
+    return min(max(usual, needed), shutil.get_terminal_size((usual, 24)).columns)
 
 
 _RIGHT = ("Param #", "FLOPs", "in training", "Bytes")
@@ -161,7 +196,7 @@ def cost_lines(costs: ModelCost) -> list[str]:
     return [
         *lines,
         "FLOPs of a layer: forward; in training: with gradients. Bytes: read and written in",
-        "training by the layer alone. The whole moves fewer, as XLA fuses layers together.",
+        "training by the layer by itself. The model moves fewer, as XLA fuses layers together.",
     ]
 
 

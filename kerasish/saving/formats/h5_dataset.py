@@ -12,7 +12,7 @@ import numpy as np
 from kerasish.core import processes
 from kerasish.saving.io.crc32 import sum_of
 from kerasish.saving.io.file_window import BadFile
-from kerasish.saving.io.parallel_reader import Place, Reader, check_sum
+from kerasish.saving.io.parallel_reader import Reader, StoredArray, check_sum
 
 _SUM = "sum"
 # Deflate, shuffle, Fletcher's checksum and LZF: filters whose output cannot be much larger than
@@ -25,7 +25,7 @@ _SMALL = 64 * 2**20
 def write_array(group: Any, key: str, value: Any) -> int | None:
     """Write an array as Keras does, with a checksum that Keras does not look at.
 
-    Returns where it lies in the file, if its bytes do.
+    Returns where it is in the file, if its bytes do.
     """
     value = np.asarray(value)
     if not processes.is_first():
@@ -107,18 +107,18 @@ def begin_array(
     is_bfloat16 = array.dtype == "V2" and h5py.Dataset(node).attrs.get("dtype") == "bfloat16"
     dtype = np.dtype(ml_dtypes.bfloat16) if is_bfloat16 else array.dtype
     offset = None if array.packed else node.get_offset()
-    place = Place(who, array.name, offset or 0, array.shape, dtype, _sum_in(array))
+    stored = StoredArray(who, array.name, offset or 0, array.shape, dtype, _sum_in(array))
     if offset is None or not array.nbytes or not array.dtype.isnative:
-        return functools.partial(_read_through_h5py, array, place)
+        return functools.partial(_read_through_h5py, array, stored)
     if not 0 <= offset <= reader.window.size - array.nbytes:
         raise BadFile(f"{who} ends after the file's end.")
-    return reader.begin(place)
+    return reader.begin(stored)
 
 
-def _read_through_h5py(array, place):
+def _read_through_h5py(array, stored):
     value = np.asarray(h5py.Dataset(array.node)[()])
-    value = value if value.dtype == place.dtype else value.view(place.dtype)
-    check_sum(value, place)
+    value = value if value.dtype == stored.dtype else value.view(stored.dtype)
+    check_sum(value, stored)
     return value
 
 

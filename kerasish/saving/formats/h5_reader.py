@@ -113,7 +113,7 @@ class Tree:
             raise BadFile(f"{who} is a link to elsewhere, which is refused.")
 
     def dataset(self, group: h5py.h5g.GroupID, key: str) -> Stored:
-        """The array's place in the file, after all checks of what it claims."""
+        """The array's position in the file, after all checks of what it claims."""
         node = group
         for name in key.split("/"):
             node = self._child(node, name)

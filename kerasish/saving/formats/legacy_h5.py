@@ -5,6 +5,7 @@ import json
 import re
 import warnings
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -42,13 +43,13 @@ def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> 
         if include_optimizer and model.compiled:
             h5.attrs["training_config"] = json.dumps(_training_config(model))
             _write_weights(h5.create_group("optimizer_weights"), model.optimizer.variables)
-        h5.attrs[_SUM] = _sum_of_texts(h5)
+        h5.attrs[_SUM] = _sum_of_strings(h5)
 
 
-def _sum_of_texts(h5):
+def _sum_of_strings(h5):
     """What Keras does not look at: a checksum of the configs, as arrays have theirs."""
-    texts = (h5.attrs.get(name, "") for name in ("model_config", "training_config"))
-    return np.uint32(zlib.crc32("".join(map(str, texts)).encode(errors="surrogateescape")))
+    strings = (h5.attrs.get(name, "") for name in ("model_config", "training_config"))
+    return np.uint32(zlib.crc32("".join(map(str, strings)).encode(errors="surrogateescape")))
 
 
 def _config_of(model):
@@ -78,14 +79,16 @@ def _write_weights(group, variables):
 # -- reading
 
 
-def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
+def load_model(
+    tree: Tree, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
+) -> Any:
     """Read a whole model."""
-    if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_texts(tree.h5):
+    if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_strings(tree.h5):
         raise BadFile(f"{tree.where} is damaged: the checksum of its configs does not fit.")
     config = _json_attribute(tree, "model_config")
     if config is None:
         raise BadFile(
-            f"{tree.where} has no model config: it holds weights alone. Make the model, then "
+            f"{tree.where} has no model config: it holds only weights. Make the model, then "
             "`load_weights`."
         )
     training = _json_attribute(tree, "training_config") if compile else None
@@ -95,7 +98,8 @@ def load_model(tree: Tree, custom_objects, compile, safe_mode) -> Any:
         named = {name: training.get(name) for name in _COMPILED}
         named["optimizer"] = training.get("optimizer_config")
         config["compile_config"] = named
-    model = make_model(modernized(config), tree.where, tree.size, custom_objects, safe_mode)
+    version = tree.h5.attrs.get("keras_version")
+    model = make_model(config, tree.where, tree.size, custom_objects, safe_mode, version)
     load_weights(model, tree)
     if training is not None:
         _load_optimizer(model, tree)
@@ -107,23 +111,6 @@ def _json_attribute(tree, name):
     if text is None:
         return None
     return bounded_json.parse(text, tree.where, f"its {name!r}")
-
-
-def modernized(config: Any) -> Any:
-    """A config of Keras 2 in the words of Keras 3."""
-    if isinstance(config, list):
-        return [modernized(item) for item in config]
-    if not isinstance(config, dict):
-        return config
-    config = {key: modernized(value) for key, value in config.items()}
-    if isinstance(config.get("config"), dict):
-        inner = config["config"]
-        shape = inner.pop("batch_input_shape", None)
-        if config.get("class_name") == "InputLayer" and shape is not None:
-            inner["batch_shape"] = shape
-        if config.get("class_name") in ("Model", "Functional") and "layers" in inner:
-            config |= {"class_name": "Functional", "module": "keras.src.models.functional"}
-    return config
 
 
 def _load_optimizer(model, tree):
@@ -142,7 +129,9 @@ def _load_optimizer(model, tree):
     _assign(tree, list(zip(state, arrays, strict=True)))
 
 
-def load_weights(model: Any, tree: Tree, by_name=False, skip_mismatch=False) -> None:
+def load_weights(
+    model: Any, tree: Tree, by_name: bool | None = False, skip_mismatch: bool = False
+) -> None:
     """Load weights layer by layer: in order, or by the layers' names; all of them or none."""
     whole = {"layer_names", "layer_names0"} & set(tree.h5.attrs)
     group = tree.group("" if whole else "model_weights")

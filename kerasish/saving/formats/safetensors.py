@@ -1,4 +1,4 @@
-"""`.safetensors` files: a JSON header with each array's type, shape and place, then the bytes."""
+"""`.safetensors` files: a JSON header (type, shape and offsets of arrays), then the bytes."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ import numpy as np
 from kerasish.saving.io import bounded_json
 from kerasish.saving.io.crc32 import sum_of
 from kerasish.saving.io.file_window import BadFile, Window, file_window
-from kerasish.saving.io.parallel_reader import Place, Reader
+from kerasish.saving.io.parallel_reader import Reader, StoredArray
 from kerasish.saving.state.walk import own_arrays, walk
 
 _TYPES = {
@@ -27,14 +27,14 @@ _MISTAKES = (ValueError, TypeError, KeyError, AttributeError, struct.error, OSEr
 _NAMES = {np.dtype(dtype): name for name, dtype in _TYPES.items()}
 
 
-def write_tensors(saveable: Any, path: pathlib.Path, skipped=()) -> None:
-    """Write all parts' arrays, named by their place in Keras' tree: `layers/dense/vars/0`."""
+def write_tensors(saveable: Any, path: pathlib.Path, skipped: Any = ()) -> None:
+    """Write all parts' arrays, named by their path in Keras' tree: `layers/dense/vars/0`."""
     arrays = {
         f"{where}/vars/{key}" if where else f"vars/{key}": np.asarray(value, order="C")
         for where, part in walk(saveable, seen={id(part) for part in skipped})
         for key, value in own_arrays(part).items()
     }
-    # Metadata are texts; readers look at no others than those they know.
+    # Metadata are strings; readers look at no others than those they know.
     sums = json.dumps({name: sum_of(name, value) for name, value in arrays.items()})
     header: dict[str, Any] = {"__metadata__": {"format": "keras", "checksums": sums}}
     end = 0
@@ -60,8 +60,8 @@ class Tensors:
             with file_window(path) as window:
                 header, body = _header(window, path)
                 with contextlib.closing(Reader(body, path)) as reader:
-                    places = _places(header, body.size, path)
-                    begun = [(name, reader.begin(place)) for name, place in places]
+                    stored = _stored_arrays(header, body.size, path)
+                    begun = [(name, reader.begin(array)) for name, array in stored]
                     for name, wait in begun:
                         where, inside, key = f"/{name}".rpartition("/vars/")
                         if inside:
@@ -94,22 +94,22 @@ def _header(window, path):
     return header, Window(window.file, 8 + length, window.size - 8 - length)
 
 
-def _places(header, size, path):
-    """Each array's name and place, after all checks of what it claims."""
+def _stored_arrays(header, size, path):
+    """Each array's name and position, after all checks of what it claims."""
     sums = header.pop("__metadata__", {}).get("checksums")
     sums = (
         dict.fromkeys(header) if sums is None else bounded_json.parse(sums, path, "its checksums")
     )
     if set(sums) != set(header):
         raise ValueError("its checksums are not those of its arrays")
-    claimed, places = 0, []
-    for name, entry in header.items():
-        dtype, shape = np.dtype(_TYPES[entry["dtype"]]), tuple(entry["shape"])
-        start, end = entry["data_offsets"]
+    claimed, stored = 0, []
+    for name, element in header.items():
+        dtype, shape = np.dtype(_TYPES[element["dtype"]]), tuple(element["shape"])
+        start, end = element["data_offsets"]
         claimed += end - start
         if not 0 <= start <= end <= size or claimed > size:
             raise ValueError(f"{name!r} ends at byte {end} of {size}, or overlaps another")
         if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != end - start:
             raise ValueError(f"{name!r} claims shape {shape} for {end - start} bytes")
-        places.append((name, Place(f"{path}: {name}", name, start, shape, dtype, sums[name])))
-    return places
+        stored.append((name, StoredArray(f"{path}: {name}", name, start, shape, dtype, sums[name])))
+    return stored

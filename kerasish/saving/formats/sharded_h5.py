@@ -22,11 +22,13 @@ from kerasish.saving.state.walk import name_of, own_arrays, walk
 _GIGABYTE = 1024**3
 
 
-def write_shards(saveable: Any, path: pathlib.Path, max_shard_size: float, skipped=()) -> None:
+def write_shards(
+    saveable: Any, path: pathlib.Path, max_shard_size: float, skipped: Any = ()
+) -> None:
     """Write `<name>.weights.json` and the files it names beside it.
 
     The files have other names than those of the map that is there already, which are deleted when
-    the new map has taken its place: at every moment the map and its files belong together.
+    the new map has replaced the old one: at every moment the map and its files belong together.
 
     Args:
         saveable: A model, layer or optimizer.
@@ -40,7 +42,7 @@ def write_shards(saveable: Any, path: pathlib.Path, max_shard_size: float, skipp
     before = {name for name in _files_named_in(path) if ours.fullmatch(name)}
     start = f"{base}-1" if f"{base}_00000.weights.h5" in before else base
     start = processes.first_says(f"name the files of {path.name}", lambda: start)
-    total, used, places = 0, 0, {}
+    total, used, files_of = 0, 0, {}
     with contextlib.ExitStack() as renames, contextlib.ExitStack() as open_files:
 
         def next_file():
@@ -66,11 +68,11 @@ def write_shards(saveable: Any, path: pathlib.Path, max_shard_size: float, skipp
                 group = h5.require_group(inside)
                 group.attrs["name"] = name_of(part)
                 write_array(group, key, value)
-                files, count = places.get(f"/{inside}", ([], 0))
-                places[f"/{inside}"] = list(dict.fromkeys([*files, names[-1]])), count + 1
+                files, count = files_of.get(f"/{inside}", ([], 0))
+                files_of[f"/{inside}"] = list(dict.fromkeys([*files, names[-1]])), count + 1
         open_files.close()
         # As Keras has it: a name where a part has one array, a list of names where it has more.
-        weight_map = {k: names if count > 1 else names[0] for k, (names, count) in places.items()}
+        weight_map = {k: names if count > 1 else names[0] for k, (names, count) in files_of.items()}
         index = {"metadata": {"total_size": total}, "weight_map": weight_map}
         # The last to be renamed is the first that was opened: the map must come after its files.
         with replacing(path) as beside:

@@ -27,7 +27,7 @@ _UNPACKED, _TIMES = 2**26, 100
 def new_archive(
     path: pathlib.Path, name: str, write: Callable[[pathlib.Path, int, Callable], None]
 ) -> Iterator[zipfile.ZipFile]:
-    """A new archive, open to add to, whose first member is a file that was written where it lies.
+    """A new archive, open to add to, whose first member is a file that was written in position.
 
     Args:
         path: Where the archive is to be.
@@ -63,7 +63,7 @@ def new_archive(
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, open to read: one file, whatever takes its place meanwhile."""
+    """The archive, open to read: one file, whatever replaces it meanwhile."""
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     with open(path, "rb", buffering=0) as file:
@@ -116,14 +116,14 @@ def read_text(archive: zipfile.ZipFile, name: str) -> str:
         return archive.read(name).decode()
 
 
-def copy_member(archive: zipfile.ZipFile, name: str, place: pathlib.Path) -> None:
+def copy_member(archive: zipfile.ZipFile, name: str, target: pathlib.Path) -> None:
     """Unpack a member into a file of its own."""
     info = _member(archive, name)
     if info.file_size > _UNPACKED and info.file_size > _TIMES * info.compress_size:
         raise BadFile(
             f"{_path_of(archive)}: {name} claims {info.file_size} bytes, which is refused."
         )
-    with _naming(archive, name), archive.open(name) as member, open(place, "wb") as file:
+    with _naming(archive, name), archive.open(name) as member, open(target, "wb") as file:
         shutil.copyfileobj(member, file, 2**20)
 
 
@@ -153,7 +153,7 @@ def open_member(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[Window, i
 
 
 def _window(archive, info):
-    """Where a member that is stored unpacked lies, which its own header knows."""
+    """Where a member that is stored unpacked begins, which its own header knows."""
     file, path = archive.fp, _path_of(archive)
     if info.file_size != info.compress_size:
         raise BadFile(f"{path}: {info.filename} claims two sizes, which is refused.")

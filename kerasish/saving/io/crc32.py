@@ -12,10 +12,10 @@ _CRC_POLYNOMIAL = 0xEDB88320  # the highest bit of a number stands for x^0
 
 
 def sum_of(name: str, value: np.ndarray) -> int:
-    """Checksum of an array's place, type and bytes: CRC-32 of the 64-bit sums of its blocks.
+    """Checksum of an array's name, type and bytes: CRC-32 of the 64-bit sums of its blocks.
 
     Args:
-        name: Where the array belongs, so that no other one can take its place.
+        name: Where the array belongs, so that no other one can pass for it.
         value: The array.
     """
     state = zlib.crc32(f"{name} {value.dtype.name}{value.shape}".encode())

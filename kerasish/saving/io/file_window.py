@@ -30,15 +30,15 @@ class Window(io.RawIOBase):
         super().__init__()
         self.file, self.start, self.size, self.position = file, start, size, 0
 
-    def seek(self, offset, whence=os.SEEK_SET):
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
         self.position = origin + offset
         return self.position
 
-    def tell(self):
+    def tell(self) -> int:
         return self.position
 
-    def readinto(self, buffer):
+    def readinto(self, buffer: Any) -> int:
         wanted = max(0, min(len(buffer), self.size - self.position))
         with memoryview(buffer)[:wanted] as target:
             read = _read_at(self.file, target, self.start + self.position)
@@ -54,7 +54,7 @@ class Window(io.RawIOBase):
                 raise OSError("it ends too early")
             done += count
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
     seekable = readable
@@ -84,7 +84,7 @@ def file_window(path: str | os.PathLike) -> Iterator[Window]:
 
 
 def as_bytes(value: np.ndarray) -> np.ndarray:
-    """An array's bytes, without a copy if it lies in one piece."""
+    """An array's bytes, without a copy if it is contiguous."""
     return np.ascontiguousarray(value).reshape(-1).view("u1")
 
 

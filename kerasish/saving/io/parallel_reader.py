@@ -17,8 +17,8 @@ _SMALL = 2**16  # bytes that are read sooner than a thread wakes up
 _PIECE = 2**20
 
 
-class Place(NamedTuple):
-    """Where an array lies.
+class StoredArray(NamedTuple):
+    """Where an array is.
 
     Attributes:
         who: The file's path and the array's name there, for errors.
@@ -37,10 +37,10 @@ class Place(NamedTuple):
     checksum: int | None
 
 
-def check_sum(value: np.ndarray, place: Place) -> None:
+def check_sum(value: np.ndarray, stored: StoredArray) -> None:
     """Raise if an array is not what it was when written, as far as that is known."""
-    if place.checksum is not None and sum_of(place.name, value) != place.checksum:
-        raise BadFile(f"{place.who} is damaged: its checksum does not fit.")
+    if stored.checksum is not None and sum_of(stored.name, value) != stored.checksum:
+        raise BadFile(f"{stored.who} is damaged: its checksum does not fit.")
 
 
 def crc_of(window: Window, known: Iterable[tuple[int, int, int]] = ()) -> int:
@@ -95,20 +95,20 @@ class Reader:
         self._owns_threads = threads is None
         self._threads = threads or make_threads()
 
-    def begin(self, place: Place) -> Callable[[], np.ndarray]:
+    def begin(self, stored: StoredArray) -> Callable[[], np.ndarray]:
         """Begin to read an array; what is returned waits for it."""
-        self._all_checked = self._all_checked and place.checksum is not None
-        if math.prod(place.shape) * place.dtype.itemsize < _SMALL:
-            return functools.partial(self._read, place)
-        return self._threads.submit(self._read, place).result
+        self._all_checked = self._all_checked and stored.checksum is not None
+        if math.prod(stored.shape) * stored.dtype.itemsize < _SMALL:
+            return functools.partial(self._read, stored)
+        return self._threads.submit(self._read, stored).result
 
-    def _read(self, place):
-        value = aligned_empty(place.shape, place.dtype)
+    def _read(self, stored):
+        value = aligned_empty(stored.shape, stored.dtype)
         data = as_bytes(value)
-        self.window.read_at(place.start, data)  # not mapped, as others may shorten the file
-        check_sum(value, place)
-        if self.expected_crc is not None and place.checksum is None and data.size >= _SMALL:
-            self._known.append((place.start, data.size, zlib.crc32(data)))
+        self.window.read_at(stored.start, data)  # not mapped, as others may shorten the file
+        check_sum(value, stored)
+        if self.expected_crc is not None and stored.checksum is None and data.size >= _SMALL:
+            self._known.append((stored.start, data.size, zlib.crc32(data)))
         return value
 
     def verify(self) -> None:

@@ -239,7 +239,7 @@ class _Ready(Mapping):
         value = self.store[key]
         if value.dtype != getattr(self.own.get(key), "dtype", None):
             return value
-        return jax.device_put(value)  # no copy on the CPU, as the array has its place for that
+        return jax.device_put(value)  # no copy on the CPU, as the array is aligned for that
 
     def __contains__(self, key):
         return key in self.store
