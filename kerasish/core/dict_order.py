@@ -60,6 +60,39 @@ def in_order(tree: Any) -> Any:
     return kind(*map(in_order, tree)) if is_named else tree
 
 
+def order_of(tree: Any) -> Any:
+    """The order of the keys of a pytree's dicts, for `reordered`; `None` if all are sorted.
+
+    Args:
+        tree: The pytree.
+    """
+    if type(tree) is dict:
+        inside = {key: order_of(value) for key, value in tree.items()}
+        return None if _is_sorted(tree) and not any(inside.values()) else inside
+    if isinstance(tree, list | tuple):
+        inside = [order_of(item) for item in tree]
+        return inside if any(order is not None for order in inside) else None
+    return None
+
+
+def reordered(tree: Any, order: Any) -> Any:
+    """A pytree whose dicts have the order that `order_of` found in one of the same structure.
+
+    `jax.jit` gives dicts back sorted, and must be given plain ones: its fast path makes the result
+    anew from the types that the first call returned.
+
+    Args:
+        tree: The pytree.
+        order: What `order_of` returned.
+    """
+    if order is None:
+        return tree
+    if type(tree) is dict:
+        return {key: reordered(tree[key], inside) for key, inside in order.items()}
+    items = map(reordered, tree, order)
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+
+
 def _is_sorted(keys):
     try:
         return len(keys) < 2 or list(keys) == sorted(keys)

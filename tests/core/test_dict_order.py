@@ -81,3 +81,30 @@ def test_plain_dicts_and_other_nodes_stay_as_they_are():
     assert [*doubled, *doubled[2][1]] == ["b", 2, "z", "y"]
     paths = jax.tree_util.tree_flatten_with_path(in_order({"z": 1, "a": 2}))[0]
     assert [jax.tree_util.keystr(path) for path, _ in paths] == ["['z']", "['a']"]
+
+
+NESTS = {
+    "one": {"z": 1.0, "a": 2.0},
+    "inside": {"b": {"mean": 1.0, "std": 2.0, "dead": 3.0}, "a": 4.0},
+    "in lists": [{"z": 1.0, "a": 2.0}, (3.0, {"y": 4.0, "x": 5.0})],
+    "sorted": {"a": 1.0, "b": [2.0]},
+}
+
+
+@pytest.mark.parametrize("given", NESTS.values(), ids=NESTS)
+@pytest.mark.parametrize("writes", [False, True])
+def test_each_call_of_a_compiled_function_gives_values_their_names(given, writes):
+    count = keras.Variable(0.0)
+
+    @keras.jit
+    def shifted(x):
+        if writes:
+            count.assign_add(1.0)
+        return jax.tree.map(lambda y: x + y, in_order(given))
+
+    for call in range(4):
+        found = shifted(float(call))
+        assert jax.tree.map(float, found) == jax.tree.map(lambda y: y + call, given)
+        assert repr(keras.tree.map_structure(float, found)) == repr(
+            keras.tree.map_structure(lambda y: y + call, given)
+        )

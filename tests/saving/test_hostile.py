@@ -249,7 +249,7 @@ CONFIGS = {
         first_layer(
             lambda e: e.update(class_name="TorchModuleWrapper", config={"module": "gASVAAA="})
         ),
-        "TorchModuleWrapper: it runs PyTorch",
+        "works with the PyTorch backend only",
     ),
     "a file to read words from (CVE-2025-12058)": (
         first_layer(

@@ -23,7 +23,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("loss", ["mse", None])
-@pytest.mark.parametrize("given", MISTAKES, ids=repr)
+@pytest.mark.parametrize("given", MISTAKES, ids=[str(i) for i in range(len(MISTAKES))])
 def test_metrics_in_third_position(loss, given):
     with pytest.raises(ValueError, match=r"`loss_weights` must be numbers.*did you mean.*metrics="):
         model().compile("sgd", loss, given)

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core.dict_order import in_order
+from kerasish.core.dict_order import in_order, order_of, reordered
 from kerasish.core.errors import did_you_mean, hints
 from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
@@ -35,14 +35,18 @@ class Compiled:
         self.donate = donate
         self._static = _static_positions(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
         self._program: Program | None = None
+        self._orders: dict = {}  # the order of keys in the dicts it returns, by static arguments
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
     def __call__(self, *args, **kwargs):
         try:
-            return self._with_program(_call, *self._split(args, kwargs))
+            leaves, key = self._split(args, kwargs)
+            result = self._with_program(_call, leaves, key)
         except Exception as error:
             shorten(error)
             raise
+        order = self._orders.get(key)
+        return result if order is None else reordered(result, order)
 
     @property
     def traces(self) -> int:
@@ -114,7 +118,10 @@ class Compiled:
     def _apply(self, leaves, key):
         args, kwargs = self._fill(leaves, key)
         with hints():
-            return in_order(self.fn(*args, **kwargs))
+            result = self.fn(*args, **kwargs)
+        # JAX gives dicts back with their keys sorted, and builds them by the types it has seen.
+        self._orders[key] = order_of(result)
+        return result
 
     def _fill(self, leaves, key):
         """The arguments again, filled with the traced leaves."""
