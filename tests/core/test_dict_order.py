@@ -102,9 +102,7 @@ def test_each_call_of_a_compiled_function_gives_values_their_names(given, writes
             count.assign_add(1.0)
         return jax.tree.map(lambda y: x + y, in_order(given))
 
-    for call in range(4):
-        found = shifted(float(call))
-        assert jax.tree.map(float, found) == jax.tree.map(lambda y: y + call, given)
-        assert repr(keras.tree.map_structure(float, found)) == repr(
-            keras.tree.map_structure(lambda y: y + call, given)
-        )
+    for call in (0.0, 1.0, 2.0, 3.0):
+        found = keras.tree.map_structure(float, shifted(call))
+        expected = keras.tree.map_structure(call.__add__, given)
+        assert found == expected and repr(found) == repr(expected)
