@@ -29,6 +29,12 @@ def arguments(args=None) -> argparse.Namespace:
         epilog="".join(rest),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_arguments(parser)
+    return parser.parse_args(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the launcher takes to a parser."""
 
     def number(name, **kwargs):
         parser.add_argument(name, type=_positive, metavar="N", **kwargs)
@@ -36,9 +42,14 @@ def arguments(args=None) -> argparse.Namespace:
     number("--processes", default=2, help="how many to start (2)")
     number(
         "--devices-per-process",
+        action=_OneKind,
         help="give each that many virtual CPU devices; without it, each has what JAX finds",
     )
-    number("--gpus-per-process", help="share the visible GPUs out, that many to each")
+    number(
+        "--gpus-per-process",
+        action=_OneKind,
+        help="share the visible GPUs out, that many to each",
+    )
     number("--port", help="port of process 0; a free one if not given")
     parser.add_argument(
         "--quiet", action="store_true", help="of others than process 0, show stderr only"
@@ -53,10 +64,15 @@ def arguments(args=None) -> argparse.Namespace:
     parser.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name")
     parser.add_argument("script", help="the script")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
-    options = parser.parse_args(args)
-    if options.devices_per_process and options.gpus_per_process:
-        parser.error("--devices-per-process is for CPUs, --gpus-per-process for GPUs: give one")
-    return options
+
+
+class _OneKind(argparse.Action):
+    """Devices of one kind: CPUs or GPUs."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, values)
+        if namespace.devices_per_process and namespace.gpus_per_process:
+            parser.error("--devices-per-process is for CPUs, --gpus-per-process for GPUs: give one")
 
 
 def _check_port(port):

@@ -25,6 +25,12 @@ def arguments(args=None) -> argparse.Namespace:
         epilog="".join(rest),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_arguments(parser)
+    return parser.parse_args(args)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the server takes to a parser."""
     parser.add_argument("models", nargs="+", metavar="NAME=PATH", type=_named_path)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8501, help="port to listen at (8501)")
@@ -46,7 +52,6 @@ def arguments(args=None) -> argparse.Namespace:
     )
     add("--drain-seconds", type=float, default=2.0, help="to still answer after SIGTERM (2)")
     add("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-    return parser.parse_args(args)
 
 
 def _named_path(text):
@@ -57,8 +62,12 @@ def _named_path(text):
 
 
 def main() -> None:
+    """Do what the command line says."""
+    run(arguments())
+
+
+def run(options: argparse.Namespace) -> None:
     """Load the models, compile, and serve until a signal says to end."""
-    options = arguments()
     level = options.log_level.upper()
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
