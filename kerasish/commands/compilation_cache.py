@@ -42,13 +42,18 @@ class CompilationCache:
         }
 
 
+def folder_in_use() -> str | None:
+    """The folder that JAX was told of, by kerasish or the user."""
+    return jax.config.jax_compilation_cache_dir
+
+
 def look() -> CompilationCache:
     """Look into the folder that JAX uses now.
 
     Raises:
         ValueError: It is not a folder on this machine, but a bucket, say.
     """
-    folder = jax.config.jax_compilation_cache_dir
+    folder = folder_in_use()
     if not folder:
         return CompilationCache(None, [], 0, 0, 0)
     if "://" in folder:

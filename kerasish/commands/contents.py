@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import tempfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from kerasish.commands import model_files
 from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.saving.assets import save_assets
 from kerasish.saving.formats import model_folder, zip_archive
 from kerasish.saving.formats.h5_reader import reading
 from kerasish.saving.io import bounded_json
@@ -29,17 +31,19 @@ class Contents:
         config: The model's config as plain data; `None` in a file of weights.
         names: Names of layers by their path in files: `{"layers/dense": "head"}`.
         parts: Arrays by name, by path.
+        assets: Files of layers that hold more than arrays, such as vocabularies, by their path.
         unread: Why the model itself could not be made, where that is so.
     """
 
     config: dict | None
     names: dict[str, str]
     parts: Mapping[str, Mapping[str, np.ndarray]]
+    assets: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
     unread: str = ""
 
 
 class _Stored(Mapping):
-    """The parts of an open file, read when they are asked for."""
+    """The parts of an open file: arrays, read when they are asked for."""
 
     def __init__(self, source):
         self.source = source
@@ -58,11 +62,15 @@ class _Stored(Mapping):
 
 
 @contextlib.contextmanager
-def contents(path: pathlib.Path) -> Iterator[Contents]:
+def contents(path: pathlib.Path, as_written: bool = False) -> Iterator[Contents]:
     """What is in a file of a model or of weights.
 
     A model is made of its config, so that files of different formats can be compared. Where it
     cannot be, as its classes are unknown here, config and arrays are taken as they are written.
+
+    Args:
+        path: The file.
+        as_written: Whether not to make the model, as the other one could not be made.
 
     Raises:
         ValueError: It is no such file, or a damaged one.
@@ -74,18 +82,49 @@ def contents(path: pathlib.Path) -> Iterator[Contents]:
         if kind == "weights":
             yield Contents(None, {}, _Stored(stack.enter_context(opened(path))))
             return
-        try:
-            model = model_files.load(path)
-        except (TypeError, ValueError) as error:
-            if path.suffix in (".h5", ".hdf5"):
-                raise
-            source = stack.enter_context(_as_written(path))  # raises too where it is damaged
-            yield Contents(_config(path), {}, _Stored(source), unread=str(error))
+        can_be_read_as_written = path.suffix not in (".h5", ".hdf5")
+        unread = "the other one's classes are not known here." if as_written else ""
+        if not (as_written and can_be_read_as_written):
+            try:
+                model = model_files.load(path)
+            except (TypeError, ValueError) as error:
+                if not can_be_read_as_written:
+                    raise
+                unread = str(error)
+        if unread:
+            source = stack.enter_context(_as_written(path))  # raises where it is damaged
+            yield Contents(_config(path), {}, _Stored(source), _stored_assets(path), unread)
             return
         parts = {where: own_arrays(part) for where, part in walk(model)}
         names = {where: name_of(part) for where, part in walk(model) if where}
+        names[OPTIMIZER] = OPTIMIZER
         config = json.loads(json.dumps(serialize_keras_object(model)))
-        yield Contents(config, names, {path: arrays for path, arrays in parts.items() if arrays})
+        parts = {where: arrays for where, arrays in parts.items() if arrays}
+        yield Contents(config, names, parts, _assets_of(model))
+
+
+def _assets_of(model):
+    with tempfile.TemporaryDirectory(prefix="kerasish-") as folder:
+        save_assets(model, pathlib.Path(folder))
+        return _files_in(pathlib.Path(folder))
+
+
+def _stored_assets(path):
+    if path.is_dir():
+        return _files_in(model_folder.located(path, model_folder.ASSETS))
+    found, start = {}, f"{model_folder.ASSETS}/"
+    with zip_archive.opened(path) as archive, tempfile.TemporaryDirectory() as folder:
+        for name in archive.namelist():
+            if name.startswith(start) and not name.endswith("/"):
+                copy = pathlib.Path(folder, "member")
+                zip_archive.copy_member(archive, name, copy)
+                found[name.removeprefix(start)] = copy.read_bytes()
+    return found
+
+
+def _files_in(folder):
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(files)}
 
 
 def _config(path):

@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
     model_files.import_modules(options.modules)
     with contextlib.ExitStack() as stack:
         a = stack.enter_context(contents(options.a))
-        b = stack.enter_context(contents(options.b))
+        b = stack.enter_context(contents(options.b, as_written=bool(a.unread)))
+        if b.unread and a.config is not None and not a.unread:
+            a = stack.enter_context(contents(options.a, as_written=True))
         notes = _notes(a, b, options)
         found = compare(a, b, options.tolerance, options.weights_only)
     differs = any(layer.differs for layer in found)
@@ -113,6 +115,11 @@ def compare(
             continue
         layer = at(_layer_of(path, a.names) or _layer_of(path, b.names) or path or _MODEL)
         _compare_arrays(a.parts.get(path, {}), b.parts.get(path, {}), tolerance, layer)
+    for path in dict.fromkeys([*a.assets, *b.assets]):
+        if a.config is None or b.config is None or a.assets.get(path) == b.assets.get(path):
+            continue
+        layer = at(_layer_of(path, a.names) or _layer_of(path, b.names) or path)
+        layer.weights.append(f"{path.rpartition('/')[2]}: differs, or is in one alone")
     return list(found.values())
 
 
@@ -234,6 +241,6 @@ def _print(found, notes, options):
     differing = sum(layer.differs for layer in found)
     largest = max((layer.largest for layer in found), default=0.0)
     if differing:
-        print(f"{differing} of {len(found)} layers differ; largest difference {largest:.3g}.")
+        print(f"{differing} of {len(found)} parts differ; largest difference {largest:.3g}.")
     else:
-        print(f"The same: {len(found)} layers, largest difference {largest:.3g}.")
+        print(f"The same: {len(found)} parts, largest difference {largest:.3g}.")

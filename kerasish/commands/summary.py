@@ -92,12 +92,18 @@ def weights_in(path: pathlib.Path) -> dict[str, Any]:
     arrays = []
     with opened(path) as source:
         for part in sorted(source.stored_parts()):
-            for key, value in sorted(source.part(part).items()):
+            for key, value in sorted(source.part(part).items(), key=_in_order):
                 name = f"{part}/{key}" if part else key
                 shape, dtype = list(value.shape), value.dtype.name
                 arrays.append({"name": name, "shape": shape, "dtype": dtype, "size": value.size})
     total = sum(array["size"] for array in arrays)
     return {"kind": "weights", "file": str(path), "numbers": total, "arrays": arrays}
+
+
+def _in_order(item):
+    """Numbered arrays by number."""
+    key, _ = item
+    return (0, int(key), "") if key.isdecimal() else (1, 0, key)
 
 
 def _print_weights(found):

@@ -26,7 +26,8 @@ FLOOR = {part: level for level, parts in enumerate(FLOORS) for part in parts}
 TOP = len(FLOORS)  # what is built on all these or only names them: testing, datasets, utils, ...
 ROOF = TOP + 2  # the package itself, which names them all
 # What stands for Keras, and is imported only where asked for.
-FLOOR |= {"keras_alias": ROOF + 1, "as_keras": ROOF + 2, "__main__": ROOF + 3}
+FLOOR |= {"keras_alias": ROOF + 1, "as_keras": ROOF + 2}
+FLOOR |= {"commands": ROOF + 3, "__main__": ROOF + 4}
 FILES = sorted(ROOT.rglob("*.py"))
 TREES = {path: ast.parse(path.read_text()) for path in FILES}
 PACKAGES = sorted(path.parent for path in ROOT.rglob("__init__.py"))
