@@ -23,6 +23,7 @@ from kerasish.commands import (
     serve,
     summary,
 )
+from kerasish.commands.output import printable
 
 COMMANDS = {
     "info": info,
@@ -93,10 +94,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # whoever read the output, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            notes = getattr(error, "__notes__", ())
-            print(f"kerasish {options.command}: {error}", *notes, sep="\n", file=sys.stderr)
+        except (ImportError, OSError, RecursionError, TypeError, ValueError) as error:
+            said = "\n".join([f"kerasish {options.command}: {error}", *_notes_of(error)])
+            print(printable(said), file=sys.stderr)
             return 2
+
+
+def _notes_of(error):
+    """Notes on an error, but for JAX's on the traceback that is not shown."""
+    return [note for note in getattr(error, "__notes__", ()) if "internal frames" not in note]
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ Weights alone do not say which layers they belong to: --model names a file of th
 """
 
 import argparse
+import itertools
 import pathlib
 import tempfile
 from typing import Any
@@ -18,6 +19,7 @@ from kerasish.commands.output import add_json, print_json
 from kerasish.core.atomic_files import is_taken
 from kerasish.core.errors import bad_argument
 from kerasish.core.text_tables import readable_bytes
+from kerasish.saving.io import bounded_json
 
 HELP = "convert a model or weights: h5, keras, safetensors, onnx, stablehlo"
 _TO = (*model_files.MODELS, *model_files.WEIGHTS, *model_files.PROGRAMS)
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     model_files.import_modules(options.modules)
     model = _read(source, options.model, keep=not _leaves_out_optimizer(options, end))
     _write(model, target, end, options)
-    size = target.stat().st_size
+    size = _size(target, end)
     if options.json:
         count = model.count_params()
         print_json({"from": str(source), "to": str(target), "bytes": size, "parameters": count})
@@ -76,6 +78,16 @@ def _check_options(options, end):
             raise ValueError(f"{flag} is for {kind}; OUT is {options.target.name}.")
     if (options.max_shard_size is not None) != (end == ".weights.json"):
         raise ValueError("--max-shard-size and an OUT in .weights.json belong together.")
+
+
+def _size(target, end):
+    """Bytes of what was written, files beside the one that was named included."""
+    beside = [target.with_name(f"{target.name}.data")]
+    if end == ".weights.json":
+        named = bounded_json.parse(target.read_bytes(), target, "the map")["weight_map"].values()
+        flat = itertools.chain.from_iterable(n if isinstance(n, list) else [n] for n in named)
+        beside = [target.with_name(name) for name in set(flat)]
+    return sum(path.stat().st_size for path in (target, *beside) if path.exists())
 
 
 def _leaves_out_optimizer(options, end):

@@ -17,7 +17,7 @@ import numpy as np
 
 from kerasish.commands import model_files
 from kerasish.commands.contents import OPTIMIZER, Contents, contents, flat, layers_of
-from kerasish.commands.output import add_json, print_json, print_table
+from kerasish.commands.output import add_json, print_json, print_table, printable
 
 HELP = "compare two models or files of weights"
 _MODEL = "(model)"
@@ -237,7 +237,7 @@ def _print(found, notes, options):
     if rows:
         print_table(f"{options.a} -> {options.b}", columns, rows)
     for note in notes:
-        print(f"Note: {note}")
+        print(printable(f"Note: {note}"))
     differing = sum(layer.differs for layer in found)
     largest = max((layer.largest for layer in found), default=0.0)
     if differing:

@@ -7,6 +7,7 @@ import importlib.util
 import pathlib
 import platform
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from kerasish.kernels import onednn
 
 HELP = "versions, devices, extras, native kernels and the compilation cache"
 _LIBRARIES = ("jax", "jaxlib", "optax", "numpy", "h5py", "rich")
+_DEV = pathlib.Path("/dev")
 _FOR_DEVELOPERS = ("test", "bench", "dev")  # extras that no user needs
 _REQUIREMENT = re.compile(
     r"""(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)])?\s*(?P<versions>[^;]*?)\s*;.*
@@ -52,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def information() -> dict[str, Any]:
     """What `kerasish info` says, as plain data."""
+    found, problem = _devices()
     return {
         "versions": {
             "kerasish": kerasish.__version__,
@@ -59,8 +62,8 @@ def information() -> dict[str, Any]:
             **{name: installed(name) for name in _LIBRARIES},
         },
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "devices": [_device(device) for device in jax.devices()],
-        "advice": unused_accelerators(),
+        "devices": [_device(device) for device in found],
+        "advice": [*problem, *unused_accelerators({device.platform for device in found})],
         "native_kernels": {
             "installed": installed("kerasish-native"),
             "used": onednn.is_available(),
@@ -78,6 +81,14 @@ def installed(name: str) -> str | None:
         return None
 
 
+def _devices():
+    """JAX's devices, and why there are none where it can use none that it was told to use."""
+    try:
+        return jax.devices(), []
+    except RuntimeError as error:
+        return [], [f"JAX finds no device (JAX_PLATFORMS={jax.config.jax_platforms}): {error}"]
+
+
 def _device(device):
     memory = None
     with contextlib.suppress(jax.errors.JaxRuntimeError):  # which some backends raise: unknown
@@ -90,16 +101,20 @@ def _device(device):
     }
 
 
-def unused_accelerators() -> list[str]:
-    """Sentences on accelerators of this machine that JAX does not use, and what to do."""
-    used = {device.platform for device in jax.devices()}
-    advice = []
-    if pathlib.Path("/dev/nvidiactl").exists() and not used & {"gpu", "cuda"}:
+def unused_accelerators(used: Iterable[str], dev: pathlib.Path = _DEV) -> list[str]:
+    """Sentences on accelerators of this machine that JAX does not use, and what to do.
+
+    Args:
+        used: Platforms of the devices that JAX uses.
+        dev: The folder of the system's devices.
+    """
+    used, advice = set(used), []
+    if (dev / "nvidiactl").exists() and not used & {"gpu", "cuda"}:
         advice.append(
             "An NVIDIA device is here, and JAX does not use it: pip install 'jax[cuda13]' "
             "(or 'jax[cuda12]' for older drivers)."
         )
-    if any(pathlib.Path("/dev").glob("accel[0-9]*")) and "tpu" not in used:
+    if any(dev.glob("accel[0-9]*")) and "tpu" not in used:
         advice.append("A TPU may be here, and JAX does not use it: pip install 'jax[tpu]'.")
     return advice
 

@@ -61,13 +61,17 @@ def add_import(parser: argparse.ArgumentParser) -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules, found in the current folder too, as `python -m` finds them."""
-    names = list(names)
-    folder = os.getcwd()
-    if names and not sys.flags.safe_path and folder not in sys.path and "" not in sys.path:
-        sys.path.insert(0, folder)
+    """Import modules, found in the current folder too."""
     for name in names:
+        look_in_current_folder()
         importlib.import_module(name)
+
+
+def look_in_current_folder() -> None:
+    """Let Python find modules in the current folder, as `python -m` does and scripts do not."""
+    folder = os.getcwd()
+    if not sys.flags.safe_path and folder not in sys.path and "" not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def load(path: pathlib.Path, compile: bool = True) -> Any:

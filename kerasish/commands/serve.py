@@ -9,7 +9,7 @@ takes over.
 
 import argparse
 
-from kerasish.commands.model_files import import_modules
+from kerasish.commands.model_files import look_in_current_folder
 from kerasish.serve import __main__ as server
 
 HELP = "serve models over HTTP"
@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal says to end."""
-    import_modules(options.modules)
+    if options.modules:
+        look_in_current_folder()
     server.run(options)
     return 0

@@ -10,6 +10,7 @@ from kerasish.commands import model_files
 from kerasish.commands.output import add_json, print_json, print_table, printable, width
 from kerasish.core.text_tables import readable_bytes
 from kerasish.export import load as load_program
+from kerasish.models import Model
 from kerasish.saving.weights_api import opened
 
 HELP = "the layers of a model in a file, or the arrays of a file of weights"
@@ -49,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
 def _show_model(options):
     model = model_files.load(options.file, compile=False)
     if options.json:
-        print_json(_model(model, options.file))
+        if options.cost:
+            raise ValueError("--cost adds to the table: it cannot be had with --json.")
+        print_json({"kind": "model", "file": str(options.file), **_described(model)})
         return 0
     model.summary(
         line_length=width(),
@@ -62,29 +65,20 @@ def _show_model(options):
     return 0
 
 
-def _model(model, path):
-    trainable = sum(math.prod(w.shape) for w in model.trainable_weights)
-    return {
-        "kind": "model",
-        "file": str(path),
-        "name": model.name,
-        "class": type(model).__name__,
-        "parameters": model.count_params() if model.built else None,
-        "trainable_parameters": trainable if model.built else None,
-        "layers": [
-            {
-                "name": layer.name,
-                "class": type(layer).__name__,
-                "parameters": layer.count_params() if layer.built else None,
-                "trainable": layer.trainable,
-                "weights": [
-                    {"name": w.path, "shape": list(w.shape), "dtype": str(w.dtype)}
-                    for w in layer.weights
-                ],
-            }
-            for layer in model.layers
-        ],
+def _described(layer):
+    """A layer as plain data; a model with the layers inside it."""
+    weights = layer.weights if layer.built else []
+    found = {
+        "name": layer.name,
+        "class": type(layer).__name__,
+        "built": layer.built,
+        "parameters": sum(math.prod(w.shape) for w in weights),
+        "trainable_parameters": sum(math.prod(w.shape) for w in weights if w.trainable),
     }
+    if isinstance(layer, Model):
+        return {**found, "layers": [_described(inner) for inner in layer.layers]}
+    described = [{"name": w.path, "shape": list(w.shape), "dtype": str(w.dtype)} for w in weights]
+    return {**found, "weights": described}
 
 
 def weights_in(path: pathlib.Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -117,6 +118,27 @@ def test_versions_are_compared_by_number(version, needed, wanted):
     assert info.meets(version, needed) == wanted
 
 
+def test_info_tells_of_accelerators_that_go_unused(tmp_path):
+    assert info.unused_accelerators({"cpu"}, tmp_path) == []
+    for name in ("nvidiactl", "accel0"):
+        (tmp_path / name).touch()
+    nvidia, tpu = info.unused_accelerators({"cpu"}, tmp_path)
+    assert "pip install 'jax[cuda13]'" in nvidia and "pip install 'jax[tpu]'" in tpu
+    assert info.unused_accelerators({"gpu", "tpu"}, tmp_path) == []
+
+
+def test_info_without_a_device_says_why():
+    done = subprocess.run(
+        [sys.executable, "-m", "kerasish", "info"],
+        env={**os.environ, "JAX_PLATFORMS": "no_such_platform"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "JAX finds no device (JAX_PLATFORMS=no_such_platform)" in done.stdout
+
+
 # -- summary
 
 
@@ -127,6 +149,9 @@ def test_summary_of_a_model(model, capsys):
     status, found = as_json(capsys, "summary", "a.keras")
     assert (status, found["parameters"], found["trainable_parameters"]) == (0, 35, 29)
     assert [layer["name"] for layer in found["layers"]] == ["inner", "head"]
+    assert [layer["name"] for layer in found["layers"][0]["layers"]] == ["deep", "bn"]
+    assert main(["summary", "a.keras", "--cost"]) == 0
+    assert "FLOPs" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.safetensors", "a.weights.json"])
@@ -155,6 +180,7 @@ def test_summary_of_a_program(model, capsys, name):
 
 MISTAKES = {
     "there is no file 'nowhere.keras'": ["summary", "nowhere.keras"],
+    "it cannot be had with --json": ["summary", "a.keras", "--cost", "--json"],
     "must be a name that ends in one of": ["summary", "text.txt"],
     "holds no model": ["summary", "empty"],
     "is not a whole `.keras` file": ["summary", "broken.keras"],
@@ -225,6 +251,12 @@ def test_a_file_of_keras_itself(folder, capsys):
     theirs.save("theirs.keras")
     assert main(["convert", "theirs.keras", "ours.keras"]) == 0
     assert main(["diff", "theirs.keras", "ours.keras"]) == 0
+
+
+def test_the_size_is_that_of_all_files(model, capsys, folder):
+    status, found = as_json(capsys, "convert", "a.keras", "b.weights.json", "--max-shard-size", "1")
+    written = [path for path in folder.iterdir() if path.name.startswith("b")]
+    assert status == 0 and found["bytes"] == sum(path.stat().st_size for path in written)
 
 
 def test_onnx(model, capsys):
