@@ -21,6 +21,7 @@ from kerasish.kernels import onednn
 HELP = "versions, devices, extras, native kernels and the compilation cache"
 _LIBRARIES = ("jax", "jaxlib", "optax", "numpy", "h5py", "rich")
 _DEV = pathlib.Path("/dev")
+_ALL = "all"  # the extra that is all the others
 _FOR_DEVELOPERS = ("test", "bench", "dev")  # extras that no user needs
 _REQUIREMENT = re.compile(
     r"""(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)])?\s*(?P<versions>[^;]*?)\s*;.*
@@ -208,7 +209,12 @@ def _print(found):
     ]
     print_table("Devices", columns, rows, lines=found["advice"])
     rows = [
-        [name, "yes" if extra["present"] else "no", _packages_in_words(extra), extra["command"]]
+        [
+            name,
+            "yes" if extra["present"] else "no",
+            _packages_in_words(name, extra),
+            extra["command"],
+        ]
         for name, extra in found["extras"].items()
     ]
     unknown = ["kerasish is not installed here, but found on a path: its extras are not known."]
@@ -218,7 +224,9 @@ def _print(found):
     print(f"Compilation cache: {compilation_cache.in_words(cache)}")
 
 
-def _packages_in_words(extra):
+def _packages_in_words(name, extra):
+    if name == _ALL:
+        return "those of the others"
     return ", ".join(
         f"{name} {package['installed']}"
         if meets(package["installed"], package["needed"])

@@ -10,6 +10,7 @@ import importlib.util
 import io
 import pathlib
 import re
+import tomllib
 
 import matplotlib
 import pytest
@@ -77,6 +78,15 @@ def test_guides_run_and_print_what_they_say(guide):
     page = ROOT / "docs" / f"{guide}.md"
     assert list(blocks_of(page))
     run_blocks(page, guide.replace("-", "_"))
+
+
+def test_every_extra_is_in_the_table():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = set(project["optional-dependencies"]) - {"test", "bench", "dev"}
+    page = (ROOT / "docs" / "installing.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == extras
+    (everything,) = project["optional-dependencies"]["all"]
+    assert set(re.findall(r"\w+", everything)) == {"kerasish", *extras} - {"all"}
 
 
 def test_the_index_names_every_page():
