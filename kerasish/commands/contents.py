@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kerasish.commands import model_files
-from kerasish.core.serialization.configurable import serialize_keras_object
+from kerasish.saving import serialize_keras_object
 from kerasish.saving.assets import save_assets
 from kerasish.saving.formats import model_folder, zip_archive
 from kerasish.saving.formats.h5_reader import reading

@@ -1,11 +1,11 @@
 """Convert a model, or its weights, to the format that OUT's ending names.
 
     kerasish convert model.h5 model.keras          a whole model: .keras, .h5, .hdf5
-    kerasish convert model.keras m.weights.h5      weights alone: .weights.h5, .safetensors
+    kerasish convert model.keras m.weights.h5      weights only: .weights.h5, .safetensors
     kerasish convert model.keras model.onnx        inference: .onnx, .zip or .stablehlo, .tflite
     kerasish convert m.safetensors m.weights.h5 --model model.keras
 
-Weights alone do not say which layers they belong to: --model names a file of the model.
+Weights only do not say which layers they belong to: --model names a file of the model.
 """
 
 import argparse
@@ -96,8 +96,8 @@ def _leaves_out_optimizer(options, end):
 
 def _what_is_kept(end):
     if end in model_files.WEIGHTS:
-        return "Weights alone: the architecture is not in it."
-    return "Inference alone: it cannot be trained or converted back."
+        return "Weights only: the architecture is not in it."
+    return "Inference only: it cannot be trained or converted back."
 
 
 def _read(source: pathlib.Path, architecture: pathlib.Path | None, keep: bool) -> Any:
@@ -110,7 +110,7 @@ def _read(source: pathlib.Path, architecture: pathlib.Path | None, keep: bool) -
     if architecture is None:
         if kind == "weights":
             raise ValueError(
-                f"{source} holds weights alone: name a file of the model they are for, "
+                f"{source} holds weights only: name a file of the model they are for, "
                 "--model model.keras."
             )
         return model_files.load(source, compile=keep)

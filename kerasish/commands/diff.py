@@ -50,7 +50,7 @@ class LayerDifference:
         layer: Its name.
         config: What differs in its config, a line each.
         weights: What differs in its arrays, a line each.
-        largest: The largest difference of two numbers; infinite where one alone is NaN.
+        largest: The largest difference of two numbers; infinite where only one is NaN.
         arrays: How many arrays were compared.
     """
 
@@ -95,7 +95,7 @@ def _notes(a: Contents, b: Contents, options) -> list[str]:
         if one.unread:
             notes.append(f"{path} was compared as it is written: {one.unread}")
         if one.config is None and not options.weights_only:
-            notes.append(f"{path} holds weights alone, so configs were not compared.")
+            notes.append(f"{path} holds weights only, so configs were not compared.")
     return notes
 
 
@@ -119,7 +119,7 @@ def compare(
         if a.config is None or b.config is None or a.assets.get(path) == b.assets.get(path):
             continue
         layer = at(_layer_of(path, a.names) or _layer_of(path, b.names) or path)
-        layer.weights.append(f"{path.rpartition('/')[2]}: differs, or is in one alone")
+        layer.weights.append(f"{path.rpartition('/')[2]}: differs, or is in one only")
     return list(found.values())
 
 

@@ -1,6 +1,6 @@
 """Start a script as several processes on this machine, which train together.
 
-The script calls `keras.distribution.initialize()` first; without the launcher it runs alone.
+The script calls `keras.distribution.initialize()` first; without the launcher it runs by itself.
 """
 
 import argparse

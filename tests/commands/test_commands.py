@@ -298,7 +298,7 @@ def test_diff_of_configs(model, capsys):
     assert any("optimizer.class_name: 'Adam' -> 'SGD'" in c for c in by_name["(model)"]["config"])
 
 
-def test_diff_of_layers_that_are_in_one_alone(folder, capsys):
+def test_diff_of_layers_that_are_in_one_only(folder, capsys):
     x = keras.Input((4,))
     keras.Model(x, layers.Dense(2, name="one")(x), name="m").save("a.keras")
     y = layers.Dropout(0.1, name="drop")(layers.Dense(2, name="two")(x))
@@ -416,7 +416,7 @@ def test_no_code_of_a_file_is_run(model, folder, capsys):
 # -- clear-cache
 
 
-def test_clear_cache_deletes_programs_alone(tmp_path, monkeypatch, capsys):
+def test_clear_cache_deletes_only_programs(tmp_path, monkeypatch, capsys):
     program = f"jit_step-{'0a' * 32}"
     for name in (f"{program}-cache", f"{program}-atime", "thesis.txt", "my-cache"):
         (tmp_path / name).write_text("1234")

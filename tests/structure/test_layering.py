@@ -233,9 +233,9 @@ def test_class_chains_are_short():
 # The least share of public signatures that are fully annotated, by part: they rise, never fall.
 ANNOTATED = {
     "__init__": 100,
-    "__main__": 100,
     "applications": 50,
     "callbacks": 99,
+    "commands": 100,
     "config": 100,
     "constraints": 33,
     "core": 100,
@@ -249,7 +249,7 @@ ANNOTATED = {
     "initializers": 40,
     "keras_alias": 88,
     "kernels": 100,
-    "launch": 88,
+    "launch": 89,
     "layers": 79,
     "legacy": 100,
     "losses": 97,
