@@ -115,8 +115,8 @@ def test_signals_are_passed_on(script, number, status):
 
 
 MISTAKES = {
-    "--processes: must be a whole number, at least 1; got '0'": ["--processes", "0", "a.py"],
-    "--port: must be a whole number, at least 1; got 'x'": ["--port", "x", "a.py"],
+    "--processes: must be an integer, at least 1; got '0'": ["--processes", "0", "a.py"],
+    "--port: must be an integer, at least 1; got 'x'": ["--port", "x", "a.py"],
     "arguments are required: script": [],
     "give one": ["--devices-per-process", "2", "--gpus-per-process", "1", "a.py"],
 }
