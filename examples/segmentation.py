@@ -85,10 +85,10 @@ def augmented(images, masks):
 
     class Batches(keras.utils.PyDataset):
         def __len__(self):
-            return len(images) // 32
+            return len(images) // 16
 
         def __getitem__(self, i):
-            some = slice(32 * i, 32 * i + 32)
+            some = slice(16 * i, 16 * i + 16)
             both = {"images": images[some], "segmentation_masks": masks[some]}
             both = flip(both, training=True)
             return both["images"], both["segmentation_masks"]
@@ -108,7 +108,7 @@ def main():
     keras.utils.set_random_seed(0)
     x_test, y_test = make_images(128, seed=1)
     model = make_model(options.width)
-    model.compile(keras.optimizers.Adam(3e-3), crossentropy_and_dice)
+    model.compile(keras.optimizers.Adam(6e-3), crossentropy_and_dice)
     training = augmented(*make_images(options.images, seed=0))
     model.fit(training, validation_data=(x_test, y_test), epochs=options.epochs, verbose=2)
 
