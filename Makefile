@@ -46,7 +46,8 @@ test-slow: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow $(TESTS) $(ARGS)
 
 notebooks: $(VENV)/.installed-test $(VENV)/.native
-	$(run) -m pytest -m slow tests/test_notebooks.py --durations=0 $(ARGS)
+	$(run) -m pytest -m slow tests/structure/test_notebooks.py tests/structure/test_examples.py \
+		--durations=0 $(ARGS)
 
 bench: $(VENV)/.installed-bench $(VENV)/.native
 	$(run) -m benchmarks $(ARGS)

@@ -7,7 +7,7 @@ non-maximum suppression, `keras.utils.bounding_boxes.compute_iou`, boxes drawn o
     python examples/boxes.py --images 8000 --epochs 30 --out out/boxes
 
 Prints a line an epoch, then precision and recall on unseen images, where a box counts as right if it
-overlaps a true one by half (intersection over union): F1 is about 0.9. With `--out`, a page of boxes.
+overlaps a true one by half (intersection over union): F1 is about 0.97. With `--out`, a page of boxes.
 The images hold rectangles of bright stripes in noise; replace `make_images` by your own arrays.
 """
 
@@ -132,7 +132,10 @@ def main():
         options.out.mkdir(parents=True, exist_ok=True)
         gray = np.repeat(np.clip(x_test[:9], 0, 1) * 255, 3, axis=-1)
         keras.visualization.plot_bounding_box_gallery(
-            gray, "xyxy", y_true=padded(truth[:9]), y_pred=padded(found[:9]),
+            gray,
+            "xyxy",
+            y_true=padded(truth[:9]),
+            y_pred=padded(found[:9]),
             path=options.out / "boxes.png",
         )
 

@@ -7,8 +7,8 @@ all pairs of a batch, a projection head that is thrown away, a linear probe with
     python examples/contrastive.py --epochs 100 --labels 1
 
 Prints a line each fifth of training, and the accuracy on unseen digits of a linear classifier that
-has seen 3 labels of each digit, given pixels, untrained features and learned features: about 76%,
-75% and 85% after the default epochs.
+has seen 3 labels of each digit, given pixels, untrained features and learned features: about 83%,
+75% and 87% after the default epochs.
 
 Chen, Kornblith, Norouzi and Hinton, 2020, "A Simple Framework for Contrastive Learning of Visual
 Representations".
@@ -60,7 +60,10 @@ class SimCLR(keras.Model):
             ],
             name="augment",
         )
-        self.head = keras.Sequential([layers.Dense(128, "relu"), layers.Dense(64)], name="head")
+        self.head = keras.Sequential(
+            [keras.Input(encoder.output_shape[1:]), layers.Dense(128, "relu"), layers.Dense(64)],
+            name="head",
+        )
         self.average = keras.metrics.Mean(name="loss")
 
     def call(self, images, training=False):
@@ -76,9 +79,7 @@ class SimCLR(keras.Model):
             vectors = self(views, training=True)
             logits = ops.matmul(vectors, ops.transpose(vectors)) / self.temperature
             logits = ops.where(ops.eye(count, dtype=bool), -1e9, logits)  # not with itself
-            return ops.mean(
-                ops.sparse_categorical_crossentropy(partners, logits, from_logits=True)
-            )
+            return ops.mean(ops.sparse_categorical_crossentropy(partners, logits, from_logits=True))
 
         value, gradients = keras.value_and_grad(loss, self.trainable_variables)()
         self.optimizer.apply(gradients, self.trainable_variables)
@@ -117,8 +118,9 @@ def main():
     model.compile(keras.optimizers.Adam(2e-3))
     every = max(1, options.epochs // 5)
     report = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: (epoch + 1) % every
-        or print(f"epoch {epoch + 1}: loss {float(logs['loss']):.3f}")
+        on_epoch_end=lambda epoch, logs: (
+            (epoch + 1) % every or print(f"epoch {epoch + 1}: loss {float(logs['loss']):.3f}")
+        )
     )
     model.fit(training, batch_size=100, epochs=options.epochs, verbose=0, callbacks=[report])
 

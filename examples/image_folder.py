@@ -63,6 +63,7 @@ def main():
     if options.folder is None:
         options.folder = options.out / "digits"
         write_digits(options.folder)
+    options.out.mkdir(parents=True, exist_ok=True)
     training, validation = keras.utils.image_dataset_from_directory(
         options.folder,
         image_size=(options.size, options.size),

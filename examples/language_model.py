@@ -7,8 +7,8 @@ writing compiled as a whole: `keras.jit` around `keras.scan`, one character a st
     python examples/language_model.py
     python examples/language_model.py --rows 20000 --width 128 --depth 4 --epochs 20
 
-Prints a line an epoch, a line of its own writing, and bits per character on unseen text: below 3.1
-after the default half minute, 2.2 after the larger run; frequencies alone give 4.5. The text is that
+Prints a line an epoch, a line of its own writing, and bits per character on unseen text: about 3.7
+after the small default run; frequencies alone give 4.7. The text is that
 of the docstrings in Python's standard library, so nothing is downloaded.
 """
 
@@ -32,7 +32,9 @@ def load_data(rows):
     texts = []
     for path in sorted(pathlib.Path(os.__file__).parent.glob("*.py")):
         nodes = ast.walk(ast.parse(path.read_text("utf-8")))
-        docs = [ast.get_docstring(n) for n in nodes if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+        docs = [
+            ast.get_docstring(n) for n in nodes if isinstance(n, ast.ClassDef | ast.FunctionDef)
+        ]
         texts += [" ".join(doc.split()) for doc in docs if doc and doc.isascii()]
     text = np.frombuffer("\n".join(texts).encode(), "uint8").astype("int32")
     text = text[: len(text) // (LENGTH + 1) * (LENGTH + 1)].reshape(-1, LENGTH + 1)

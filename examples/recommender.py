@@ -8,7 +8,7 @@ product; hit rate against recommending what is popular.
     python examples/recommender.py --users 5000 --items 2000 --epochs 30
 
 Prints a line an epoch, and how often the one item of each user that was held out is among the ten
-recommended: about 30%, against 10% for the most popular ten. Users' and items' tastes are
+recommended: about 40%, against 13% for the most popular ten. Users' and items' tastes are
 made up; replace `make_history` by your own pairs of numbers.
 """
 

@@ -7,8 +7,8 @@ played, and a loop entirely of one's own around models, optimizer and metrics of
     python examples/reinforcement_learning.py
     python examples/reinforcement_learning.py --rounds 100 --carts 64
 
-Prints, every few rounds, how long poles stay up, and at the end the mean over 100 new carts in steps
-of 20 ms: about 20 untrained, close to the most there is (500) after the default rounds.
+Prints, every 20 rounds, how often a pole falls, and at the end how many steps of 20 ms poles stay up,
+the mean over 100 new carts: 9 untrained, and 500, the most there is, after the default rounds.
 
 Barto, Sutton and Anderson, 1983, "Neuronlike Adaptive Elements That Can Solve Difficult Learning
 Control Problems"; Schulman and others, 2017, "Proximal Policy Optimization Algorithms"; Schulman and
@@ -24,7 +24,7 @@ import numpy as np
 import kerasish as keras
 from kerasish import layers
 
-LONGEST, DISCOUNT, TRACE, CLIP = 500, 0.99, 0.95, 0.2
+LONGEST, DISCOUNT, TRACE, CLIP, EPOCHS, PARTS = 500, 0.99, 0.95, 0.2, 4, 4
 GRAVITY, CART, POLE, HALF, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 
 
@@ -57,7 +57,7 @@ def make_network(outputs, name):
 class Learner:
     """Plays with the policy as it is, then improves policy and value by what happened."""
 
-    def __init__(self, carts, steps=64, rate=3e-3):
+    def __init__(self, carts, rate, steps=64):
         self.policy, self.value = make_network(2, "policy"), make_network(1, "value")
         self.weights = self.policy.trainable_variables + self.value.trainable_variables
         self.optimizer = keras.optimizers.Adam(rate, global_clipnorm=0.5)
@@ -75,7 +75,8 @@ class Learner:
             after, fell = move(state, action == 1)
             ended = fell | (age + 1 >= LONGEST)
             # One that grew old would have gone on: what it would have earned counts.
-            reward = 1 + DISCOUNT * jnp.where(ended & ~fell, self.value(after)[:, 0], 0)
+            later = jnp.where(ended & ~fell, self.value(after)[:, 0], 0)
+            reward = (1 - DISCOUNT) + DISCOUNT * later  # so that no sum of rewards exceeds 1
             fresh = start(start_key, len(state))
             world = jnp.where(ended[:, None], fresh[0], after), jnp.where(ended, 0, age + 1)
             chosen = jnp.take_along_axis(logits, action[:, None], -1)[:, 0]
@@ -107,12 +108,12 @@ class Learner:
             gain = jnp.minimum(ratio * scaled, jnp.clip(ratio, 1 - CLIP, 1 + CLIP) * scaled).mean()
             entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
             error = ((self.value(states)[:, 0] - target) ** 2).mean()
-            return -gain - 0.01 * entropy + 0.005 * error
+            return -gain - 0.01 * entropy + 0.5 * error
 
         self.optimizer.apply(keras.grad(loss, self.weights)(), self.weights)
 
     @keras.jit
-    def round(self, world, key, epochs=4, parts=4):
+    def round(self, world, key):
         """Play, then go over it a few times in shuffled parts."""
         play_key, shuffle_key = jax.random.split(key)
         world, (states, actions, chosen, rewards, ended) = self.play(world, play_key)
@@ -120,14 +121,18 @@ class Learner:
         played = [a.reshape(-1, *a.shape[2:]) for a in (states, actions, chosen, *sums)]
 
         def epoch(_, key):
-            order = jax.random.permutation(key, len(played[0])).reshape(parts, -1)
-            return keras.scan(lambda _, rows: (None, self.learn(*[a[rows] for a in played])), None, order)
+            order = jax.random.permutation(key, len(played[0])).reshape(PARTS, -1)
 
-        keras.scan(epoch, None, jax.random.split(shuffle_key, epochs))
+            def part(_, rows):
+                return None, self.learn(*[a[rows] for a in played])
+
+            return keras.scan(part, None, order)
+
+        keras.scan(epoch, None, jax.random.split(shuffle_key, EPOCHS))
         return world, ended.mean()
 
     @keras.jit
-    def judge(self, key, carts=100):
+    def judge(self, key):
         """Mean steps until the pole falls, 500 at most, with the likelier action each time."""
 
         def step(carry, _):
@@ -144,17 +149,19 @@ def main():
     """Rounds of playing and learning."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--carts", type=int, default=32, help="carts played with at once")
-    parser.add_argument("--rounds", type=int, default=60, help="of 64 steps of each cart")
+    parser.add_argument("--rounds", type=int, default=100, help="of 64 steps of each cart")
     options = parser.parse_args()
 
     keras.utils.set_random_seed(0)
-    learner, key = Learner(options.carts), jax.random.key(0)
+    steps = options.rounds * EPOCHS * PARTS
+    rate = keras.optimizers.schedules.PolynomialDecay(3e-3, steps, end_learning_rate=0.0)
+    learner, key = Learner(options.carts, rate), jax.random.key(0)
     print(f"Untrained: {float(learner.judge(key)):.0f} steps")
     world = start(key, options.carts)
     for number in range(1, options.rounds + 1):
         world, ended = learner.round(world, jax.random.fold_in(key, number))
-        if number % 10 == 0:
-            print(f"round {number}: {1 / max(float(ended), 1e-9):.0f} steps until one falls or 500")
+        if number % 20 == 0:
+            print(f"round {number}: {float(ended):.3%} of the steps ended in a fall, or at 500")
     print(f"Trained: {float(learner.judge(jax.random.key(1))):.0f} steps")
 
 

@@ -1,13 +1,12 @@
-"""Learn from a table: strings, whole numbers, decimals and missing values, in one saved model.
+"""Learn from a table: strings, whole numbers, decimals and missing values.
 
 Shows: `FeatureSpace` (normalized, discretized, crossed and categorical columns), missing values as a
-category or as a column of their own, class weights, AUC as the figure to stop by, and a model for
-training and one for use, which takes rows as they are in the table.
+category or as a column of their own, stopping by AUC, and a comparison with the best there can be.
 
     python examples/tabular.py
     python examples/tabular.py --rows 50000 --epochs 30
 
-Prints a line an epoch and the AUC on unseen rows, about 0.80, next to that of the rule the table was
+Prints a line an epoch and the AUC on unseen rows, about 0.82, next to that of the rule the table was
 made by, which no model can beat. Replace `make_table` by your own, for instance
 `{name: column.to_numpy() for name, column in pandas.read_csv(path).items()}`.
 """
@@ -124,7 +123,8 @@ def main():
     auc.reset_state()
     auc.update_state(y[test], probability[test])
     print(f"AUC of the rule that the table was made by: {float(auc.result()):.3f}")
-    print(f"AUC on unseen rows: {model.evaluate(x_test, y[test], verbose=0, return_dict=True)['auc']:.3f}")
+    result = model.evaluate(x_test, y[test], verbose=0, return_dict=True)
+    print(f"AUC on unseen rows: {result['auc']:.3f}")
 
 
 if __name__ == "__main__":
