@@ -1,14 +1,14 @@
-"""Tell sounds apart: a folder of WAV files, spectrograms computed within the model, a small network.
+"""Tell sounds apart: a folder of WAV files, spectrograms computed within the model.
 
-Shows: `audio_dataset_from_directory`, `MelSpectrogram` as the first layer, so that the saved model
-takes sound as it is; normalization and masking of frequencies and times while training; a confusion
-matrix with names.
+Shows: `audio_dataset_from_directory`, `MelSpectrogram` as the first layer, so that the saved
+model takes sound as it is; normalization and masking of frequencies and times while training; a
+confusion matrix with names.
 
     python examples/audio.py                              # writes made-up sounds and reads them
     python examples/audio.py --folder sounds --rate 16000 --seconds 1
 
-Prints a line an epoch, the confusion matrix, and the share of held-out sounds that are recognized:
-about 95% after the default epochs, 20% by chance. The model is in `out/audio`.
+Prints a line an epoch, the confusion matrix, and the share of held-out sounds that are
+recognized: about 95% after the default epochs, 20% by chance. The model is in `out/audio`.
 """
 
 import argparse
@@ -137,9 +137,8 @@ def main():
     np.add.at(counts, (truth, guesses), 1)
     print("Taken for (columns):  " + "  ".join(training.class_names))
     for name, row in zip(training.class_names, counts, strict=True):
-        print(
-            f"{name:>20}  " + "  ".join(f"{n:>{len(c)}}" for n, c in zip(row, training.class_names))
-        )
+        cells = zip(row, training.class_names, strict=True)
+        print(f"{name:>20}  " + "  ".join(f"{n:>{len(above)}}" for n, above in cells))
     print(f"Validation accuracy: {np.mean(truth == guesses):.1%}")
 
 

@@ -6,9 +6,10 @@ non-maximum suppression, `keras.utils.bounding_boxes.compute_iou`, boxes drawn o
     python examples/boxes.py
     python examples/boxes.py --images 8000 --epochs 30 --out out/boxes
 
-Prints a line an epoch, then precision and recall on unseen images, where a box counts as right if it
-overlaps a true one by half (intersection over union): F1 is about 0.97. With `--out`, a page of boxes.
-The images hold rectangles of bright stripes in noise; replace `make_images` by your own arrays.
+Prints a line an epoch, then precision and recall on unseen images, where a box counts as right if
+it overlaps a true one by half (intersection over union): F1 is about 0.97. With `--out`, a page
+of boxes. The images hold rectangles of bright stripes in noise; replace `make_images` by your own
+arrays.
 """
 
 import argparse

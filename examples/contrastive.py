@@ -1,14 +1,15 @@
 """Learn from images without labels, so that a few labels are enough: contrastive learning (SimCLR).
 
-Shows: augmentation layers called twice within `train_step`, a temperature-scaled cross-entropy over
-all pairs of a batch, a projection head that is thrown away, a linear probe with scikit-learn.
+Shows: augmentation layers called twice within `train_step`, a temperature-scaled cross-entropy
+over all pairs of a batch, a projection head that is thrown away, a linear probe with
+scikit-learn.
 
     python examples/contrastive.py
     python examples/contrastive.py --epochs 100 --labels 1
 
-Prints a line each fifth of training, and the accuracy on unseen digits of a linear classifier that
-has seen 3 labels of each digit, given pixels, untrained features and learned features: about 83%,
-75% and 87% after the default epochs.
+Prints a line each fifth of training, and the accuracy on unseen digits of a linear classifier
+that has seen 3 labels of each digit, given pixels, untrained features and learned features: about
+83%, 75% and 87% after the default epochs.
 
 Chen, Kornblith, Norouzi and Hinton, 2020, "A Simple Framework for Contrastive Learning of Visual
 Representations".

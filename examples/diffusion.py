@@ -1,18 +1,19 @@
 """A diffusion model: learn to take noise out of digits, then draw digits out of pure noise.
 
 Shows: `train_step` overridden, an exponential moving average of the weights kept by the optimizer
-(`use_ema`), classes as a condition, classifier-free guidance, the whole of sampling compiled as one
-program with `keras.jit` and `keras.scan`.
+(`use_ema`), classes as a condition, classifier-free guidance, the whole of sampling compiled as
+one program with `keras.jit` and `keras.scan`.
 
     python examples/diffusion.py
     python examples/diffusion.py --epochs 1000 --width 512 --out out/diffusion
 
-Prints a line each fifth of training, and how many of 500 digits drawn on demand are read as what was asked for
-by a classifier trained on real ones: above 95% after the default epochs, 10% by chance. With `--out`,
-a page with a column of each digit.
+Prints a line each fifth of training, and how many of 500 digits drawn on demand are read as what
+was asked for by a classifier trained on real ones: above 95% after the default epochs, 10% by
+chance. With `--out`, a page with a column of each digit.
 
 Ho, Jain and Abbeel, 2020, "Denoising Diffusion Probabilistic Models"; Song, Meng and Ermon, 2021,
-"Denoising Diffusion Implicit Models"; Ho and Salimans, 2022, "Classifier-Free Diffusion Guidance".
+"Denoising Diffusion Implicit Models"; Ho and Salimans, 2022, "Classifier-Free Diffusion
+Guidance".
 """
 
 import argparse

@@ -1,20 +1,18 @@
 """A generative adversarial network: one network draws digits, another tells them from real ones.
 
-Shows: `train_step` overridden with two optimizers, compiled by `fit` as the built-in one is; `compile`
-with arguments of its own; metrics by name in the logs; a callback that draws while training; an
-average of the generator's weights.
+Shows: `train_step` overridden with two optimizers, compiled by `fit` as the built-in one
+is; `compile` with arguments of its own; a callback that prints and draws while training.
 
     python examples/gan.py
     python examples/gan.py --epochs 300 --out out/gan
 
-Prints a line each ten epochs, and the Frechet distance between drawn and real digits in the space of
-pixels: 44 before training, about 0.5 after the default epochs. Digits by writers who are not among
-the real ones have 1.0.
-With `--out`, a page of drawn digits every 50 epochs.
+Prints a line each ten epochs, and the Frechet distance between drawn and real digits in the space
+of pixels: 44 before training, about 0.5 after the default epochs. Digits by writers who are not
+among the real ones have 1.0. With `--out`, a page of drawn digits every 50 epochs.
 
 Goodfellow and others, 2014, "Generative Adversarial Nets"; Miyato and others, 2018, "Spectral
-Normalization for Generative Adversarial Networks"; Heusel and others, 2017, "GANs Trained by a Two
-Time-Scale Update Rule Converge to a Local Nash Equilibrium".
+Normalization for Generative Adversarial Networks"; Heusel and others, 2017, "GANs Trained by a
+Two Time-Scale Update Rule Converge to a Local Nash Equilibrium".
 """
 
 import argparse
@@ -128,9 +126,8 @@ def main():
 
     def report(epoch, logs):
         if (epoch + 1) % 10 == 0:
-            print(
-                f"epoch {epoch + 1}: " + ", ".join(f"{k} {float(v):.2f}" for k, v in logs.items())
-            )
+            losses = ", ".join(f"{name} {float(value):.2f}" for name, value in logs.items())
+            print(f"epoch {epoch + 1}: {losses}")
         if options.out and (epoch + 1) % 50 == 0:
             options.out.mkdir(parents=True, exist_ok=True)
             path = options.out / f"epoch-{epoch + 1}.png"
@@ -144,9 +141,8 @@ def main():
     model.fit(real, batch_size=64, epochs=options.epochs, verbose=0, callbacks=[callback])
     print(f"Frechet distance of digits by other writers: {frechet_distance(unseen, real):.2f}")
     print(f"Frechet distance before training: {untrained:.2f}")
-    print(
-        f"Frechet distance of drawn digits: {frechet_distance(np.asarray(model.draw(1280)), real):.2f}"
-    )
+    trained = frechet_distance(np.asarray(model.draw(1280)), real)
+    print(f"Frechet distance of drawn digits: {trained:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
 """Classify the images in a folder that holds a folder for each class.
 
-Shows: `image_dataset_from_directory` with a held-out part, augmentation inside the model (active in
-training alone), early stopping that keeps the best weights, one file that holds the whole model.
+Shows: `image_dataset_from_directory` with a held-out part, augmentation inside the model (active
+in training alone), early stopping that keeps the best weights, one file that holds the whole
+model.
 
-    python examples/image_folder.py                       # writes digits as PNG files and reads them
+    python examples/image_folder.py                       # digits, written as PNG files
     python examples/image_folder.py --folder photos --size 96 --epochs 50
 
-Prints the files and classes found, a line an epoch, and at the end the share of held-out images that
-are classified right: about 97% for the digits after 8 epochs. The model is in `out/image_folder`.
+Prints the files and classes found, a line an epoch, and at the end the share of held-out images
+that are classified right: about 97% for the digits after 8 epochs. The model is in
+`out/image_folder`.
 """
 
 import argparse
 import pathlib
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 import kerasish as keras
 from kerasish import layers
@@ -21,8 +24,6 @@ from kerasish import layers
 
 def write_digits(folder):
     """Write scikit-learn's digits as `folder/<digit>/<number>.png`, if they are not there yet."""
-    from sklearn.datasets import load_digits
-
     if folder.exists():
         return
     digits = load_digits()

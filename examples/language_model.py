@@ -7,9 +7,9 @@ writing compiled as a whole: `keras.jit` around `keras.scan`, one character a st
     python examples/language_model.py
     python examples/language_model.py --rows 20000 --width 128 --depth 4 --epochs 20
 
-Prints a line an epoch, a line of its own writing, and bits per character on unseen text: about 3.7
-after the small default run; frequencies alone give 4.7. The text is that
-of the docstrings in Python's standard library, so nothing is downloaded.
+Prints a line an epoch, a line of its own writing, and bits per character on unseen text: about
+3.7 after the small default run; frequencies alone give 4.7. The text is that of the docstrings in
+Python's standard library, so nothing is downloaded.
 """
 
 import argparse

@@ -1,15 +1,15 @@
 """Recommend: two towers, one for users and one for items, trained on who took what.
 
-Shows: `compute_loss` overridden, so that the other items of a batch serve as those not taken; items'
-popularity taken off the logits (sampled-softmax correction); retrieval for all users in one matrix
-product; hit rate against recommending what is popular.
+Shows: `compute_loss` overridden, so that the other items of a batch serve as those not taken;
+items' popularity taken off the logits (sampled-softmax correction); retrieval for all users in
+one matrix product; hit rate against recommending what is popular.
 
     python examples/recommender.py
     python examples/recommender.py --users 5000 --items 2000 --epochs 30
 
 Prints a line an epoch, and how often the one item of each user that was held out is among the ten
-recommended: about 40%, against 13% for the most popular ten. Users' and items' tastes are
-made up; replace `make_history` by your own pairs of numbers.
+recommended: about 40%, against 13% for the most popular ten. Users' and items' tastes are made
+up; replace `make_history` by your own pairs of numbers.
 """
 
 import argparse

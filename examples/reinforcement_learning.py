@@ -1,18 +1,20 @@
 """Learn to balance a pole on a cart, by trial and error: proximal policy optimization.
 
-Shows: an environment written in `jax.numpy`, `keras.scan` over time and many carts at once, playing
-and learning compiled into one program by `keras.jit`, gradient steps on shuffled parts of what was
-played, and a loop entirely of one's own around models, optimizer and metrics of the library.
+Shows: an environment written in `jax.numpy`, `keras.scan` over time and many carts at once,
+playing and learning compiled into one program by `keras.jit`, gradient steps on shuffled parts of
+what was played, and a loop entirely of one's own around models, optimizer and metrics of the
+library.
 
     python examples/reinforcement_learning.py
     python examples/reinforcement_learning.py --rounds 100 --carts 64
 
-Prints, every 20 rounds, how often a pole falls, and at the end how many steps of 20 ms poles stay up,
-the mean over 100 new carts: 9 untrained, and 500, the most there is, after the default rounds.
+Prints, every 20 rounds, how often a pole falls, and at the end how many steps of 20 ms poles stay
+up, the mean over 100 new carts: 9 untrained, and 500, the most there is, after the default
+rounds.
 
 Barto, Sutton and Anderson, 1983, "Neuronlike Adaptive Elements That Can Solve Difficult Learning
-Control Problems"; Schulman and others, 2017, "Proximal Policy Optimization Algorithms"; Schulman and
-others, 2016, "High-Dimensional Continuous Control Using Generalized Advantage Estimation".
+Control Problems"; Schulman and others, 2017, "Proximal Policy Optimization Algorithms"; Schulman
+and others, 2016, "High-Dimensional Continuous Control Using Generalized Advantage Estimation".
 """
 
 import argparse
@@ -29,14 +31,14 @@ GRAVITY, CART, POLE, HALF, FORCE, SECONDS = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 
 
 def start(key, carts):
-    """Carts near the middle, poles nearly upright: position, speed, angle, its speed; and the age."""
+    """Position, speed, angle and its speed of carts at rest with upright poles; and their age."""
     state = jax.random.uniform(key, (carts, 4), minval=-0.05, maxval=0.05)
     return state, jnp.zeros(carts, "int32")
 
 
 def move(state, pushed_right):
     """The state 20 ms later, and whether the pole fell or the cart left the track."""
-    x, speed, angle, turning = state.T
+    _, speed, angle, turning = state.T
     sine, cosine, mass = jnp.sin(angle), jnp.cos(angle), CART + POLE
     push = (jnp.where(pushed_right, FORCE, -FORCE) + POLE * HALF * turning**2 * sine) / mass
     inertia = HALF * (4 / 3 - POLE * cosine**2 / mass)

@@ -1,14 +1,14 @@
 """Segment images: a U-Net that says of each pixel what it belongs to.
 
-Shows: skip connections in the functional style, augmentation that moves images and masks alike,
-a loss of two parts (cross-entropy and Dice), `MeanIoU` on class numbers, masks drawn over images.
+Shows: skip connections in the functional style, augmentation that moves images and masks alike, a
+loss of two parts (cross-entropy and Dice), `MeanIoU` on class numbers, masks drawn over images.
 
     python examples/segmentation.py
     python examples/segmentation.py --images 4000 --epochs 30 --out out/segmentation
 
-Prints a line an epoch and at the end the mean intersection over union on unseen images, about 0.9,
-and what calling every pixel background gives, about 0.3. With `--out`, a page of images and masks.
-The images hold discs and squares in noise; replace `make_images` by your own arrays.
+Prints a line an epoch and at the end the mean intersection over union on unseen images, about
+0.9, and what calling every pixel background gives, about 0.3. With `--out`, a page of images and
+masks. The images hold discs and squares in noise; replace `make_images` by your own arrays.
 """
 
 import argparse

@@ -1,15 +1,16 @@
 """Train on several devices: the same numbers as on one, with a part of the work or weights on each.
 
-Shows: `keras.distribution` with one line before the model is made (data parallel, or weights split
-too), where each weight lies, a loop of one's own on split batches, a model saved from several devices
-that opens on one.
+Shows: `keras.distribution` with one line before the model is made (data parallel, or weights
+split too), where each weight lies, a loop of one's own on split batches, a model saved from
+several devices that opens on one.
 
-    python examples/several_devices.py                        # all there are; 4 virtual ones on CPUs
+    python examples/several_devices.py                        # all; on CPUs 4 virtual ones
     python examples/several_devices.py --split weights --devices 8
     python -m kerasish.launch --processes 2 --devices-per-process 2 examples/several_devices.py
 
-Prints the devices, how weights lie on them, a line an epoch, and the accuracy on unseen digits from
-`fit` and from the loop of one's own: about 97% each. A larger program is `distributed_transformer.py`.
+Prints the devices, how weights lie on them, a line an epoch, and the accuracy on unseen digits
+from `fit` and from the loop of one's own: about 97% each. A larger program is
+`distributed_transformer.py`.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def make_model():
     )
 
 
-def train_by_hand(model, x, y, epochs, batch_size):
+def train_by_hand(model, x, y, epochs, batch_size, say):
     """A loop of one's own: rows of each batch are spread over the devices, the rest is as ever."""
     optimizer = keras.optimizers.Adam(2e-3)
     optimizer.build(model.trainable_variables)
@@ -64,12 +65,13 @@ def train_by_hand(model, x, y, epochs, batch_size):
         return value
 
     rng = np.random.default_rng(0)
-    for _ in range(epochs):
-        order = rng.permutation(len(x))
+    for epoch in range(epochs):
+        order, losses = rng.permutation(len(x)), []
         for i in range(0, len(x) - batch_size + 1, batch_size):
             rows = order[i : i + batch_size]
             value = step(*keras.distribution.distribute_batch((x[rows], y[rows])))
-    return float(value)
+            losses.append(float(value))  # waits: of virtual devices, one step at a time
+        say(f"Epoch {epoch + 1}: loss {np.mean(losses):.4f}")
 
 
 def main():
@@ -90,9 +92,7 @@ def main():
     distribution = split[options.split]()
     keras.distribution.set_distribution(distribution)  # before the model is made
     say = print if jax.process_index() == 0 else lambda *texts: None
-    say(
-        f"{jax.device_count()} devices in {jax.process_count()} processes: {jax.devices()[0].platform}"
-    )
+    say(f"{jax.device_count()} devices in {jax.process_count()} processes.")
 
     options.out.mkdir(parents=True, exist_ok=True)
     (x, y), test = load_data()
@@ -105,7 +105,7 @@ def main():
     by_fit = model.evaluate(*test, batch_size=60, verbose=0, return_dict=True)["accuracy"]
 
     model = make_model()
-    train_by_hand(model, x, y, options.epochs, batch_size=64)
+    train_by_hand(model, x, y, options.epochs, 64, say)
     model.compile(loss=loss, metrics=["accuracy"])
     by_hand = model.evaluate(*test, batch_size=60, verbose=0, return_dict=True)["accuracy"]
     say(f"Accuracy by a loop of one's own: {by_hand:.1%}")

@@ -1,14 +1,15 @@
 """Learn from a table: strings, whole numbers, decimals and missing values.
 
-Shows: `FeatureSpace` (normalized, discretized, crossed and categorical columns), missing values as a
-category or as a column of their own, stopping by AUC, and a comparison with the best there can be.
+Shows: `FeatureSpace` (normalized, discretized, crossed and categorical columns), missing values
+as a category or as a column of their own, stopping by AUC, and a comparison with the best there
+can be.
 
     python examples/tabular.py
     python examples/tabular.py --rows 50000 --epochs 30
 
-Prints a line an epoch and the AUC on unseen rows, about 0.82, next to that of the rule the table was
-made by, which no model can beat. Replace `make_table` by your own, for instance
-`{name: column.to_numpy() for name, column in pandas.read_csv(path).items()}`.
+Prints a line an epoch and the AUC on unseen rows, about 0.82, next to that of the rule the table
+was made by, which no model can beat. Replace `make_table` by your own, for instance `{name:
+column.to_numpy() for name, column in pandas.read_csv(path).items()}`.
 """
 
 import argparse

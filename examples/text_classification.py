@@ -1,14 +1,16 @@
 """Say what a text is about: sentences of the documentation of Python's standard library, by topic.
 
-Shows: `TextVectorization` fitted to the training texts, a mask that keeps padding out of the average
-and of a bidirectional GRU, class weights for topics of unequal size, predictions for new sentences.
+Shows: `TextVectorization` fitted to the training texts, a mask that keeps padding out of the
+average and of a bidirectional GRU, class weights for topics of unequal size, predictions for new
+sentences.
 
     python examples/text_classification.py
     python examples/text_classification.py --epochs 10 --recurrent
 
-Prints a line an epoch and at the end the share of unseen sentences put under the right topic, about
-83%, and what always saying the most frequent topic gives. The texts are docstrings of the Python that
-runs the program, so nothing is downloaded, and figures move a little with its version.
+Prints a line an epoch and at the end the share of unseen sentences put under the right topic,
+about 83%, and what always saying the most frequent topic gives. The texts are docstrings of the
+Python that runs the program, so nothing is downloaded, and figures move a little with its
+version.
 """
 
 import argparse
@@ -26,7 +28,7 @@ TOPICS = {
     "numbers": "statistics fractions decimal _pydecimal random numbers datetime calendar ipaddress",
     "files": "os pathlib shutil zipfile tarfile tempfile glob fileinput gzip mailbox zipimport",
     "tasks": "asyncio threading multiprocessing concurrent queue sched subprocess contextlib",
-    "programs": "ast inspect dis tokenize pdb trace unittest doctest importlib pydoc typing logging",
+    "programs": "ast inspect dis tokenize pdb trace unittest doctest importlib pydoc typing",
 }
 
 
@@ -55,10 +57,8 @@ def make_model(words, recurrent):
     """Embed each word, look at all of them, classify. Number 0 is padding and is masked."""
     inputs = keras.Input((None,), dtype="int32")
     x = layers.Embedding(words, 64, mask_zero=True)(inputs)
-    if recurrent:
-        x = layers.Bidirectional(layers.GRU(32))(x)
-    else:
-        x = layers.GlobalAveragePooling1D()(x)  # of the words alone: the mask comes along
+    average = layers.GlobalAveragePooling1D()  # of the words alone: the mask comes along
+    x = layers.Bidirectional(layers.GRU(32))(x) if recurrent else average(x)
     x = layers.Dropout(0.5)(x)
     outputs = layers.Dense(len(TOPICS), activation="softmax")(x)
     return keras.Model(inputs, outputs, name="topics")

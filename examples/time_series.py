@@ -1,15 +1,17 @@
 """Forecast a time series a day ahead, with the range that the truth will probably be in.
 
 Shows: `timeseries_dataset_from_array` on a series split by time, `Normalization` adapted to the
-training part alone, a GRU that forecasts 24 hours at once, quantiles by the pinball loss, a learning
-rate that falls when validation stalls, and a comparison with the naive forecast any model must beat.
+training part alone, a GRU that forecasts 24 hours at once, quantiles by the pinball loss, a
+learning rate that falls when validation stalls, and a comparison with the naive forecast any
+model must beat.
 
     python examples/time_series.py
     python examples/time_series.py --days 2000 --epochs 30
 
-Prints a line an epoch, the mean absolute error of the median and of "as a day ago" on the last fifth
-of the series (about 1.7 and 2.1 degrees), and how often the truth lies within the 80% range. The
-series is a made-up temperature with days, years and weather; replace `make_series` by your own.
+Prints a line an epoch, the mean absolute error of the median and of "as a day ago" on the last
+fifth of the series (about 1.7 and 2.1 degrees), and how often the truth lies within the 80%
+range. The series is a made-up temperature with days, years and weather; replace `make_series` by
+your own.
 """
 
 import argparse

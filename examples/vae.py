@@ -1,14 +1,15 @@
 """A variational autoencoder: compress images to a few numbers, and draw new images from them.
 
 Shows: a sampling layer with a `SeedGenerator`, a loss added within a layer (`add_loss`, the
-Kullback-Leibler divergence), encoder and decoder as models of their own, a figure of what was learned.
+Kullback-Leibler divergence), encoder and decoder as models of their own, a figure of what was
+learned.
 
     python examples/vae.py
     python examples/vae.py --latent 2 --epochs 100 --out out/vae
 
-Prints a line an epoch, and the bound on the negative log-likelihood of unseen digits in nats: about
-19 after the default epochs, against 25 for pixels that are drawn independently. With `--out`, a page
-of digits that were never written.
+Prints a line an epoch, and the bound on the negative log-likelihood of unseen digits in nats:
+about 19 after the default epochs, against 25 for pixels that are drawn independently. With
+`--out`, a page of digits that were never written.
 
 Kingma and Welling, 2014, "Auto-Encoding Variational Bayes".
 """
