@@ -55,7 +55,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=pathlib.Path, help="a folder for each class; none: digits")
     parser.add_argument("--size", type=int, default=16, help="height and width to resize to")
-    parser.add_argument("--width", type=int, default=16, help="channels of the first convolution")
+    parser.add_argument("--width", type=int, default=12, help="channels of the first convolution")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("out/image_folder"))
     options = parser.parse_args()

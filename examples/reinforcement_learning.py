@@ -89,8 +89,7 @@ class Learner:
             entropy = -(jnp.exp(logits) * logits).sum(-1).mean()
             return -gain - 0.01 * entropy + 0.5 * ((value - target) ** 2).mean()
 
-        weights = self.network.trainable_variables
-        self.optimizer.apply(keras.grad(loss, weights)(), weights)
+        self.optimizer.apply(keras.grad(loss, self.network.trainable_variables)())
 
     @keras.jit
     def round(self, state, key):
