@@ -7,10 +7,11 @@ classes apart.
     python examples/bayesian_uncertainty.py
     python examples/bayesian_uncertainty.py --members 10 --epochs 60
 
-The networks learn the digits 0 to 7 alone. Prints, for a plain prediction, Monte Carlo dropout
-and an ensemble: accuracy on 0 to 7 (99%), the same where only the 80% that it is surest of are
-answered (all right), and how well doubt tells 8 and 9 from what was learned (AUC: 96%, where
-chance has 50%).
+The networks learn the digits 0 to 7 alone.
+
+Prints, for a plain prediction, Monte Carlo dropout and an ensemble: accuracy on 0 to 7 (99%), the
+same where only the 80% that it is surest of are answered (all right), and how well doubt tells 8
+and 9 from what was learned (AUC: 96%, where chance has 50%).
 
 Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation"; Lakshminarayanan, Pritzel and
 Blundell, 2017, "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles".

@@ -8,8 +8,10 @@ Shows: derivatives of a model by its inputs (`jax.jvp` through it), a constant a
 
 The equation is Burgers' with the heat term, u_t + u u_x = v u_xx, on -1 < x < 1, 0 < t < 1, with
 u(x, 0) = -sin(pi x) and u = 0 at both ends. The network knows 200 noisy measurements of u, but
-not v. Prints the loss and the guess of v every fifth of training, then v as found (true: 0.1,
-found to 1%) and the relative error of u against a solution on a fine grid, below 1%.
+not v.
+
+Prints the loss and the guess of v every fifth of training, then v as found (true: 0.1, found to
+1%) and the relative error of u against a solution on a fine grid, below 1%.
 
 Raissi, Perdikaris and Karniadakis, 2019, "Physics-Informed Neural Networks".
 """
