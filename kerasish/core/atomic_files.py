@@ -53,6 +53,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 def _replacing(path):
     if path.is_dir():
         raise ValueError(f"{path} is a directory; a file's path is needed.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}.")
     _drop_old(path)
     handle, name = tempfile.mkstemp(prefix=BESIDE, suffix=_end_of_name(path), dir=path.parent)
     os.close(handle)

@@ -1,5 +1,6 @@
 """Making a model's compiled steps, from the methods that it has or overrides."""
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -114,7 +115,13 @@ def stateful(model: Any, step: Callable, kinds: tuple) -> Callable:
             metrics) the state consists of.
     """
     if not _takes_state(step):
-        return lambda data: step(_unwrap(data))
+
+        def act(data):
+            data = _unwrap(data)
+            _finish_building(model, data)
+            return step(data)
+
+        return act
 
     def run(data):
         data = _unwrap(data)
@@ -129,6 +136,18 @@ def stateful(model: Any, step: Callable, kinds: tuple) -> Callable:
         return result
 
     return run
+
+
+def _finish_building(model, data):
+    """Build what is left of a model that is built in part, so that a step sees all its weights.
+
+    A step that reads `trainable_variables` before it calls the model would miss some. What cannot
+    be called on the inputs alone is left to the step, which says itself what is wrong.
+    """
+    built = [layer.built for layer in model._flatten_layers(include_self=False)]
+    if any(built) and not all(built):
+        with Scope(), contextlib.suppress(Exception):
+            model(unpack_x_y_sample_weight(data)[0], training=False)
 
 
 def _build_for(model, data):

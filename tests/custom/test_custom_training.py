@@ -481,3 +481,27 @@ def test_two_optimizers_by_hand_reach_what_fit_reaches_on_digits():
             step(x[order[i : i + 32]], y[order[i : i + 32]])
     reached = float(accuracy(y[test], by_hand(x[test])))
     assert reached > wanted - 0.015 and wanted > 0.85
+
+
+def test_a_step_sees_all_weights_of_a_model_built_in_part():
+    class Halves(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.lower = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
+            self.upper = keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.upper(self.lower(x))
+
+        def train_step(self, x):
+            def loss():
+                return (self(x, training=True) ** 2).mean()
+
+            value, grads = keras.value_and_grad(loss, self.trainable_variables)()
+            self.optimizer.apply(grads, self.trainable_variables)
+            return {"loss": value}
+
+    model = Halves()
+    model.compile("adam")
+    model.fit(np.ones((8, 4), "float32"), verbose=0)
+    assert len(model.trainable_variables) == 4

@@ -180,3 +180,8 @@ def test_other_errors_stay(tmp_path):
     with pytest.raises(RuntimeError, match=r"^other$"), replacing(tmp_path / "m"):
         raise RuntimeError("other")
     assert atomic_files.BESIDE not in "".join(os.listdir(tmp_path))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=rf"there is no folder {tmp_path}/absent"):
+        new().save(tmp_path / "absent" / "m.keras")
