@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from kerasish.core import partitioning
 from kerasish.core.dict_order import in_order, order_of, reordered
 from kerasish.core.errors import did_you_mean, hints
 from kerasish.core.state.functional import capture
@@ -153,7 +154,11 @@ class Compiled:
 
 
 def _call(program, leaves, key):
-    return program(leaves, static=(key,))
+    result = program(leaves, static=(key,))
+    if partitioning.state.distribution is not None and jax.default_backend() == "cpu":
+        # Virtual devices share few threads: calls that pile up on them wait for one another.
+        jax.block_until_ready((result, [v.read() for v in program.written]))
+    return result
 
 
 class _Static:
