@@ -23,7 +23,7 @@ class Waiting:
 
     def __init__(self, patience: float | None, end: Callable[[str], None]):
         self.patience, self.end = patience, end
-        self.beats = 0
+        self.beats, self.began = 0, time.monotonic()
         self.heard: dict[int, tuple[str, float]] = {}  # each pulse, and when it came
         self.next_notice = self._first_notice()
 
@@ -62,9 +62,11 @@ class Waiting:
 
     def _reasons(self, now):
         found = []
-        for process, (text, since) in sorted(self.heard.items()):
+        for process in range(processes.count()):
             if process == processes.index():
                 continue
+            # One that stopped at once has given no pulse at all.
+            text, since = self.heard.get(process, ("0\twaits\t", self.began))
             _, state, position = text.split("\t")
             where = f", which is at {position}" if position != processes.position() != "" else ""
             if processes.is_stopped(process):

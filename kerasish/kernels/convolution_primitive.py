@@ -26,7 +26,7 @@ from kerasish.core.shard_map import match_varying_axes
 from kerasish.kernels import onednn
 from kerasish.kernels.convolution_xla import convolve_on_cpu
 
-ROLES = ("input", "kernel", "output")
+ROLES: tuple[str, ...] = ("input", "kernel", "output")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -320,7 +320,7 @@ FAILS = {
     "validation_freq": (
         lambda: linear(keras).fit(X, Y, validation_data=(X, Y), validation_freq="a", verbose=0),
         ValueError,
-        "`validation_freq` must be a number of epochs",
+        "`validation_freq` must be a positive number of epochs",
     ),
     "weights of losses": (
         lambda: linear(keras, loss_weights=[1, 2]).fit(X, Y, verbose=0),

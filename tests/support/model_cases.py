@@ -34,7 +34,7 @@ def data_for(model):
     x = [fill(t.shape, t.dtype) for t in model.inputs]
     if isinstance(model.input, dict):
         x = dict(zip(model.input, x, strict=True))
-    y = [fill(t.shape, "float32") for t in model.outputs]
+    y = [fill(t.shape, "float32").clip(0, 1) for t in model.outputs]
     if isinstance(model.output, dict):
         y = dict(zip(model.output, y, strict=True))
     return (x[0] if len(x) == 1 and isinstance(x, list) else x), (

@@ -2,7 +2,6 @@
 
 import contextlib
 import inspect
-import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -336,26 +335,6 @@ def say_where(error: BaseException, layer: Any, tensors: dict) -> None:
     error.add_note(note + _HINTS.get(type(error), ""))
 
 
-def in_users_sizes(error: BaseException, tensors: dict) -> None:
-    """Write `None` for the trial size in an error from inferring shapes, as the user wrote it.
-
-    Args:
-        error: The error, changed in place.
-        tensors: Arguments that are symbolic tensors, by name.
-    """
-    known = {n for x in symbolic_leaves(tensors) for n in x.shape}
-    if _TRIAL_SIZE in known:
-        return
-    trial = re.compile(rf"\b{_TRIAL_SIZE}\b")
-    error.args = tuple(trial.sub("None", a) if isinstance(a, str) else a for a in error.args)
-    notes = getattr(error, "__notes__", [])
-    error.__notes__ = [
-        trial.sub("None", note.replace(f"; above, {_TRIAL_SIZE} stands for None", ""))
-        for note in notes
-    ]
-
-
-_TRIAL_SIZE = 83  # what shape inference tries for `None`
 _HINTS = {
     jax.errors.TracerArrayConversionError: " NumPy functions take no traced arrays: use "
     "`jax.numpy` or `keras.ops`.",

@@ -472,11 +472,7 @@ class Layer(Operation):
         if self.input_spec is not None and tensors:
             check_inputs(self, self.input_spec, next(iter(tensors.values())))
         self._ensure_built(tensors)
-        try:
-            outputs = self.compute_output_spec(*args, **kwargs)
-        except Exception as error:
-            calling.in_users_sizes(error, tensors)
-            raise
+        outputs = self.compute_output_spec(*args, **kwargs)
         record(self, args, kwargs, outputs)
         if jax.tree.leaves(outputs):
             self._trace_masks(bound, tensors, outputs)
