@@ -15,14 +15,10 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
-from kerasish.kernels.convolution_im2col import (
-    MANY,
-    MOST_SHIFTS,
-    as_product,
-    product_of_patches,
-    reach_and_pads,
-    shifted_products,
-)
+from kerasish.kernels.convolution_choice import LIMITS, choose_product
+from kerasish.kernels.convolution_im2col import im2col_product
+from kerasish.kernels.convolution_shifted import MOST_SHIFTS, shifted_products
+from kerasish.kernels.convolution_windows import reach_and_pads
 
 
 def convolve_on_cpu(
@@ -56,8 +52,8 @@ def convolve_on_cpu(
     if groups > 1:
         return shifted_products(options, x, kernel)
     if size == 1:
-        return product_of_patches(options, x, kernel)
-    if last == 2 and kernel.shape[-2] >= MANY:
+        return im2col_product(options, x, kernel)
+    if last == 2 and kernel.shape[-2] >= LIMITS.many:
         return _as_image(x, kernel, strides, padding, dilation)
     return _with_fast_gradients(numbers, options)(x, kernel)
 
@@ -87,7 +83,7 @@ def _with_fast_gradients(numbers, options):
 
     @jax.custom_jvp
     def convolution(x, kernel):
-        way = as_product(by_itself, x, kernel, options, alone=True)
+        way = choose_product(by_itself, x, kernel, options, forward_only=True)
         return way(options, x, kernel) if way else by_itself(x, kernel)
 
     def of_images(dx, kernel):
@@ -120,7 +116,7 @@ def _with_fast_gradients(numbers, options):
     @functools.partial(convolution.defjvp, symbolic_zeros=True)
     def derivative(primals, tangents):
         (x, kernel), (dx, dkernel) = primals, tangents
-        way = as_product(by_itself, x, kernel, options)
+        way = choose_product(by_itself, x, kernel, options)
         if way and isinstance(dx, SymbolicZero):
             return jax.jvp(lambda kernel: way(options, x, kernel), (kernel,), (dkernel,))
         if way and isinstance(dkernel, SymbolicZero):

@@ -12,7 +12,9 @@ from jax import lax
 import kerasish as keras
 from kerasish import layers, ops
 from kerasish.core.lowering import assume_local_devices
-from kerasish.kernels import convolution_im2col, convolution_xla, onednn
+from kerasish.kernels import convolution_choice, convolution_xla, onednn
+from kerasish.kernels.convolution_im2col import im2col_product
+from kerasish.kernels.convolution_winograd import winograd_product
 from kerasish.kernels.dense import dense_product
 from kerasish.kernels.loop_support import slow_in_loops
 from kerasish.kernels.noinline import add_bias, materialize, scale_by
@@ -69,16 +71,16 @@ def primitive(x, kernel, strides, padding, dilation):
 
 # How many bytes may be copied for each way.
 WAYS = {
-    "by itself": {"_BRIEF": 0, "_TILES": 0, "_PATCHES": 0, "_LINES": 0},
-    "by patches": {"_BRIEF": 0, "_TILES": 0, "_LINES": 0},
-    "by lines": {"_BRIEF": 0, "_TILES": 0, "_PATCHES": 0},
-    "by tiles or entries": {"_DEEP": 0, "_WIDE": 0, "_WORK": 0, "_FILLED": 0},
+    "by itself": {"brief": 0, "winograd_bytes": 0, "im2col_bytes": 0, "row_im2col_bytes": 0},
+    "by patches": {"brief": 0, "winograd_bytes": 0, "row_im2col_bytes": 0},
+    "by lines": {"brief": 0, "winograd_bytes": 0, "im2col_bytes": 0},
+    "by tiles or entries": {"deep": 0, "wide": 0, "work": 0, "filled": 0},
 }
 
 
 def allow(way, monkeypatch):
-    for name, value in WAYS[way].items():
-        monkeypatch.setattr(convolution_im2col, name, value)
+    limits = convolution_choice.Limits(**WAYS[way])
+    monkeypatch.setattr(convolution_choice, "LIMITS", limits)
 
 
 @pytest.fixture(params=WAYS)
@@ -351,7 +353,9 @@ def test_other_devices_keep_the_primitives():
 def test_gradients_take_little_memory():
     """Copies with other orders of axes, but never one for each entry of the kernel."""
     x, kernel = rows((128, 32, 32, 16), (5, 5, 16, 16))
-    assert 5 * x.nbytes > max(convolution_im2col._PATCHES, convolution_im2col._LINES)
+    assert 5 * x.nbytes > max(
+        convolution_choice.LIMITS.im2col_bytes, convolution_choice.LIMITS.row_im2col_bytes
+    )
     loss = lambda x, k: jnp.sum(jnp.sin(ops.conv(x, k, 1, "same")))  # noqa: E731
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, kernel).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < 8 * x.nbytes
@@ -360,16 +364,16 @@ def test_gradients_take_little_memory():
 @pytest.mark.parametrize(
     ("shape", "kernel_shape", "found"),
     [
-        ((32, 16, 16, 32), (3, 3, 32, 64), "product_of_tiles"),
-        ((32, 7, 7, 128), (5, 3, 128, 128), "product_of_tiles"),
-        ((2, 8, 16, 16, 16), (3, 3, 3, 16, 32), "product_of_tiles"),
-        ((32, 16, 16, 32), (3, 3, 32, 16), "product_of_patches"),  # few filters
-        ((32, 5, 5, 32), (3, 3, 32, 64), "product_of_patches"),  # a third of its tiles is padding
-        ((1, 8, 8, 16), (3, 3, 16, 32), "product_of_patches"),  # little work
-        ((32, 28, 28, 32), (3, 5, 32, 64), "product_of_lines"),
-        ((0, 16, 16, 32), (3, 3, 32, 64), "product_of_patches"),
-        ((32, 28, 28, 1), (3, 3, 1, 32), "product_of_entries"),
-        ((32, 28, 28, 1), (7, 7, 1, 32), "product_of_patches"),  # many entries to add up
+        ((32, 16, 16, 32), (3, 3, 32, 64), "winograd_product"),
+        ((32, 7, 7, 128), (5, 3, 128, 128), "winograd_product"),
+        ((2, 8, 16, 16, 16), (3, 3, 3, 16, 32), "winograd_product"),
+        ((32, 16, 16, 32), (3, 3, 32, 16), "im2col_product"),  # few filters
+        ((32, 5, 5, 32), (3, 3, 32, 64), "im2col_product"),  # a third of its tiles is padding
+        ((1, 8, 8, 16), (3, 3, 16, 32), "im2col_product"),  # little work
+        ((32, 28, 28, 32), (3, 5, 32, 64), "row_im2col_product"),
+        ((0, 16, 16, 32), (3, 3, 32, 64), "im2col_product"),
+        ((32, 28, 28, 1), (3, 3, 1, 32), "shift_and_add"),
+        ((32, 28, 28, 1), (7, 7, 1, 32), "im2col_product"),  # many entries to add up
         ((1024, 32, 32, 32), (3, 3, 32, 64), None),  # copies of 600 MB
     ],
     ids=str,
@@ -379,7 +383,7 @@ def test_the_way_to_compute_a_convolution(shape, kernel_shape, found):
     options = {"window_strides": (1,) * axes, "padding": "SAME", "rhs_dilation": (1,) * axes}
     x, kernel = (jax.ShapeDtypeStruct(s, "float32") for s in (shape, kernel_shape))
     result = jax.ShapeDtypeStruct((*shape[:-1], kernel_shape[-1]), "float32")
-    way = convolution_im2col.as_product(lambda x, kernel: result, x, kernel, options)
+    way = convolution_choice.choose_product(lambda x, kernel: result, x, kernel, options)
     assert getattr(way, "__name__", None) == found
 
 
@@ -387,8 +391,8 @@ def test_half_precision_is_added_up_in_single():
     x, kernel = (jax.ShapeDtypeStruct(s, "bfloat16") for s in ((32, 28, 28, 1), (3, 3, 1, 32)))
     options = {"window_strides": (1, 1), "padding": "SAME", "rhs_dilation": (1, 1)}
     result = jax.ShapeDtypeStruct((32, 28, 28, 32), "bfloat16")
-    way = convolution_im2col.as_product(lambda x, kernel: result, x, kernel, options)
-    assert way is convolution_im2col.product_of_patches
+    way = convolution_choice.choose_product(lambda x, kernel: result, x, kernel, options)
+    assert way is im2col_product
 
 
 def test_tiles_round_little_more_than_products():
@@ -399,7 +403,7 @@ def test_tiles_round_little_more_than_products():
         exactly = np.asarray(exactly)
     tiles, patches = (
         np.std(np.asarray(way(options, x, kernel)) - exactly)
-        for way in (convolution_im2col.product_of_tiles, convolution_im2col.product_of_patches)
+        for way in (winograd_product, im2col_product)
     )
     assert tiles < 1e-6 * np.std(exactly) and tiles < 3 * patches
 
