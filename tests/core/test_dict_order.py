@@ -106,3 +106,26 @@ def test_each_call_of_a_compiled_function_gives_values_their_names(given, writes
         found = keras.tree.map_structure(float, shifted(call))
         expected = keras.tree.map_structure(call.__add__, given)
         assert found == expected and repr(found) == repr(expected)
+
+
+def test_results_of_other_structures_keep_their_own_order():
+    @keras.jit
+    def by_size(x):
+        if x.shape[0] == 2:
+            return {"z": [x], "a": x}
+        return {"z": [x, x + 1, {"q": x, "b": 2 * x}], "c": x}
+
+    for size in (2, 3, 2, 3, 2):
+        found, x = by_size(np.ones(size, "float32")), np.ones(size)
+        if size == 2:
+            assert list(found) == ["z", "a"] and len(found["z"]) == 1
+        else:
+            assert list(found) == ["z", "c"] and list(found["z"][2]) == ["q", "b"]
+            np.testing.assert_array_equal(found["z"][2]["b"], 2 * x)
+
+
+def test_results_that_are_variables_keep_their_order():
+    first, second = Variable(np.float32(1)), Variable(np.float32(2))
+    both = keras.jit(lambda: {"z": first, "a": second})
+    for _ in range(3):
+        assert list(map(float, both().values())) == [1, 2] and list(both()) == ["z", "a"]

@@ -15,6 +15,7 @@ from kerasish.core.state.functional import capture
 from kerasish.core.state.program import Program
 from kerasish.core.state.scope import UncapturedVariable, state_lock
 from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_program
+from kerasish.core.state.variable import values_of
 from kerasish.core.tracebacks import shorten
 
 
@@ -36,7 +37,7 @@ class Compiled:
         self.donate = donate
         self._static = _static_positions(fn, _as_tuple(static_argnums), _as_tuple(static_argnames))
         self._program: Program | None = None
-        self._orders: dict = {}  # the order of keys in the dicts it returns, by static arguments
+        self._orders: dict = {}  # of keys in the dicts it returns, by structure, where not sorted
         self._log = TraceLog(getattr(fn, "__name__", repr(fn)))
 
     def __call__(self, *args, **kwargs):
@@ -46,8 +47,9 @@ class Compiled:
         except Exception as error:
             shorten(error)
             raise
-        order = self._orders.get(key)
-        return result if order is None else reordered(result, order)
+        if not self._orders:
+            return result
+        return reordered(result, self._orders.get(jax.tree.structure(result)))
 
     @property
     def traces(self) -> int:
@@ -119,9 +121,11 @@ class Compiled:
     def _apply(self, leaves, key):
         args, kwargs = self._fill(leaves, key)
         with hints():
-            result = self.fn(*args, **kwargs)
+            result = values_of(self.fn(*args, **kwargs))  # Variables it only returns are read too
         # JAX gives dicts back with their keys sorted, and builds them by the types it has seen.
-        self._orders[key] = order_of(result)
+        order = order_of(result)
+        if order is not None or self._orders:
+            self._orders[jax.tree.structure(result)] = order
         return result
 
     def _fill(self, leaves, key):
