@@ -7,7 +7,7 @@ from kerasish.core.serialization.live_objects import copy_by_config
 
 
 class Initializer(Configurable):
-    """Base of the functions that make weights' first values: `(shape, dtype=None) -> array`.
+    """Base of the functions that make weights' initial values: `(shape, dtype=None) -> array`.
 
     A subclass writes `__call__`. Where an initializer is asked for, a plain function of shape and
     dtype does too.
