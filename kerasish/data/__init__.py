@@ -7,6 +7,7 @@ from kerasish.data.array_conversion import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kerasish.data.class_weights import balanced_class_weight, refuse_balanced
 from kerasish.data.dataset import Dataset, Samples
 from kerasish.data.dataset_from_directory import (
     audio_dataset_from_directory,
@@ -33,6 +34,7 @@ __all__ = [
     "Windows",
     "array_to_img",
     "audio_dataset_from_directory",
+    "balanced_class_weight",
     "get_file",
     "image_dataset_from_directory",
     "img_to_array",
@@ -42,6 +44,7 @@ __all__ = [
     "pack_x_y_sample_weight",
     "pad_sequences",
     "prefetch",
+    "refuse_balanced",
     "save_img",
     "split_dataset",
     "text_dataset_from_directory",

@@ -16,8 +16,8 @@ from kerasish.data.array_conversion import (
     is_sparse,
     match_outputs,
     to_arrays,
-    weigh_classes,
 )
+from kerasish.data.class_weights import refuse_balanced, weigh_classes
 from kerasish.data.dataset import Dataset
 from kerasish.data.py_dataset import PyDataset, PyDatasetBatches
 from kerasish.data.stream_batches import StreamBatches, known_length, strip
@@ -36,7 +36,7 @@ def make_batches(
     sample_weight: Any = None,
     batch_size: int | None = None,
     shuffle: bool | str = False,
-    class_weight: Mapping | None = None,
+    class_weight: Mapping | str | None = None,
     steps: int | None = None,
 ) -> Batches:
     """Batches of whatever was passed to `fit`, `evaluate` or `predict`.
@@ -50,7 +50,7 @@ def make_batches(
         shuffle: Whether to draw a new order for each epoch, or `"batch"`: one of the batches of
             arrays, and of the rows within each. Streams come in their own order, and so do the
             data sets made by kerasish.
-        class_weight: Class number to weight, made into sample weights.
+        class_weight: Class number to weight, made into sample weights; or `"balanced"`.
         steps: How many batches the caller will take for an epoch; endless sources need it.
 
     Example:
@@ -74,7 +74,10 @@ def make_batches(
             f"`batch_size` is ignored: `x` is a {kind} and makes whole batches.", stacklevel=3
         )
     if isinstance(x, Batches):
+        if class_weight is not None:
+            raise bad_argument("fit", "class_weight", f"None where `x` is a {kind}", class_weight)
         return x
+    refuse_balanced(class_weight, f"a {kind}")
     if steps is None and _is_endless(x):
         hint = "Say how many batches to take (`steps` in `evaluate` and `predict`)."
         raise bad_argument("data", "steps_per_epoch", f"given for an endless {kind}", None, hint)

@@ -1,4 +1,4 @@
-"""From what users pass to pytrees of arrays: conversion, row counts, splits, class weights."""
+"""From what users pass to pytrees of arrays: conversion, row counts, splits."""
 
 import functools
 import math
@@ -236,41 +236,6 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         raise bad_argument("fit", "validation_split", wanted, validation_split)
     like = parts[: len(arrays)] if isinstance(arrays, list | tuple) else parts[0]
     return jax.tree.map(lambda a: a[:cut], like), jax.tree.map(lambda a: a[cut:], like)
-
-
-def weigh_classes(y: Any, class_weight: Mapping) -> np.ndarray:
-    """The weight of each sample's class; 1 for classes that are not named.
-
-    Args:
-        y: Labels: class numbers, or one-hot rows.
-        class_weight: Class number to weight.
-
-    Shapes:
-        `(batch,)`, `(batch, 1)` or `(batch, classes)` -> `(batch,)`; further axes between the
-        first and the last are kept: one weight for each pixel.
-    """
-    if not isinstance(class_weight, Mapping):
-        raise bad_argument("fit", "class_weight", "a dict of class number to weight", class_weight)
-    for number, weight in class_weight.items():
-        is_class = isinstance(number, int | np.integer)
-        if not is_class or not isinstance(weight, numbers.Real) or not math.isfinite(weight):
-            wanted = "a dict of class number to weight"
-            raise bad_argument("fit", "class_weight", wanted, {number: weight})
-    if y is None:
-        raise bad_argument("fit", "class_weight", "used with labels", "y=None")
-    if isinstance(y, list | tuple | Mapping):
-        hint = "Pass one array of `sample_weight` for each output instead."
-        raise bad_argument("fit", "class_weight", "used with a single output", type(y), hint)
-    labels = np.asarray(y)
-    if labels.ndim > 1:
-        labels = labels[..., 0] if labels.shape[-1] == 1 else labels.argmax(-1)
-    labels = np.round(labels).astype("int64")
-    classes = np.array(sorted(class_weight), dtype="int64")
-    if not len(classes):
-        return np.ones(labels.shape, settings.floatx())
-    weights = np.array([class_weight[c] for c in classes.tolist()], settings.floatx())
-    nearest = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-    return np.where(classes[nearest] == labels, weights[nearest], weights.dtype.type(1))
 
 
 def match_outputs(sample_weight: Any, y: Any) -> Any:

@@ -14,8 +14,8 @@ from kerasish.data.array_conversion import (
     count_rows,
     to_arrays,
     unpack_x_y_sample_weight,
-    weigh_classes,
 )
+from kerasish.data.class_weights import weigh_classes
 
 _ENDLESS_LENGTH = 2**62  # grain's `repeat()` has the largest length there is
 

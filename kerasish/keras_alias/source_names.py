@@ -14,7 +14,7 @@ from kerasish.core import dtypes, masking, names, settings
 from kerasish.core.state import scope, seeds, variable
 from kerasish.core.state.tracking import untracked
 from kerasish.core.symbolic import inference, keras_tensor, symbolic_scope
-from kerasish.data import array_conversion
+from kerasish.data import class_weights
 from kerasish.distribution import distributions, layouts
 from kerasish.layers.base import layer
 from kerasish.losses import loss
@@ -165,7 +165,7 @@ _DISTRIBUTION = {
     "distribute_tensor": layouts.distribute_tensor,
     "distribution": distributions.distribution,
 }
-_DATA = {"class_weight_to_sample_weights": array_conversion.weigh_classes}
+_DATA = {"class_weight_to_sample_weights": class_weights.weigh_classes}
 _LAZY = ("tensorflow", "scipy", "jax", "h5py", "optree", "grain")
 EXTRAS: dict[str, dict[str, Any]] = {
     "api_export": {"keras_export": keras_export},

@@ -22,6 +22,7 @@ from kerasish.data import (
     ArrayBatches,
     Batches,
     make_batches,
+    refuse_balanced,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
@@ -192,7 +193,7 @@ class Trainer(OverridableSteps):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: Any = True,
-        class_weight: Mapping | None = None,
+        class_weight: Mapping | str | None = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
@@ -213,7 +214,8 @@ class Trainer(OverridableSteps):
             validation_split: Part of the samples, from the end, to hold out: from 0 to 1.
             validation_data: `(x, y)` or `(x, y, sample_weight)` or batches, to evaluate on.
             shuffle: Whether to shuffle arrays before each epoch.
-            class_weight: Dict from class number to its weight.
+            class_weight: Dict from class number to its weight, or `"balanced"`: each class that
+                `y` has gets an equal part in the loss.
             sample_weight: Weight of each sample.
             initial_epoch: Number of epochs done before.
             steps_per_epoch: Batches in an epoch; needed for endless sources.
@@ -609,5 +611,6 @@ def _open_validation(data, batch_size, steps, frequency) -> Iterator[fit_loop.Va
 
 
 def _complete_batch(x, y, sample_weight, class_weight):
+    refuse_balanced(class_weight, "one batch")
     batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
     return next(iter(batches.epoch(0)))
