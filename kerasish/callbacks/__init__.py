@@ -10,6 +10,8 @@ from kerasish.callbacks.checkpoint.backup_and_restore import BackupAndRestore
 from kerasish.callbacks.checkpoint.model_checkpoint import ModelCheckpoint
 from kerasish.callbacks.checkpoint.orbax_checkpoint import OrbaxCheckpoint
 from kerasish.callbacks.early_stopping import EarlyStopping
+from kerasish.callbacks.experiment_loggers import MLflowLogger, WandbLogger
+from kerasish.callbacks.gradual_unfreezing import GradualUnfreezing
 from kerasish.callbacks.layer_statistics import LayerStatistics
 from kerasish.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from kerasish.callbacks.loggers import CSVLogger, RemoteMonitor
@@ -18,6 +20,7 @@ from kerasish.callbacks.progress.progbar_logger import ProgbarLogger
 from kerasish.callbacks.swap_ema_weights import SwapEMAWeights
 from kerasish.callbacks.tensorboard import TensorBoard
 from kerasish.callbacks.terminate_on_nan import TerminateOnNaN
+from kerasish.callbacks.time_limit import TimeLimit
 
 __all__ = [
     "BackupAndRestore",
@@ -26,11 +29,13 @@ __all__ = [
     "Callback",
     "CallbackList",
     "EarlyStopping",
+    "GradualUnfreezing",
     "History",
     "LambdaCallback",
     "LayerStatistics",
     "LearningRateScheduler",
     "Logs",
+    "MLflowLogger",
     "ModelCheckpoint",
     "MonitorCallback",
     "OneCycle",
@@ -42,4 +47,6 @@ __all__ = [
     "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
+    "TimeLimit",
+    "WandbLogger",
 ]

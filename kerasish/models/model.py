@@ -13,6 +13,7 @@ from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
+from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
 from kerasish.models.graph.graph import Function, starting_at_inputs
 from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
@@ -209,6 +210,62 @@ class Model(Trainer, Layer):
         if self._function is None:
             return None
         return [t._keras_history.operation.name for t in self.outputs]
+
+    # -- fine-tuning
+
+    def freeze_up_to(self, layer: Any) -> None:
+        """Freeze all layers up to one, that one too, and train all that come after it.
+
+        A compiled model notices it when the next epoch begins, and the optimizer keeps the state of
+        the weights that it goes on training: compiling again is not needed.
+
+        Args:
+            layer: The last layer to freeze: the layer itself, its name, also within a model inside
+                this one, or its index in `layers`. `None` freezes none.
+
+        Raises:
+            ValueError: If the model has no such layer, or several of that name.
+
+        Example:
+            >>> from kerasish.layers import Dense, Input
+            >>> model = keras.Sequential([Input((8,)), Dense(4), Dense(4, name="top"), Dense(2)])
+            >>> model.freeze_up_to("top")
+            >>> [layer.trainable for layer in model.layers]
+            [False, False, True]
+        """
+        freeze_up_to(self, layer)
+
+    def rates_by_depth(self, optimizer: Any, first: float = 0.01) -> Any:
+        """Let an optimizer change the first layers by less than the last.
+
+        Learning rates grow by equal factors from layer to layer; the last one has the optimizer's
+        own. Schedules, and callbacks that set the learning rate, keep their proportions.
+
+        Args:
+            optimizer: The optimizer, not used yet.
+            first: The part of the learning rate that the first layer with weights has, above 0 and
+                at most 1.
+
+        Returns:
+            The optimizer, for `compile`.
+
+        Raises:
+            ValueError: If the model is not built.
+            TypeError: For optimizers that do not apply a learning rate of their own, like those
+                from optax.
+
+        References:
+            Howard and Ruder, 2018, "Universal Language Model Fine-tuning for Text Classification".
+
+        Example:
+            >>> from kerasish.layers import Dense, Input
+            >>> model = keras.Sequential([Input((8,)), Dense(4), Dense(4), Dense(2)])
+            >>> model.compile(model.rates_by_depth(keras.optimizers.Adam(1e-3)), "mse")
+            >>> rates = model.optimizer.learning_rate_factors
+            >>> [round(rates[f"{layer.name}/kernel"], 3) for layer in model.layers]
+            [0.01, 0.1, 1.0]
+        """
+        return rates_by_depth(self, optimizer, first)
 
     # -- state
 

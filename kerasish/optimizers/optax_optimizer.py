@@ -96,6 +96,13 @@ class OptaxOptimizer(Optimizer):
     def learning_rate(self, value: Any) -> None:
         self.learning_rate.assign(value)
 
+    def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
+        """Always an error: what a transformation does to each weight is its own affair."""
+        raise TypeError(
+            f"{self.name}: an optax transformation applies its learning rate itself. Give groups "
+            "of weights one each with `optax.multi_transform`."
+        )
+
     def lend_learning_rate(self, fn: Callable) -> Callable[[], None]:
         """Follow another learning rate for a while; returns the function that ends it."""
         update, rate = self._update, self.learning_rate

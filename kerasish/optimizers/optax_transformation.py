@@ -78,6 +78,11 @@ def _check(optimizer):
     if optimizer.use_ema:
         hint = "Use `optax.ema` in your own loop."
         raise bad_argument(optimizer, "use_ema", "False for `as_optax`", True, hint)
+    if optimizer.learning_rate_factors:
+        raise TypeError(
+            f"{optimizer.name}: scales learning rates by the paths of a model's weights, which an "
+            "optax transformation does not know. Use `optax.multi_transform`."
+        )
     steps = optimizer.gradient_accumulation_steps
     if steps:
         hint = "Wrap the transformation in `optax.MultiSteps`."

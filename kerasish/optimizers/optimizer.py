@@ -116,6 +116,7 @@ class Optimizer(Configurable):
         self._shared: dict[str, Variable] = {}
         self._excluded: tuple[set, str] = (set(), "")
         self._followed = FollowedArguments()
+        self._rate_factors: dict[str, float] = {}
         self._iterations = self._own.make(0, "iteration", "int32")
         self._learning_rate: Any = self._held_learning_rate(learning_rate)
 
@@ -318,6 +319,47 @@ class Optimizer(Configurable):
             self._learning_rate, self._own.variables, self._followed.functions = kept
 
         return give_back
+
+    def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
+        """Give weights a part of the learning rate; to be called before training.
+
+        `Model.rates_by_depth` calls it. The factors are kept in the config.
+
+        Args:
+            factors: Factors of the learning rate by the weights' paths, or the ends of them
+                (`"dense/kernel"`); 1 for all others.
+
+        Raises:
+            ValueError: If a factor is no number from 0.
+
+        Example:
+            >>> from kerasish.core.state.variable import Variable
+            >>> from kerasish.optimizers import SGD
+            >>> body, head = Variable([1.0], name="body"), Variable([1.0], name="head")
+            >>> optimizer = SGD(0.5)
+            >>> optimizer.scale_learning_rates({body.path: 0.5})
+            >>> optimizer.apply([jnp.ones(1), jnp.ones(1)], [body, head])
+            >>> float(body[0]), float(head[0])
+            (0.75, 0.5)
+        """
+        for path, factor in factors.items():
+            is_number = isinstance(factor, int | float) and not isinstance(factor, bool)
+            if not is_number or not 0 <= factor < float("inf"):
+                raise bad_argument(self, "factors", "numbers from 0", {path: factor})
+        self._rate_factors = {path: float(factor) for path, factor in factors.items()}
+
+    @property
+    def learning_rate_factors(self) -> dict[str, float]:
+        """Factors of the learning rate by the weights' paths, where it is not 1 for all."""
+        return dict(self._rate_factors)
+
+    def _rate_of(self, variable, rate):
+        if not self._rate_factors:
+            return rate
+        names = variable.path.split("/")
+        ends = ("/".join(names[i:]) for i in range(len(names)))  # the longest first
+        factor = next((self._rate_factors[end] for end in ends if end in self._rate_factors), 1.0)
+        return rate * factor
 
     # -- state
 
@@ -614,7 +656,7 @@ class Optimizer(Configurable):
             weight = variable.read()
             decay = self._decay_of(weight, variable.path)
             if decay is not None and variable not in self._excluded[0]:
-                variable.assign(weight - weight * decay * rate)
+                variable.assign(weight - weight * decay * self._rate_of(variable, rate))
         shared = {name: v.read() for name, v in self._shared.items()}
         for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
@@ -625,7 +667,7 @@ class Optimizer(Configurable):
             self._shared_change = jax.jit(lambda *arguments: self._change(*arguments))
         try:
             for gradient, variable in zip(grads, variables, strict=True):
-                self.update_step(gradient, variable, rate)
+                self.update_step(gradient, variable, self._rate_of(variable, rate))
         finally:
             self._shared_change = None
 
@@ -727,6 +769,20 @@ class Optimizer(Configurable):
             where: What the warning calls the file.
         """
         return fitting_state(self.name, len(self.variables), set(names), where)
+
+    def get_config(self) -> dict:
+        """The arguments that make this optimizer again, as plain data."""
+        factors = {"learning_rate_factors": self.learning_rate_factors}
+        return super().get_config() | (factors if self._rate_factors else {})
+
+    @classmethod
+    def from_config(cls, config: dict) -> Any:
+        """Make the optimizer that `get_config` described."""
+        own = {k: v for k, v in config.items() if k != "learning_rate_factors"}
+        made = super().from_config(own)
+        if "learning_rate_factors" in config:
+            made.scale_learning_rates(config["learning_rate_factors"])
+        return made
 
     def _argument(self, parameter, given):
         if parameter.name == "learning_rate":

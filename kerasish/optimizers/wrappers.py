@@ -1,7 +1,7 @@
 """Optimizers around others: dynamic loss scaling, and several at once."""
 
 import re
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -82,6 +82,15 @@ class LossScaleOptimizer(Optimizer):
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         self.inner_optimizer.learning_rate = value
+
+    def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
+        """Let the inner optimizer give weights a part of the learning rate."""
+        self.inner_optimizer.scale_learning_rates(factors)
+
+    @property
+    def learning_rate_factors(self) -> dict[str, float]:
+        """The inner optimizer's."""
+        return self.inner_optimizer.learning_rate_factors
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Update weights by gradients of the scaled loss, unless one is infinite or NaN."""
@@ -258,6 +267,10 @@ class MultiOptimizer(Optimizer):
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
         raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
+
+    def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
+        """Always an error: each of `optimizers` has a learning rate of its own."""
+        raise TypeError(f"{self.name}: has no learning rate; scale those of its `optimizers`.")
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
         """Let each optimizer update its weights."""

@@ -46,6 +46,7 @@ def collect(model: Any, callbacks: Sequence[Callback], epoch: int, batch: int) -
         "epoch": epoch,
         "batch": batch,
         "data": model.place_in_data(),
+        "trainable": [layer.trainable for layer in model._flatten_layers()],
         "python": [version, gauss],
         "numpy": [numpy_state["state"]["pos"], numpy_state["has_gauss"], numpy_state["gauss"]],
         "callbacks": {
@@ -66,6 +67,8 @@ def restore(state: RunState, model: Any, callbacks: Sequence[Callback], where: s
         where: Whose state it is, for errors: "the backup in /tmp/x".
     """
     meta, arrays = state
+    build(model, where)
+    _freeze_as(model, meta.get("trainable"))
     set_variables(model, arrays, where, new_epoch=not meta["batch"])
     version, gauss = meta["python"]
     random.setstate((version, tuple(map(int, arrays["random/python"])), gauss))
@@ -73,6 +76,17 @@ def restore(state: RunState, model: Any, callbacks: Sequence[Callback], where: s
     for name, callback in _named(callbacks):
         if meta["callbacks"].get(name):
             callback.set_state(_unpack(meta["callbacks"][name], arrays))
+
+
+def _freeze_as(model, trainable):
+    """Freeze the layers that a callback, say, had frozen in the run."""
+    layers = list(model._flatten_layers())
+    if trainable is None or trainable == [layer.trainable for layer in layers]:
+        return
+    if len(trainable) == len(layers):
+        for layer, value in zip(layers, trainable, strict=True):
+            layer.trainable = value
+        model._step("train")  # lets the optimizer follow
 
 
 def variables_of(model: Any) -> dict[str, list[Variable]]:
