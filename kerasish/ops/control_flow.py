@@ -4,6 +4,8 @@ JAX's own carry nothing but their arguments. Here the Variables that a function 
 tracing it, travel along, and are assigned when the loop or branch is done.
 """
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +21,7 @@ from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.core import cast
 from kerasish.ops.wrappers import as_array, as_indices
 
@@ -89,7 +92,7 @@ def _select(op, chosen, results):
     return last
 
 
-def cond(pred, true_fn, false_fn):
+def cond(pred: TensorLike, true_fn: Callable, false_fn: Callable) -> Any:
     """`true_fn()` if `pred` holds, else `false_fn()`; only one of them runs.
 
     A Python boolean picks at once. For an array both are traced, so they must return arrays of the
@@ -120,7 +123,7 @@ def _cond(pred, true_fn, false_fn):
 _cond = symbolic(_cond, "cond")
 
 
-def switch(index, branches, *operands):
+def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """`branches[index](*operands)`; only one of them runs, and any may write Variables.
 
     Args:
@@ -151,7 +154,9 @@ _switch = symbolic(_switch, "switch")
 
 
 @symbolic
-def while_loop(cond, body, loop_vars, maximum_iterations=None):
+def while_loop(
+    cond: Callable, body: Callable, loop_vars: Any, maximum_iterations: int | None = None
+) -> Any:
     """`loop_vars = body(*loop_vars)`, again and again while `cond(*loop_vars)` holds.
 
     Args:
@@ -228,7 +233,7 @@ def _bounded_loop(proceeds, advance, state, limit):
 
 
 @symbolic
-def fori_loop(lower, upper, body_fun, init_val):
+def fori_loop(lower: TensorLike, upper: TensorLike, body_fun: Callable, init_val: Any) -> Any:
     """`value = body_fun(i, value)` for `i` from `lower` up to but without `upper`.
 
     Args:
@@ -257,7 +262,14 @@ def fori_loop(lower, upper, body_fun, init_val):
 
 
 @symbolic
-def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
+def scan(
+    f: Callable,
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: int | bool = 1,
+) -> tuple[Any, Any]:
     """`carry, y = f(carry, x)` for each `x` along the first axis of `xs`.
 
     Args:
@@ -281,7 +293,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
 
 
 @symbolic
-def associative_scan(f, elems, reverse=False, axis=0):
+def associative_scan(f: Callable, elems: Any, reverse: bool = False, axis: int = 0) -> Any:
     """All partial results of an associative function of two, computed in parallel.
 
     `f` may read Variables, but not write them: it is called on parts in no fixed order.
@@ -304,7 +316,7 @@ def associative_scan(f, elems, reverse=False, axis=0):
 
 
 @symbolic
-def map(f, xs):
+def map(f: Callable, xs: Any) -> Any:
     """`f(x)` for each `x` along the first axis of `xs`, one after the other, stacked.
 
     `f` may read and write Variables.
@@ -324,7 +336,7 @@ def map(f, xs):
 
 
 @symbolic
-def vectorized_map(function, elements):
+def vectorized_map(function: Callable, elements: Any) -> Any:
     """`function(x)` for each `x` along the first axis of `elements`, all at once, stacked.
 
     `function` may read Variables, and write what does not depend on `x`.
@@ -344,7 +356,7 @@ def vectorized_map(function, elements):
 
 
 @symbolic
-def stop_gradient(variable):
+def stop_gradient(variable: TensorLike) -> Any:
     """`variable` as a constant: no gradient flows through.
 
     Args:

@@ -1,12 +1,19 @@
 """Conversion to and from arrays, types and shapes, and reading and writing parts of arrays."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.sparse import is_sparse
 from kerasish.ops.wrappers import as_array, as_indices, real_dtype
 
@@ -19,7 +26,12 @@ __all__ = [
 
 
 @symbolic
-def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
+def convert_to_tensor(
+    x: Any,
+    dtype: DTypeLike | None = None,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
+) -> jax.Array:
     """`x` as a JAX array, of the given type or its own.
 
     Args:
@@ -52,7 +64,7 @@ def _cast(x, dtype):
 
 
 @symbolic
-def cast(x, dtype):
+def cast(x: TensorLike, dtype: DTypeLike) -> jax.Array:
     """Elements of another type.
 
     Args:
@@ -69,7 +81,7 @@ def cast(x, dtype):
     return _cast(x, dtypes.standardize_dtype(dtype))
 
 
-def convert_to_numpy(x) -> np.ndarray:
+def convert_to_numpy(x: TensorLike) -> np.ndarray:
     """A NumPy copy of an array.
 
     Args:
@@ -85,7 +97,7 @@ def convert_to_numpy(x) -> np.ndarray:
     return np.array(x.todense() if is_sparse(x) else x)
 
 
-def is_tensor(x) -> bool:
+def is_tensor(x: Any) -> bool:
     """Whether `x` is a JAX array, dense or sparse; a Variable or NumPy array is not.
 
     Args:
@@ -98,7 +110,7 @@ def is_tensor(x) -> bool:
     return isinstance(x, jax.Array) or is_sparse(x)
 
 
-def shape(x) -> tuple:
+def shape(x: TensorLike) -> tuple:
     """Sizes of the axes; `None` where a symbolic tensor's is unknown.
 
     Args:
@@ -111,7 +123,7 @@ def shape(x) -> tuple:
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
-def dtype(x) -> str:
+def dtype(x: TensorLike) -> str:
     """The name of the type of the elements.
 
     Args:
@@ -132,7 +144,7 @@ def _limits(dtype):
 
 
 @symbolic
-def saturate_cast(x, dtype):
+def saturate_cast(x: TensorLike, dtype: DTypeLike) -> jax.Array:
     """Elements of another type; those it cannot hold become its largest or least number.
 
     Args:
@@ -159,7 +171,7 @@ def saturate_cast(x, dtype):
 
 
 @symbolic
-def slice(inputs, start_indices, shape):
+def slice(inputs: TensorLike, start_indices: Any, shape: Sequence[int]) -> jax.Array:
     """The block of a given shape from `start_indices` on.
 
     Args:
@@ -184,7 +196,7 @@ def slice(inputs, start_indices, shape):
 
 
 @symbolic
-def slice_update(inputs, start_indices, updates):
+def slice_update(inputs: TensorLike, start_indices: TensorLike, updates: TensorLike) -> jax.Array:
     """`inputs` with the block from `start_indices` on replaced by `updates`.
 
     Args:
@@ -213,7 +225,7 @@ def _positions(op, indices):
 
 
 @symbolic
-def scatter(indices, values, shape):
+def scatter(indices: TensorLike, values: TensorLike, shape: Sequence[int]) -> jax.Array:
     """Zeros of a given shape, with each value added at its index.
 
     Args:
@@ -236,7 +248,9 @@ _REDUCTIONS = {None: "set", "add": "add", "max": "max", "min": "min", "mul": "mu
 
 
 @symbolic
-def scatter_update(inputs, indices, updates, reduction=None):
+def scatter_update(
+    inputs: TensorLike, indices: TensorLike, updates: TensorLike, reduction: str | None = None
+) -> jax.Array:
     """`inputs` with the elements at `indices` replaced by `updates`, or joined with them.
 
     Args:
@@ -260,7 +274,7 @@ def scatter_update(inputs, indices, updates, reduction=None):
 
 
 @symbolic
-def unstack(x, num=None, axis=0):
+def unstack(x: TensorLike, num: int | None = None, axis: int = 0) -> list[jax.Array]:
     """The slices along an axis, as a list.
 
     Args:

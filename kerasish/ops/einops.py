@@ -1,11 +1,16 @@
 """Reshaping and transposing by a pattern."""
 
+from __future__ import annotations
+
 import itertools
 import math
 import re
 
+import jax
+
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array
 
 __all__ = ["rearrange"]
@@ -16,7 +21,7 @@ def _groups(side):
 
 
 @symbolic
-def rearrange(tensor, pattern, **axes_lengths):
+def rearrange(tensor: TensorLike, pattern: str, **axes_lengths: int) -> jax.Array:
     """Axes regrouped and reordered as a pattern says: `"b (h p) c -> b h (p c)"`.
 
     Args:

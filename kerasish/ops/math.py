@@ -1,5 +1,9 @@
 """Fourier transforms, special functions and complex numbers as pairs of real ones."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jax.scipy.special
@@ -7,6 +11,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     as_float,
@@ -79,7 +84,7 @@ def _parts(x):
 
 
 @symbolic
-def polar(abs_, angle):
+def polar(abs_: TensorLike, angle: TensorLike) -> jax.Array:
     """Complex numbers of given moduli and angles: `abs_ * exp(i * angle)`.
 
     Args:
@@ -98,7 +103,7 @@ def polar(abs_, angle):
 
 
 @symbolic
-def view_as_complex(x):
+def view_as_complex(x: TensorLike) -> jax.Array:
     """Complex numbers from a last axis of real and imaginary part.
 
     Args:
@@ -118,7 +123,7 @@ def view_as_complex(x):
 
 
 @symbolic
-def view_as_real(x):
+def view_as_real(x: TensorLike) -> jax.Array:
     """Real and imaginary part as a new last axis.
 
     Args:
@@ -138,7 +143,7 @@ def view_as_real(x):
 
 
 @symbolic
-def fft(x):
+def fft(x: Any) -> tuple[jax.Array, jax.Array]:
     """The discrete Fourier transform along the last axis.
 
     Args:
@@ -158,7 +163,7 @@ def fft(x):
 
 
 @symbolic
-def fft2(x):
+def fft2(x: Any) -> tuple[jax.Array, jax.Array]:
     """The discrete Fourier transform along the last two axes.
 
     Args:
@@ -179,7 +184,7 @@ def fft2(x):
 
 
 @symbolic
-def ifft2(x):
+def ifft2(x: Any) -> tuple[jax.Array, jax.Array]:
     """The inverse of `fft2`.
 
     Args:
@@ -200,7 +205,7 @@ def ifft2(x):
 
 
 @symbolic
-def rfft(x, fft_length=None):
+def rfft(x: TensorLike, fft_length: int | None = None) -> tuple[jax.Array, jax.Array]:
     """The discrete Fourier transform of real numbers: the half that is not its own mirror image.
 
     Args:
@@ -221,7 +226,7 @@ def rfft(x, fft_length=None):
 
 
 @symbolic
-def irfft(x, fft_length=None):
+def irfft(x: Any, fft_length: int | None = None) -> jax.Array:
     """The inverse of `rfft`.
 
     Args:
@@ -250,7 +255,7 @@ def _frames(x, length, stride):
 
 
 @symbolic
-def extract_sequences(x, sequence_length, sequence_stride):
+def extract_sequences(x: TensorLike, sequence_length: int, sequence_stride: int) -> jax.Array:
     """Windows of the last axis, each `sequence_stride` after the one before.
 
     Args:
@@ -292,7 +297,14 @@ def _check_frames(op, sequence_length, sequence_stride, fft_length):
 
 
 @symbolic
-def stft(x, sequence_length, sequence_stride, fft_length, window="hann", center=True):
+def stft(
+    x: TensorLike,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    window: str | TensorLike = "hann",
+    center: bool = True,
+) -> tuple[jax.Array, jax.Array]:
     """The short-time Fourier transform: `rfft` of windows of the signal.
 
     Args:
@@ -326,7 +338,15 @@ def stft(x, sequence_length, sequence_stride, fft_length, window="hann", center=
 
 
 @symbolic
-def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="hann", center=True):
+def istft(
+    x: Any,
+    sequence_length: int,
+    sequence_stride: int,
+    fft_length: int,
+    length: int | None = None,
+    window: str | TensorLike = "hann",
+    center: bool = True,
+) -> jax.Array:
     """The signal whose `stft` is nearest to a pair (real, imaginary): windows added up.
 
     Args:
@@ -363,7 +383,7 @@ def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="
 
 
 @symbolic
-def logdet(x):
+def logdet(x: TensorLike) -> jax.Array:
     """The logarithm of the determinant's modulus.
 
     Args:
@@ -380,7 +400,7 @@ def logdet(x):
 
 
 @symbolic
-def cdist(x, y):
+def cdist(x: TensorLike, y: TensorLike) -> jax.Array:
     """Euclidean distances between all rows of `x` and all rows of `y`.
 
     Args:
@@ -411,7 +431,7 @@ logsumexp = reduction(
 
 
 @symbolic
-def top_k(x, k, sorted=True):
+def top_k(x: TensorLike, k: int, sorted: bool = True) -> tuple[jax.Array, ...]:
     """The `k` largest elements of the last axis, largest first, and their indices.
 
     Args:
@@ -430,7 +450,7 @@ def top_k(x, k, sorted=True):
 
 
 @symbolic
-def in_top_k(targets, predictions, k):
+def in_top_k(targets: TensorLike, predictions: TensorLike, k: int) -> jax.Array:
     """Whether fewer than `k` of a row's predictions are larger than the one for its target.
 
     Args:
@@ -453,7 +473,12 @@ def in_top_k(targets, predictions, k):
 
 
 def _segment(name, fn, what, example):
-    def op(data, segment_ids, num_segments=None, sorted=False):
+    def op(
+        data: TensorLike,
+        segment_ids: TensorLike,
+        num_segments: int | None = None,
+        sorted: bool = False,
+    ) -> jax.Array:
         data, ids = as_array(data), as_indices(name, "segment_ids", segment_ids)
         if ids.ndim != 1 or data.shape[0] != ids.shape[0]:
             wanted = f"1-D and as long as `data`, {data.shape[0]}"

@@ -1,7 +1,9 @@
 """What the op tables are built from: converted arguments, and the forms that signatures take."""
 
+from __future__ import annotations
+
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,6 +13,7 @@ import numpy as np
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 
 
 def as_array(x: Any) -> jax.Array:
@@ -110,7 +113,7 @@ def unary(
 ) -> Callable:
     """An op `name(x)`: `fn` of each element."""
 
-    def op(x):
+    def op(x: TensorLike) -> jax.Array:
         return fn(convert(x))
 
     return symbolic(describe(op, name, what, "`(...)` -> the same.", example), name)
@@ -122,7 +125,7 @@ _BROADCAST = "Two that broadcast -> what they broadcast to."
 def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROADCAST) -> Callable:
     """An op `name(x1, x2)`: `fn` of two arrays."""
 
-    def op(x1, x2):
+    def op(x1: TensorLike, x2: TensorLike) -> jax.Array:
         return fn(as_array(x1), as_array(x2))
 
     return symbolic(describe(op, name, what, shapes, example), name)
@@ -131,7 +134,7 @@ def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROA
 def bitwise(name: str, fn: Callable, what: str, example: str) -> Callable:
     """An op `name(x, y)`: `fn` of the bits of two arrays of integers."""
 
-    def op(x, y):
+    def op(x: TensorLike, y: TensorLike) -> jax.Array:
         return fn(as_array(x), as_array(y))
 
     return symbolic(describe(op, name, what, _BROADCAST, example), name)
@@ -142,7 +145,9 @@ def reduction(
 ) -> Callable:
     """An op `name(x, axis=None, keepdims=False)`: `fn` over some axes, or all."""
 
-    def op(x, axis=None, keepdims=False):
+    def op(
+        x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False
+    ) -> jax.Array:
         return fn(convert(x), axis=as_axes(axis), keepdims=keepdims)
 
     shapes = "`(...)` -> that without the axes gone over, or of size 1 there."

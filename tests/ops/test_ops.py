@@ -149,6 +149,12 @@ NO_TABLE_LINE = set(
 )
 
 
+def parameters(function):
+    """What a signature says but for annotations, which Keras' ops have none of."""
+    found = inspect.signature(function).parameters.values()
+    return [str(p.replace(annotation=p.empty)) for p in found]
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_public_name_is_here_with_its_signature(family):
     theirs = operator.attrgetter(family)(keras)
@@ -159,7 +165,7 @@ def test_every_public_name_is_here_with_its_signature(family):
             assert op.__name__ == name
             assert op.__doc__
             if name != "custom_gradient":
-                assert str(inspect.signature(op)).split(" ->")[0] == str(inspect.signature(wanted))
+                assert parameters(op) == parameters(wanted)
     assert sorted(ours.__all__) == [n for n in dir(theirs) if not n.startswith("_")]
 
 

@@ -255,7 +255,7 @@ ANNOTATED = {
     "losses": 97,
     "metrics": 96,
     "models": 94,
-    "ops": 7,
+    "ops": 100,
     "optimizers": 100,
     "random": 100,
     "regularizers": 33,

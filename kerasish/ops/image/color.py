@@ -1,10 +1,14 @@
 """Conversions of images between color spaces."""
 
+from __future__ import annotations
+
+import jax
 import jax.numpy as jnp
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.image.layout import as_images
 from kerasish.ops.wrappers import as_float
 
@@ -12,7 +16,7 @@ __all__ = ["hsv_to_rgb", "rgb_to_grayscale", "rgb_to_hsv"]
 
 
 @symbolic
-def rgb_to_grayscale(images, data_format=None):
+def rgb_to_grayscale(images: TensorLike, data_format: str | None = None) -> jax.Array:
     """Luminance: `0.2989 red + 0.5870 green + 0.1140 blue`.
 
     Args:
@@ -44,7 +48,7 @@ def _float_images(op, images, data_format):
 
 
 @symbolic
-def rgb_to_hsv(images, data_format=None):
+def rgb_to_hsv(images: TensorLike, data_format: str | None = None) -> jax.Array:
     """Red, green and blue to hue, saturation and value, all from 0 to 1.
 
     Args:
@@ -74,7 +78,7 @@ def rgb_to_hsv(images, data_format=None):
 
 
 @symbolic
-def hsv_to_rgb(images, data_format=None):
+def hsv_to_rgb(images: TensorLike, data_format: str | None = None) -> jax.Array:
     """Hue, saturation and value to red, green and blue, all from 0 to 1.
 
     Args:

@@ -1,9 +1,15 @@
 """Images smoothed, searched for edges, and compared."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.image.layout import as_images, channels_last
 from kerasish.ops.nn.convolution import depthwise_conv
 from kerasish.ops.wrappers import as_array, as_float
@@ -24,7 +30,12 @@ def _filtered(x, kernel, padding="same"):
 
 
 @symbolic
-def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None):
+def gaussian_blur(
+    images: TensorLike,
+    kernel_size: Any = (3, 3),
+    sigma: Any = (1.0, 1.0),
+    data_format: str | None = None,
+) -> jax.Array:
     """Images smoothed by a normal distribution.
 
     Args:
@@ -50,7 +61,7 @@ def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None
 
 
 @symbolic
-def sobel_edges(images, data_format=None):
+def sobel_edges(images: TensorLike, data_format: str | None = None) -> jax.Array:
     """Slopes of images, down and across, as a new last axis.
 
     Args:
@@ -78,15 +89,15 @@ def sobel_edges(images, data_format=None):
 
 @symbolic
 def ssim(
-    image1,
-    image2,
-    max_val=1.0,
-    filter_size=11,
-    filter_sigma=1.5,
-    k1=0.01,
-    k2=0.03,
-    data_format=None,
-):
+    image1: TensorLike,
+    image2: TensorLike,
+    max_val: float = 1.0,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    data_format: str | None = None,
+) -> jax.Array:
     """Structural similarity of two images, or of each pair of two batches: 1 if they are equal.
 
     Args:

@@ -1,5 +1,10 @@
 """Images in other sizes, with other borders, or cut in patches."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +12,7 @@ import numpy as np
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.core import saturate_cast
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.nn.convolution import conv
@@ -20,23 +26,23 @@ __all__ = [
 # fmt: on
 
 
-def to_aspect(height, width, size):
+def to_aspect(height: int, width: int, size: Sequence[int]) -> tuple[int, int]:
     """The box that has the shape of `size` and shares a side with an image."""
     return int(float(width * size[0]) / size[1]), int(float(height * size[1]) / size[0])
 
 
 @symbolic
 def resize(
-    images,
-    size,
-    interpolation="bilinear",
-    antialias=False,
-    crop_to_aspect_ratio=False,
-    pad_to_aspect_ratio=False,
-    fill_mode="constant",
-    fill_value=0.0,
-    data_format=None,
-):
+    images: TensorLike,
+    size: Any,
+    interpolation: str = "bilinear",
+    antialias: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    fill_mode: str = "constant",
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> jax.Array:
     """Images in another size.
 
     Args:
@@ -124,15 +130,15 @@ def _edges(op, images, rows, columns, data_format):
 
 @symbolic
 def pad_images(
-    images,
-    top_padding=None,
-    left_padding=None,
-    bottom_padding=None,
-    right_padding=None,
-    target_height=None,
-    target_width=None,
-    data_format=None,
-):
+    images: TensorLike,
+    top_padding: int | None = None,
+    left_padding: int | None = None,
+    bottom_padding: int | None = None,
+    right_padding: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> jax.Array:
     """Images with zeros around; of the two sides and the target size give two.
 
     Args:
@@ -160,15 +166,15 @@ def pad_images(
 
 @symbolic
 def crop_images(
-    images,
-    top_cropping=None,
-    left_cropping=None,
-    bottom_cropping=None,
-    right_cropping=None,
-    target_height=None,
-    target_width=None,
-    data_format=None,
-):
+    images: TensorLike,
+    top_cropping: int | None = None,
+    left_cropping: int | None = None,
+    bottom_cropping: int | None = None,
+    right_cropping: int | None = None,
+    target_height: int | None = None,
+    target_width: int | None = None,
+    data_format: str | None = None,
+) -> jax.Array:
     """Images without their borders; of the two sides and the target size give two.
 
     Args:
@@ -196,8 +202,14 @@ def crop_images(
 
 @symbolic
 def scale_and_translate(
-    images, output_shape, scale, translation, spatial_dims, method, antialias=True
-):
+    images: TensorLike,
+    output_shape: Sequence[int],
+    scale: TensorLike,
+    translation: TensorLike,
+    spatial_dims: Sequence[int],
+    method: str,
+    antialias: bool = True,
+) -> jax.Array:
     """Images stretched and moved: the pixel at `i` comes from `(i - translation) / scale`.
 
     Args:
@@ -246,7 +258,14 @@ def _patches(images, size, strides, dilation_rate, padding, data_format):
 
 
 @symbolic
-def extract_patches(images, size, strides=None, dilation_rate=1, padding="valid", data_format=None):
+def extract_patches(
+    images: TensorLike,
+    size: Any,
+    strides: int | Sequence[int] | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
     """The pixels of each window of an image, or volume with 3 sizes, as channels of one pixel.
 
     Args:
@@ -274,8 +293,13 @@ def extract_patches(images, size, strides=None, dilation_rate=1, padding="valid"
 
 @symbolic
 def extract_patches_3d(
-    volumes, size, strides=None, dilation_rate=1, padding="valid", data_format=None
-):
+    volumes: TensorLike,
+    size: Any,
+    strides: int | Sequence[int] | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
     """The elements of each window of a volume as channels of one element.
 
     Args:

@@ -1,5 +1,7 @@
 """Images whose pixels come from elsewhere."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import jax
@@ -9,6 +11,7 @@ from jax.scipy import ndimage
 from kerasish.core.errors import bad_argument
 from kerasish.core.state import seeds
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.image.filters import gaussian_blur
 from kerasish.ops.image.layout import as_images, channels_last, one_of
 from kerasish.ops.wrappers import as_array, as_float
@@ -20,7 +23,13 @@ _FILLS = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 
 @symbolic
-def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value=0):
+def map_coordinates(
+    inputs: TensorLike,
+    coordinates: TensorLike,
+    order: int,
+    fill_mode: str = "constant",
+    fill_value: float = 0,
+) -> jax.Array:
     """Elements at any coordinates, the nearest or interpolated.
 
     Args:
@@ -65,13 +74,13 @@ def _check_fetch(op, interpolation, fill_mode):
 
 @symbolic
 def affine_transform(
-    images,
-    transform,
-    interpolation="bilinear",
-    fill_mode="constant",
-    fill_value=0,
-    data_format=None,
-):
+    images: TensorLike,
+    transform: TensorLike,
+    interpolation: str = "bilinear",
+    fill_mode: str = "constant",
+    fill_value: float = 0,
+    data_format: str | None = None,
+) -> jax.Array:
     """Affine transforms of images: rotated, scaled, sheared and translated.
 
     Args:
@@ -108,7 +117,7 @@ def affine_transform(
     return result[0] if single else result
 
 
-def homography(start, end):
+def homography(start: jax.Array, end: jax.Array) -> jax.Array:
     """The 8 numbers of the plane's projective map that takes `end` to `start`."""
     (x, y), (u, v) = (jnp.moveaxis(points, -1, 0) for points in (end, start))
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
@@ -120,8 +129,13 @@ def homography(start, end):
 
 @symbolic
 def perspective_transform(
-    images, start_points, end_points, interpolation="bilinear", fill_value=0, data_format=None
-):
+    images: TensorLike,
+    start_points: TensorLike,
+    end_points: TensorLike,
+    interpolation: str = "bilinear",
+    fill_value: float = 0,
+    data_format: str | None = None,
+) -> jax.Array:
     """Projective transforms of images, which take four points of each to four others.
 
     Args:
@@ -159,7 +173,9 @@ def perspective_transform(
     return result[0] if single else result
 
 
-def displace(x, shift, interpolation, fill_mode, fill_value):
+def displace(
+    x: jax.Array, shift: TensorLike, interpolation: str, fill_mode: str, fill_value: TensorLike
+) -> jax.Array:
     """Images, channels last, each pixel fetched from `shift` pixels further down and right."""
     row, column = jnp.mgrid[: x.shape[1], : x.shape[2]]
     options = _ORDERS[interpolation], fill_mode, fill_value
@@ -168,15 +184,15 @@ def displace(x, shift, interpolation, fill_mode, fill_value):
 
 @symbolic
 def elastic_transform(
-    images,
-    alpha=20.0,
-    sigma=5.0,
-    interpolation="bilinear",
-    fill_mode="reflect",
-    fill_value=0.0,
-    seed=None,
-    data_format=None,
-):
+    images: TensorLike,
+    alpha: float = 20.0,
+    sigma: float = 5.0,
+    interpolation: str = "bilinear",
+    fill_mode: str = "reflect",
+    fill_value: float = 0.0,
+    seed: Any = None,
+    data_format: str | None = None,
+) -> jax.Array:
     """Images whose pixels are moved by a smooth random field.
 
     Args:

@@ -1,5 +1,10 @@
 """Decompositions, inverses and norms of matrices, and systems of equations."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import jax.scipy.linalg
@@ -7,6 +12,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array, as_axes, as_float, as_matrices, square_matrices
 
 # fmt: off
@@ -18,7 +24,7 @@ __all__ = [
 
 
 @symbolic
-def cholesky(x, upper=False):
+def cholesky(x: TensorLike, upper: bool = False) -> jax.Array:
     """The Cholesky factor: `L` with `L @ L.T == x`, or `U` with `U.T @ U == x`.
 
     Args:
@@ -43,7 +49,7 @@ def cholesky(x, upper=False):
 
 
 @symbolic
-def cholesky_inverse(x, upper=False):
+def cholesky_inverse(x: TensorLike, upper: bool = False) -> jax.Array:
     """The inverse of the matrix whose Cholesky factor is given.
 
     Args:
@@ -66,7 +72,7 @@ def cholesky_inverse(x, upper=False):
 
 
 @symbolic
-def det(x):
+def det(x: TensorLike) -> jax.Array:
     """The determinant.
 
     Args:
@@ -83,7 +89,7 @@ def det(x):
 
 
 @symbolic
-def eig(x):
+def eig(x: TensorLike) -> tuple[jax.Array, jax.Array]:
     """Eigenvalues and eigenvectors; on the CPU only.
 
     Args:
@@ -100,7 +106,7 @@ def eig(x):
 
 
 @symbolic
-def eigh(x):
+def eigh(x: TensorLike) -> tuple[jax.Array, jax.Array]:
     """Eigenvalues, ascending, and eigenvectors of symmetric (or Hermitian) matrices.
 
     Args:
@@ -117,7 +123,7 @@ def eigh(x):
 
 
 @symbolic
-def inv(x):
+def inv(x: TensorLike) -> jax.Array:
     """The inverse of matrices.
 
     Args:
@@ -135,7 +141,7 @@ def inv(x):
 
 
 @symbolic
-def pinv(x, rcond=None):
+def pinv(x: TensorLike, rcond: float | None = None) -> jax.Array:
     """The Moore-Penrose pseudoinverse of matrices.
 
     Args:
@@ -153,7 +159,7 @@ def pinv(x, rcond=None):
 
 
 @symbolic
-def matrix_rank(x, tol=None):
+def matrix_rank(x: TensorLike, tol: float | None = None) -> jax.Array:
     """The number of singular values above a tolerance.
 
     Args:
@@ -171,7 +177,7 @@ def matrix_rank(x, tol=None):
 
 
 @symbolic
-def lu_factor(x):
+def lu_factor(x: TensorLike) -> tuple[jax.Array, jax.Array]:
     """The LU decomposition with pivoting: both factors in one matrix, and the pivots.
 
     Args:
@@ -190,7 +196,12 @@ def lu_factor(x):
 
 
 @symbolic
-def norm(x, ord=None, axis=None, keepdims=False):
+def norm(
+    x: TensorLike,
+    ord: int | float | str | None = None,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+) -> jax.Array:
     """The norm of vectors along one axis, or of matrices in two.
 
     Args:
@@ -210,7 +221,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
 
 
 @symbolic
-def qr(x, mode="reduced"):
+def qr(x: TensorLike, mode: str = "reduced") -> tuple[jax.Array, jax.Array]:
     """The QR decomposition: `Q` with orthonormal columns, and `R` upper triangular.
 
     Args:
@@ -230,7 +241,9 @@ def qr(x, mode="reduced"):
 
 
 @symbolic
-def svd(x, full_matrices=True, compute_uv=True):
+def svd(
+    x: TensorLike, full_matrices: bool = True, compute_uv: bool = True
+) -> jax.Array | tuple[jax.Array, jax.Array, jax.Array]:
     """The singular value decomposition: `U`, `S` and `V^H` with `x == U @ diag(S) @ V^H`.
 
     Args:
@@ -257,7 +270,7 @@ def _system(op, a, b):
 
 
 @symbolic
-def solve(a, b):
+def solve(a: TensorLike, b: TensorLike) -> jax.Array:
     """The solution of `a @ x == b`.
 
     Args:
@@ -276,7 +289,7 @@ def solve(a, b):
 
 
 @symbolic
-def solve_triangular(a, b, lower=False):
+def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False) -> jax.Array:
     """The solution of `a @ x == b` for triangular matrices.
 
     Args:
@@ -296,7 +309,7 @@ def solve_triangular(a, b, lower=False):
 
 
 @symbolic
-def lstsq(a, b, rcond=None):
+def lstsq(a: TensorLike, b: TensorLike, rcond: float | None = None) -> jax.Array:
     """The least-squares solution: the `x` for which `sum((a @ x - b)**2)` is smallest.
 
     Args:
@@ -315,7 +328,7 @@ def lstsq(a, b, rcond=None):
 
 
 @symbolic
-def jvp(fun, primals, tangents, has_aux=False):
+def jvp(fun: Callable, primals: Any, tangents: Any, has_aux: bool = False) -> tuple:
     """The value of a function and its derivative in a direction.
 
     Args:

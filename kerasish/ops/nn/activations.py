@@ -1,11 +1,15 @@
 """Nonlinear functions of each element, and softmaxes."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array, as_axes, unary
 
 # fmt: off
@@ -105,7 +109,7 @@ tanh_shrink = unary(
 
 
 @symbolic
-def leaky_relu(x, negative_slope=0.2):
+def leaky_relu(x: TensorLike, negative_slope: float = 0.2) -> jax.Array:
     """`x` where positive, `negative_slope * x` elsewhere.
 
     Args:
@@ -123,7 +127,7 @@ def leaky_relu(x, negative_slope=0.2):
 
 
 @symbolic
-def elu(x, alpha=1.0):
+def elu(x: TensorLike, alpha: float = 1.0) -> jax.Array:
     """`x` where positive, `alpha * (exp(x) - 1)` elsewhere.
 
     Args:
@@ -141,7 +145,7 @@ def elu(x, alpha=1.0):
 
 
 @symbolic
-def celu(x, alpha=1.0):
+def celu(x: TensorLike, alpha: float = 1.0) -> jax.Array:
     """`x` where positive, `alpha * (exp(x / alpha) - 1)` elsewhere.
 
     Args:
@@ -159,7 +163,7 @@ def celu(x, alpha=1.0):
 
 
 @symbolic
-def gelu(x, approximate=True):
+def gelu(x: TensorLike, approximate: bool = True) -> jax.Array:
     """`x` times the normal distribution's cumulative function at `x`, or its tanh approximation.
 
     Args:
@@ -180,7 +184,7 @@ def gelu(x, approximate=True):
 
 
 @symbolic
-def glu(x, axis=-1):
+def glu(x: TensorLike, axis: int = -1) -> jax.Array:
     """Gated linear unit: the first half along an axis times the sigmoid of the second.
 
     Args:
@@ -198,7 +202,7 @@ def glu(x, axis=-1):
 
 
 @symbolic
-def squareplus(x, b=4):
+def squareplus(x: TensorLike, b: float = 4) -> jax.Array:
     """Smooth rectifier without exponentials: `(x + sqrt(x**2 + b)) / 2`.
 
     Args:
@@ -216,7 +220,7 @@ def squareplus(x, b=4):
 
 
 @symbolic
-def hard_shrink(x, threshold=0.5):
+def hard_shrink(x: TensorLike, threshold: float = 0.5) -> jax.Array:
     """`x` where its absolute value is above a threshold, 0 elsewhere.
 
     Args:
@@ -235,7 +239,7 @@ def hard_shrink(x, threshold=0.5):
 
 
 @symbolic
-def soft_shrink(x, threshold=0.5):
+def soft_shrink(x: TensorLike, threshold: float = 0.5) -> jax.Array:
     """`x` moved by a threshold towards 0, and 0 between.
 
     Args:
@@ -254,7 +258,7 @@ def soft_shrink(x, threshold=0.5):
 
 
 @symbolic
-def threshold(x, threshold, default_value):
+def threshold(x: TensorLike, threshold: float, default_value: float) -> jax.Array:
     """`x` where above a threshold, a default value elsewhere.
 
     Args:
@@ -274,7 +278,7 @@ def threshold(x, threshold, default_value):
 
 
 @symbolic
-def softmax(x, axis=-1):
+def softmax(x: TensorLike, axis: int | Sequence[int] = -1) -> jax.Array:
     """Exponentials divided by their sum: `exp(x) / sum(exp(x))`.
 
     Args:
@@ -299,7 +303,7 @@ def softmax(x, axis=-1):
 
 
 @symbolic
-def log_softmax(x, axis=-1):
+def log_softmax(x: TensorLike, axis: int = -1) -> jax.Array:
     """The logarithm of `softmax`: `x - log(sum(exp(x)))`.
 
     Args:
@@ -317,7 +321,7 @@ def log_softmax(x, axis=-1):
 
 
 @symbolic
-def sparsemax(x, axis=-1):
+def sparsemax(x: TensorLike, axis: int = -1) -> jax.Array:
     """The nearest point of the probability simplex: like softmax, but with exact zeros.
 
     As the paper has it; Keras 3.15 gives only zeros where it should share out 1.

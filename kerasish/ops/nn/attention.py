@@ -1,5 +1,7 @@
 """Scaled dot-product attention."""
 
+from __future__ import annotations
+
 import functools
 
 import jax
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.kernels.attention import attention
 from kerasish.ops.wrappers import as_array, as_float
 
@@ -16,16 +19,16 @@ __all__ = ["dot_product_attention"]
 
 @symbolic
 def dot_product_attention(
-    query,
-    key,
-    value,
-    bias=None,
-    mask=None,
-    scale=None,
-    is_causal=False,
-    flash_attention=None,
-    attn_logits_soft_cap=None,
-):
+    query: TensorLike,
+    key: TensorLike,
+    value: TensorLike,
+    bias: TensorLike | None = None,
+    mask: TensorLike | None = None,
+    scale: float | None = None,
+    is_causal: bool = False,
+    flash_attention: bool | None = None,
+    attn_logits_soft_cap: float | None = None,
+) -> jax.Array:
     """`softmax(query @ key * scale + bias) @ value`, per head.
 
     Args:

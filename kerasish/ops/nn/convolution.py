@@ -1,8 +1,16 @@
 """Convolution and pooling: functions of sliding windows."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.kernels.convolution import convolve
 from kerasish.kernels.transposed_convolution import convolve_transposed
 from kerasish.ops.wrappers import as_array
@@ -12,15 +20,15 @@ __all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
 # -- the layout of images
 
 
-def per_axis(n, axes):
+def per_axis(n: int | Sequence[int], axes: int) -> tuple:
     return (n,) * axes if isinstance(n, int) else tuple(n)
 
 
-def channel_axis(data_format):
+def channel_axis(data_format: str | None) -> int:
     return -1 if settings.standardize_data_format(data_format) == "channels_last" else 1
 
 
-def padding_name(op, padding):
+def padding_name(op: str, padding: Any) -> str:
     if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
         raise bad_argument(op, "padding", "'valid' or 'same'", padding)
     return padding.upper()
@@ -41,7 +49,14 @@ def _convolve(inputs, kernel, strides, padding, dilation_rate, data_format, grou
 
 
 @symbolic
-def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def conv(
+    inputs: TensorLike,
+    kernel: TensorLike,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
     """The sum of a window's elements times a kernel, at each position.
 
     Args:
@@ -73,7 +88,14 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
 
 
 @symbolic
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def depthwise_conv(
+    inputs: TensorLike,
+    kernel: TensorLike,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
     """Convolution of each channel on its own.
 
     Args:
@@ -102,14 +124,14 @@ def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None,
 
 @symbolic
 def separable_conv(
-    inputs,
-    depthwise_kernel,
-    pointwise_kernel,
-    strides=1,
-    padding="valid",
-    data_format=None,
-    dilation_rate=1,
-):
+    inputs: TensorLike,
+    depthwise_kernel: TensorLike,
+    pointwise_kernel: TensorLike,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
     """`depthwise_conv`, then `conv` with a kernel of one position.
 
     Args:
@@ -147,14 +169,14 @@ def _transpose_padding(size, stride, dilation, padding, output_padding):
 
 @symbolic
 def conv_transpose(
-    inputs,
-    kernel,
-    strides=1,
-    padding="valid",
-    output_padding=None,
-    data_format=None,
-    dilation_rate=1,
-):
+    inputs: TensorLike,
+    kernel: TensorLike,
+    strides: int | Sequence[int] = 1,
+    padding: str = "valid",
+    output_padding: int | Sequence[int] | None = None,
+    data_format: str | None = None,
+    dilation_rate: int | Sequence[int] = 1,
+) -> jax.Array:
     """Transposed convolution: each element spreads a kernel over the result, where they are added.
 
     Args:

@@ -1,5 +1,7 @@
 """Reading label sequences off the output of a network trained with CTC."""
 
+from __future__ import annotations
+
 import functools
 
 import jax
@@ -7,6 +9,7 @@ import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array
 
 __all__ = ["ctc_decode"]
@@ -16,14 +19,14 @@ _END = -1  # fills a path after its last label
 
 @symbolic
 def ctc_decode(
-    inputs,
-    sequence_lengths,
-    strategy="greedy",
-    beam_width=100,
-    top_paths=1,
-    merge_repeated=True,
-    mask_index=0,
-):
+    inputs: TensorLike,
+    sequence_lengths: TensorLike,
+    strategy: str = "greedy",
+    beam_width: int = 100,
+    top_paths: int = 1,
+    merge_repeated: bool = True,
+    mask_index: int = 0,
+) -> tuple[jax.Array, jax.Array]:
     """The likeliest label sequences.
 
     Args:

@@ -1,11 +1,17 @@
 """Integers as vectors of zeros and ones."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import as_array, real_dtype
 
@@ -13,7 +19,13 @@ __all__ = ["multi_hot", "one_hot"]
 
 
 @symbolic
-def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
+def one_hot(
+    x: TensorLike,
+    num_classes: int,
+    axis: int = -1,
+    dtype: DTypeLike | None = None,
+    sparse: bool = False,
+) -> jax.Array:
     """Integers as vectors: 1 at the integer's position, 0 elsewhere.
 
     Args:
@@ -37,7 +49,14 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
 
 
 @symbolic
-def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False, **kwargs):
+def multi_hot(
+    inputs: TensorLike,
+    num_classes: int | None = None,
+    axis: int = -1,
+    dtype: DTypeLike | None = None,
+    sparse: bool = False,
+    **kwargs: Any,
+) -> jax.Array:
     """Sets of integers as vectors: 1 at the position of each that occurs in a row, 0 elsewhere.
 
     Args:

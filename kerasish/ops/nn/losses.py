@@ -1,11 +1,14 @@
 """Cross-entropies and other distances between targets and outputs."""
 
+from __future__ import annotations
+
 import jax
 import jax.numpy as jnp
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array, in_32_bits
 
 # fmt: off
@@ -23,31 +26,33 @@ def _same_shape(op, target, output):
     return target, output
 
 
-def clip_probabilities(p) -> jax.Array:
+def clip_probabilities(p: jax.Array) -> jax.Array:
     """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
     return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
 
 
-def class_probabilities(scores, axis) -> jax.Array:
+def class_probabilities(scores: jax.Array, axis: int) -> jax.Array:
     """Scores divided by their sum over the classes, and clipped; a row of zeros stays that."""
     total = jnp.sum(scores, axis=axis, keepdims=True)
     return clip_probabilities(scores / jnp.where(total == 0, 1, total))
 
 
-def log_probabilities(output, from_logits, axis) -> jax.Array:
+def log_probabilities(output: jax.Array, from_logits: bool, axis: int) -> jax.Array:
     """Logarithms of the classes' probabilities."""
     if from_logits:
         return jax.nn.log_softmax(output, axis=axis)
     return jnp.log(class_probabilities(output, axis))
 
 
-def times_log(p, log) -> jax.Array:
+def times_log(p: jax.Array, log: jax.Array) -> jax.Array:
     """`p * log`, which is 0 where `p` is 0 and the logarithm minus infinity."""
     return p * jnp.where((p == 0) & jnp.isneginf(log), 0, log)
 
 
 @symbolic
-def binary_crossentropy(target, output, from_logits=False):
+def binary_crossentropy(
+    target: TensorLike, output: TensorLike, from_logits: bool = False
+) -> jax.Array:
     """Cross-entropy of labels 0 and 1: `-target * log(output) - (1 - target) * log(1 - output)`.
 
     Args:
@@ -72,7 +77,9 @@ def binary_crossentropy(target, output, from_logits=False):
 
 
 @symbolic
-def categorical_crossentropy(target, output, from_logits=False, axis=-1):
+def categorical_crossentropy(
+    target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1
+) -> jax.Array:
     """Cross-entropy of one-hot labels: `-sum(target * log(output))` over an axis of classes.
 
     Args:
@@ -95,7 +102,9 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
 
 
 @symbolic
-def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
+def sparse_categorical_crossentropy(
+    target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1
+) -> jax.Array:
     """Cross-entropy of class numbers: `-log(output)` at the class that `target` says.
 
     Args:
@@ -128,7 +137,13 @@ def _padding(lengths, longest, dtype):
 
 
 @symbolic
-def ctc_loss(target, output, target_length, output_length, mask_index=0):
+def ctc_loss(
+    target: TensorLike,
+    output: TensorLike,
+    target_length: TensorLike,
+    output_length: TensorLike,
+    mask_index: int = 0,
+) -> jax.Array:
     """Minus the log probability of label sequences, summed over all their alignments.
 
     Args:
@@ -158,7 +173,7 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
 
 
 @symbolic
-def psnr(x1, x2, max_val):
+def psnr(x1: TensorLike, x2: TensorLike, max_val: float) -> jax.Array:
     """Peak signal-to-noise ratio in decibels: `20 log10(max_val) - 10 log10(mean((x1 - x2)**2))`.
 
     Args:

@@ -1,11 +1,17 @@
 """Normalization: by a norm, and to mean 0 and variance 1."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array, as_axes, as_float, in_32_bits
 
 # fmt: off
@@ -16,7 +22,9 @@ __all__ = [
 
 
 @symbolic
-def normalize(x, axis=-1, order=2, epsilon=None):
+def normalize(
+    x: TensorLike, axis: int | Sequence[int] = -1, order: int = 2, epsilon: float | None = None
+) -> jax.Array:
     """Vectors of norm 1: `x / max(norm(x), epsilon)`.
 
     Args:
@@ -49,7 +57,9 @@ def normalize(x, axis=-1, order=2, epsilon=None):
 
 
 @symbolic
-def moments(x, axes, keepdims=False, synchronized=False):
+def moments(
+    x: TensorLike, axes: int | Sequence[int], keepdims: bool = False, synchronized: bool = False
+) -> tuple[jax.Array, ...]:
     """Mean and variance over some axes; 16-bit floats are added up in 32 bits.
 
     With a batch sharded over devices JAX takes both over all of it, so `synchronized` has
@@ -78,7 +88,15 @@ def moments(x, axes, keepdims=False, synchronized=False):
 
 
 @symbolic
-def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=1e-3):
+def batch_normalization(
+    x: TensorLike,
+    mean: TensorLike,
+    variance: TensorLike,
+    axis: int,
+    offset: TensorLike | None = None,
+    scale: TensorLike | None = None,
+    epsilon: float = 1e-3,
+) -> jax.Array:
     """`(x - mean) / sqrt(variance + epsilon) * scale + offset`, one of each per element of `axis`.
 
     Args:
@@ -117,7 +135,14 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
 
 
 @symbolic
-def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwargs):
+def layer_normalization(
+    x: TensorLike,
+    gamma: TensorLike | None = None,
+    beta: TensorLike | None = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float | None = None,
+    **kwargs: Any,
+) -> jax.Array:
     """`x` with mean 0 and variance 1 over some axes, times `gamma`, plus `beta`.
 
     Args:
@@ -163,7 +188,12 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
 
 
 @symbolic
-def rms_normalization(x, scale=None, axis=-1, epsilon=None):
+def rms_normalization(
+    x: TensorLike,
+    scale: TensorLike | None = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float | None = None,
+) -> jax.Array:
     """`x` divided by its root mean square over some axes, times `scale`.
 
     Args:

@@ -1,10 +1,16 @@
 """Patches of images laid out as columns or as channels, and back."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
 import jax.numpy as jnp
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array
 
 __all__ = ["depth_to_space", "fold", "space_to_depth", "unfold"]
@@ -20,7 +26,13 @@ def _patch_places(size, kernel, dilation, padding, stride):
 
 
 @symbolic
-def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
+def unfold(
+    x: TensorLike,
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    stride: int | Sequence[int] = 1,
+) -> jax.Array:
     """Patches of images laid out as columns.
 
     Args:
@@ -50,7 +62,14 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
 
 
 @symbolic
-def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
+def fold(
+    x: TensorLike,
+    output_size: int | Sequence[int],
+    kernel_size: int | Sequence[int],
+    dilation: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    stride: int | Sequence[int] = 1,
+) -> jax.Array:
     """Images from patches laid out as columns: where patches overlap, they are added.
 
     Args:
@@ -91,7 +110,7 @@ def _block(op, block_size, data_format):
 
 
 @symbolic
-def depth_to_space(x, block_size, data_format="channels_last"):
+def depth_to_space(x: TensorLike, block_size: int, data_format: str = "channels_last") -> jax.Array:
     """Channels laid out as blocks of pixels.
 
     Args:
@@ -117,7 +136,7 @@ def depth_to_space(x, block_size, data_format="channels_last"):
 
 
 @symbolic
-def space_to_depth(x, block_size, data_format="channels_last"):
+def space_to_depth(x: TensorLike, block_size: int, data_format: str = "channels_last") -> jax.Array:
     """Blocks of pixels laid out as channels.
 
     Args:

@@ -1,7 +1,11 @@
 """Pooling: one number for each window."""
 
-import math
+from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -9,6 +13,7 @@ from jax import lax
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.kernels.pooling import lowest, window_max, window_sum
 from kerasish.ops.nn.convolution import channel_axis, padding_name, per_axis
 from kerasish.ops.wrappers import as_array, in_32_bits
@@ -25,7 +30,13 @@ def _windows(op, x, pool_size, strides, padding, data_format):
 
 
 @symbolic
-def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
+def max_pool(
+    inputs: TensorLike,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
     """The largest element of each window.
 
     Args:
@@ -47,7 +58,13 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
 
 
 @symbolic
-def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
+def average_pool(
+    inputs: TensorLike,
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+    data_format: str | None = None,
+) -> jax.Array:
     """The mean of each window's elements; what is over the edge does not count.
 
     Args:
@@ -97,7 +114,9 @@ def _adaptive(op, inputs, output_size, data_format, reduce):
 
 
 @symbolic
-def adaptive_max_pool(inputs, output_size, data_format=None):
+def adaptive_max_pool(
+    inputs: TensorLike, output_size: int | Sequence[int], data_format: str | None = None
+) -> jax.Array:
     """The largest element in each of a number of nearly equal parts of each axis.
 
     Args:
@@ -120,7 +139,9 @@ def adaptive_max_pool(inputs, output_size, data_format=None):
 
 
 @symbolic
-def adaptive_average_pool(inputs, output_size, data_format=None):
+def adaptive_average_pool(
+    inputs: TensorLike, output_size: int | Sequence[int], data_format: str | None = None
+) -> jax.Array:
     """The mean of each of a number of nearly equal parts of each axis.
 
     Args:

@@ -1,9 +1,16 @@
 """Arithmetic and comparison of arrays with each other, and along an axis."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     as_axes,
@@ -221,7 +228,7 @@ right_shift = bitwise(
 
 
 @symbolic
-def divide_no_nan(x1, x2):
+def divide_no_nan(x1: TensorLike, x2: TensorLike) -> jax.Array:
     """Quotient of two arrays, and 0 where the divisor is 0.
 
     Args:
@@ -240,7 +247,7 @@ def divide_no_nan(x1, x2):
 
 
 @symbolic
-def ldexp(x1, x2):
+def ldexp(x1: TensorLike, x2: TensorLike) -> jax.Array:
     """`x1` times a power of two: `x1 * 2**x2`.
 
     Args:
@@ -261,7 +268,9 @@ def ldexp(x1, x2):
 
 
 @symbolic
-def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
+def isclose(
+    x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> jax.Array:
     """Whether elements are nearly equal: `|x1 - x2| <= atol + rtol * |x2|`.
 
     Args:
@@ -282,7 +291,9 @@ def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
 
 
 @symbolic
-def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
+def allclose(
+    x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> jax.Array:
     """Whether all elements are nearly equal, in the sense of `isclose`.
 
     Args:
@@ -303,7 +314,9 @@ def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
 
 
 @symbolic
-def isin(x1, x2, assume_unique=False, invert=False):
+def isin(
+    x1: TensorLike, x2: TensorLike, assume_unique: bool = False, invert: bool = False
+) -> jax.Array:
     """Whether each element of `x1` occurs in `x2`.
 
     Args:
@@ -323,7 +336,9 @@ def isin(x1, x2, assume_unique=False, invert=False):
 
 
 @symbolic
-def where(condition, x1=None, x2=None):
+def where(
+    condition: TensorLike, x1: TensorLike | None = None, x2: TensorLike | None = None
+) -> jax.Array | tuple[jax.Array, ...]:
     """`x1` where a condition holds, `x2` elsewhere; with neither, the indices where it holds.
 
     Args:
@@ -346,7 +361,9 @@ def where(condition, x1=None, x2=None):
 
 
 @symbolic
-def select(condlist, choicelist, default=0):
+def select(
+    condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], default: ArrayLike = 0
+) -> jax.Array:
     """For each element the choice whose condition holds first, or a default.
 
     Args:
@@ -371,7 +388,7 @@ _MAX_STEPS = 1000
 
 
 @symbolic
-def diff(a, n=1, axis=-1):
+def diff(a: TensorLike, n: int = 1, axis: int = -1) -> jax.Array:
     """Differences of neighbours along an axis.
 
     Args:
@@ -398,7 +415,9 @@ def diff(a, n=1, axis=-1):
 
 
 def _cumulative(name, fn, what, example):
-    def op(x, axis=None, dtype=None):
+    def op(
+        x: TensorLike, axis: int | Sequence[int] | None = None, dtype: DTypeLike | None = None
+    ) -> jax.Array:
         return fn(as_array(x), axis=as_axes(axis), dtype=real_dtype(dtype))
 
     axis = "The axis; `None` is that of the flattened array."

@@ -1,12 +1,18 @@
 """Making arrays."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike, DTypeLike
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     describe,
@@ -23,7 +29,7 @@ __all__ = [
 
 
 def _filled(name, fn, what, example):
-    def op(shape, dtype=None):
+    def op(shape: int | Sequence[int], dtype: DTypeLike | None = None) -> jax.Array:
         return fn(shape, dtype=real_dtype(dtype, settings.floatx()))
 
     dtype = "Name of the type; by default the global float type."
@@ -38,7 +44,7 @@ zeros = _filled("zeros", jnp.zeros, "An array of zeros", "(2,) -> [0. 0.]")
 
 
 def _filled_like(name, fn, what, example):
-    def op(x, dtype=None):
+    def op(x: TensorLike, dtype: DTypeLike | None = None) -> jax.Array:
         return fn(as_array(x), dtype=real_dtype(dtype))
 
     dtype = "Name of the type; by default that of `x`."
@@ -61,7 +67,9 @@ zeros_like = _filled_like(
 
 
 @symbolic
-def full(shape, fill_value, dtype=None):
+def full(
+    shape: int | Sequence[int], fill_value: TensorLike, dtype: DTypeLike | None = None
+) -> jax.Array:
     """An array of one value.
 
     Args:
@@ -80,7 +88,7 @@ def full(shape, fill_value, dtype=None):
 
 
 @symbolic
-def full_like(x, fill_value, dtype=None):
+def full_like(x: TensorLike, fill_value: TensorLike, dtype: DTypeLike | None = None) -> jax.Array:
     """An array of one value, of the shape and type of another.
 
     Args:
@@ -98,7 +106,7 @@ def full_like(x, fill_value, dtype=None):
     return jnp.full_like(as_array(x), as_array(fill_value), dtype=real_dtype(dtype))
 
 
-def eye(N, M=None, k=0, dtype=None):
+def eye(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> jax.Array:
     """Ones on a diagonal of a matrix, zeros elsewhere.
 
     Args:
@@ -121,7 +129,7 @@ def eye(N, M=None, k=0, dtype=None):
     return jnp.eye(N, M, k=k, dtype=real_dtype(dtype, settings.floatx()))
 
 
-def identity(n, dtype=None):
+def identity(n: int, dtype: DTypeLike | None = None) -> jax.Array:
     """The identity matrix.
 
     Args:
@@ -139,7 +147,7 @@ def identity(n, dtype=None):
     return jnp.identity(n, dtype=real_dtype(dtype, settings.floatx()))
 
 
-def tri(N, M=None, k=0, dtype=None):
+def tri(N: int, M: int | None = None, k: int = 0, dtype: DTypeLike | None = None) -> jax.Array:
     """Ones on and below a diagonal of a matrix, zeros elsewhere.
 
     Args:
@@ -159,7 +167,12 @@ def tri(N, M=None, k=0, dtype=None):
     return jnp.tri(N, M, k=k, dtype=real_dtype(dtype, settings.floatx()))
 
 
-def arange(start, stop=None, step=None, dtype=None):
+def arange(
+    start: TensorLike,
+    stop: TensorLike | None = None,
+    step: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+) -> jax.Array:
     """Numbers from `start` up to but without `stop`, in steps of `step`.
 
     Args:
@@ -188,7 +201,15 @@ def _number_type(n):
 
 
 @symbolic
-def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
+def linspace(
+    start: TensorLike,
+    stop: TensorLike,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> jax.Array | tuple[jax.Array, jax.Array]:
     """Numbers in equal steps from `start` to `stop`.
 
     Args:
@@ -214,7 +235,15 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 
 @symbolic
-def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
+def logspace(
+    start: TensorLike,
+    stop: TensorLike,
+    num: int = 50,
+    endpoint: bool = True,
+    base: ArrayLike = 10,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> jax.Array:
     """`base` to the power of numbers in equal steps from `start` to `stop`.
 
     Args:
@@ -238,7 +267,14 @@ def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
 
 
 @symbolic
-def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+def geomspace(
+    start: TensorLike,
+    stop: TensorLike,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> jax.Array:
     """Numbers from `start` to `stop`, each the same multiple of the one before.
 
     Args:
@@ -261,7 +297,7 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
 
 
 @symbolic
-def array(x, dtype=None):
+def array(x: TensorLike, dtype: DTypeLike | None = None) -> jax.Array:
     """A new array of the same elements.
 
     Args:
@@ -279,7 +315,7 @@ def array(x, dtype=None):
 
 
 @symbolic
-def meshgrid(*x, indexing="xy"):
+def meshgrid(*x: TensorLike, indexing: str = "xy") -> list[jax.Array]:
     """Coordinates of the points of the grid that 1-D arrays span.
 
     Args:
@@ -298,7 +334,7 @@ def meshgrid(*x, indexing="xy"):
 
 
 @symbolic
-def vander(x, N=None, increasing=False):
+def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> jax.Array:
     """The Vandermonde matrix: each row holds the powers of one element.
 
     Args:

@@ -1,9 +1,16 @@
 """Functions of each element of one array."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from kerasish.core import settings
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     as_float,
@@ -287,7 +294,7 @@ bitwise_not = unary(
 
 
 @symbolic
-def trunc(x):
+def trunc(x: TensorLike) -> jax.Array:
     """Each element without its fraction; integers stay as they are.
 
     Args:
@@ -305,7 +312,7 @@ def trunc(x):
 
 
 @symbolic
-def round(x, decimals=0):
+def round(x: TensorLike, decimals: int = 0) -> jax.Array:
     """Each element rounded to so many decimals, halves to the even neighbour.
 
     Args:
@@ -326,7 +333,7 @@ def round(x, decimals=0):
 
 
 @symbolic
-def clip(x, x_min, x_max):
+def clip(x: TensorLike, x_min: ArrayLike, x_max: ArrayLike) -> jax.Array:
     """Each element moved into a range: `min(max(x, x_min), x_max)`.
 
     Args:
@@ -346,7 +353,9 @@ def clip(x, x_min, x_max):
 
 
 @symbolic
-def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+def nan_to_num(
+    x: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> jax.Array:
     """NaN and infinities replaced by numbers.
 
     Args:
@@ -366,7 +375,7 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
 
 
 @symbolic
-def view(x, dtype=None):
+def view(x: TensorLike, dtype: DTypeLike | None = None) -> jax.Array:
     """The same bytes read as another type; a change of size changes the last axis.
 
     Args:
@@ -383,7 +392,9 @@ def view(x, dtype=None):
     return as_array(x).view(real_dtype(dtype))
 
 
-def vectorize(pyfunc, *, excluded=None, signature=None):
+def vectorize(
+    pyfunc: Callable, *, excluded: set[int | str] | None = None, signature: str | None = None
+) -> Callable:
     """A function of scalars made one of arrays that broadcast.
 
     Args:
@@ -405,7 +416,7 @@ def vectorize(pyfunc, *, excluded=None, signature=None):
 
 
 def _window(name, fn, what, example):
-    def window(x):
+    def window(x: int) -> jax.Array:
         return fn(x).astype(settings.floatx())
 
     return describe(window, name, what, "-> `(x,)`.", example, x="Number of points.")
@@ -432,7 +443,7 @@ hanning = _window(
 )
 
 
-def kaiser(x, beta):
+def kaiser(x: int, beta: float) -> jax.Array:
     """The Kaiser window.
 
     Args:

@@ -1,13 +1,19 @@
 """The same elements in another arrangement, or some of them."""
 
-import builtins
+from __future__ import annotations
 
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     as_axes,
@@ -48,7 +54,7 @@ ravel = unary(
 )
 
 
-def ndim(x) -> int:
+def ndim(x: TensorLike) -> int:
     """The number of axes.
 
     Args:
@@ -62,7 +68,7 @@ def ndim(x) -> int:
 
 
 @symbolic
-def size(x):
+def size(x: TensorLike) -> int | None:
     """The number of elements.
 
     Args:
@@ -76,7 +82,7 @@ def size(x):
 
 
 @symbolic
-def reshape(x, newshape):
+def reshape(x: TensorLike, newshape: Any) -> jax.Array:
     """The same elements in another shape.
 
     One size may be -1: worked out from the others. `None`, as `ops.shape` gives for the batch of a
@@ -103,7 +109,7 @@ def reshape(x, newshape):
 
 
 @symbolic
-def expand_dims(x, axis):
+def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> jax.Array:
     """New axes of size 1.
 
     Args:
@@ -121,7 +127,7 @@ def expand_dims(x, axis):
 
 
 @symbolic
-def squeeze(x, axis=None):
+def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> jax.Array:
     """Axes of size 1 removed.
 
     Args:
@@ -139,7 +145,7 @@ def squeeze(x, axis=None):
 
 
 @symbolic
-def transpose(x, axes=None):
+def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> jax.Array:
     """Axes in another order.
 
     Args:
@@ -158,7 +164,7 @@ def transpose(x, axes=None):
 
 
 @symbolic
-def swapaxes(x, axis1, axis2):
+def swapaxes(x: TensorLike, axis1: int, axis2: int) -> jax.Array:
     """Two axes exchanged.
 
     Args:
@@ -177,7 +183,9 @@ def swapaxes(x, axis1, axis2):
 
 
 @symbolic
-def moveaxis(x, source, destination):
+def moveaxis(
+    x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]
+) -> jax.Array:
     """Axes moved to other positions.
 
     Args:
@@ -196,7 +204,7 @@ def moveaxis(x, source, destination):
 
 
 @symbolic
-def broadcast_to(x, shape):
+def broadcast_to(x: TensorLike, shape: Sequence[int]) -> jax.Array:
     """Elements repeated along axes of size 1 and new leading ones.
 
     Args:
@@ -219,7 +227,7 @@ def broadcast_to(x, shape):
 
 
 @symbolic
-def flip(x, axis=None):
+def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> jax.Array:
     """Elements in reverse order.
 
     Args:
@@ -237,7 +245,9 @@ def flip(x, axis=None):
 
 
 @symbolic
-def roll(x, shift, axis=None):
+def roll(
+    x: TensorLike, shift: int | Sequence[int], axis: int | Sequence[int] | None = None
+) -> jax.Array:
     """Elements shifted along an axis; those that leave at the end enter at the start.
 
     Args:
@@ -256,7 +266,7 @@ def roll(x, shift, axis=None):
 
 
 @symbolic
-def rot90(array, k=1, axes=(0, 1)):
+def rot90(array: TensorLike, k: int = 1, axes: tuple[int, int] = (0, 1)) -> jax.Array:
     """Elements rotated by multiples of 90 degrees in the plane of two axes.
 
     Args:
@@ -281,7 +291,7 @@ def rot90(array, k=1, axes=(0, 1)):
 
 
 @symbolic
-def repeat(x, repeats, axis=None):
+def repeat(x: TensorLike, repeats: Any, axis: int | None = None) -> jax.Array:
     """Each element several times in a row.
 
     Args:
@@ -300,7 +310,7 @@ def repeat(x, repeats, axis=None):
 
 
 @symbolic
-def tile(x, repeats):
+def tile(x: TensorLike, repeats: Any) -> jax.Array:
     """The array several times along each axis.
 
     Args:
@@ -318,7 +328,9 @@ def tile(x, repeats):
 
 
 @symbolic
-def pad(x, pad_width, mode="constant", constant_values=None):
+def pad(
+    x: TensorLike, pad_width: Any, mode: str = "constant", constant_values: TensorLike | None = None
+) -> jax.Array:
     """Elements added before and after along each axis.
 
     Args:
@@ -347,7 +359,7 @@ def pad(x, pad_width, mode="constant", constant_values=None):
 
 
 def _joined(name, fn, what, shapes, example):
-    def op(xs):
+    def op(xs: Any) -> jax.Array:
         return fn([*map(as_array, xs)])
 
     return symbolic(describe(op, name, what, shapes, example, xs="List of arrays."), name)
@@ -377,7 +389,7 @@ vstack = _joined(
 
 
 @symbolic
-def concatenate(xs, axis=0):
+def concatenate(xs: Any, axis: int = 0) -> jax.Array:
     """Arrays one after the other along an axis.
 
     Args:
@@ -395,7 +407,7 @@ def concatenate(xs, axis=0):
 
 
 @symbolic
-def stack(x, axis=0):
+def stack(x: Any, axis: int = 0) -> jax.Array:
     """Arrays of one shape along a new axis.
 
     Args:
@@ -414,7 +426,7 @@ def stack(x, axis=0):
 
 
 @symbolic
-def append(x1, x2, axis=None):
+def append(x1: TensorLike, x2: TensorLike, axis: int | None = None) -> jax.Array:
     """`x2` after `x1` along an axis.
 
     Args:
@@ -442,7 +454,7 @@ def _sections(op, sections):
 
 
 def _split(name, fn, what, shapes, example):
-    def op(x, indices_or_sections):
+    def op(x: TensorLike, indices_or_sections: int | Sequence[int] | TensorLike) -> list[jax.Array]:
         return fn(as_array(x), _sections(name, indices_or_sections))
 
     parts = "Number of equal parts, or the indices before which to cut."
@@ -474,7 +486,9 @@ vsplit = _split(
 
 
 @symbolic
-def split(x, indices_or_sections, axis=0):
+def split(
+    x: TensorLike, indices_or_sections: int | Sequence[int] | TensorLike, axis: int = 0
+) -> list[jax.Array]:
     """Parts of an array along an axis.
 
     Args:
@@ -493,7 +507,9 @@ def split(x, indices_or_sections, axis=0):
 
 
 @symbolic
-def array_split(x, indices_or_sections, axis=0):
+def array_split(
+    x: TensorLike, indices_or_sections: int | Sequence[int] | TensorLike, axis: int = 0
+) -> list[jax.Array]:
     """Parts of an array along an axis whose sizes differ by at most 1.
 
     Args:
@@ -520,7 +536,7 @@ def array_split(x, indices_or_sections, axis=0):
 
 
 def _by_diagonal(name, fn, what, shapes, example):
-    def op(x, k=0):
+    def op(x: TensorLike, k: int = 0) -> jax.Array:
         return fn(as_array(x), k)
 
     k = "Number of the diagonal, counted upwards from the main one."
@@ -558,7 +574,7 @@ triu = _by_diagonal(
 
 
 @symbolic
-def diagonal(x, offset=0, axis1=0, axis2=1):
+def diagonal(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
     """The elements on a diagonal of two axes.
 
     Args:
@@ -578,7 +594,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
 
 
 @symbolic
-def trace(x, offset=0, axis1=0, axis2=1):
+def trace(x: TensorLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> jax.Array:
     """The sum of the elements on a diagonal of two axes.
 
     Args:
@@ -598,7 +614,7 @@ def trace(x, offset=0, axis1=0, axis2=1):
 
 
 @symbolic
-def get_item(x, key):
+def get_item(x: TensorLike, key: Any) -> jax.Array:
     """Elements at a key: `x[key]`.
 
     Args:
@@ -625,7 +641,7 @@ def _is_float(number):
 
 
 @symbolic
-def take(x, indices, axis=None):
+def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> jax.Array:
     """Elements at given indices along an axis.
 
     Args:
@@ -644,7 +660,7 @@ def take(x, indices, axis=None):
 
 
 @symbolic
-def take_along_axis(x, indices, axis=None):
+def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None) -> jax.Array:
     """The element at each index along an axis.
 
     Args:
@@ -664,7 +680,7 @@ def take_along_axis(x, indices, axis=None):
 
 
 @symbolic
-def unravel_index(indices, shape):
+def unravel_index(indices: TensorLike, shape: Sequence[int]) -> tuple[jax.Array, ...]:
     """The index along each axis, of positions in a flattened array.
 
     Args:

@@ -1,9 +1,15 @@
 """Products of vectors, matrices and arrays of any rank."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import as_array, binary, square_matrices
 
 # fmt: off
@@ -64,7 +70,7 @@ def _accumulator(*arrays):
 
 
 @symbolic
-def matmul(x1, x2):
+def matmul(x1: TensorLike, x2: TensorLike) -> jax.Array:
     """The matrix product: over the last axis of `x1` and the second to last of `x2`.
 
     Args:
@@ -86,7 +92,7 @@ _MAX_LETTERS = 100  # of one operand: more than the axes an array can have
 
 
 @symbolic
-def einsum(subscripts, *operands, **kwargs):
+def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> jax.Array:
     """The sum of products that letters for the axes spell out.
 
     Args:
@@ -101,7 +107,7 @@ def einsum(subscripts, *operands, **kwargs):
         >>> print(keras.ops.einsum("ij,jk->ik", [[1, 2]], [[3], [4]]))
         [[11]]
     """
-    operands = [*map(as_array, operands)]
+    operands = tuple(map(as_array, operands))
     longest = _MAX_LETTERS * (len(operands) + 1)
     if isinstance(subscripts, str) and len(subscripts) > longest:
         wanted = f"at most {longest} characters for {len(operands)} operand(s)"
@@ -111,7 +117,7 @@ def einsum(subscripts, *operands, **kwargs):
 
 
 @symbolic
-def tensordot(x1, x2, axes=2):
+def tensordot(x1: TensorLike, x2: TensorLike, axes: Any = 2) -> jax.Array:
     """The sum of products over pairs of axes.
 
     Args:
@@ -130,7 +136,14 @@ def tensordot(x1, x2, axes=2):
 
 
 @symbolic
-def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
+def cross(
+    x1: TensorLike,
+    x2: TensorLike,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> jax.Array:
     """The cross product of vectors of 2 or 3 elements.
 
     Args:
@@ -152,7 +165,7 @@ def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
 
 
 @symbolic
-def correlate(x1, x2, mode="valid"):
+def correlate(x1: TensorLike, x2: TensorLike, mode: str = "valid") -> jax.Array:
     """The cross-correlation of two 1-D arrays: `sum(x1[i + n] * x2[i])` for each shift `n`.
 
     Args:
@@ -171,7 +184,7 @@ def correlate(x1, x2, mode="valid"):
 
 
 @symbolic
-def slogdet(x):
+def slogdet(x: TensorLike) -> tuple[jax.Array, jax.Array]:
     """The sign of the determinant and the logarithm of its modulus.
 
     Args:

@@ -1,12 +1,17 @@
 """Functions over axes: sums and means, extremes, quantiles, sorting and searching, counting."""
 
+from __future__ import annotations
+
 import builtins
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike, DTypeLike
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.sparse import to_sparse
 from kerasish.ops.wrappers import (
     as_array,
@@ -153,7 +158,12 @@ var = reduction(
 
 
 @symbolic
-def max(x, axis=None, keepdims=False, initial=None):
+def max(
+    x: TensorLike,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+) -> jax.Array:
     """The largest element, over some axes or all.
 
     Args:
@@ -173,7 +183,12 @@ def max(x, axis=None, keepdims=False, initial=None):
 
 
 @symbolic
-def min(x, axis=None, keepdims=False, initial=None):
+def min(
+    x: TensorLike,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+    initial: ArrayLike | None = None,
+) -> jax.Array:
     """The smallest element, over some axes or all.
 
     Args:
@@ -193,7 +208,12 @@ def min(x, axis=None, keepdims=False, initial=None):
 
 
 @symbolic
-def prod(x, axis=None, keepdims=False, dtype=None):
+def prod(
+    x: TensorLike,
+    axis: int | Sequence[int] | None = None,
+    keepdims: bool = False,
+    dtype: DTypeLike | None = None,
+) -> jax.Array:
     """The product of the elements, over some axes or all.
 
     Args:
@@ -213,7 +233,9 @@ def prod(x, axis=None, keepdims=False, dtype=None):
 
 
 @symbolic
-def average(x, axis=None, weights=None):
+def average(
+    x: TensorLike, axis: int | Sequence[int] | None = None, weights: TensorLike | None = None
+) -> jax.Array:
     """The weighted mean of the elements: `sum(weights * x) / sum(weights)`.
 
     Args:
@@ -233,7 +255,7 @@ def average(x, axis=None, weights=None):
 
 
 @symbolic
-def count_nonzero(x, axis=None):
+def count_nonzero(x: TensorLike, axis: int | Sequence[int] | None = None) -> jax.Array:
     """How many elements are not 0, over some axes or all.
 
     Args:
@@ -251,7 +273,13 @@ def count_nonzero(x, axis=None):
 
 
 def _quantile(name, fn, unit, example):
-    def op(x, q, axis=None, method="linear", keepdims=False):
+    def op(
+        x: TensorLike,
+        q: TensorLike,
+        axis: int | Sequence[int] | None = None,
+        method: str = "linear",
+        keepdims: bool = False,
+    ) -> jax.Array:
         x, q = as_float(x), as_float(q)
         return fn(x, q, axis=as_axes(axis), method=method, keepdims=keepdims)
 
@@ -276,7 +304,9 @@ quantile = _quantile("quantile", jnp.quantile, "0 to 1", "[1.0, 2.0, 4.0], 0.5 -
 
 
 @symbolic
-def trapezoid(y, x=None, dx=1.0, axis=-1):
+def trapezoid(
+    y: TensorLike, x: TensorLike | None = None, dx: TensorLike = 1.0, axis: int = -1
+) -> jax.Array:
     """The integral of samples by the trapezoid rule.
 
     Args:
@@ -298,7 +328,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 @symbolic
-def corrcoef(x):
+def corrcoef(x: TensorLike) -> jax.Array:
     """Correlation coefficients between the rows of a matrix.
 
     Args:
@@ -316,7 +346,7 @@ def corrcoef(x):
 
 
 @symbolic
-def sort(x, axis=-1):
+def sort(x: TensorLike, axis: int = -1) -> jax.Array:
     """Elements in ascending order along an axis.
 
     Args:
@@ -334,7 +364,7 @@ def sort(x, axis=-1):
 
 
 @symbolic
-def argsort(x, axis=-1):
+def argsort(x: TensorLike, axis: int = -1) -> jax.Array:
     """The indices that sort along an axis.
 
     Args:
@@ -353,7 +383,7 @@ def argsort(x, axis=-1):
 
 
 @symbolic
-def argpartition(x, kth, axis=-1):
+def argpartition(x: TensorLike, kth: int, axis: int = -1) -> jax.Array:
     """Indices that bring the `kth` smallest element to its position, smaller ones before it.
 
     Args:
@@ -375,7 +405,7 @@ def argpartition(x, kth, axis=-1):
 
 
 @symbolic
-def searchsorted(sorted_sequence, values, side="left"):
+def searchsorted(sorted_sequence: TensorLike, values: TensorLike, side: str = "left") -> jax.Array:
     """Positions at which to insert values so that a sorted sequence stays sorted.
 
     Args:
@@ -398,7 +428,7 @@ def searchsorted(sorted_sequence, values, side="left"):
 
 
 @symbolic
-def digitize(x, bins):
+def digitize(x: TensorLike, bins: TensorLike) -> jax.Array:
     """The number of the bin that each element falls in.
 
     Args:
@@ -416,7 +446,9 @@ def digitize(x, bins):
 
 
 @symbolic
-def histogram(x, bins=10, range=None):
+def histogram(
+    x: TensorLike, bins: int | TensorLike = 10, range: tuple[float, float] | None = None
+) -> tuple[jax.Array, jax.Array]:
     """How many elements fall in each of equally wide bins, and the edges of these.
 
     Args:
@@ -444,7 +476,9 @@ def histogram(x, bins=10, range=None):
 
 
 @symbolic
-def bincount(x, weights=None, minlength=0, sparse=False):
+def bincount(
+    x: TensorLike, weights: TensorLike | None = None, minlength: int = 0, sparse: bool = False
+) -> jax.Array:
     """How often (or with what total weight) each number 0, 1, ... occurs, row by row if 2-D.
 
     Under `jit` and for symbolic tensors, numbers from `minlength` on are left out: sizes cannot
@@ -477,15 +511,15 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
 @symbolic
 def unique(
-    x,
-    sorted=True,
-    return_index=False,
-    return_inverse=False,
-    return_counts=False,
-    axis=None,
-    size=None,
-    fill_value=None,
-):
+    x: TensorLike,
+    sorted: bool = True,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    size: int | None = None,
+    fill_value: ArrayLike | None = None,
+) -> jax.Array | tuple[jax.Array, ...]:
     """The distinct elements (or slices along `axis`), in ascending order.
 
     Under `jit`, give `size`: how many to return, filled up with `fill_value`.
@@ -521,7 +555,7 @@ def unique(
 
 
 @symbolic
-def nonzero(x):
+def nonzero(x: TensorLike) -> tuple[jax.Array, ...]:
     """The indices of elements that are not 0.
 
     Args:
