@@ -6,6 +6,7 @@ and dtype (integers become floats where the maths asks for it).
 
 import functools
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -37,7 +38,9 @@ def _float(x):
 
 
 @_activation
-def relu(x: jax.Array, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0):
+def relu(
+    x: jax.Array, negative_slope: float = 0.0, max_value: Any = None, threshold: float = 0.0
+) -> jax.Array:
     """`x` above the threshold and at most `max_value`; below, `negative_slope * (x - threshold)`.
 
     With the defaults: `max(x, 0)`.
@@ -68,7 +71,7 @@ def relu(x: jax.Array, negative_slope: float = 0.0, max_value: Any = None, thres
 
 
 @_activation
-def leaky_relu(x: ArrayLike, negative_slope: float = 0.2):
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> jax.Array:
     """`x` above 0, `negative_slope * x` below.
 
     Args:
@@ -87,7 +90,7 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.2):
 
 
 @_activation
-def relu6(x: ArrayLike):
+def relu6(x: ArrayLike) -> jax.Array:
     """`min(max(x, 0), 6)`.
 
     Args:
@@ -101,7 +104,7 @@ def relu6(x: ArrayLike):
 
 
 @_activation
-def softmax(x: ArrayLike, axis: int = -1):
+def softmax(x: ArrayLike, axis: int = -1) -> jax.Array:
     """`exp(x) / sum(exp(x))`: positive numbers that sum to 1 along `axis`.
 
     Args:
@@ -124,7 +127,7 @@ def softmax(x: ArrayLike, axis: int = -1):
 
 
 @_activation
-def log_softmax(x: ArrayLike, axis: int = -1):
+def log_softmax(x: ArrayLike, axis: int = -1) -> jax.Array:
     """The logarithm of `softmax(x)`, exact where that is near 0.
 
     Args:
@@ -139,7 +142,7 @@ def log_softmax(x: ArrayLike, axis: int = -1):
 
 
 @_activation
-def sparsemax(x: ArrayLike, axis: int = -1):
+def sparsemax(x: ArrayLike, axis: int = -1) -> jax.Array:
     """The point nearest to `x` of those that are not negative and sum to 1: softmax with zeros.
 
     (Keras 3.15's own sums to less than 1 where more than one element is above 0.)
@@ -165,7 +168,7 @@ def sparsemax(x: ArrayLike, axis: int = -1):
 
 
 @_activation
-def elu(x: ArrayLike, alpha: float = 1.0):
+def elu(x: ArrayLike, alpha: float = 1.0) -> jax.Array:
     """`x` above 0, `alpha * (exp(x) - 1)` below.
 
     Args:
@@ -184,7 +187,7 @@ def elu(x: ArrayLike, alpha: float = 1.0):
 
 
 @_activation
-def celu(x: ArrayLike, alpha: float = 1.0):
+def celu(x: ArrayLike, alpha: float = 1.0) -> jax.Array:
     """`x` above 0, `alpha * (exp(x / alpha) - 1)` below: smooth for every `alpha`.
 
     Args:
@@ -202,7 +205,7 @@ def celu(x: ArrayLike, alpha: float = 1.0):
 
 
 @_activation
-def selu(x: ArrayLike):
+def selu(x: ArrayLike) -> jax.Array:
     """`1.0507 * elu(x, 1.67326)`, which keeps mean 0 and variance 1 (with `"lecun_normal"`).
 
     Args:
@@ -219,7 +222,7 @@ def selu(x: ArrayLike):
 
 
 @_activation
-def gelu(x: ArrayLike, approximate: bool = False):
+def gelu(x: ArrayLike, approximate: bool = False) -> jax.Array:
     """`x` times the probability that a standard normal number is below it.
 
     Args:
@@ -237,7 +240,7 @@ def gelu(x: ArrayLike, approximate: bool = False):
 
 
 @_activation
-def glu(x: ArrayLike, axis: int = -1):
+def glu(x: ArrayLike, axis: int = -1) -> jax.Array:
     """The first half along `axis` times the sigmoid of the second.
 
     Args:
@@ -259,7 +262,7 @@ def glu(x: ArrayLike, axis: int = -1):
 
 
 @_activation
-def silu(x: ArrayLike):
+def silu(x: ArrayLike) -> jax.Array:
     """`x * sigmoid(x)`, also called swish.
 
     Args:
@@ -276,7 +279,7 @@ def silu(x: ArrayLike):
 
 
 @_activation
-def mish(x: ArrayLike):
+def mish(x: ArrayLike) -> jax.Array:
     """`x * tanh(softplus(x))`.
 
     Args:
@@ -293,7 +296,7 @@ def mish(x: ArrayLike):
 
 
 @_activation
-def sigmoid(x: ArrayLike):
+def sigmoid(x: ArrayLike) -> jax.Array:
     """`1 / (1 + exp(-x))`.
 
     Args:
@@ -307,7 +310,7 @@ def sigmoid(x: ArrayLike):
 
 
 @_activation
-def log_sigmoid(x: ArrayLike):
+def log_sigmoid(x: ArrayLike) -> jax.Array:
     """The logarithm of `sigmoid(x)`, exact where that is near 0.
 
     Args:
@@ -321,7 +324,7 @@ def log_sigmoid(x: ArrayLike):
 
 
 @_activation
-def hard_sigmoid(x: ArrayLike):
+def hard_sigmoid(x: ArrayLike) -> jax.Array:
     """`x / 6 + 1 / 2`, clipped to between 0 and 1.
 
     Args:
@@ -338,7 +341,7 @@ def hard_sigmoid(x: ArrayLike):
 
 
 @_activation
-def sparse_sigmoid(x: ArrayLike):
+def sparse_sigmoid(x: ArrayLike) -> jax.Array:
     """`(x + 1) / 2`, clipped to between 0 and 1.
 
     Args:
@@ -352,7 +355,7 @@ def sparse_sigmoid(x: ArrayLike):
 
 
 @_activation
-def hard_silu(x: ArrayLike):
+def hard_silu(x: ArrayLike) -> jax.Array:
     """`x * hard_sigmoid(x)`, also called hard swish.
 
     Args:
@@ -369,7 +372,7 @@ def hard_silu(x: ArrayLike):
 
 
 @_activation
-def tanh(x: ArrayLike):
+def tanh(x: ArrayLike) -> jax.Array:
     """Hyperbolic tangent.
 
     Args:
@@ -383,7 +386,7 @@ def tanh(x: ArrayLike):
 
 
 @_activation
-def hard_tanh(x: ArrayLike):
+def hard_tanh(x: ArrayLike) -> jax.Array:
     """`x`, clipped to between -1 and 1.
 
     Args:
@@ -397,7 +400,7 @@ def hard_tanh(x: ArrayLike):
 
 
 @_activation
-def tanh_shrink(x: ArrayLike):
+def tanh_shrink(x: jax.Array) -> jax.Array:
     """`x - tanh(x)`.
 
     Args:
@@ -411,7 +414,7 @@ def tanh_shrink(x: ArrayLike):
 
 
 @_activation
-def hard_shrink(x: jax.Array, threshold: float = 0.5):
+def hard_shrink(x: jax.Array, threshold: float = 0.5) -> jax.Array:
     """`x`, but 0 from `-threshold` to `threshold`.
 
     Args:
@@ -426,7 +429,7 @@ def hard_shrink(x: jax.Array, threshold: float = 0.5):
 
 
 @_activation
-def soft_shrink(x: jax.Array, threshold: float = 0.5):
+def soft_shrink(x: jax.Array, threshold: float = 0.5) -> jax.Array:
     """`x`, moved towards 0 by `threshold` but not past it.
 
     Args:
@@ -442,7 +445,7 @@ def soft_shrink(x: jax.Array, threshold: float = 0.5):
 
 
 @_activation
-def threshold(x: jax.Array, threshold: Any, default_value: Any):
+def threshold(x: jax.Array, threshold: Any, default_value: Any) -> jax.Array:
     """`x` above the threshold, `default_value` elsewhere.
 
     Args:
@@ -458,7 +461,7 @@ def threshold(x: jax.Array, threshold: Any, default_value: Any):
 
 
 @_activation
-def softplus(x: ArrayLike):
+def softplus(x: ArrayLike) -> jax.Array:
     """`log(1 + exp(x))`.
 
     Args:
@@ -472,7 +475,7 @@ def softplus(x: ArrayLike):
 
 
 @_activation
-def sparse_plus(x: ArrayLike):
+def sparse_plus(x: ArrayLike) -> jax.Array:
     """0 up to -1, `x` from 1 on, and `(x + 1)**2 / 4` between.
 
     Args:
@@ -486,7 +489,7 @@ def sparse_plus(x: ArrayLike):
 
 
 @_activation
-def squareplus(x: ArrayLike, b: int = 4):
+def squareplus(x: ArrayLike, b: int = 4) -> jax.Array:
     """`(x + sqrt(x**2 + b)) / 2`.
 
     Args:
@@ -504,7 +507,7 @@ def squareplus(x: ArrayLike, b: int = 4):
 
 
 @_activation
-def softsign(x: ArrayLike):
+def softsign(x: ArrayLike) -> jax.Array:
     """`x / (1 + abs(x))`.
 
     Args:
@@ -518,7 +521,7 @@ def softsign(x: ArrayLike):
 
 
 @_activation
-def exponential(x: ArrayLike):
+def exponential(x: ArrayLike) -> jax.Array:
     """`exp(x)`.
 
     Args:
@@ -531,7 +534,7 @@ def exponential(x: ArrayLike):
     return jnp.exp(x)
 
 
-def linear(x: ArrayLike):
+def linear(x: Any) -> Any:
     """`x` itself.
 
     Args:
@@ -560,7 +563,7 @@ _KNOWN = _FUNCTIONS | {"swish": silu, "hard_swish": hard_silu}
 publish("keras.activations", _KNOWN)
 
 
-def get(identifier: Any):
+def get(identifier: Any) -> Callable | None:
     """An activation from its name, config or function; `None` is `linear`.
 
     Args:
@@ -573,7 +576,7 @@ def get(identifier: Any):
     return linear if identifier is None else resolve(identifier, _KNOWN, "activation")
 
 
-def serialize(activation: Any):
+def serialize(activation: Any) -> Any:
     """An activation as plain data: the name of one of these, the config of any other.
 
     Args:
@@ -586,7 +589,7 @@ def serialize(activation: Any):
     return serialize_argument(activation)
 
 
-def deserialize(config: Any, custom_objects: Any = None):
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """An activation from plain data.
 
     Args:

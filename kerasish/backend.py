@@ -6,10 +6,13 @@ Write `ops` in new code. What has no meaning here is left out: graphs and sessio
 
 import math
 from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from kerasish import ops, random
 from kerasish.core import dtypes, names, settings
@@ -17,6 +20,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import is_keras_tensor as is_keras_tensor
 from kerasish.core.symbolic.operation import symbolic
+from kerasish.core.symbolic.tensor_like import TensorLike
 
 # -- the process's settings and types
 
@@ -95,7 +99,7 @@ truncated_normal = random.truncated_normal
 # -- other arguments or defaults than in `ops`
 
 
-def argmax(x, axis=-1):
+def argmax(x: TensorLike, axis: int = -1) -> jax.Array:
     """The index of the largest element along an axis.
 
     Args:
@@ -109,7 +113,7 @@ def argmax(x, axis=-1):
     return ops.argmax(x, axis)
 
 
-def argmin(x, axis=-1):
+def argmin(x: TensorLike, axis: int = -1) -> jax.Array:
     """The index of the least element along an axis.
 
     Args:
@@ -123,7 +127,12 @@ def argmin(x, axis=-1):
     return ops.argmin(x, axis)
 
 
-def arange(start, stop=None, step=1, dtype="int32"):
+def arange(
+    start: TensorLike,
+    stop: TensorLike | None = None,
+    step: Any = 1,
+    dtype: DTypeLike | None = "int32",
+) -> jax.Array:
     """Numbers from `start` (0 if `stop` is not given) up to but without `stop`.
 
     Args:
@@ -139,7 +148,7 @@ def arange(start, stop=None, step=1, dtype="int32"):
     return ops.arange(start, stop, step, dtype)
 
 
-def cumsum(x, axis=0):
+def cumsum(x: TensorLike, axis: int = 0) -> jax.Array:
     """Sums of all elements up to each, along an axis.
 
     Args:
@@ -153,7 +162,7 @@ def cumsum(x, axis=0):
     return ops.cumsum(x, axis)
 
 
-def cumprod(x, axis=0):
+def cumprod(x: TensorLike, axis: int = 0) -> jax.Array:
     """Products of all elements up to each, along an axis.
 
     Args:
@@ -167,7 +176,7 @@ def cumprod(x, axis=0):
     return ops.cumprod(x, axis)
 
 
-def clip(x, min_value, max_value):
+def clip(x: TensorLike, min_value: Any, max_value: Any) -> jax.Array:
     """Each element moved into the range from `min_value` to `max_value`; `None` is no limit.
 
     Args:
@@ -182,7 +191,7 @@ def clip(x, min_value, max_value):
     return ops.clip(x, min_value, max_value)
 
 
-def concatenate(tensors, axis=-1):
+def concatenate(tensors: Sequence, axis: int = -1) -> jax.Array:
     """Several arrays one after the other along an axis.
 
     Args:
@@ -196,7 +205,7 @@ def concatenate(tensors, axis=-1):
     return ops.concatenate(tensors, axis)
 
 
-def expand_dims(x, axis=-1):
+def expand_dims(x: TensorLike, axis: int = -1) -> jax.Array:
     """With a new axis of size 1.
 
     Args:
@@ -210,7 +219,7 @@ def expand_dims(x, axis=-1):
     return ops.expand_dims(x, axis)
 
 
-def permute_dimensions(x, pattern):
+def permute_dimensions(x: TensorLike, pattern: Sequence[int]) -> jax.Array:
     """With axes in another order.
 
     Args:
@@ -224,7 +233,7 @@ def permute_dimensions(x, pattern):
     return ops.transpose(x, pattern)
 
 
-def reverse(x, axes):
+def reverse(x: TensorLike, axes: Any) -> jax.Array:
     """In reverse along axes.
 
     Args:
@@ -238,7 +247,7 @@ def reverse(x, axes):
     return ops.flip(x, axes)
 
 
-def gather(reference, indices):
+def gather(reference: TensorLike, indices: TensorLike) -> jax.Array:
     """The rows at indices.
 
     Args:
@@ -252,7 +261,7 @@ def gather(reference, indices):
     return ops.take(reference, indices, 0)
 
 
-def flatten(x):
+def flatten(x: TensorLike) -> jax.Array:
     """All elements in one axis.
 
     Args:
@@ -265,7 +274,7 @@ def flatten(x):
     return ops.reshape(x, (-1,))
 
 
-def batch_flatten(x):
+def batch_flatten(x: TensorLike) -> jax.Array:
     """All elements of each row in one axis.
 
     Args:
@@ -278,7 +287,7 @@ def batch_flatten(x):
     return ops.reshape(x, (-1, math.prod(x.shape[1:])))
 
 
-def repeat(x, n):
+def repeat(x: TensorLike, n: int) -> jax.Array:
     """`(batch, d)` to `(batch, n, d)`.
 
     Args:
@@ -292,7 +301,7 @@ def repeat(x, n):
     return ops.repeat(ops.expand_dims(x, 1), n, 1)
 
 
-def repeat_elements(x, rep, axis):
+def repeat_elements(x: TensorLike, rep: int, axis: int) -> jax.Array:
     """Each element `rep` times in a row along an axis.
 
     Args:
@@ -307,7 +316,7 @@ def repeat_elements(x, rep, axis):
     return ops.repeat(x, rep, axis)
 
 
-def in_top_k(predictions, targets, k):
+def in_top_k(predictions: TensorLike, targets: TensorLike, k: int) -> jax.Array:
     """Whether each target is among the `k` largest predictions.
 
     Args:
@@ -322,7 +331,7 @@ def in_top_k(predictions, targets, k):
     return ops.in_top_k(targets, predictions, k)
 
 
-def cast_to_floatx(x):
+def cast_to_floatx(x: TensorLike) -> jax.Array:
     """`x` in the global float type.
 
     Args:
@@ -335,7 +344,7 @@ def cast_to_floatx(x):
     return ops.cast(x, floatx())
 
 
-def hard_sigmoid(x):
+def hard_sigmoid(x: Any) -> jax.Array:
     """`0.2 x + 0.5`, kept between 0 and 1 (Keras 2's: `ops` has another slope).
 
     Args:
@@ -349,7 +358,7 @@ def hard_sigmoid(x):
 
 
 @symbolic
-def relu(x, alpha=0.0, max_value=None, threshold=0.0):
+def relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> jax.Array:
     """`x` above the threshold, at most `max_value`; `alpha * (x - threshold)` below.
 
     Args:
@@ -367,7 +376,7 @@ def relu(x, alpha=0.0, max_value=None, threshold=0.0):
     return jnp.where(x > threshold, above, alpha * (x - threshold))
 
 
-def l2_normalize(x, axis=None):
+def l2_normalize(x: TensorLike, axis: Any = None) -> jax.Array:
     """`x` divided by its Euclidean norm along an axis, or of all elements.
 
     Args:
@@ -382,7 +391,15 @@ def l2_normalize(x, axis=None):
     return ops.normalize(x, axis, epsilon=1e-6)
 
 
-def batch_normalization(x, mean, var, beta, gamma, axis=-1, epsilon=1e-3):
+def batch_normalization(
+    x: TensorLike,
+    mean: TensorLike,
+    var: TensorLike,
+    beta: TensorLike,
+    gamma: TensorLike,
+    axis: int = -1,
+    epsilon: float = 1e-3,
+) -> jax.Array:
     """`(x - mean) / sqrt(var + epsilon) * gamma + beta`.
 
     Args:
@@ -403,7 +420,7 @@ def batch_normalization(x, mean, var, beta, gamma, axis=-1, epsilon=1e-3):
 
 
 @symbolic
-def bias_add(x, bias, data_format=None):
+def bias_add(x: TensorLike, bias: TensorLike, data_format: str | None = None) -> jax.Array:
     """`x + bias`, the bias being one number per channel, or one array of the images' shape.
 
     Args:
@@ -424,7 +441,7 @@ def bias_add(x, bias, data_format=None):
 
 
 @symbolic
-def dot(x, y):
+def dot(x: TensorLike, y: TensorLike) -> jax.Array:
     """The matrix product; of more than 2 axes, the last of `x` with the last but one of `y`.
 
     Args:
@@ -439,7 +456,7 @@ def dot(x, y):
 
 
 @symbolic
-def batch_dot(x, y, axes=None):
+def batch_dot(x: TensorLike, y: TensorLike, axes: Any = None) -> jax.Array:
     """The sum of products over an axis of each, row by row of the batch.
 
     Args:
@@ -469,7 +486,7 @@ def batch_dot(x, y, axes=None):
     return result[:, None] if result.ndim == 1 else result
 
 
-def switch(condition, then_expression, else_expression):
+def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
     """One of two expressions: values or functions by one condition, values by one for each row.
 
     Args:
@@ -489,7 +506,9 @@ def switch(condition, then_expression, else_expression):
     return ops.where(condition, *chosen)
 
 
-def map_fn(fn, elems, name=None, dtype=None):
+def map_fn(
+    fn: Callable, elems: Any, name: str | None = None, dtype: DTypeLike | None = None
+) -> Any:
     """`fn` of each row.
 
     Args:
@@ -505,7 +524,7 @@ def map_fn(fn, elems, name=None, dtype=None):
     return ops.map(fn, elems)
 
 
-def foldl(fn, elems, initializer=None, name=None):
+def foldl(fn: Callable, elems: Any, initializer: Any = None, name: str | None = None) -> Any:
     """`fn(so far, row)` over the rows, from the first to the last.
 
     Args:
@@ -522,7 +541,7 @@ def foldl(fn, elems, initializer=None, name=None):
     return ops.scan(lambda so_far, x: (fn(so_far, x), None), start, rest)[0]
 
 
-def foldr(fn, elems, initializer=None, name=None):
+def foldr(fn: Callable, elems: Any, initializer: Any = None, name: str | None = None) -> Any:
     """`fn(so far, row)` over the rows, from the last to the first.
 
     Args:
@@ -538,7 +557,14 @@ def foldr(fn, elems, initializer=None, name=None):
     return foldl(fn, ops.flip(elems, 0), initializer)
 
 
-def pool2d(x, pool_size, strides=(1, 1), padding="valid", data_format=None, pool_mode="max"):
+def pool2d(
+    x: TensorLike,
+    pool_size: Sequence[int],
+    strides: Sequence[int] = (1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    pool_mode: str = "max",
+) -> jax.Array:
     """The largest element (`"max"`) or mean (`"avg"`) of each window of images.
 
     Args:
@@ -559,7 +585,14 @@ def pool2d(x, pool_size, strides=(1, 1), padding="valid", data_format=None, pool
     return pool(x, pool_size, strides, padding, data_format)
 
 
-def pool3d(x, pool_size, strides=(1, 1, 1), padding="valid", data_format=None, pool_mode="max"):
+def pool3d(
+    x: TensorLike,
+    pool_size: Sequence[int],
+    strides: Sequence[int] = (1, 1, 1),
+    padding: str = "valid",
+    data_format: str | None = None,
+    pool_mode: str = "max",
+) -> jax.Array:
     """As `pool2d`, of volumes.
 
     Args:
@@ -577,7 +610,7 @@ def pool3d(x, pool_size, strides=(1, 1, 1), padding="valid", data_format=None, p
     return pool2d(x, pool_size, strides, padding, data_format, pool_mode)
 
 
-def temporal_padding(x, padding=(1, 1)):
+def temporal_padding(x: TensorLike, padding: Sequence[int] = (1, 1)) -> jax.Array:
     """With zeros before and after along axis 1.
 
     Args:
@@ -591,7 +624,9 @@ def temporal_padding(x, padding=(1, 1)):
     return ops.pad(x, ((0, 0), tuple(padding), (0, 0)))
 
 
-def spatial_2d_padding(x, padding=((1, 1), (1, 1)), data_format=None):
+def spatial_2d_padding(
+    x: TensorLike, padding: Sequence = ((1, 1), (1, 1)), data_format: str | None = None
+) -> jax.Array:
     """With zeros around images.
 
     Args:
@@ -606,7 +641,9 @@ def spatial_2d_padding(x, padding=((1, 1), (1, 1)), data_format=None):
     return _pad_space(x, padding, data_format)
 
 
-def spatial_3d_padding(x, padding=((1, 1), (1, 1), (1, 1)), data_format=None):
+def spatial_3d_padding(
+    x: TensorLike, padding: Sequence = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None
+) -> jax.Array:
     """With zeros around volumes.
 
     Args:
@@ -628,7 +665,13 @@ def _pad_space(x, padding, data_format):
     return ops.pad(x, [none, *padding, none] if last else [none, none, *padding])
 
 
-def resize_images(x, height_factor, width_factor, data_format, interpolation="nearest"):
+def resize_images(
+    x: TensorLike,
+    height_factor: int,
+    width_factor: int,
+    data_format: str | None,
+    interpolation: str = "nearest",
+) -> jax.Array:
     """Images so many times as high and as wide.
 
     Args:
@@ -647,7 +690,9 @@ def resize_images(x, height_factor, width_factor, data_format, interpolation="ne
     return ops.image.resize(x, size, interpolation, data_format=data_format)
 
 
-def resize_volumes(x, depth_factor, height_factor, width_factor, data_format):
+def resize_volumes(
+    x: Any, depth_factor: int, height_factor: int, width_factor: int, data_format: str | None
+) -> jax.Array:
     """Volumes with each element so many times along each axis.
 
     Args:
@@ -670,7 +715,9 @@ def resize_volumes(x, depth_factor, height_factor, width_factor, data_format):
 # -- variables
 
 
-def variable(value, dtype=None, name=None, constraint=None):
+def variable(
+    value: Any, dtype: DTypeLike | None = None, name: str | None = None, constraint: Any = None
+) -> Variable:
     """A Variable that starts with a value.
 
     Args:
@@ -688,7 +735,9 @@ def variable(value, dtype=None, name=None, constraint=None):
     return made
 
 
-def constant(value, dtype=None, shape=None, name=None):
+def constant(
+    value: Any, dtype: DTypeLike | None = None, shape: Any = None, name: str | None = None
+) -> Any:
     """An array of a value, spread over a shape if one is given.
 
     Args:
@@ -705,7 +754,7 @@ def constant(value, dtype=None, shape=None, name=None):
     return array if shape is None else ops.broadcast_to(array, shape)
 
 
-def zeros(shape, dtype=None, name=None):
+def zeros(shape: Any, dtype: DTypeLike | None = None, name: str | None = None) -> Variable:
     """A Variable of zeros.
 
     Args:
@@ -720,7 +769,7 @@ def zeros(shape, dtype=None, name=None):
     return variable(np.zeros(shape, "float32"), dtype, name)
 
 
-def ones(shape, dtype=None, name=None):
+def ones(shape: Any, dtype: DTypeLike | None = None, name: str | None = None) -> Variable:
     """A Variable of ones.
 
     Args:
@@ -735,7 +784,7 @@ def ones(shape, dtype=None, name=None):
     return variable(np.ones(shape, "float32"), dtype, name)
 
 
-def eye(size, dtype=None, name=None):
+def eye(size: int, dtype: DTypeLike | None = None, name: str | None = None) -> Variable:
     """A Variable with ones on the diagonal of a square matrix.
 
     Args:
@@ -750,7 +799,14 @@ def eye(size, dtype=None, name=None):
     return variable(np.eye(size), dtype, name)
 
 
-def random_normal_variable(shape, mean, scale, dtype=None, name=None, seed=None):
+def random_normal_variable(
+    shape: Any,
+    mean: float,
+    scale: float,
+    dtype: DTypeLike | None = None,
+    name: str | None = None,
+    seed: int | None = None,
+) -> Variable:
     """A Variable of draws from a normal distribution.
 
     Args:
@@ -768,7 +824,14 @@ def random_normal_variable(shape, mean, scale, dtype=None, name=None, seed=None)
     return variable(random.normal(shape, mean, scale, dtype, seed), dtype, name)
 
 
-def random_uniform_variable(shape, low, high, dtype=None, name=None, seed=None):
+def random_uniform_variable(
+    shape: Any,
+    low: float,
+    high: float,
+    dtype: DTypeLike | None = None,
+    name: str | None = None,
+    seed: int | None = None,
+) -> Variable:
     """A Variable of draws from a uniform distribution.
 
     Args:
@@ -786,7 +849,9 @@ def random_uniform_variable(shape, low, high, dtype=None, name=None, seed=None):
     return variable(random.uniform(shape, low, high, dtype, seed), dtype, name)
 
 
-def random_bernoulli(shape, p=0.0, dtype=None, seed=None):
+def random_bernoulli(
+    shape: Any, p: float = 0.0, dtype: DTypeLike | None = None, seed: int | None = None
+) -> jax.Array:
     """Ones with probability `p`, else zeros.
 
     Args:
@@ -802,7 +867,7 @@ def random_bernoulli(shape, p=0.0, dtype=None, seed=None):
     return ops.cast(random.uniform(shape, seed=seed) < p, dtype or floatx())
 
 
-def get_value(x):
+def get_value(x: Any) -> Any:
     """A NumPy copy of the value.
 
     Args:
@@ -818,7 +883,7 @@ def get_value(x):
 eval = get_value
 
 
-def set_value(x, value):
+def set_value(x: Any, value: Any) -> None:
     """Let a Variable hold another value.
 
     Args:
@@ -834,7 +899,7 @@ def set_value(x, value):
     x.assign(value)
 
 
-def batch_get_value(tensors):
+def batch_get_value(tensors: Sequence) -> list:
     """NumPy copies of several values.
 
     Args:
@@ -847,7 +912,7 @@ def batch_get_value(tensors):
     return [get_value(x) for x in tensors]
 
 
-def batch_set_value(tuples):
+def batch_set_value(tuples: Sequence) -> None:
     """Let each Variable of `(variable, value)` pairs hold that value.
 
     Args:
@@ -863,7 +928,7 @@ def batch_set_value(tuples):
         x.assign(value)
 
 
-def update(x, new_x):
+def update(x: Any, new_x: Any) -> Any:
     """Let a Variable hold another value.
 
     Args:
@@ -878,7 +943,7 @@ def update(x, new_x):
     return x.assign(new_x)
 
 
-def update_add(x, increment):
+def update_add(x: Any, increment: Any) -> Any:
     """Add to a Variable.
 
     Args:
@@ -893,7 +958,7 @@ def update_add(x, increment):
     return x.assign_add(ops.convert_to_tensor(increment))
 
 
-def update_sub(x, decrement):
+def update_sub(x: Any, decrement: Any) -> Any:
     """Subtract from a Variable.
 
     Args:
@@ -908,7 +973,7 @@ def update_sub(x, decrement):
     return x.assign_sub(ops.convert_to_tensor(decrement))
 
 
-def moving_average_update(x, value, momentum):
+def moving_average_update(x: Any, value: Any, momentum: Any) -> Any:
     """Let a Variable hold `momentum * x + (1 - momentum) * value`.
 
     Args:
@@ -924,7 +989,7 @@ def moving_average_update(x, value, momentum):
     return x.assign(x * momentum + value * (1 - momentum))
 
 
-def count_params(x):
+def count_params(x: Any) -> int:
     """Number of elements.
 
     Args:
@@ -940,7 +1005,7 @@ def count_params(x):
 # -- the session that is no more
 
 
-def is_int_dtype(dtype) -> bool:
+def is_int_dtype(dtype: DTypeLike) -> bool:
     """Whether a dtype is an integer type.
 
     Args:
@@ -956,7 +1021,7 @@ def is_int_dtype(dtype) -> bool:
 _uids: Counter = Counter()
 
 
-def get_uid(prefix="") -> int:
+def get_uid(prefix: str = "") -> int:
     """A number that counts calls with this prefix, from 1.
 
     Args:
@@ -970,7 +1035,7 @@ def get_uid(prefix="") -> int:
     return _uids[prefix]
 
 
-def clear_session(free_memory=True) -> None:
+def clear_session(free_memory: bool = True) -> None:
     """Start names anew and let go of compiled programs no one uses."""
     names.clear_names()
     _uids.clear()

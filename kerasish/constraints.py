@@ -134,7 +134,7 @@ _KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
 publish("keras.constraints", _CLASSES)
 
 
-def get(identifier: Any):
+def get(identifier: Any) -> Any:
     """A constraint from its name, config or class, or a function, which stays itself.
 
     Args:
@@ -160,7 +160,7 @@ def serialize(constraint: Any) -> dict:
     return serialize_keras_object(constraint)
 
 
-def deserialize(config: Any, custom_objects: Any = None):
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """A constraint from plain data.
 
     Args:

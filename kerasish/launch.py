@@ -15,12 +15,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _NOISE = "[Gloo] Rank "  # a line for each group of devices that JAX connects on the CPU
 _LAST_LINES = 15  # of a process that failed, repeated at the end
 
 
-def arguments(args=None) -> argparse.Namespace:
+def arguments(args: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
     first, *rest = (__doc__ or "").split("\n", 1)
     parser = argparse.ArgumentParser(
@@ -146,7 +148,7 @@ class Process:
         ended: Queue that it is put in when it has ended.
     """
 
-    def __init__(self, index, command, env, quiet, ended):
+    def __init__(self, index: int, command: Sequence[str], env: Mapping, quiet: bool, ended: Any):
         self.index = index
         self.last = collections.deque(maxlen=_LAST_LINES)
         # A session of its own: Ctrl-C comes through the launcher, and what it started ends with it.

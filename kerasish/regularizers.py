@@ -145,7 +145,7 @@ _KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()} | 
 publish("keras.regularizers", _CLASSES)
 
 
-def get(identifier: Any):
+def get(identifier: Any) -> Any:
     """A regularizer from its name, config or class, or a function, which stays itself.
 
     Args:
@@ -171,7 +171,7 @@ def serialize(regularizer: Any) -> dict:
     return serialize_keras_object(regularizer)
 
 
-def deserialize(config: Any, custom_objects: Any = None):
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """A regularizer from plain data.
 
     Args:

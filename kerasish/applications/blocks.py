@@ -10,34 +10,38 @@ def channel_axis(last: int = -1) -> int:
     return 1 if backend.image_data_format() == "channels_first" else last
 
 
-def conv(x: Any, filters: int, kernel: Any = 1, strides: Any = 1, name=None, **options: Any):
+def conv(
+    x: Any, filters: int, kernel: Any = 1, strides: Any = 1, name: str | None = None, **options: Any
+) -> Any:
     """Convolution whose output has the input's size over `strides`; no bias unless asked for."""
     options = {"padding": "same", "use_bias": False, **options}
     return layers.Conv2D(filters, kernel, strides=strides, name=name, **options)(x)
 
 
-def norm(x: Any, name: str | None = None, last: int = -1, **options: Any):
+def norm(x: Any, name: str | None = None, last: int = -1, **options: Any) -> Any:
     """Batch normalization of the channels."""
     return layers.BatchNormalization(axis=channel_axis(last), name=name, **options)(x)
 
 
-def act(x: Any, function: Any = "relu", name: str | None = None):
+def act(x: Any, function: Any = "relu", name: str | None = None) -> Any:
     """Activation, as a layer of its own."""
     return layers.Activation(function, name=name)(x)
 
 
-def join(branches: list, name: str | None = None, last: int = -1):
+def join(branches: list, name: str | None = None, last: int = -1) -> Any:
     """The channels of all branches, one branch after the other."""
     return layers.Concatenate(axis=channel_axis(last), name=name)(branches)
 
 
-def conv_norm_relu(x: Any, filters: int, kernel: Any = 1, strides: Any = 1, padding="same"):
+def conv_norm_relu(
+    x: Any, filters: int, kernel: Any = 1, strides: Any = 1, padding: str = "same"
+) -> Any:
     """What Inception networks are made of: no bias, no scale, and generated names."""
     x = conv(x, filters, kernel, strides, padding=padding)
     return act(norm(x, last=3, scale=False))
 
 
-def halving_pad(x: Any, kernel: int, name: str):
+def halving_pad(x: Any, kernel: int, name: str) -> Any:
     """Zeros around an image, so that a convolution of stride 2 and no padding halves it.
 
     One row and column fewer before the image where its size is even, as in `"same"` padding of
@@ -51,7 +55,9 @@ def halving_pad(x: Any, kernel: int, name: str):
     return layers.ZeroPadding2D(padding, name=name)(x)
 
 
-def depthwise(x: Any, kernel: int, stride: int, name: str, pad: str | None = None, **options: Any):
+def depthwise(
+    x: Any, kernel: int, stride: int, name: str, pad: str | None = None, **options: Any
+) -> Any:
     """Convolution of each channel by itself, padded so that its output is 1 / `stride` as large.
 
     Args:

@@ -82,7 +82,7 @@ def builder(
     scale: Callable[[Request, Any], Any] | None = None,
     head: Callable[[Request, Any], Any] = Request.head,
     channels_first: bool = True,
-):
+) -> Callable:
     """The builder of a model that takes the usual arguments and no others.
 
     Args:

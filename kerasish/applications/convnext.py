@@ -1,5 +1,7 @@
 """ConvNeXt: residual blocks of large convolutions of each channel, built like transformers."""
 
+from typing import Any
+
 from kerasish import initializers, layers
 from kerasish.applications.builders import SCALED, describe
 from kerasish.applications.imagenet_utils import decode_predictions
@@ -30,17 +32,17 @@ class LayerScale(layers.Layer):
         array([[1., 2.]], dtype=float32)
     """
 
-    def __init__(self, init_values: float, projection_dim: int, **kwargs):
+    def __init__(self, init_values: float, projection_dim: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.init_values = init_values
         self.projection_dim = projection_dim
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple) -> None:
         self.gamma = self.add_weight(
             shape=(self.projection_dim,), initializer=initializers.Constant(self.init_values)
         )
 
-    def call(self, x):
+    def call(self, x: Any) -> Any:
         return x * self.gamma
 
 

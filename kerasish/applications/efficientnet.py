@@ -1,6 +1,7 @@
 """EfficientNet: inverted bottlenecks, their width, depth and image size scaled together."""
 
 import math
+from typing import Any
 
 from kerasish import layers
 from kerasish.applications.blocks import (
@@ -44,19 +45,21 @@ def kernel_initializer() -> VarianceScaling:
     return VarianceScaling(scale=2.0, mode="fan_out", distribution="truncated_normal")
 
 
-def scaled_conv(x, filters, kernel=1, strides=1, name=None, **options):
+def scaled_conv(
+    x: Any, filters: int, kernel: Any = 1, strides: Any = 1, name: str | None = None, **options: Any
+) -> Any:
     """Convolution as both kinds of EfficientNet have it."""
     initializer = kernel_initializer()
     return conv(x, filters, kernel, strides, name, kernel_initializer=initializer, **options)
 
 
-def scaled_depthwise(x, kernel, stride, name, **options):
+def scaled_depthwise(x: Any, kernel: Any, stride: int, name: str, **options: Any) -> Any:
     """Convolution of each channel by itself, as both kinds of EfficientNet have it."""
     initializer = kernel_initializer()
     return depthwise(x, kernel, stride, name, depthwise_initializer=initializer, **options)
 
 
-def squeeze_and_excite(x, filters, squeezed, name):
+def squeeze_and_excite(x: Any, filters: int, squeezed: int, name: str | None) -> Any:
     """Each channel times a number from 0 to 1, computed from the averages of all channels."""
     averages = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
     shape = (filters, 1, 1) if channel_axis() == 1 else (1, 1, filters)
@@ -67,14 +70,14 @@ def squeeze_and_excite(x, filters, squeezed, name):
     return layers.multiply([x, y], name=f"{name}se_excite")
 
 
-def add_residual(x, inputs, drop, name):
+def add_residual(x: Any, inputs: Any, drop: float, name: str | None) -> Any:
     """The block's input added to its output, which training leaves out at a rate."""
     if drop > 0:
         x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
     return layers.add([x, inputs], name=f"{name}add")
 
 
-def head(request: Request, x, dropout: float, **dense):
+def head(request: Request, x: Any, dropout: float, **dense: Any) -> Any:
     """Averages, dropout and classifier."""
     if not request.include_top:
         return request.pool(x, named=True)

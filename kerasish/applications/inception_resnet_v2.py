@@ -1,5 +1,7 @@
 """Inception-ResNet: Inception's blocks, their output scaled and added to their input."""
 
+from typing import Any
+
 from kerasish import layers
 from kerasish.applications.blocks import act, channel_axis, conv, norm
 from kerasish.applications.builders import builder
@@ -29,11 +31,11 @@ class CustomScaleLayer(layers.Layer):
         3.0
     """
 
-    def __init__(self, scale: float, **kwargs):
+    def __init__(self, scale: float, **kwargs: Any):
         super().__init__(**kwargs)
         self.scale = scale
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return inputs[0] + inputs[1] * self.scale
 
 

@@ -1,11 +1,14 @@
 """Inception: blocks of several branches of convolutions, their outputs side by side."""
 
+from typing import Any
+
 from kerasish import layers
 from kerasish.applications.blocks import conv_norm_relu, join
 from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import tf as preprocess_input
 from kerasish.applications.pretrained import KERNELS, weight_files
+from kerasish.applications.request import Request
 
 _PAPER = (
     'Szegedy, Vanhoucke, Ioffe, Shlens and Wojna, 2016, "Rethinking the Inception\n'
@@ -13,7 +16,7 @@ _PAPER = (
 )
 
 
-def branch(x, *steps):
+def branch(x: Any, *steps: Any) -> Any:
     """Convolutions one after the other.
 
     A step is `"average"` or `"max"`, a pooling of 3 by 3, the second of stride 2; or `(filters,
@@ -29,7 +32,7 @@ def branch(x, *steps):
     return x
 
 
-def mixed(x, name: str, *branches: tuple):
+def mixed(x: Any, name: str | None, *branches: tuple) -> Any:
     """Several branches of one tensor, side by side."""
     return join([branch(x, *steps) for steps in branches], name, last=3)
 
@@ -84,7 +87,7 @@ def _features(x):
     return x
 
 
-def head(request, x):
+def head(request: Request, x: Any) -> Any:
     """The usual classifier; the layer of `pooling` has a generated name."""
     return request.head(x, named=False)
 

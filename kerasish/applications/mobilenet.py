@@ -1,6 +1,7 @@
 """MobileNet: convolutions of each channel by itself, each followed by one across channels."""
 
 import warnings
+from typing import Any
 
 from kerasish import layers
 from kerasish.applications.blocks import conv, depthwise, norm
@@ -83,16 +84,16 @@ def _head(request, x, dropout):
 
 
 def MobileNet(  # noqa: N802
-    input_shape=None,
+    input_shape: tuple | None = None,
     alpha: float = 1.0,
     depth_multiplier: int = 1,
     dropout: float = 0.001,
     include_top: bool = True,
-    weights="imagenet",
-    input_tensor=None,
-    pooling=None,
+    weights: str | None = "imagenet",
+    input_tensor: Any = None,
+    pooling: str | None = None,
     classes: int = 1000,
-    classifier_activation="softmax",
+    classifier_activation: Any = "softmax",
     name: str | None = None,
 ) -> Model:
     request = Request(

@@ -1,5 +1,7 @@
 """MobileNetV2: inverted residuals, wide inside and narrow where one block meets the next."""
 
+from typing import Any
+
 from kerasish import layers
 from kerasish.applications.blocks import channel_axis, conv, depthwise, norm, round_filters
 from kerasish.applications.builders import describe, scaling
@@ -66,14 +68,14 @@ def _features(x, alpha):
 
 
 def MobileNetV2(  # noqa: N802
-    input_shape=None,
+    input_shape: tuple | None = None,
     alpha: float = 1.0,
     include_top: bool = True,
-    weights="imagenet",
-    input_tensor=None,
-    pooling=None,
+    weights: str | None = "imagenet",
+    input_tensor: Any = None,
+    pooling: str | None = None,
     classes: int = 1000,
-    classifier_activation="softmax",
+    classifier_activation: Any = "softmax",
     name: str | None = None,
 ) -> Model:
     request = Request(

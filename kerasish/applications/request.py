@@ -149,7 +149,7 @@ class Request:
             return self.pool(x, named)
         return self.classifier(layers.GlobalAveragePooling2D(name=average)(x))
 
-    def classifier(self, x: Any, name="predictions", **dense: Any) -> Any:
+    def classifier(self, x: Any, name: str | None = "predictions", **dense: Any) -> Any:
         """The last layer: a probability a class, if `classifier_activation` is softmax."""
         activation = self.classifier_activation
         return layers.Dense(self.classes, activation=activation, name=name, **dense)(x)
@@ -160,7 +160,7 @@ class Request:
             return x
         return _POOLS[self.pooling](name=f"{self.pooling}_pool" if named else None)(x)
 
-    def model(self, image: Any, outputs: Any, files: WeightFiles, name=None) -> Model:
+    def model(self, image: Any, outputs: Any, files: WeightFiles, name: str | None = None) -> Model:
         """The model from the image to the outputs, with the weights that were asked for."""
         inputs = image if self.input_tensor is None else get_source_inputs(self.input_tensor)
         model = Model(inputs, outputs, name=name or self.name)

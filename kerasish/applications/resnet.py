@@ -1,23 +1,26 @@
 """ResNet: bottleneck blocks whose input is added to their output before the last activation."""
 
+from collections.abc import Callable
+from typing import Any
+
 from kerasish import layers
 from kerasish.applications import blocks
 from kerasish.applications.blocks import act, conv
 from kerasish.applications.builders import builder
 from kerasish.applications.imagenet_utils import decode_predictions
 from kerasish.applications.preprocessing import caffe as preprocess_input
-from kerasish.applications.pretrained import KERNELS, weight_files
+from kerasish.applications.pretrained import KERNELS, WeightFiles, weight_files
 
 WIDTHS = (64, 128, 256, 512)
 _PAPER = 'He, Zhang, Ren and Sun, 2016, "Deep Residual Learning for Image Recognition"'
 
 
-def norm(x, name: str):
+def norm(x: Any, name: str) -> Any:
     """Batch normalization as both kinds of ResNet have it."""
     return blocks.norm(x, name, last=3, epsilon=1.001e-5)
 
 
-def stem(x, after=lambda x: x):
+def stem(x: Any, after: Callable = lambda x: x) -> Any:
     """A convolution of 7 by 7 and a pooling, both of stride 2, and `after` between the two."""
     x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
     x = after(conv(x, 64, 7, 2, "conv1_conv", padding="valid", use_bias=True))
@@ -25,7 +28,7 @@ def stem(x, after=lambda x: x):
     return layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
 
 
-def files(title: str):
+def files(title: str) -> WeightFiles:
     """ImageNet's weights of either kind."""
     return weight_files("resnet", title.lower(), KERNELS)
 

@@ -1,5 +1,7 @@
 """VGG: stacks of 3 by 3 convolutions, halved between them, and three fully connected layers."""
 
+from collections.abc import Callable
+
 from kerasish import layers
 from kerasish.applications.blocks import conv
 from kerasish.applications.builders import builder
@@ -12,7 +14,7 @@ _PAPER = (
 )
 
 
-def vgg(title: str, module: str, repeats: tuple):
+def vgg(title: str, module: str, repeats: tuple) -> Callable:
     """The builder of one VGG.
 
     Args:

@@ -80,7 +80,7 @@ class ReduceLROnPlateau(MonitorCallback):
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1.0:

@@ -130,7 +130,7 @@ def save_img(
     data_format: Any = None,
     file_format: Any = None,
     scale: bool = True,
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Write an array as an image file.
 

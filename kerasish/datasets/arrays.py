@@ -55,7 +55,7 @@ def _read_npy(file):
     return np.lib.format.read_array(file, allow_pickle=False)
 
 
-def shuffled(seed: Any, *arrays) -> list:
+def shuffled(seed: Any, *arrays: Any) -> list:
     """The arrays' rows, all in the same random order: Keras' for that seed or `RandomState`."""
     order = np.arange(len(arrays[0]))
     generator = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)

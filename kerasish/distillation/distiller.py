@@ -44,13 +44,13 @@ class Distiller(Model):
 
     def __init__(
         self,
-        teacher,
-        student,
-        distillation_losses,
-        distillation_loss_weights=None,
-        student_loss_weight=0.5,
-        name="distiller",
-        **kwargs,
+        teacher: Any,
+        student: Any,
+        distillation_losses: Any,
+        distillation_loss_weights: Any = None,
+        student_loss_weight: float = 0.5,
+        name: str = "distiller",
+        **kwargs: Any,
     ):
         super().__init__(name=name, **kwargs)
         for role, model in (("teacher", teacher), ("student", student)):
@@ -88,7 +88,9 @@ class Distiller(Model):
         names = [getattr(loss, which, None) for loss in self.distillation_losses]
         return list(dict.fromkeys(name for name in names if name is not None))
 
-    def compile(self, optimizer="adam", loss=None, metrics=None, **kwargs) -> None:
+    def compile(
+        self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, **kwargs: Any
+    ) -> None:
         """Say how the student is trained.
 
         Args:
@@ -105,10 +107,17 @@ class Distiller(Model):
         super().compile(optimizer=optimizer, loss=None, metrics=metrics, **kwargs)
         self._compile_arguments["loss"] = loss
 
-    def call(self, inputs, training=None, **kwargs):
+    def call(self, inputs: Any, training: bool | None = None, **kwargs: Any) -> Any:
         return self.student(inputs, training=training, **kwargs)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True) -> Any:
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = True,
+    ) -> Any:
         """The weighted sum of the student's loss and the distillation losses.
 
         Args:
@@ -178,7 +187,7 @@ class Distiller(Model):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         """The distiller that a config describes."""
         made = {key: deserialize_keras_object(config[key]) for key in _OBJECTS if key in config}
         losses = [deserialize_keras_object(loss) for loss in config["distillation_losses"]]

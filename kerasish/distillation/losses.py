@@ -43,7 +43,7 @@ def _sum_over(structure, function, *outputs):
 class DistillationLoss(Configurable):
     """Base of what compares a teacher's outputs with a student's. Override `compute_loss`."""
 
-    def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs) -> Any:
+    def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
         """The cost, one number.
 
         Args:
@@ -82,13 +82,13 @@ class LogitsDistillation(DistillationLoss):
         0.0
     """
 
-    def __init__(self, temperature=3.0, loss="kl_divergence"):
+    def __init__(self, temperature: float = 3.0, loss: Any = "kl_divergence"):
         if not isinstance(temperature, int | float) or temperature <= 0:
             raise bad_argument(type(self), "temperature", "a positive number", temperature)
         self.temperature = temperature
         self.loss = _functions(type(self), loss)
 
-    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+    def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
         return _sum_over(self.loss, self._compare, teacher_outputs, student_outputs)
 
     def _compare(self, loss, teacher, student):
@@ -98,11 +98,11 @@ class LogitsDistillation(DistillationLoss):
         shares = (jnp.exp(x - _log_sum(x)) for x in (teacher, student))
         return jnp.mean(loss(*shares)) * self.temperature**2
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"temperature": self.temperature, "loss": serialize_keras_object(self.loss)}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         return cls(**{**config, "loss": _loss_from(config["loss"])})
 
 
@@ -129,12 +129,17 @@ class FeatureDistillation(DistillationLoss):
         1.0
     """
 
-    def __init__(self, loss="mse", teacher_layer_name=None, student_layer_name=None):
+    def __init__(
+        self,
+        loss: Any = "mse",
+        teacher_layer_name: str | None = None,
+        student_layer_name: str | None = None,
+    ):
         self.loss = _functions(type(self), loss)
         self.teacher_layer_name = teacher_layer_name
         self.student_layer_name = student_layer_name
 
-    def validate_model_compatibility(self, teacher, student):
+    def validate_model_compatibility(self, teacher: Any, student: Any) -> None:
         named = {"teacher": (teacher, self.teacher_layer_name)}
         named["student"] = (student, self.student_layer_name)
         for role, (model, name) in named.items():
@@ -150,25 +155,25 @@ class FeatureDistillation(DistillationLoss):
             except ValueError as error:
                 raise ValueError(f"{type(self).__name__}, {role}: {error}") from None
 
-    def validate_outputs(self, teacher_outputs, student_outputs):
+    def validate_outputs(self, teacher_outputs: Any, student_outputs: Any) -> None:
         super().validate_outputs(teacher_outputs, student_outputs)
         if len(flat(self.loss)) != len(flat(teacher_outputs)):
             wanted = "one loss for each output"
             raise bad_argument(type(self), "loss", wanted, flat(self.loss))
 
-    def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+    def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
         def compare(loss, teacher, student):
             return jnp.mean(loss(teacher, student))
 
         return _sum_over(self.loss, compare, teacher_outputs, student_outputs)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         names = ("teacher_layer_name", "student_layer_name")
         loss = serialize_keras_object(self.loss)
         return {"loss": loss, **{name: getattr(self, name) for name in names}}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         return cls(**{**config, "loss": _loss_from(config["loss"])})
 
 

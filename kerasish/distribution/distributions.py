@@ -236,7 +236,7 @@ class ModelParallel(Distribution):
         layout_map: Any = None,
         batch_dim_name: str | None = None,
         auto_shard_dataset: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         device_mesh = kwargs.pop("device_mesh", None)
         if kwargs:

@@ -63,7 +63,7 @@ class ExportArchive:
         self._tracked.append(resource)
 
     def add_endpoint(
-        self, name: str, fn: Callable, input_signature: Any = None, **kwargs
+        self, name: str, fn: Callable, input_signature: Any = None, **kwargs: Any
     ) -> Callable:
         """Add a function under a name.
 
@@ -97,7 +97,7 @@ class ExportArchive:
         return fn
 
     def track_and_add_endpoint(
-        self, name: str, resource: Layer, input_signature: Any = None, **kwargs
+        self, name: str, resource: Layer, input_signature: Any = None, **kwargs: Any
     ) -> None:
         """`track` a model or layer, and add its call as an endpoint."""
         self.track(resource)

@@ -18,13 +18,14 @@ import json
 import math
 import re
 import zipfile
+from typing import Any
 
 import jax
 import ml_dtypes
 import numpy as np
 
 
-def load(path):
+def load(path: Any) -> "ExportedModel":
     """Make an exported model callable; the batch may have any size."""
     return ExportedModel(path)
 
@@ -37,7 +38,7 @@ class Endpoint:
         outputs: Name, shape and dtype of each output.
     """
 
-    def __init__(self, meta, program, weights):
+    def __init__(self, meta: Any, program: Any, weights: Any):
         self.inputs, self.outputs = meta["inputs"], meta.get("outputs")
         self._weights, self._run = weights, jax.jit(program.call)
 
@@ -65,7 +66,7 @@ class ExportedModel:
         collections: Lists of arrays by name.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Any):
         with _Archive(path) as archive:
             self.meta = archive.meta
             weights = archive.weights()

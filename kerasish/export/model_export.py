@@ -26,7 +26,7 @@ def export(
     verbose: bool | None = None,
     input_signature: Any = None,
     verify: Any = None,
-    **options,
+    **options: Any,
 ) -> Any:
     """Write the model's inference as a file that runs without kerasish, any batch size.
 

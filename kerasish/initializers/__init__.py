@@ -61,7 +61,7 @@ _KNOWN = _CLASSES | {snake_case(name): cls for name, cls in _CLASSES.items()}
 publish("keras.initializers", _CLASSES)
 
 
-def get(identifier: Any):
+def get(identifier: Any) -> Any:
     """An initializer from its name, config or class, an array, or a function, which stays itself.
 
     Args:
@@ -89,7 +89,7 @@ def serialize(initializer: Any) -> dict:
     return serialize_keras_object(initializer)
 
 
-def deserialize(config: Any, custom_objects: Any = None):
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """An initializer from plain data.
 
     Args:

@@ -30,7 +30,7 @@ _LARGE = 1 << 24
 _MANTISSAS = {"float32": (32, 23), "float16": (16, 10), "bfloat16": (8, 7)}
 
 
-def uniform(shape: tuple, low: Any, high: Any, dtype: Any = None, seed: Any = None):
+def uniform(shape: tuple, low: Any, high: Any, dtype: Any = None, seed: Any = None) -> np.ndarray:
     """Numbers from `[low, high)`, equal to `keras.random.uniform`'s.
 
     Args:
@@ -50,7 +50,7 @@ def uniform(shape: tuple, low: Any, high: Any, dtype: Any = None, seed: Any = No
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
+def normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None) -> np.ndarray:
     """Normal numbers, equal to `keras.random.normal`'s.
 
     Args:
@@ -72,7 +72,9 @@ def normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = 
     return _draw(draw_block, draw_large, shape, dtype, seed)
 
 
-def truncated_normal(shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None):
+def truncated_normal(
+    shape: tuple, mean: Any, stddev: Any, dtype: Any = None, seed: Any = None
+) -> np.ndarray:
     """Normal numbers, none further than two standard deviations from the mean.
 
     Args:

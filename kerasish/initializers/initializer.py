@@ -26,6 +26,6 @@ class Initializer(Configurable):
         name = type(self).__name__
         raise NotImplementedError(f"{name} must define `__call__(shape, dtype=None)`.")
 
-    def clone(self):
+    def clone(self) -> "Initializer":
         """A new initializer of the same config; given no seed, it draws other numbers."""
         return copy_by_config(self)

@@ -131,7 +131,7 @@ class _Loader(importlib.abc.Loader):
 class KerasFinder(importlib.abc.MetaPathFinder):
     """Finds `keras` and what is in it among kerasish's modules."""
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
         if fullname != "keras" and not fullname.startswith("keras."):
             return None
         module = _module(fullname)

@@ -145,7 +145,7 @@ class LossFunctionWrapper(Loss):
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
         if not callable(fn):
@@ -330,7 +330,7 @@ def count(x: Any) -> jax.Array | np.ndarray:
     return jnp.sum(jnp.ones_like(x))  # a size that is known only at run time
 
 
-def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None):
+def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: str | None) -> Any:
     """Merge a mask into the weights; `None` if there are neither.
 
     Under a mean, valid elements weigh `elements / valid elements`: the mean is over the valid ones.
@@ -443,7 +443,7 @@ def reduce_weighted(
     sample_weight: Any = None,
     mask: Any = None,
     reduction: str | None = "sum_over_batch_size",
-):
+) -> Any:
     """Weigh and mask the values and reduce them as `reduction` says.
 
     Args:

@@ -112,7 +112,7 @@ class Metric(Configurable):
     def _metrics(self):
         return list(dict.fromkeys(m for m in _held(vars(self)) if isinstance(m, Metric)))
 
-    def update_state(self, *args, **kwargs) -> None:
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Take in a batch; what subclasses implement."""
         raise NotImplementedError(f"{type(self).__name__}: implement `update_state`.")
 
@@ -143,7 +143,7 @@ class Metric(Configurable):
         self.update_state(*args, **kwargs)
         return self.result()
 
-    def stateless_update_state(self, metric_variables: Sequence, *args, **kwargs) -> list:
+    def stateless_update_state(self, metric_variables: Sequence, *args: Any, **kwargs: Any) -> list:
         """The state after a batch, from the state before it, changing nothing."""
         return self._pure(self.update_state, metric_variables)(metric_variables, *args, **kwargs)[1]
 

@@ -131,7 +131,7 @@ class MeanMetricWrapper(Mean):
         1.0
     """
 
-    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs):
+    def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
         super().__init__(name, dtype)
         if not callable(fn):
             raise bad_argument(self, "fn", "a function of (y_true, y_pred)", fn)

@@ -14,7 +14,9 @@ class Functional(Model):
         name: Name; generated if not given.
     """
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs):
+    def __init__(
+        self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs: Any
+    ):
         super().__init__(inputs=inputs, outputs=outputs, name=name, **kwargs)
 
 

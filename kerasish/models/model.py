@@ -52,7 +52,7 @@ class Model(Trainer, Layer):
     _not_saved = ("_function", "_graph_layers")
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
-    def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs):
+    def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
         self._function: Function | None = None
@@ -166,7 +166,7 @@ class Model(Trainer, Layer):
         """The symbolic outputs, in order."""
         return self._require_graph("outputs").outputs
 
-    def compute_output_spec(self, *args, **kwargs):
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs as symbolic tensors, for inputs that are.
 
         Where the whole graph cannot be traced at once, each layer says what it makes.
@@ -405,7 +405,7 @@ class Model(Trainer, Layer):
     # -- files
 
     def save(
-        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs
+        self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any
     ) -> None:
         """Save architecture, weights and optimizer; see `keras.saving.save_model`.
 
@@ -413,15 +413,15 @@ class Model(Trainer, Layer):
         """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Save the weights; see `keras.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs) -> None:
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights saved here or with Keras; see `keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
-    def to_json(self, **kwargs) -> str:
+    def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON; `keras.models.model_from_json` reads it."""
         return json.dumps(serialize_keras_object(self), **kwargs)
 

@@ -38,7 +38,7 @@ class Sequential(Model):
     _not_saved = ("_stack",)
 
     def __init__(
-        self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs
+        self, layers: Any = None, trainable: bool = True, name: str | None = None, **kwargs: Any
     ):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._stack: list[Layer] = []

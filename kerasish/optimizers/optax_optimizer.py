@@ -33,7 +33,7 @@ class OptaxOptimizer(Optimizer):
         array([0.5, 2.5], dtype=float32)
     """
 
-    def __init__(self, transformation, name=None, **kwargs):
+    def __init__(self, transformation: Any, name: str | None = None, **kwargs: Any):
         if kwargs.get("weight_decay") is not None:
             raise ValueError("OptaxOptimizer: for weight decay, use `optax.add_decayed_weights`.")
         super().__init__(None, name=name, **kwargs)

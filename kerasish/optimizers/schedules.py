@@ -1,7 +1,7 @@
 """Learning rates as functions of the step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -58,11 +58,11 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        decay_rate,
-        staircase=False,
-        name="ExponentialDecay",
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "ExponentialDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
@@ -92,7 +92,9 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         [1.0, 0.5, 0.25]
     """
 
-    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+    def __init__(
+        self, boundaries: Sequence, values: Sequence, name: str | None = "PiecewiseConstant"
+    ):
         if len(boundaries) != len(values) - 1:
             raise bad_argument(
                 name, "values", f"one more than {len(boundaries)} boundaries", list(values)
@@ -126,12 +128,12 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        end_learning_rate=0.0001,
-        power=1.0,
-        cycle=False,
-        name="PolynomialDecay",
+        initial_learning_rate: float,
+        decay_steps: float,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str | None = "PolynomialDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
@@ -168,11 +170,11 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        decay_rate,
-        staircase=False,
-        name="InverseTimeDecay",
+        initial_learning_rate: float,
+        decay_steps: float,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = "InverseTimeDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
@@ -209,12 +211,12 @@ class CosineDecay(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate,
-        decay_steps,
-        alpha=0.0,
-        name="CosineDecay",
-        warmup_target=None,
-        warmup_steps=0,
+        initial_learning_rate: float,
+        decay_steps: float,
+        alpha: float = 0.0,
+        name: str | None = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
     ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
@@ -258,12 +260,12 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __init__(
         self,
-        initial_learning_rate,
-        first_decay_steps,
-        t_mul=2.0,
-        m_mul=1.0,
-        alpha=0.0,
-        name="SGDRDecay",
+        initial_learning_rate: float,
+        first_decay_steps: float,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str | None = "SGDRDecay",
     ):
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = first_decay_steps
@@ -304,7 +306,13 @@ class PowerDecay(LearningRateSchedule):
         0.25
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, power=1.0, name="PowerDecay"):
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: float,
+        power: float = 1.0,
+        name: str | None = "PowerDecay",
+    ):
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.power = power
@@ -341,12 +349,12 @@ class OneCycle(LearningRateSchedule):
 
     def __init__(
         self,
-        max_learning_rate,
-        total_steps,
-        warmup_fraction=0.3,
-        start_divisor=25.0,
-        end_divisor=1e4,
-        name="OneCycle",
+        max_learning_rate: float,
+        total_steps: int,
+        warmup_fraction: float = 0.3,
+        start_divisor: float = 25.0,
+        end_divisor: float = 1e4,
+        name: str | None = "OneCycle",
     ):
         self.max_learning_rate = max_learning_rate
         self.total_steps = total_steps

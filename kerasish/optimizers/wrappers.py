@@ -40,7 +40,12 @@ class LossScaleOptimizer(Optimizer):
     """
 
     def __init__(
-        self, inner_optimizer, initial_scale=2.0**15, dynamic_growth_steps=2000, name=None, **kwargs
+        self,
+        inner_optimizer: Any,
+        initial_scale: float = 2.0**15,
+        dynamic_growth_steps: int = 2000,
+        name: str | None = None,
+        **kwargs: Any,
     ):
         # Keras takes the base's arguments too, as long as they change nothing.
         idle = {n: p.default for n, p in parameters(Optimizer.__init__).items()} | {"dynamic": True}
@@ -145,7 +150,7 @@ class OptimizerMap(MutableMapping, Configurable):
         ('SGD', 'Adam')
     """
 
-    def __init__(self, default_optimizer, optimizer_map=None):
+    def __init__(self, default_optimizer: Any, optimizer_map: Any = None):
         if not isinstance(default_optimizer, Optimizer):
             raise TypeError(
                 f"OptimizerMap: `default_optimizer` must be an optimizer; "
@@ -216,7 +221,9 @@ class MultiOptimizer(Optimizer):
         (0.5, 0.75)
     """
 
-    def __init__(self, optimizer_map, loss_scale_factor=None, name=None):
+    def __init__(
+        self, optimizer_map: Any, loss_scale_factor: float | None = None, name: str | None = None
+    ):
         super().__init__(0.0, loss_scale_factor=loss_scale_factor, name=name)
         self.optimizer_map = optimizer_map
         self.optimizers = []

@@ -42,7 +42,7 @@ class KerasFileEditor:
         (2,)
     """
 
-    def __init__(self, filepath):
+    def __init__(self, filepath: Any):
         self.filepath = str(filepath)
         self.config = self.metadata = self.model = None
         self.console = Console(highlight=False, soft_wrap=True)

@@ -31,7 +31,7 @@ def save_model(
     filepath: str | os.PathLike,
     overwrite: bool = True,
     zipped: bool | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> None:
     """Save a model as one file: config, weights, optimizer state.
 

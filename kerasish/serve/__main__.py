@@ -12,11 +12,12 @@ import argparse
 import importlib
 import logging
 import sys
+from collections.abc import Sequence
 
 from kerasish.serve.application import app
 
 
-def arguments(args=None) -> argparse.Namespace:
+def arguments(args: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says."""
     first, *rest = (__doc__ or "").split("\n", 1)
     parser = argparse.ArgumentParser(

@@ -31,7 +31,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(config)
         self._server, self._seconds = server, seconds
 
-    def handle_exit(self, sig, frame):
+    def handle_exit(self, sig: int, frame: Any) -> None:
         """What a signal does."""
         if sig != signal.SIGTERM or self._server.draining:
             super().handle_exit(sig, frame)

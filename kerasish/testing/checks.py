@@ -41,7 +41,7 @@ def require(holds: Any, obj: Any, failed: str, advice: str) -> None:
 
 
 @contextlib.contextmanager
-def attempt(obj: Any, doing: str, advice: str):
+def attempt(obj: Any, doing: str, advice: str) -> Any:
     """Turn any error inside into an `AssertionError` that says what was tried."""
     try:
         yield

@@ -11,7 +11,7 @@ _MOST_BYTES = 2**28  # of values that are looked at
 _MOST_ROWS = 64  # of each array of data
 
 
-def compare_models(who: str, model: Any, **facts) -> None:
+def compare_models(who: str, model: Any, **facts: Any) -> None:
     """Raise on every process unless all have the same model, with the same values.
 
     Args:

@@ -23,7 +23,7 @@ class Config:
         True
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         object.__setattr__(self, "_config", kwargs)
         object.__setattr__(self, "_frozen", False)
 
@@ -54,15 +54,15 @@ class Config:
         """The values as JSON."""
         return json.dumps(self._config)
 
-    def keys(self):
+    def keys(self) -> Any:
         """The names."""
         return self._config.keys()
 
-    def values(self):
+    def values(self) -> Any:
         """The values."""
         return self._config.values()
 
-    def items(self):
+    def items(self) -> Any:
         """Names and values."""
         return self._config.items()
 
@@ -70,11 +70,11 @@ class Config:
         """The value of a name, or `value` if there is none."""
         return self._config.get(keyname, value)
 
-    def pop(self, *args) -> Any:
+    def pop(self, *args: Any) -> Any:
         """Take a value out, as `dict.pop` does."""
         return self._change().pop(*args)
 
-    def update(self, *args, **kwargs) -> None:
+    def update(self, *args: Any, **kwargs: Any) -> None:
         """Set several values, as `dict.update` does."""
         self._change().update(*args, **kwargs)
 

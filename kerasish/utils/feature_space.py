@@ -1,6 +1,6 @@
 """`FeatureSpace`: the columns of a table as numbers that a model takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -41,7 +41,7 @@ class Feature(_Saved):
             their places.
     """
 
-    def __init__(self, dtype, preprocessor, output_mode):
+    def __init__(self, dtype: str, preprocessor: Any, output_mode: str):
         self.dtype = dtype
         if isinstance(preprocessor, dict):
             preprocessor = deserialize_keras_object(preprocessor)
@@ -61,7 +61,9 @@ class Cross(_Saved):
         output_mode: `"int"` or `"one_hot"`.
     """
 
-    def __init__(self, feature_names, crossing_dim, output_mode="one_hot"):
+    def __init__(
+        self, feature_names: Sequence[str], crossing_dim: int, output_mode: str = "one_hot"
+    ):
         self.feature_names = tuple(feature_names)
         self.crossing_dim = crossing_dim
         if output_mode not in ("int", "one_hot"):
@@ -106,35 +108,43 @@ class FeatureSpace(layers.Layer):
     # -- kinds of columns
 
     @classmethod
-    def cross(cls, feature_names, crossing_dim, output_mode="one_hot") -> Cross:
+    def cross(
+        cls, feature_names: Sequence[str], crossing_dim: int, output_mode: str = "one_hot"
+    ) -> Cross:
         """Columns taken together; see `Cross`."""
         return Cross(feature_names, crossing_dim, output_mode)
 
     @classmethod
-    def feature(cls, dtype, preprocessor, output_mode) -> Feature:
+    def feature(cls, dtype: str, preprocessor: Any, output_mode: str) -> Feature:
         """A column prepared by a layer of one's own; see `Feature`."""
         return Feature(dtype, preprocessor, output_mode)
 
     @classmethod
-    def float(cls, name=None) -> Feature:
+    def float(cls, name: str | None = None) -> Feature:
         """Numbers as they are."""
         return Feature("float32", layers.Identity(**_named(name, "float", "float32")), "float")
 
     @classmethod
-    def float_rescaled(cls, scale=1.0, offset=0.0, name=None) -> Feature:
+    def float_rescaled(
+        cls, scale: Any = 1.0, offset: Any = 0.0, name: str | None = None
+    ) -> Feature:
         """Numbers times `scale`, plus `offset`."""
         layer = layers.Rescaling(scale, offset, **_named(name, "float_rescaled"))
         return Feature("float32", layer, "float")
 
     @classmethod
-    def float_normalized(cls, name=None) -> Feature:
+    def float_normalized(cls, name: str | None = None) -> Feature:
         """Numbers less their mean, divided by their standard deviation."""
         layer = layers.Normalization(axis=-1, **_named(name, "float_normalized"))
         return Feature("float32", layer, "float")
 
     @classmethod
     def float_discretized(
-        cls, num_bins, bin_boundaries=None, output_mode="one_hot", name=None
+        cls,
+        num_bins: int,
+        bin_boundaries: Sequence | None = None,
+        output_mode: str = "one_hot",
+        name: str | None = None,
     ) -> Feature:
         """Numbers as the bin they lie in, of equally many rows each, or between boundaries."""
         options = _named(name, "float_discretized")
@@ -145,7 +155,11 @@ class FeatureSpace(layers.Layer):
 
     @classmethod
     def integer_categorical(
-        cls, max_tokens=None, num_oov_indices=1, output_mode="one_hot", name=None
+        cls,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        output_mode: str = "one_hot",
+        name: str | None = None,
     ) -> Feature:
         """Integers, each a category."""
         options = {"num_oov_indices": num_oov_indices, **_named(name, "integer_categorical")}
@@ -153,20 +167,28 @@ class FeatureSpace(layers.Layer):
 
     @classmethod
     def string_categorical(
-        cls, max_tokens=None, num_oov_indices=1, output_mode="one_hot", name=None
+        cls,
+        max_tokens: int | None = None,
+        num_oov_indices: int = 1,
+        output_mode: str = "one_hot",
+        name: str | None = None,
     ) -> Feature:
         """Strings, each a category."""
         options = {"num_oov_indices": num_oov_indices, **_named(name, "string_categorical")}
         return Feature("string", layers.StringLookup(max_tokens, **options), output_mode)
 
     @classmethod
-    def string_hashed(cls, num_bins, output_mode="one_hot", name=None) -> Feature:
+    def string_hashed(
+        cls, num_bins: int, output_mode: str = "one_hot", name: str | None = None
+    ) -> Feature:
         """Strings as the bin they are hashed into."""
         layer = layers.Hashing(num_bins, **_named(name, "string_hashed"))
         return Feature("string", layer, output_mode)
 
     @classmethod
-    def integer_hashed(cls, num_bins, output_mode="one_hot", name=None) -> Feature:
+    def integer_hashed(
+        cls, num_bins: int, output_mode: str = "one_hot", name: str | None = None
+    ) -> Feature:
         """Integers as the bin they are hashed into."""
         layer = layers.Hashing(num_bins, **_named(name, "integer_hashed"))
         return Feature("int32", layer, output_mode)
@@ -175,13 +197,13 @@ class FeatureSpace(layers.Layer):
 
     def __init__(
         self,
-        features,
-        output_mode="concat",
-        crosses=None,
-        crossing_dim=32,
-        hashing_dim=32,
-        num_discretization_bins=32,
-        name=None,
+        features: Mapping,
+        output_mode: str = "concat",
+        crosses: Sequence | None = None,
+        crossing_dim: int = 32,
+        hashing_dim: int = 32,
+        num_discretization_bins: int = 32,
+        name: str | None = None,
     ):
         super().__init__(name=name)
         if not features:
@@ -379,7 +401,7 @@ class FeatureSpace(layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict) -> Any:
         """The space that a config describes."""
         return cls(**config)
 

@@ -30,7 +30,7 @@ def plot_bounding_box_gallery(
     rows: int | None = None,
     cols: int | None = None,
     data_format: str | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> Any:
     """Draw images in a grid, with true and predicted bounding boxes.
 
@@ -100,7 +100,7 @@ def plot_segmentation_mask_gallery(
     alpha: float = 0.8,
     ignore_index: int = -1,
     data_format: str | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> Any:
     """Draw images in rows: each one alone, with true masks and with predicted ones.
 

@@ -20,7 +20,13 @@ class ModelEstimator(BaseEstimator):
     A subclass says how targets become what the model is fitted to, and back.
     """
 
-    def __init__(self, model, warm_start=False, model_kwargs=None, fit_kwargs=None):
+    def __init__(
+        self,
+        model: Any,
+        warm_start: bool = False,
+        model_kwargs: dict | None = None,
+        fit_kwargs: dict | None = None,
+    ):
         self.model = model
         self.warm_start = warm_start
         self.model_kwargs = model_kwargs
@@ -44,7 +50,7 @@ class ModelEstimator(BaseEstimator):
         history = getattr(self, "history_", None)
         return 0 if history is None else len(history.epoch)
 
-    def set_fit_request(self, **kwargs):
+    def set_fit_request(self, **kwargs: Any) -> Any:
         """Ask scikit-learn's metadata routing for arguments of `fit`.
 
         Args:
@@ -63,7 +69,7 @@ class ModelEstimator(BaseEstimator):
             self._metadata_request.fit.add_request(param=param, alias=alias)
         return self
 
-    def fit(self, X, y, **kwargs):
+    def fit(self, X: Any, y: Any, **kwargs: Any) -> Any:
         """Make the model and fit it.
 
         Args:
@@ -109,7 +115,7 @@ class ModelEstimator(BaseEstimator):
         self._target_axes = y.ndim
         return y.reshape(-1, 1) if y.ndim == 1 else y
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Targets of samples, in the form that `fit` was given.
 
         Args:
@@ -159,11 +165,11 @@ class SKLearnClassifier(ClassifierMixin, ModelEstimator):
             raise bad_argument(type(self), "y", "of two classes at least", self.classes_.tolist())
         return np.eye(len(self.classes_))[indices.reshape(-1)]
 
-    def decision_function(self, X) -> np.ndarray:
+    def decision_function(self, X: Any) -> np.ndarray:
         """The model's outputs, `(samples, classes)`."""
         return self._outputs(X)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The class of each sample, that of the greatest output.
 
         Args:

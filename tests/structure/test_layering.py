@@ -230,45 +230,6 @@ def test_class_chains_are_short():
 
 # -- annotations
 
-# The least share of public signatures that are fully annotated, by part: they rise, never fall.
-ANNOTATED = {
-    "__init__": 100,
-    "applications": 50,
-    "callbacks": 99,
-    "commands": 100,
-    "config": 100,
-    "constraints": 33,
-    "core": 100,
-    "data": 99,
-    "datasets": 95,
-    "diagnostics": 100,
-    "distillation": 28,
-    "distribution": 100,
-    "dtype_policies": 100,
-    "export": 92,
-    "initializers": 40,
-    "keras_alias": 88,
-    "kernels": 100,
-    "launch": 89,
-    "layers": 79,
-    "legacy": 100,
-    "losses": 97,
-    "metrics": 96,
-    "models": 94,
-    "ops": 100,
-    "optimizers": 100,
-    "random": 100,
-    "regularizers": 33,
-    "saving": 99,
-    "serve": 97,
-    "testing": 94,
-    "training": 99,
-    "tree": 100,
-    "utils": 48,
-    "visualization": 60,
-    "wrappers": 29,
-}
-
 
 def public_functions(tree):
     """Functions and methods without an underscore, of classes without one."""
@@ -288,19 +249,10 @@ def is_annotated(function):
     return function.returns is not None and all(x.annotation is not None for x in named)
 
 
-def shares():
-    counts = defaultdict(lambda: [0, 0])
-    for path, tree in TREES.items():
-        for function in public_functions(tree):
-            of_part = counts[part_of(path)]
-            of_part[0] += is_annotated(function)
-            of_part[1] += 1
-    return {part: round(100 * done / all_) for part, (done, all_) in counts.items()}
-
-
-@pytest.mark.parametrize("part", ANNOTATED)
-def test_shares_of_annotated_signatures_never_fall(part):
-    assert shares()[part] >= ANNOTATED[part]
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_public_signatures_are_annotated(path):
+    bare = [f"{f.name}:{f.lineno}" for f in public_functions(TREES[path]) if not is_annotated(f)]
+    assert not bare
 
 
 # -- platforms

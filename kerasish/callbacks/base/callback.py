@@ -162,7 +162,7 @@ class LambdaCallback(Callback):
         on_train_end: Any = None,
         on_train_batch_begin: Any = None,
         on_train_batch_end: Any = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__()
         hooks = {

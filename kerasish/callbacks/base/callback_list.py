@@ -44,7 +44,7 @@ class CallbackList(Callback):
         add_history: bool = False,
         add_progbar: bool = False,
         model: Any = None,
-        **params,
+        **params: Any,
     ):
         self.callbacks = []
         for callback in jax.tree.leaves(callbacks):

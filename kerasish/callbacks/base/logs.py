@@ -50,7 +50,7 @@ class Logs(dict):
     def __setitem__(self, name, value):
         self.update({name: value})
 
-    def update(self, *args, **kwargs) -> None:
+    def update(self, *args: Any, **kwargs: Any) -> None:
         """Add or replace values; arrays among them are pending."""
         new = dict(*args, **kwargs)
         arrays = [name for name, value in new.items() if isinstance(value, jax.Array)]

@@ -25,7 +25,7 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         ('bfloat16', 'float32')
     """
 
-    def __init__(self, default_policy=None, policy_map=None):
+    def __init__(self, default_policy: Any = None, policy_map: Any = None):
         if isinstance(default_policy, DTypePolicyMap):
             raise bad_argument(self, "default_policy", "a policy, not a map", default_policy)
         if policy_map is not None and not isinstance(policy_map, dict):

@@ -31,7 +31,9 @@ class Compiled:
         why_traced: A sentence for each trace: which argument (or what else) was new.
     """
 
-    def __init__(self, fn: Callable, static_argnums=(), static_argnames=(), donate: bool = True):
+    def __init__(
+        self, fn: Callable, static_argnums: Any = (), static_argnames: Any = (), donate: bool = True
+    ):
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.donate = donate

@@ -107,7 +107,12 @@ class StatelessScope(Scope):
         (6.0, 1.0)
     """
 
-    def __init__(self, state_mapping=None, collect_losses=False, initialize_variables=True):
+    def __init__(
+        self,
+        state_mapping: Any = None,
+        collect_losses: bool = False,
+        initialize_variables: bool = True,
+    ):
         super().__init__((v, dtypes.to_array(x)) for v, x in state_mapping or ())
 
     def get_current_value(self, variable: Variable) -> Any:

@@ -30,7 +30,7 @@ class SeedGenerator(Configurable):
         (Array([7, 0], dtype=uint32), Array([7, 1], dtype=uint32))
     """
 
-    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs):
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any):
         if seed is not None and not isinstance(seed, int | np.integer):
             raise bad_argument("SeedGenerator", "seed", "an integer or None", seed)
         if seed is not None and seed < 0:

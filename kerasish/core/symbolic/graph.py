@@ -23,7 +23,7 @@ class Node:
         masks: Origins of the masks that the call gets.
     """
 
-    def __init__(self, operation, args, kwargs, outputs):
+    def __init__(self, operation: Any, args: Any, kwargs: Any, outputs: Any):
         self.operation = operation
         self.args, self.kwargs = args, kwargs
         leaves = jax.tree.leaves((args, kwargs))

@@ -36,7 +36,13 @@ class KerasTensor:
     is_symbolic = True  # so that `variable + tensor` does too
 
     def __init__(
-        self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None
+        self,
+        shape: Any,
+        dtype: Any = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
     ):
         self.shape = standardize_shape(shape)
         self.dtype = dtypes.standardize_dtype(dtype)

@@ -59,7 +59,9 @@ class TorchModuleWrapper(Layer):
         NotImplementedError: The TorchModuleWrapper works with the PyTorch backend only...
     """
 
-    def __init__(self, module: Any, name: str | None = None, output_shape: Any = None, **kwargs):
+    def __init__(
+        self, module: Any, name: str | None = None, output_shape: Any = None, **kwargs: Any
+    ):
         raise NotImplementedError(
             "The TorchModuleWrapper works with the PyTorch backend only: JAX can neither compile "
             "nor differentiate a `torch.nn.Module`. Build it of kerasish's layers and copy its "

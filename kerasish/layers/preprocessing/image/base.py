@@ -38,14 +38,16 @@ class ImageLayer(Layer):
     keeps_dtype = False  # whether integers stay integers
     generator: SeedGenerator | None = None  # of the random numbers that it takes, if any
 
-    def __init__(self, data_format=None, bounding_box_format=None, **kwargs):
+    def __init__(
+        self, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         if bounding_box_format is not None:
             check_format(self, "bounding_box_format", bounding_box_format)
         self.bounding_box_format = bounding_box_format
 
-    def keep_seed(self, seed) -> None:
+    def keep_seed(self, seed: Any) -> None:
         """Store the seed, and make the generator of the layer's random numbers."""
         self.seed = seed
         self.generator = SeedGenerator(seed)
@@ -62,7 +64,7 @@ class ImageLayer(Layer):
 
     # -- the parts of a call
 
-    def call(self, data, training=True):
+    def call(self, data: Any, training: bool = True) -> Any:
         parts = data if isinstance(data, dict) else {"images": data}
         self._check(parts)
         single = parts["images"].ndim == 3
@@ -92,7 +94,7 @@ class ImageLayer(Layer):
         if len(shape) not in (3, 4):
             raise bad_argument(self, "images", "one image or a batch: of 3 or 4 axes", shape)
 
-    def get_random_transformation(self, data, training=True, seed=None) -> Any:
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         """What a call on `data` would draw; `None` if it would do nothing."""
         if not (training or self.always):
             return None
@@ -103,7 +105,9 @@ class ImageLayer(Layer):
         drawn = self.draw(shape, self.generator if seed is None else seed)
         return {**drawn, "input_shape": given} if isinstance(drawn, dict) else drawn
 
-    def transform_images(self, images, transformation=None, training=True) -> jax.Array:
+    def transform_images(
+        self, images: Any, transformation: Any = None, training: bool = True
+    ) -> jax.Array:
         """A batch of images changed by what `get_random_transformation` gave."""
         images = jnp.asarray(images)
         images = images if self.keeps_dtype else images.astype(self.compute_dtype)
@@ -111,48 +115,58 @@ class ImageLayer(Layer):
             return images
         return self.channels_last(self.alter, images, transformation)
 
-    def transform_labels(self, labels, transformation=None, training=True) -> jax.Array:
+    def transform_labels(
+        self, labels: Any, transformation: Any = None, training: bool = True
+    ) -> jax.Array:
         """Labels changed as the images were: most layers leave them."""
         return labels
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         """Masks moved as the images were: layers that change colours leave them."""
         return segmentation_masks
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True) -> dict:
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> dict:
         """Boxes moved as the images were: layers that change colours leave them."""
         return bounding_boxes
 
-    def transform_single_image(self, image, transformation=None, training=True) -> jax.Array:
+    def transform_single_image(
+        self, image: Any, transformation: Any = None, training: bool = True
+    ) -> jax.Array:
         """`transform_images` of one image, without the batch's axis."""
         return self.transform_images(jnp.asarray(image)[None], transformation, training)[0]
 
-    def transform_single_label(self, label, transformation=None, training=True) -> jax.Array:
+    def transform_single_label(
+        self, label: Any, transformation: Any = None, training: bool = True
+    ) -> jax.Array:
         """`transform_labels` of one image's label, without the batch's axis."""
         return self.transform_labels(jnp.asarray(label)[None], transformation, training)[0]
 
     def transform_single_segmentation_mask(
-        self, segmentation_mask, transformation=None, training=True
+        self, segmentation_mask: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
         """`transform_segmentation_masks` of one image's mask, without the batch's axis."""
         masks = jnp.asarray(segmentation_mask)[None]
         return self.transform_segmentation_masks(masks, transformation, training)[0]
 
     def transform_single_bounding_box(
-        self, bounding_box, transformation=None, training=True
+        self, bounding_box: Any, transformation: Any = None, training: bool = True
     ) -> dict:
         """`transform_bounding_boxes` of one image's boxes, without the batch's axis."""
         boxes = jax.tree.map(lambda x: jnp.asarray(x)[None], bounding_box)
         moved = self.transform_bounding_boxes(boxes, transformation, training)
         return jax.tree.map(lambda x: x[0], moved)
 
-    def channels_last(self, function: Callable, images: jax.Array, *args) -> jax.Array:
+    def channels_last(self, function: Callable, images: jax.Array, *args: Any) -> jax.Array:
         """`function(images, ...)` for a function that wants channels last."""
         if self.data_format == "channels_last":
             return function(images, *args)
         return jnp.moveaxis(function(jnp.moveaxis(images, 1, -1), *args), -1, 1)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if self.bounding_box_format is None:
             del config["bounding_box_format"]
@@ -167,7 +181,7 @@ class GeometricImageLayer(ImageLayer):
 
     interpolation = "bilinear"
 
-    def keep_filling(self, fill_mode, fill_value, interpolation) -> None:
+    def keep_filling(self, fill_mode: str, fill_value: Any, interpolation: str) -> None:
         """Check and store what pixels from outside are, and what lies between pixels."""
         self.fill_mode = one_of(self, "fill_mode", fill_mode, FILLS)
         self.fill_value = fill_value
@@ -177,10 +191,12 @@ class GeometricImageLayer(ImageLayer):
         """A batch, channels last, moved by what was drawn."""
         raise NotImplementedError(f"{type(self).__name__} has no `move`: say what it does.")
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return self.move(images, drawn, self.interpolation)
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not (training or self.always):
             return segmentation_masks
         masks = jnp.asarray(segmentation_masks)
@@ -194,7 +210,9 @@ class GeometricImageLayer(ImageLayer):
         """Height and width of the result for images of `size`."""
         return size
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if transformation is None or not (training or self.always):
             return bounding_boxes
         shape = transformation["input_shape"]
@@ -208,7 +226,7 @@ class GeometricImageLayer(ImageLayer):
         return convert_format(clipped, "xyxy", form, *size)
 
 
-def interval(layer, name: str, value: Any, least: float = -1.0, most: float = 1.0) -> tuple:
+def interval(layer: Any, name: str, value: Any, least: float = -1.0, most: float = 1.0) -> tuple:
     """Two numbers in order, from two in any order, or from one: `-value` (or `least`) to it."""
     wanted = f"a number from {least} to {most}, or two of them"
     pair = value if isinstance(value, list | tuple) else (value, value)
@@ -220,7 +238,7 @@ def interval(layer, name: str, value: Any, least: float = -1.0, most: float = 1.
     return max(-abs(value), least), abs(value)
 
 
-def value_pair(layer, value: Any) -> list:
+def value_pair(layer: Any, value: Any) -> list:
     """The least and the largest value of pixels."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise bad_argument(layer, "value_range", "two numbers, the least and the largest", value)

@@ -1,5 +1,8 @@
 """`RandomGaussianBlur`: some images less sharp, in training."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax.numpy as jnp
 
 from kerasish import random
@@ -35,13 +38,13 @@ class RandomGaussianBlur(ImageLayer):
 
     def __init__(
         self,
-        factor=1.0,
-        kernel_size=3,
-        sigma=1.0,
-        value_range=(0, 255),
-        data_format=None,
-        seed=None,
-        **kwargs,
+        factor: float | Sequence = 1.0,
+        kernel_size: int | Sequence = 3,
+        sigma: float | Sequence = 1.0,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
@@ -55,13 +58,13 @@ class RandomGaussianBlur(ImageLayer):
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         probability = random.uniform((shape[0],), *self.factor, seed=seed)
         blurred = random.uniform((shape[0],), seed=seed) < probability
         sigma = random.uniform((2,), *self.sigma, dtype=self.compute_dtype, seed=seed) + 1e-6
         return {"should_apply_blur": blurred, "blur_factor": sigma}
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         smooth = gaussian_blur(images, self.kernel_size, drawn["blur_factor"], "channels_last")
         chosen = jnp.where(per_image(drawn["should_apply_blur"]), smooth, images)
         return jnp.clip(chosen, *self.value_range)

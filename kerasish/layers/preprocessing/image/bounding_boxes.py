@@ -82,7 +82,12 @@ def _convert(boxes, height, width, source, target, dtype):
 
 
 def convert_format(
-    boxes: Any, source: str, target: str, height=None, width=None, dtype="float32"
+    boxes: Any,
+    source: str,
+    target: str,
+    height: Any = None,
+    width: Any = None,
+    dtype: Any = "float32",
 ) -> Any:
     """Boxes in another format.
 
@@ -150,7 +155,7 @@ def _check_xyxy(owner, form, choices=("xyxy",)):
 
 
 def clip_to_image_size(
-    bounding_boxes: dict, height=None, width=None, bounding_box_format="xyxy"
+    bounding_boxes: dict, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy"
 ) -> dict:
     """Boxes cut off at the image's borders; those of which nothing is left get the label -1.
 
@@ -214,18 +219,18 @@ def project_boxes(boxes: jax.Array, matrix: jax.Array) -> jax.Array:
 
 
 def affine_transform(
-    boxes,
-    angle,
-    translate_x,
-    translate_y,
-    scale,
-    shear_x,
-    shear_y,
-    height,
-    width,
-    center_x=None,
-    center_y=None,
-    bounding_box_format="xyxy",
+    boxes: Any,
+    angle: Any,
+    translate_x: Any,
+    translate_y: Any,
+    scale: Any,
+    shear_x: Any,
+    shear_y: Any,
+    height: Any,
+    width: Any,
+    center_x: Any = None,
+    center_y: Any = None,
+    bounding_box_format: str = "xyxy",
 ) -> jax.Array:
     """Boxes around what a turn, shear, scaling and shift makes of boxes.
 
@@ -277,7 +282,9 @@ def affine_transform(
     return project_boxes(jnp.asarray(boxes).astype(matrix.dtype), matrix)
 
 
-def crop(boxes, top, left, height, width, bounding_box_format="xyxy") -> jax.Array:
+def crop(
+    boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_format: str = "xyxy"
+) -> jax.Array:
     """Boxes as seen in a part of the image, and cut off at its borders.
 
     Args:
@@ -301,7 +308,14 @@ def crop(boxes, top, left, height, width, bounding_box_format="xyxy") -> jax.Arr
     return jnp.clip(moved, jnp.zeros((), boxes.dtype), _scale(height, width, boxes.dtype))
 
 
-def pad(boxes, top, left, height=None, width=None, bounding_box_format="xyxy") -> jax.Array:
+def pad(
+    boxes: Any,
+    top: Any,
+    left: Any,
+    height: Any = None,
+    width: Any = None,
+    bounding_box_format: str = "xyxy",
+) -> jax.Array:
     """Boxes as seen in the image with borders added.
 
     Args:
@@ -340,8 +354,8 @@ def _check_deltas(owner, name, form, variance):
 
 
 def encode_box_to_deltas(
-    anchors,
-    boxes,
+    anchors: Any,
+    boxes: Any,
     anchor_format: str,
     box_format: str,
     encoding_format: str = "center_yxhw",
@@ -388,8 +402,8 @@ def _encode(anchors, boxes, variance):
 
 
 def decode_deltas_to_boxes(
-    anchors,
-    boxes_delta,
+    anchors: Any,
+    boxes_delta: Any,
     anchor_format: str,
     box_format: str,
     encoded_format: str = "center_yxhw",
@@ -443,8 +457,8 @@ def _as_xyxy(owner, boxes, form, image_shape):
 
 
 def compute_iou(
-    boxes1,
-    boxes2,
+    boxes1: Any,
+    boxes2: Any,
     bounding_box_format: str,
     use_masking: bool = False,
     mask_val: float = -1,
@@ -503,7 +517,7 @@ def _iou_of_pairs(boxes1, boxes2, use_masking, mask_val):
 
 
 def compute_ciou(
-    boxes1, boxes2, bounding_box_format: str, image_shape: Sequence | None = None
+    boxes1: Any, boxes2: Any, bounding_box_format: str, image_shape: Sequence | None = None
 ) -> Any:
     """Complete IoU of boxes, one by one: less the further apart and the less alike in shape.
 

@@ -1,5 +1,8 @@
 """`ContrastLimitedAdaptiveHistogramEqualization`: contrast evened out, part by part."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -39,11 +42,11 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
 
     def __init__(
         self,
-        value_range=(0, 255),
-        clip_limit=4.0,
-        tile_grid_size=(8, 8),
-        data_format=None,
-        **kwargs,
+        value_range: Sequence = (0, 255),
+        clip_limit: float = 4.0,
+        tile_grid_size: Sequence = (8, 8),
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         value_pair(self, value_range)
@@ -53,7 +56,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
         self.clip_limit = clip_limit
         self.tile_grid_size = int_tuple(self, "tile_grid_size", tile_grid_size, 2)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         x = rescale(images.astype("float32"), self.value_range, (0, 255))
         one_channel = jax.vmap(self._equalize, in_axes=-1, out_axes=-1)
         even = jax.vmap(one_channel)(jnp.clip(x, 0, 255).astype("int32"))

@@ -1,5 +1,8 @@
 """Layers that change how bright and how colourful images are, in training."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -34,17 +37,23 @@ class RandomContrast(ImageLayer):
         Array([10., 10.], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         least, most = 1.0 - self.factor[0], 1.0 + self.factor[1]
         return random.uniform((shape[0],), least, most, dtype=self.compute_dtype, seed=seed)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         mean = jnp.mean(images, axis=(1, 2), keepdims=True)
         changed = (images - mean) * per_image(drawn).astype(images.dtype) + mean
         return jnp.clip(changed, *self.value_range)
@@ -67,17 +76,23 @@ class RandomBrightness(ImageLayer):
         Array([151.], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.factor = interval(self, "factor", factor)
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         least, most = self.value_range
         return random.uniform((shape[0],), *self.factor, seed=seed) * (most - least)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return jnp.clip(images + per_image(drawn).astype(images.dtype), *self.value_range)
 
 
@@ -97,18 +112,24 @@ class RandomGrayscale(ImageLayer):
         Array([[[76., 76., 76.]]], dtype=float32)
     """
 
-    def __init__(self, factor=0.5, data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence = 0.5,
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = fraction(self, "factor", factor)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return random.uniform((shape[0],), seed=seed) < self.factor
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return jnp.where(per_image(drawn), rgb_to_grayscale(images, "channels_last"), images)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if config["seed"] is None:  # Keras never writes it; one that was given must not be lost
             del config["seed"]
@@ -133,17 +154,24 @@ class RandomHue(ImageLayer):
         Array([[[  0., 255., 255.]]], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         way = jnp.where(random.uniform((shape[0],), seed=seed) > 0.5, -1.0, 1.0)
         return way * random.uniform((shape[0],), *self.factor, seed=seed) * 0.5
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         hsv = rgb_to_hsv(rescale(images, self.value_range, (0, 1)), "channels_last")
         hue = hsv[..., :1] + per_image(drawn).astype(hsv.dtype)
         hue = jnp.where(hue > 1.0, hue - 1.0, jnp.where(hue < 0.0, hue + 1.0, hue))
@@ -169,17 +197,24 @@ class RandomSaturation(ImageLayer):
         Array([[[255., 255., 255.]]], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor)
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         share = random.uniform((shape[0],), *self.factor, seed=seed)
         return share / (1.0 - share + settings.epsilon())
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         hue, saturation, value = jnp.split(rgb_to_hsv(images, "channels_last"), 3, axis=-1)
         saturation = saturation * per_image(drawn).astype(saturation.dtype)
         saturation = jnp.clip(saturation, *self.value_range)
@@ -205,16 +240,23 @@ class RandomColorDegeneration(ImageLayer):
         Array([[[76., 76., 76.]]], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor)
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return random.uniform((shape[0],), *self.factor, seed=seed)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         grey = rgb_to_grayscale(images, "channels_last")
         changed = images + per_image(drawn).astype(images.dtype) * (grey - images)
         return jnp.clip(changed, *self.value_range)
@@ -243,14 +285,14 @@ class RandomColorJitter(ImageLayer):
 
     def __init__(
         self,
-        value_range=(0, 255),
-        brightness_factor=None,
-        contrast_factor=None,
-        saturation_factor=None,
-        hue_factor=None,
-        seed=None,
-        data_format=None,
-        **kwargs,
+        value_range: Sequence = (0, 255),
+        brightness_factor: Any = None,
+        contrast_factor: Any = None,
+        saturation_factor: Any = None,
+        hue_factor: Any = None,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.value_range = value_range
@@ -269,10 +311,10 @@ class RandomColorJitter(ImageLayer):
         given = {kind: factor for kind, factor in steps.items() if factor is not None}
         self.steps = [kind(factor, value_range, **options) for kind, factor in given.items()]
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return [step.draw(shape, seed) for step in self.steps]
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         for step, numbers in zip(self.steps, drawn, strict=True):
             images = step.alter(images, numbers)
         return images

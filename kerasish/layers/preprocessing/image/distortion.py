@@ -1,5 +1,8 @@
 """Layers that distort some images in training: seen from the side, or through moving water."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -47,13 +50,13 @@ class RandomPerspective(GeometricImageLayer):
 
     def __init__(
         self,
-        factor=1.0,
-        scale=1.0,
-        interpolation="bilinear",
-        fill_value=0.0,
-        seed=None,
-        data_format=None,
-        **kwargs,
+        factor: float | Sequence = 1.0,
+        scale: float = 1.0,
+        interpolation: str = "bilinear",
+        fill_value: float = 0.0,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
@@ -62,7 +65,7 @@ class RandomPerspective(GeometricImageLayer):
         self.fill_value = fill_value
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch, height, width, _ = shape
         chosen = _chosen(shape, self.factor, seed)
         ends = -0.5 * self.scale, 0.5 * self.scale
@@ -73,13 +76,13 @@ class RandomPerspective(GeometricImageLayer):
         end = start + start * moves
         return {"apply_perspective": chosen, "start_points": start, "end_points": end}
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         points = drawn["start_points"], drawn["end_points"]
         options = interpolation, self.fill_value, "channels_last"
         seen = perspective_transform(images, *points, *options).astype(images.dtype)
         return jnp.where(per_image(jnp.asarray(drawn["apply_perspective"])), seen, images)
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         points = (jnp.asarray(drawn[n], "float32") for n in ("start_points", "end_points"))
         numbers = homography(*points)
         numbers = jnp.concatenate([numbers, jnp.ones_like(numbers[:, :1])], axis=-1)
@@ -118,15 +121,15 @@ class RandomElasticTransform(GeometricImageLayer):
 
     def __init__(
         self,
-        factor=1.0,
-        scale=1.0,
-        interpolation="bilinear",
-        fill_mode="reflect",
-        fill_value=0.0,
-        value_range=(0, 255),
-        seed=None,
-        data_format=None,
-        **kwargs,
+        factor: float | Sequence = 1.0,
+        scale: float = 1.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
@@ -137,7 +140,7 @@ class RandomElasticTransform(GeometricImageLayer):
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         if self.scale[1] == 0 or self.factor[1] == 0:
             return None
         chosen = _chosen(shape, self.factor, seed)
@@ -161,7 +164,7 @@ class RandomElasticTransform(GeometricImageLayer):
         field = jnp.swapaxes(smooth(jnp.swapaxes(smooth(field), 1, 2)), 1, 2)
         return max(size) * 0.1 * strength * field
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         if drawn is None:
             return images
         field = self._field(drawn, images.shape[1:3])
@@ -169,11 +172,11 @@ class RandomElasticTransform(GeometricImageLayer):
         chosen = per_image(jnp.asarray(drawn["apply_transform"]))
         return jnp.where(chosen, moved.astype(images.dtype), images)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         if drawn is None:
             return images
         return jnp.clip(super().alter(images, drawn), *self.value_range)
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         wanted = "without 'bounding_boxes': what a random field makes of a box is not defined"
         raise bad_argument(self, "data", wanted, boxes.shape)

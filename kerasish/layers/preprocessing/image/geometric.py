@@ -1,6 +1,8 @@
 """Layers that move the pixels of images in training: flips, turns, zooms, shifts and shears."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,20 +35,26 @@ class RandomFlip(GeometricImageLayer):
         [(1.0, 2.0), (2.0, 1.0)]
     """
 
-    def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
+    def __init__(
+        self,
+        mode: str = "horizontal_and_vertical",
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         modes = ("horizontal", "vertical", "horizontal_and_vertical")
         self.mode = one_of(self, "mode", mode, modes)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return {"flips": random.uniform((shape[0], 1, 1, 1), seed=seed) <= 0.5}
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         axes = {"horizontal": 2, "vertical": 1, "horizontal_and_vertical": (1, 2)}
         return jnp.where(drawn["flips"], jnp.flip(images, axes[self.mode]), images)
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         height, width = size
         x1, y1, x2, y2 = jnp.moveaxis(boxes, -1, 0)
         if self.mode != "vertical":
@@ -108,24 +116,24 @@ class RandomRotation(_Affine):
 
     def __init__(
         self,
-        factor,
-        fill_mode="reflect",
-        interpolation="bilinear",
-        seed=None,
-        fill_value=0.0,
-        data_format=None,
-        **kwargs,
+        factor: float | Sequence,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor)
         self.keep_filling(fill_mode, fill_value, interpolation)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         least, most = (turn * 360.0 for turn in self.factor)
         return {"angle": random.uniform((shape[0],), least, most, seed=seed)}
 
-    def matrix(self, drawn, size):
+    def matrix(self, drawn: Any, size: tuple) -> Any:
         height, width = size
         angle = jnp.asarray(drawn["angle"]) * (math.pi / 180.0)
         batch = angle.shape[0]
@@ -157,14 +165,14 @@ class RandomZoom(_Affine):
 
     def __init__(
         self,
-        height_factor,
-        width_factor=None,
-        fill_mode="reflect",
-        interpolation="bilinear",
-        seed=None,
-        fill_value=0.0,
-        data_format=None,
-        **kwargs,
+        height_factor: Any,
+        width_factor: Any = None,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.height_factor = height_factor
@@ -180,14 +188,14 @@ class RandomZoom(_Affine):
             raise bad_argument(self, name, "more than -1", factor)
         return 1.0 + least, 1.0 + most
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch = shape[0]
         tall = wide = random.uniform((batch, 1), *self._heights, seed=seed)
         if self._widths is not None:
             wide = random.uniform((batch, 1), *self._widths, seed=seed)
         return {"height_zoom": tall, "width_zoom": wide}
 
-    def matrix(self, drawn, size):
+    def matrix(self, drawn: Any, size: tuple) -> Any:
         height, width = size
         tall, wide = (jnp.ravel(jnp.asarray(drawn[n])) for n in ("height_zoom", "width_zoom"))
         batch = tall.shape[0]
@@ -219,14 +227,14 @@ class RandomTranslation(_Affine):
 
     def __init__(
         self,
-        height_factor,
-        width_factor,
-        fill_mode="reflect",
-        interpolation="bilinear",
-        seed=None,
-        fill_value=0.0,
-        data_format=None,
-        **kwargs,
+        height_factor: Any,
+        width_factor: Any,
+        fill_mode: str = "reflect",
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.height_factor = height_factor
@@ -236,13 +244,13 @@ class RandomTranslation(_Affine):
         self.keep_filling(fill_mode, fill_value, interpolation)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch, height, width, _ = shape
         down = random.uniform((batch, 1), *self._heights, seed=seed) * height
         right = random.uniform((batch, 1), *self._widths, seed=seed) * width
         return {"translations": jnp.concatenate([right, down], axis=-1)}
 
-    def matrix(self, drawn, size):
+    def matrix(self, drawn: Any, size: tuple) -> Any:
         right, down = jnp.moveaxis(jnp.asarray(drawn["translations"]), -1, 0)
         return _rows(right.shape[0], 1, 0, -right, 0, 1, -down)
 
@@ -270,14 +278,14 @@ class RandomShear(_Affine):
 
     def __init__(
         self,
-        x_factor=0.0,
-        y_factor=0.0,
-        interpolation="bilinear",
-        fill_mode="reflect",
-        fill_value=0.0,
-        data_format=None,
-        seed=None,
-        **kwargs,
+        x_factor: Any = 0.0,
+        y_factor: Any = 0.0,
+        interpolation: str = "bilinear",
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.x_factor = interval(self, "x_factor", x_factor)
@@ -285,13 +293,13 @@ class RandomShear(_Affine):
         self.keep_filling(fill_mode, fill_value, interpolation)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch = shape[0]
         way = jnp.where(random.uniform((batch,), seed=seed) > 0.5, -1.0, 1.0)
         y = random.uniform((batch,), *self.y_factor, seed=seed) * way
         x = random.uniform((batch,), *self.x_factor, seed=seed) * way
         return {"shear_factor": jnp.stack([x, y], axis=-1)}
 
-    def matrix(self, drawn, size):
+    def matrix(self, drawn: Any, size: tuple) -> Any:
         x, y = jnp.moveaxis(jnp.asarray(drawn["shear_factor"]), -1, 0)
         return _rows(x.shape[0], 1, x, 0, y, 1, 0)

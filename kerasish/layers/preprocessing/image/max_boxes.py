@@ -1,5 +1,7 @@
 """`MaxNumBoundingBoxes`: as many boxes for each image."""
 
+from typing import Any
+
 import jax.numpy as jnp
 
 from kerasish.layers.base.arguments import positive_int
@@ -31,15 +33,17 @@ class MaxNumBoundingBoxes(ImageLayer):
     always = True
     keeps_dtype = True
 
-    def __init__(self, max_number, fill_value=-1, **kwargs):
+    def __init__(self, max_number: int, fill_value: float = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.max_number = positive_int(self, "max_number", max_number)
         self.fill_value = int(fill_value)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return images
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         boxes, labels = (jnp.asarray(bounding_boxes[n]) for n in ("boxes", "labels"))
         return {**bounding_boxes, "boxes": self._filled(boxes), "labels": self._filled(labels)}
 
@@ -48,7 +52,7 @@ class MaxNumBoundingBoxes(ImageLayer):
         ends = [(0, missing) if axis == 1 else (0, 0) for axis in range(x.ndim)]
         return jnp.pad(x[:, : self.max_number], ends, constant_values=self.fill_value)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         if config["fill_value"] == -1:  # Keras never writes it; another must not be lost
             del config["fill_value"]

@@ -1,5 +1,8 @@
 """Layers that cover parts of images, or mix images of a batch with each other, in training."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,13 +56,13 @@ class RandomErasing(ImageLayer):
 
     def __init__(
         self,
-        factor=1.0,
-        scale=(0.02, 0.33),
-        fill_value=None,
-        value_range=(0, 255),
-        seed=None,
-        data_format=None,
-        **kwargs,
+        factor: float | Sequence = 1.0,
+        scale: Sequence = (0.02, 0.33),
+        fill_value: Any = None,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
@@ -71,7 +74,7 @@ class RandomErasing(ImageLayer):
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch, height, width, _ = shape
         share = jnp.sqrt(random.uniform((batch, 2), *self.scale, seed=seed))
         columns, rows = _bounds(width, share[:, 0], seed), _bounds(height, share[:, 1], seed)
@@ -83,7 +86,7 @@ class RandomErasing(ImageLayer):
         fill = jnp.clip(jnp.asarray(fill, self.compute_dtype), *self.value_range)
         return per_image(covered) & _inside(shape, columns, rows), fill
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         covered, fill = drawn
         return jnp.where(covered, fill, images)
 
@@ -122,23 +125,27 @@ class MixUp(_Mixing):
         Array([1., 1.], dtype=float32)
     """
 
-    def __init__(self, alpha=0.2, data_format=None, seed=None, **kwargs):
+    def __init__(
+        self, alpha: float = 0.2, data_format: str | None = None, seed: Any = None, **kwargs: Any
+    ):
         super().__init__(data_format=data_format, **kwargs)
         if not isinstance(alpha, int | float) or alpha <= 0:
             raise bad_argument(self, "alpha", "a positive number", alpha)
         self.alpha = alpha
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         others = random.shuffle(jnp.arange(shape[0]), seed=seed)
         share = random.beta((shape[0],), self.alpha, self.alpha, seed=seed)
         return {"mix_weight": share, "permutation_order": others}
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         share = per_image(drawn["mix_weight"]).astype(images.dtype)
         return share * images + (1.0 - share) * images[drawn["permutation_order"]]
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not training:
             return bounding_boxes
         others = transformation["permutation_order"]
@@ -148,7 +155,9 @@ class MixUp(_Mixing):
 
         return jax.tree.map(with_the_others, bounding_boxes)
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not training:
             return segmentation_masks
         masks = jnp.asarray(segmentation_masks)
@@ -178,12 +187,18 @@ class CutMix(_Mixing):
         Array([1., 1.], dtype=float32)
     """
 
-    def __init__(self, factor=1.0, seed=None, data_format=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence = 1.0,
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         batch, height, width, _ = shape
         alpha = random.uniform((), *self.factor, seed=seed) + 1e-6
         side = jnp.sqrt(1.0 - random.beta((batch,), alpha, alpha, seed=seed))
@@ -194,16 +209,20 @@ class CutMix(_Mixing):
         inside = _inside(shape, columns, rows)
         return {"mix_weight": share, "permutation_order": others, "inside": inside}
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return jnp.where(drawn["inside"], images[drawn["permutation_order"]], images)
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not training:
             return bounding_boxes
         wanted = "without 'bounding_boxes': what a rectangle covers of a box is not defined"
         raise bad_argument(self, "data", wanted, list(bounding_boxes))
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+    def transform_segmentation_masks(
+        self, segmentation_masks: Any, transformation: Any = None, training: bool = True
+    ) -> Any:
         if not training:
             return segmentation_masks
         return self.channels_last(self.alter, jnp.asarray(segmentation_masks), transformation)

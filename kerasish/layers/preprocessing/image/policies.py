@@ -1,5 +1,6 @@
 """Layers that change images in training by several others, chosen at random."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -106,13 +107,13 @@ class RandAugment(_Policy):
 
     def __init__(
         self,
-        value_range=(0, 255),
-        num_ops=2,
-        factor=0.5,
-        interpolation="bilinear",
-        seed=None,
-        data_format=None,
-        **kwargs,
+        value_range: Sequence = (0, 255),
+        num_ops: int = 2,
+        factor: float | Sequence = 0.5,
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.value_range = value_range
@@ -127,7 +128,7 @@ class RandAugment(_Policy):
         )
         self.make_choices(names, value_range)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         chosen = random.randint((self.num_ops,), 0, len(self.choices), seed=seed)
         drawn = {name: getattr(self, name).draw(shape, seed) for name in self.choices}
         return {"transforms": drawn, "layer_idxes": chosen}
@@ -144,13 +145,13 @@ class RandAugment(_Policy):
             x = lax.switch(drawn["layer_idxes"][step], options, x)
         return x
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         return self._apply(lambda *step: _move(*step, nearest=True), images, drawn)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return self._apply(lambda *step: _move(*step, nearest=False), images, drawn)
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         def moved(layer, boxes, number):
             if not isinstance(layer, GeometricImageLayer):
                 return boxes
@@ -192,16 +193,16 @@ class AugMix(_Policy):
 
     def __init__(
         self,
-        value_range=(0, 255),
-        num_chains=3,
-        chain_depth=3,
-        factor=0.3,
-        alpha=1.0,
-        all_ops=True,
-        interpolation="bilinear",
-        seed=None,
-        data_format=None,
-        **kwargs,
+        value_range: Sequence = (0, 255),
+        num_chains: int = 3,
+        chain_depth: int = 3,
+        factor: float | Sequence = 0.3,
+        alpha: float = 1.0,
+        all_ops: bool = True,
+        interpolation: str = "bilinear",
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.value_range = value_range
@@ -224,7 +225,7 @@ class AugMix(_Policy):
         )
         self.make_choices((*names, *tones) if all_ops else names, value_range)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         weights = random.gamma((self.num_chains,), self.alpha, seed=seed)
         share = random.beta((), self.alpha, self.alpha, seed=seed)
         steps = self.num_chains, self.chain_depth
@@ -255,12 +256,12 @@ class AugMix(_Policy):
         share = drawn["weight_sample"].astype(x.dtype)
         return share * x + (1 - share) * mixed
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return jnp.clip(self._mix(images, drawn, nearest=False), *self.value_range)
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         masks = images.astype(jnp.promote_types(images.dtype, self.compute_dtype))
         return self._mix(masks, drawn, nearest=True)
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         return boxes

@@ -1,6 +1,7 @@
 """Layers that bring images to a size: by resizing, or by cutting off borders."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
@@ -47,16 +48,16 @@ class Resizing(GeometricImageLayer):
 
     def __init__(
         self,
-        height,
-        width,
-        interpolation="bilinear",
-        crop_to_aspect_ratio=False,
-        pad_to_aspect_ratio=False,
-        fill_mode="constant",
-        fill_value=0.0,
-        antialias=False,
-        data_format=None,
-        **kwargs,
+        height: int,
+        width: int,
+        interpolation: str = "bilinear",
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        fill_mode: str = "constant",
+        fill_value: float = 0.0,
+        antialias: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.height = positive_int(self, "height", height)
@@ -71,13 +72,13 @@ class Resizing(GeometricImageLayer):
         self.fill_value = fill_value
         self.antialias = bool(antialias)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return {}
 
-    def size_after(self, size):
+    def size_after(self, size: tuple) -> tuple:
         return self.height, self.width
 
-    def move_boxes(self, boxes, drawn, size):
+    def move_boxes(self, boxes: Any, drawn: Any, size: tuple) -> Any:
         rows, columns = size
         tall, wide = self.height / rows, self.width / columns
         left = top = 0
@@ -94,7 +95,7 @@ class Resizing(GeometricImageLayer):
         filler = jnp.all(boxes == 0, axis=-1) | jnp.all(boxes == -1, axis=-1)
         return jnp.where(filler[..., None], 0.0, moved)
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         return resize(
             images,
             (self.height, self.width),
@@ -148,15 +149,15 @@ class CenterCrop(_Crop):
         Array([5., 6.], dtype=float32)
     """
 
-    def __init__(self, height, width, data_format=None, **kwargs):
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)
         self.height = positive_int(self, "height", height)
         self.width = positive_int(self, "width", width)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return {}
 
-    def middle(self, size):
+    def middle(self, size: tuple) -> tuple:
         rows, columns = size
         height, width = self.height, self.width
         if rows < height or columns < width:
@@ -164,7 +165,7 @@ class CenterCrop(_Crop):
             height, width = max(min(rows, tall), 1), max(min(columns, wide), 1)
         return (rows - height) // 2, (columns - width) // 2, height, width
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         _, rows, columns, _ = images.shape
         height, width = self.height, self.width
         if rows >= height and columns >= width:
@@ -194,34 +195,42 @@ class RandomCrop(_Crop):
         (1, 2, 2, 3)
     """
 
-    def __init__(self, height, width, seed=None, data_format=None, name=None, **kwargs):
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: Any = None,
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, name=name, **kwargs)
         self.height = positive_int(self, "height", height)
         self.width = positive_int(self, "width", width)
         self.seed = make_default_seed() if seed is None else seed
         self.generator = SeedGenerator(seed)
 
-    def get_random_transformation(self, data, training=True, seed=None):
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         if training:
             return super().get_random_transformation(data, True, seed)
         images = data["images"] if isinstance(data, dict) else data
         return {"starts": None, "input_shape": images.shape}
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         room = shape[1] - self.height, shape[2] - self.width
         if min(room) <= 0:
             return {"starts": None}
         starts = [random.uniform((), 0, float(n + 1), seed=seed).astype("int32") for n in room]
         return {"starts": starts}
 
-    def middle(self, size):
+    def middle(self, size: tuple) -> tuple:
         rows, columns = size
         tall, wide = to_aspect(rows, columns, (self.height, self.width))
         top = (rows - max(min(rows, tall), 1)) // 2
         left = (columns - max(min(columns, wide), 1)) // 2
         return top, left, min(self.height, rows - top), min(self.width, columns - left)
 
-    def move(self, images, drawn, interpolation):
+    def move(self, images: Any, drawn: Any, interpolation: str) -> Any:
         batch, rows, columns, channels = images.shape
         size = self.height, self.width
         if drawn is not None and drawn["starts"] is not None:

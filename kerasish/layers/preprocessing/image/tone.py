@@ -1,5 +1,8 @@
 """Layers that change how the values of pixels are spread: inverted, sharper, in steps, evened."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -28,17 +31,24 @@ class RandomInvert(ImageLayer):
         Array([200.], dtype=float32)
     """
 
-    def __init__(self, factor=1.0, value_range=(0, 255), seed=None, data_format=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence = 1.0,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_range
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         probability = random.uniform((shape[0],), *self.factor, seed=seed)
         return random.uniform((shape[0],), seed=seed) < probability
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         return jnp.where(per_image(drawn), self.value_range[1] - images, images)
 
 
@@ -60,16 +70,23 @@ class RandomSharpness(ImageLayer):
         Array([9.], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=0.0)
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         return random.uniform((shape[0],), *self.factor, seed=seed)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         mean = jnp.full((3, 3, 1, 1), 1 / 13, images.dtype).at[1, 1].set(5 / 13)
         mean = jnp.tile(mean, (1, 1, images.shape[-1], 1))
         smooth = depthwise_conv(images, mean, padding="same", data_format="channels_last")
@@ -95,19 +112,26 @@ class RandomPosterization(ImageLayer):
         Array([  0., 128.], dtype=float32)
     """
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        factor: float | Sequence,
+        value_range: Sequence = (0, 255),
+        data_format: str | None = None,
+        seed: Any = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = interval(self, "factor", factor, least=1, most=8)
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         least, most = self.factor
         if least == most:
             return jnp.full((shape[0],), least, "uint8")
         return random.randint((shape[0],), least, most, dtype="uint8", seed=seed)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         lost = per_image(8 - drawn)
         steps = rescale(images, self.value_range, (0, 255)).astype("uint8") >> lost << lost
         return rescale(steps.astype(images.dtype), (0, 255), self.value_range)
@@ -133,11 +157,11 @@ class Solarization(ImageLayer):
 
     def __init__(
         self,
-        addition_factor=0.0,
-        threshold_factor=0.0,
-        value_range=(0, 255),
-        seed=None,
-        **kwargs,
+        addition_factor: Any = 0.0,
+        threshold_factor: Any = 0.0,
+        value_range: Sequence = (0, 255),
+        seed: Any = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.addition_factor = interval(self, "addition_factor", addition_factor, least=0.0)
@@ -145,13 +169,13 @@ class Solarization(ImageLayer):
         self.value_range = value_pair(self, value_range)
         self.keep_seed(seed)
 
-    def draw(self, shape, seed):
+    def draw(self, shape: tuple, seed: Any) -> Any:
         # Only the upper ends are brought to 255, as in Keras 3.
         ranges = [(f[0], f[1] * 255) for f in (self.addition_factor, self.threshold_factor)]
         options = {"dtype": self.compute_dtype, "seed": seed}
         return [random.uniform((shape[0],), *ends, **options) for ends in ranges]
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         addition, threshold = (per_image(n).astype(images.dtype) for n in drawn)
         x = jnp.clip(rescale(images, self.value_range, (0, 255)) + addition, 0, 255)
         return rescale(jnp.where(x < threshold, x, 255 - x), (0, 255), self.value_range)
@@ -175,11 +199,11 @@ class AutoContrast(ImageLayer):
 
     always = True
 
-    def __init__(self, value_range=(0, 255), **kwargs):
+    def __init__(self, value_range: Sequence = (0, 255), **kwargs: Any):
         super().__init__(**kwargs)
         self.value_range = value_pair(self, value_range)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         x = rescale(images, self.value_range, (0, 255))
         low = jnp.min(x, axis=(1, 2), keepdims=True)
         high = jnp.max(x, axis=(1, 2), keepdims=True)
@@ -207,12 +231,18 @@ class Equalization(ImageLayer):
         Array([  0., 128., 255.], dtype=float32)
     """
 
-    def __init__(self, value_range=(0, 255), bins=256, data_format=None, **kwargs):
+    def __init__(
+        self,
+        value_range: Sequence = (0, 255),
+        bins: int = 256,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.bins = positive_int(self, "bins", bins)
         self.value_range = value_pair(self, value_range)
 
-    def alter(self, images, drawn):
+    def alter(self, images: Any, drawn: Any) -> Any:
         x = rescale(images, self.value_range, (0, 255))
         equal = jax.vmap(self._equalize, in_axes=-1, out_axes=-1)(x)
         return rescale(equal.astype(images.dtype), (0, 255), self.value_range)
