@@ -52,7 +52,15 @@ SCALED = "It scales its images, from 0 to 255, itself."
 
 
 def describe(build: Callable, title: str, module: str, scaling: str, reference: str) -> None:
-    """Give a builder made by a function its name, its module and its docstring."""
+    """Give a builder made by a function its name, its module and its docstring.
+
+    Args:
+        build: The function.
+        title: Name of the network.
+        module: Name of the public module.
+        scaling: What it expects of pixels.
+        reference: Authors, year, title.
+    """
     build.__name__ = build.__qualname__ = title
     build.__module__ = module
     lines = []
@@ -66,7 +74,11 @@ def describe(build: Callable, title: str, module: str, scaling: str, reference: 
 
 
 def scaling(module: str) -> str:
-    """What to say of a model whose images the caller scales."""
+    """What to say of a model whose images the caller scales.
+
+    Args:
+        module: Name of the public module.
+    """
     return f"Its images come from `keras.applications.{module.split('.')[-1]}.preprocess_input`."
 
 

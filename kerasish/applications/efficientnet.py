@@ -48,19 +48,43 @@ def kernel_initializer() -> VarianceScaling:
 def scaled_conv(
     x: Any, filters: int, kernel: Any = 1, strides: Any = 1, name: str | None = None, **options: Any
 ) -> Any:
-    """Convolution as both kinds of EfficientNet have it."""
+    """Convolution as both kinds of EfficientNet have it.
+
+    Args:
+        x: Tensor of the network.
+        filters: Channels of the output.
+        kernel: Height and width of the kernel, or one number for both.
+        strides: Steps between positions of the kernel.
+        name: Name of the layer.
+        **options: Further arguments of the layer.
+    """
     initializer = kernel_initializer()
     return conv(x, filters, kernel, strides, name, kernel_initializer=initializer, **options)
 
 
 def scaled_depthwise(x: Any, kernel: Any, stride: int, name: str, **options: Any) -> Any:
-    """Convolution of each channel by itself, as both kinds of EfficientNet have it."""
+    """Convolution of each channel by itself, as both kinds of EfficientNet have it.
+
+    Args:
+        x: Tensor of the network.
+        kernel: Height and width of the kernel, or one number for both.
+        stride: Steps between positions of the kernel.
+        name: Name of the layer.
+        **options: Further arguments of the layer.
+    """
     initializer = kernel_initializer()
     return depthwise(x, kernel, stride, name, depthwise_initializer=initializer, **options)
 
 
 def squeeze_and_excite(x: Any, filters: int, squeezed: int, name: str | None) -> Any:
-    """Each channel times a number from 0 to 1, computed from the averages of all channels."""
+    """Each channel times a number from 0 to 1, computed from the averages of all channels.
+
+    Args:
+        x: Tensor of the network.
+        filters: Channels of the output.
+        squeezed: Channels between the two products.
+        name: Name of the layer.
+    """
     averages = layers.GlobalAveragePooling2D(name=f"{name}se_squeeze")(x)
     shape = (filters, 1, 1) if channel_axis() == 1 else (1, 1, filters)
     y = layers.Reshape(shape, name=f"{name}se_reshape")(averages)
@@ -71,14 +95,28 @@ def squeeze_and_excite(x: Any, filters: int, squeezed: int, name: str | None) ->
 
 
 def add_residual(x: Any, inputs: Any, drop: float, name: str | None) -> Any:
-    """The block's input added to its output, which training leaves out at a rate."""
+    """The block's input added to its output, which training leaves out at a rate.
+
+    Args:
+        x: Tensor of the network.
+        inputs: What the block was given.
+        drop: Rate at which training leaves the block out.
+        name: Name of the layer.
+    """
     if drop > 0:
         x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
     return layers.add([x, inputs], name=f"{name}add")
 
 
 def head(request: Request, x: Any, dropout: float, **dense: Any) -> Any:
-    """Averages, dropout and classifier."""
+    """Averages, dropout and classifier.
+
+    Args:
+        request: The caller's arguments.
+        x: Tensor of the network.
+        dropout: Rate of the dropout before the classifier.
+        **dense: Further arguments of the last layer.
+    """
     if not request.include_top:
         return request.pool(x, named=True)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)

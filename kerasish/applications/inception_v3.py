@@ -21,6 +21,10 @@ def branch(x: Any, *steps: Any) -> Any:
 
     A step is `"average"` or `"max"`, a pooling of 3 by 3, the second of stride 2; or `(filters,
     kernel)`; with a third entry, the stride, there is no padding.
+
+    Args:
+        x: Tensor of the network.
+        *steps: What is done, in order.
     """
     for step in steps:
         if step == "average":
@@ -33,7 +37,13 @@ def branch(x: Any, *steps: Any) -> Any:
 
 
 def mixed(x: Any, name: str | None, *branches: tuple) -> Any:
-    """Several branches of one tensor, side by side."""
+    """Several branches of one tensor, side by side.
+
+    Args:
+        x: Tensor of the network.
+        name: Name of the layer.
+        *branches: Steps of each, as `branch` takes them.
+    """
     return join([branch(x, *steps) for steps in branches], name, last=3)
 
 
@@ -88,7 +98,12 @@ def _features(x):
 
 
 def head(request: Request, x: Any) -> Any:
-    """The usual classifier; the layer of `pooling` has a generated name."""
+    """The usual classifier; the layer of `pooling` has a generated name.
+
+    Args:
+        request: The caller's arguments.
+        x: Tensor of the network.
+    """
     return request.head(x, named=False)
 
 

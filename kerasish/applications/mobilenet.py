@@ -34,19 +34,35 @@ _BLOCKS = (
 
 
 def square(shape: tuple, sizes: tuple) -> int | None:
-    """Height of an image as high as wide whose height is one of those; `None` of others."""
+    """Height of an image as high as wide whose height is one of those; `None` of others.
+
+    Args:
+        shape: Shape of one image.
+        sizes: Heights that there are weights for.
+    """
     rows, columns = rows_and_columns(shape)
     return rows if rows == columns and rows in sizes else None
 
 
 def usual_size(request: Request, sizes: tuple) -> int:
-    """The size whose weights fit the image that was asked for, or else the usual 224."""
+    """The size whose weights fit the image that was asked for, or else the usual 224.
+
+    Args:
+        request: The caller's arguments.
+        sizes: Heights that there are weights for.
+    """
     shape = request.input_shape
     return 224 if shape is None else square(tuple(shape), sizes) or 224
 
 
 def trained_size(request: Request, shape: tuple, sizes: tuple) -> int | None:
-    """The height of images that the weights to load were trained on; warns of other images."""
+    """The height of images that the weights to load were trained on; warns of other images.
+
+    Args:
+        request: The caller's arguments.
+        shape: Shape of one image.
+        sizes: Heights that there are weights for.
+    """
     if not request.pretrained:
         return rows_and_columns(shape)[0]
     size = square(shape, sizes)

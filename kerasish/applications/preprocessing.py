@@ -9,6 +9,10 @@ def caffe(x: Any, data_format: str | None = None) -> Any:
     """Images of values from 0 to 255 in blue, green, red, less ImageNet's mean.
 
     See `keras.applications.imagenet_utils.preprocess_input`.
+
+    Args:
+        x: Images of values from 0 to 255.
+        data_format: Where the channels are.
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="caffe")
 
@@ -17,6 +21,10 @@ def tf(x: Any, data_format: str | None = None) -> Any:
     """Images of values from 0 to 255 scaled to values from -1 to 1.
 
     See `keras.applications.imagenet_utils.preprocess_input`.
+
+    Args:
+        x: Images of values from 0 to 255.
+        data_format: Where the channels are.
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="tf")
 
@@ -25,10 +33,19 @@ def torch(x: Any, data_format: str | None = None) -> Any:
     """Images of values from 0 to 255, of which ImageNet's have mean 0 and variance 1.
 
     See `keras.applications.imagenet_utils.preprocess_input`.
+
+    Args:
+        x: Images of values from 0 to 255.
+        data_format: Where the channels are.
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="torch")
 
 
 def unchanged(x: Any, data_format: str | None = None) -> Any:
-    """The images as they are: the model scales them itself."""
+    """The images as they are: the model scales them itself.
+
+    Args:
+        x: Images of values from 0 to 255.
+        data_format: Where the channels are.
+    """
     return x

@@ -102,7 +102,11 @@ class WeightFiles(NamedTuple):
     names: tuple[str, str]
 
     def fetch(self, include_top: bool) -> str:
-        """Path of one in the cache, `~/.keras/models`; it is downloaded unless it is there."""
+        """Path of one in the cache, `~/.keras/models`; it is downloaded unless it is there.
+
+        Args:
+            include_top: Whether the classifier is wanted too.
+        """
         which = 0 if include_top else 1
         name, url, file_hash = self.names[which], self.urls[which], self.hashes[which]
         return get_file(name, url, cache_subdir="models", file_hash=file_hash)
@@ -131,7 +135,14 @@ def weight_files(
 def load(
     model: Model, weights: str | os.PathLike | None, files: WeightFiles, include_top: bool
 ) -> None:
-    """Give a model the weights of a path, of ImageNet's file, or (`None`) leave those it has."""
+    """Give a model the weights of a path, of ImageNet's file, or (`None`) leave those it has.
+
+    Args:
+        model: The model.
+        weights: The path, `"imagenet"` or `None`.
+        files: ImageNet's files.
+        include_top: Whether the classifier is wanted too.
+    """
     if isinstance(weights, str) and weights == "imagenet":
         weights = files.fetch(include_top)
     if weights is not None:

@@ -99,11 +99,20 @@ class Request:
         return self.start(self.image_shape(default_size, min_size))
 
     def start(self, shape: tuple) -> Any:
-        """The caller's `input_tensor`, or an `Input` of that shape."""
+        """The caller's `input_tensor`, or an `Input` of that shape.
+
+        Args:
+            shape: Shape of one image.
+        """
         return layers.Input(shape) if self.input_tensor is None else self.input_tensor
 
     def image_shape(self, default_size: int, min_size: int = 32) -> tuple:
-        """The shape of one image that the arguments come to; see `image`."""
+        """The shape of one image that the arguments come to; see `image`.
+
+        Args:
+            default_size: Height and width where the caller says none.
+            min_size: The least height and width.
+        """
         shape = None if self.input_shape is None else tuple(self.input_shape)
         channels = 3 if shape is None else _channel(shape)
         if self.pretrained and channels != 3:
@@ -132,7 +141,12 @@ class Request:
         return _with_channels(3, None, None)
 
     def check_size(self, shape: tuple, min_size: int) -> None:
-        """Raise on an image smaller than that in height or width."""
+        """Raise on an image smaller than that in height or width.
+
+        Args:
+            shape: Shape of one image.
+            min_size: The least height and width.
+        """
         if any(size is not None and size < min_size for size in rows_and_columns(shape)):
             wanted = f"at least {min_size} by {min_size}"
             raise bad_argument(self.builder, "input_shape", wanted, shape)
@@ -150,18 +164,36 @@ class Request:
         return self.classifier(layers.GlobalAveragePooling2D(name=average)(x))
 
     def classifier(self, x: Any, name: str | None = "predictions", **dense: Any) -> Any:
-        """The last layer: a probability a class, if `classifier_activation` is softmax."""
+        """The last layer: a probability a class, if `classifier_activation` is softmax.
+
+        Args:
+            x: Features, one vector for each image.
+            name: Name of the layer.
+            **dense: Further arguments of the last layer.
+        """
         activation = self.classifier_activation
         return layers.Dense(self.classes, activation=activation, name=name, **dense)(x)
 
     def pool(self, x: Any, named: bool) -> Any:
-        """What `pooling` makes of the features, by a layer with Keras' or a generated name."""
+        """What `pooling` makes of the features, by a layer with Keras' or a generated name.
+
+        Args:
+            x: Features.
+            named: Whether the layer has Keras' name.
+        """
         if self.pooling is None:
             return x
         return _POOLS[self.pooling](name=f"{self.pooling}_pool" if named else None)(x)
 
     def model(self, image: Any, outputs: Any, files: WeightFiles, name: str | None = None) -> Model:
-        """The model from the image to the outputs, with the weights that were asked for."""
+        """The model from the image to the outputs, with the weights that were asked for.
+
+        Args:
+            image: The symbolic image.
+            outputs: The symbolic outputs.
+            files: ImageNet's files.
+            name: Name of the model, where the caller gives none.
+        """
         inputs = image if self.input_tensor is None else get_source_inputs(self.input_tensor)
         model = Model(inputs, outputs, name=name or self.name)
         load(model, self.weights, files, self.include_top)
@@ -182,5 +214,9 @@ def _with_channels(channels, rows, columns):
 
 
 def rows_and_columns(shape: tuple) -> tuple:
-    """Height and width in the shape of one image."""
+    """Height and width in the shape of one image.
+
+    Args:
+        shape: Shape of one image.
+    """
     return tuple(shape[1:] if backend.image_data_format() == "channels_first" else shape[:2])

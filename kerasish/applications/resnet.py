@@ -16,12 +16,22 @@ _PAPER = 'He, Zhang, Ren and Sun, 2016, "Deep Residual Learning for Image Recogn
 
 
 def norm(x: Any, name: str) -> Any:
-    """Batch normalization as both kinds of ResNet have it."""
+    """Batch normalization as both kinds of ResNet have it.
+
+    Args:
+        x: Tensor of the network.
+        name: Name of the layer.
+    """
     return blocks.norm(x, name, last=3, epsilon=1.001e-5)
 
 
 def stem(x: Any, after: Callable = lambda x: x) -> Any:
-    """A convolution of 7 by 7 and a pooling, both of stride 2, and `after` between the two."""
+    """A convolution of 7 by 7 and a pooling, both of stride 2, and `after` between the two.
+
+    Args:
+        x: Tensor of the network.
+        after: Function of what the convolution gives.
+    """
     x = layers.ZeroPadding2D(3, name="conv1_pad")(x)
     x = after(conv(x, 64, 7, 2, "conv1_conv", padding="valid", use_bias=True))
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)
@@ -29,7 +39,11 @@ def stem(x: Any, after: Callable = lambda x: x) -> Any:
 
 
 def files(title: str) -> WeightFiles:
-    """ImageNet's weights of either kind."""
+    """ImageNet's weights of either kind.
+
+    Args:
+        title: Name of the network.
+    """
     return weight_files("resnet", title.lower(), KERNELS)
 
 

@@ -13,13 +13,21 @@ HELP = "delete the compiled programs that JAX keeps between processes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("--dry-run", action="store_true", help="say what would be deleted")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Delete them."""
+    """Delete them.
+
+    Args:
+        options: Parsed arguments.
+    """
     cache = compilation_cache.look()
     if not options.dry_run:
         for entry in cache.entries:

@@ -73,7 +73,11 @@ def look() -> CompilationCache:
 
 
 def in_words(found: dict[str, Any]) -> str:
-    """A line on what `CompilationCache.as_dict` gave."""
+    """A line on what `CompilationCache.as_dict` gave.
+
+    Args:
+        found: What was found.
+    """
     if found["folder"] is None:
         return "off (KERASISH_COMPILATION_CACHE in the environment, or no folder to write to)."
     size = readable_bytes(found["bytes"])

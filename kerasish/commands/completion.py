@@ -31,12 +31,21 @@ _ZSH = "autoload -Uz compinit bashcompinit && compinit && bashcompinit\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("shell", choices=_SHELLS, metavar="SHELL", help="bash or zsh")
 
 
 def run_for(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """Print the shell's program, made from the parser of all commands."""
+    """Print the shell's program, made from the parser of all commands.
+
+    Args:
+        parser: Parser of all commands.
+        options: Parsed arguments.
+    """
     print(script(parser, options.shell), end="")
     return 0
 

@@ -150,6 +150,9 @@ def _as_written(path):
 def layers_of(config: dict) -> dict[str, dict]:
     """Configs of layers by name, those of models inside as `outer/inner`.
 
+    Args:
+        config: Config of a model.
+
     Example:
         >>> layers_of({"config": {"layers": [{"class_name": "Dense", "config": {"name": "a"}}]}})
         {'a': {'class_name': 'Dense', 'config': {'name': 'a'}}}
@@ -173,6 +176,10 @@ def layers_of(config: dict) -> dict[str, dict]:
 
 def flat(config: Any, path: str = "") -> dict[str, Any]:
     """A nest's values by dotted path.
+
+    Args:
+        config: Nested dicts and lists.
+        path: Path of `config` itself.
 
     Example:
         >>> flat({"a": {"b": 1, "c": [2, 3]}})

@@ -27,7 +27,11 @@ _OF_EXPORT = ("optimize", "opset_version", "platforms")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     add = parser.add_argument
     add("source", type=pathlib.Path, metavar="IN", help="the file to read")
     add("target", type=pathlib.Path, metavar="OUT", help="the file to write; its ending says how")
@@ -48,7 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Convert it."""
+    """Convert it.
+
+    Args:
+        options: Parsed arguments.
+    """
     source, target = options.source, options.target
     end = model_files.ending(target, _TO)
     if end is None:

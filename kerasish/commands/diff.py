@@ -25,7 +25,11 @@ _ABSENT = "absent"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     add = parser.add_argument
     add("a", type=pathlib.Path, metavar="A", help="a file of a model or of weights")
     add("b", type=pathlib.Path, metavar="B", help="another")
@@ -67,7 +71,11 @@ class LayerDifference:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare them; 1 where they differ."""
+    """Compare them; 1 where they differ.
+
+    Args:
+        options: Parsed arguments.
+    """
     if not options.tolerance >= 0:
         raise ValueError(f"--tolerance must be 0 or more; got {options.tolerance}.")
     model_files.import_modules(options.modules)
@@ -102,7 +110,14 @@ def _notes(a: Contents, b: Contents, options) -> list[str]:
 def compare(
     a: Contents, b: Contents, tolerance: float = 0.0, weights_only: bool = False
 ) -> list[LayerDifference]:
-    """What differs, layer by layer, in the order of `a`; layers that are the same are there too."""
+    """What differs, layer by layer, in the order of `a`; layers that are the same are there too.
+
+    Args:
+        a: The first.
+        b: The second.
+        tolerance: Difference of two elements that does not count.
+        weights_only: Whether to leave configs out.
+    """
     found: dict[str, LayerDifference] = {}
 
     def at(name):
@@ -200,6 +215,10 @@ def _compare_arrays(ours, theirs, tolerance, layer):
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, int]:
     """The largest difference of two numbers at the same place, and how many places differ.
+
+    Args:
+        a: The first.
+        b: The second.
 
     Example:
         >>> largest_difference(np.array([1.0, 2.0]), np.array([1.0, 2.5]))

@@ -39,12 +39,20 @@ _COMPARISONS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it."""
+    """Print it.
+
+    Args:
+        options: Parsed arguments.
+    """
     found = information()
     if options.json:
         print_json(found)
@@ -75,7 +83,11 @@ def information() -> dict[str, Any]:
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed distribution, `None` where there is none."""
+    """The version of an installed distribution, `None` where there is none.
+
+    Args:
+        name: Name of the distribution.
+    """
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -167,6 +179,10 @@ def _packages(extra, needed, seen) -> dict[str, str]:
 
 def meets(version: str | None, needed: str) -> bool:
     """Whether a version is one of those needed, by the numbers it begins with.
+
+    Args:
+        version: Version, as `1.2.3`.
+        needed: Requirement: `>=0.11,<0.13`.
 
     Example:
         >>> meets("0.11.36", "<0.13,>=0.11.36"), meets("0.9", ">=0.11"), meets(None, "")

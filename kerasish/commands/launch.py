@@ -11,10 +11,18 @@ HELP = "start a script as several processes, which train together"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes: what `python -m kerasish.launch` does."""
+    """Say what the command takes: what `python -m kerasish.launch` does.
+
+    Args:
+        parser: The command's parser.
+    """
     launch.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start the processes and wait for them."""
+    """Start the processes and wait for them.
+
+    Args:
+        options: Parsed arguments.
+    """
     return launch.run(options)

@@ -24,13 +24,21 @@ PROGRAMS = (*STABLEHLO, ".onnx", ".tflite")
 
 
 def ending(path: pathlib.Path, known: Iterable[str]) -> str | None:
-    """Which of the endings a path has, the longest first."""
+    """Which of the endings a path has, the longest first.
+
+    Args:
+        path: The path.
+        known: The endings.
+    """
     fitting = [end for end in known if path.name.lower().endswith(end)]
     return max(fitting, key=len, default=None)
 
 
 def kind_of(path: pathlib.Path) -> str:
     """What a file that is there holds: `"model"`, `"weights"` or `"program"`.
+
+    Args:
+        path: The path.
 
     Raises:
         ValueError: There is no such file, or its name's end says nothing.
@@ -49,7 +57,11 @@ def kind_of(path: pathlib.Path) -> str:
 
 
 def add_import(parser: argparse.ArgumentParser) -> None:
-    """Add the option `--import`."""
+    """Add the option `--import`.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument(
         "--import",
         dest="modules",
@@ -61,7 +73,11 @@ def add_import(parser: argparse.ArgumentParser) -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import modules, found in the current folder too."""
+    """Import modules, found in the current folder too.
+
+    Args:
+        names: Names of modules.
+    """
     for name in names:
         look_in_current_folder()
         importlib.import_module(name)
@@ -75,7 +91,12 @@ def look_in_current_folder() -> None:
 
 
 def load(path: pathlib.Path, compile: bool = True) -> Any:
-    """The model in a file or folder; an error about an unknown class says what to do."""
+    """The model in a file or folder; an error about an unknown class says what to do.
+
+    Args:
+        path: The path.
+        compile: Whether to compile it as its file says.
+    """
     try:
         return load_model(path, compile=compile)
     except (TypeError, ValueError) as error:

@@ -13,12 +13,20 @@ _NARROWEST, _WIDTH_OF_FILES = 60, 100
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the flag `--json`."""
+    """Add the flag `--json`.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def print_json(found: Any) -> None:
-    """Print plain data as JSON; numbers that JSON has not, NaN and infinities, become strings."""
+    """Print plain data as JSON; numbers that JSON has not, NaN and infinities, become strings.
+
+    Args:
+        found: What was found.
+    """
     print(json.dumps(_plain(found), indent=2, allow_nan=False))
 
 
@@ -52,6 +60,9 @@ def width() -> int:
 
 def printable(text: str) -> str:
     """The text without what would steer a terminal: names in files may come from anybody.
+
+    Args:
+        text: Any string.
 
     Example:
         >>> printable("dense\\x1b[2J")

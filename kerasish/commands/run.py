@@ -10,14 +10,22 @@ HELP = "run a program in which `import keras` means kerasish"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("-m", action="store_true", dest="is_module", help="PROGRAM names a module")
     parser.add_argument("program", help="a Python file, or a module with -m")
     parser.add_argument("args", nargs=argparse.REMAINDER, help="what the program is given")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run it; the exit status is the program's own."""
+    """Run it; the exit status is the program's own.
+
+    Args:
+        options: Parsed arguments.
+    """
     run_program(options.program, options.args, options.is_module)
     return 0
 

@@ -16,12 +16,20 @@ HELP = "serve models over HTTP"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes: what `python -m kerasish.serve` does."""
+    """Say what the command takes: what `python -m kerasish.serve` does.
+
+    Args:
+        parser: The command's parser.
+    """
     server.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until a signal says to end."""
+    """Serve until a signal says to end.
+
+    Args:
+        options: Parsed arguments.
+    """
     if options.modules:
         look_in_current_folder()
     server.run(options)

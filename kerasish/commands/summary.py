@@ -19,7 +19,11 @@ _DESCRIBED = {"name", "shape", "dtype"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("file", type=pathlib.Path, metavar="FILE", help="model, weights or export")
     parser.add_argument("--expand-nested", action="store_true", help="list layers of models inside")
     parser.add_argument("--show-trainable", action="store_true", help="say what is trained")
@@ -32,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it."""
+    """Print it.
+
+    Args:
+        options: Parsed arguments.
+    """
     kind = model_files.kind_of(options.file)
     model_files.import_modules(options.modules)
     if kind == "model":
@@ -82,7 +90,11 @@ def _described(layer):
 
 
 def weights_in(path: pathlib.Path) -> dict[str, Any]:
-    """The arrays of a file of weights, as plain data."""
+    """The arrays of a file of weights, as plain data.
+
+    Args:
+        path: The path.
+    """
     arrays = []
     with opened(path) as source:
         for part in sorted(source.stored_parts()):
@@ -108,7 +120,11 @@ def _print_weights(found):
 
 
 def program_in(path: pathlib.Path) -> dict[str, Any]:
-    """The inputs and outputs of an exported program, as plain data."""
+    """The inputs and outputs of an exported program, as plain data.
+
+    Args:
+        path: The path.
+    """
     end = model_files.ending(path, model_files.PROGRAMS)
     if end in model_files.STABLEHLO:
         meta = load_program(path).meta

@@ -29,6 +29,9 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
     Of several processes the first one writes. What the others write is dropped, and they wait
     until the file is there.
+
+    Args:
+        path: Path that the file gets at the end.
     """
     path = pathlib.Path(path)
     if path.is_symlink():  # which stays: what it points to is replaced
@@ -134,7 +137,11 @@ def _mode_of(path):
 
 
 def sync(path: pathlib.Path) -> None:
-    """Have a file, or a folder's list of files, on the disk before going on."""
+    """Have a file, or a folder's list of files, on the disk before going on.
+
+    Args:
+        path: Path of the file or folder.
+    """
     if os.name != "posix" and path.is_dir():
         return  # only a file can be opened there
     handle = os.open(path, os.O_RDONLY)
@@ -145,5 +152,9 @@ def sync(path: pathlib.Path) -> None:
 
 
 def is_taken(path: pathlib.Path) -> bool:
-    """Whether there is something at a path, as the process sees it that writes."""
+    """Whether there is something at a path, as the process sees it that writes.
+
+    Args:
+        path: Path of the file or folder.
+    """
     return processes.first_says(f"look for {path.name}", path.exists) == "True"

@@ -9,7 +9,11 @@ from kerasish.core.errors import bad_argument
 
 
 def find_device(name: str) -> Any:
-    """JAX's device for a name: `"cpu"`, `"cpu:0"`, `"gpu:1"`, `"cuda:0"`, `"tpu:3"`."""
+    """JAX's device for a name: `"cpu"`, `"cpu:0"`, `"gpu:1"`, `"cuda:0"`, `"tpu:3"`.
+
+    Args:
+        name: The name.
+    """
     if not isinstance(name, str):
         raise bad_argument("device", "name", "a string like 'cpu:0' or 'gpu:1'", name)
     kind, _, number = name.lower().lstrip("/").removeprefix("device:").partition(":")
@@ -27,6 +31,9 @@ def find_device(name: str) -> Any:
 @contextlib.contextmanager
 def device(device_name: str) -> Any:
     """Make arrays and Variables on this device inside the `with` block.
+
+    Args:
+        device_name: Name of the device, as `"gpu:0"`; `None` is JAX's default.
 
     Example:
         >>> with device("cpu:0"):

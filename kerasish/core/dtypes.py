@@ -24,7 +24,11 @@ _PYTHON_TYPES = {bool: "bool", int: "int32", float: None, complex: "complex64"}
 
 
 def standardize_dtype(dtype: Any) -> str:
-    """The name of a dtype given as a name, a NumPy or JAX dtype, a Python type, or `None`."""
+    """The name of a dtype given as a name, a NumPy or JAX dtype, a Python type, or `None`.
+
+    Args:
+        dtype: The dtype.
+    """
     if dtype is None:
         return settings.floatx()
     if isinstance(dtype, str):
@@ -41,17 +45,29 @@ def standardize_dtype(dtype: Any) -> str:
 
 
 def is_float(dtype: Any) -> bool:
-    """Whether a dtype is a real floating-point type (bfloat16 and the float8 ones included)."""
+    """Whether a dtype is a real floating-point type (bfloat16 and the float8 ones included).
+
+    Args:
+        dtype: The dtype.
+    """
     return jnp.issubdtype(dtype, jnp.floating)
 
 
 def is_inexact(dtype: Any) -> bool:
-    """Whether a dtype is real or complex floating-point: what has gradients."""
+    """Whether a dtype is real or complex floating-point: what has gradients.
+
+    Args:
+        dtype: The dtype.
+    """
     return jnp.issubdtype(dtype, jnp.inexact)
 
 
 def result_type(*dtypes: Any) -> str:
-    """The type that mixing these gives, by JAX's promotion rules; Python's types are weak."""
+    """The type that mixing these gives, by JAX's promotion rules; Python's types are weak.
+
+    Args:
+        *dtypes: Names of dtypes, dtypes or Python types.
+    """
     # NumPy's dtypes equal Python's types, but are none.
     weak = [isinstance(t, type) and t in (int, float, bool) for t in dtypes]
     samples = [t(0) if w else jnp.dtype(t) for t, w in zip(dtypes, weak, strict=True)]
@@ -117,7 +133,11 @@ class DTypePolicy:
     quantization_mode = None
 
     def at(self, path: str) -> "DTypePolicy":
-        """The policy of a layer at this path: of every layer, this one."""
+        """The policy of a layer at this path: of every layer, this one.
+
+        Args:
+            path: Path of the layer.
+        """
         return self
 
     def get_config(self) -> dict:
@@ -126,7 +146,11 @@ class DTypePolicy:
 
     @classmethod
     def from_config(cls, config: dict) -> "DTypePolicy":
-        """Make the policy that `get_config` described."""
+        """Make the policy that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         return cls(**config)
 
     def __eq__(self, other):
@@ -156,12 +180,20 @@ def dtype_policy() -> DTypePolicy:
 
 
 def set_dtype_policy(policy: str | DTypePolicy) -> None:
-    """Set the policy of layers made from now on."""
+    """Set the policy of layers made from now on.
+
+    Args:
+        policy: The policy, or its name.
+    """
     _global.policy = get_policy(policy)
 
 
 def get_policy(identifier: Any) -> DTypePolicy:
-    """A policy from a policy, a name, a dtype, its config form, or `None` (the global one)."""
+    """A policy from a policy, a name, a dtype, its config form, or `None` (the global one).
+
+    Args:
+        identifier: What stands for a policy.
+    """
     if identifier is None:
         return dtype_policy()
     if isinstance(identifier, DTypePolicy):
@@ -181,7 +213,11 @@ _autocast = _Autocast()
 
 @contextlib.contextmanager
 def autocast(dtype: str | None) -> Iterator[None]:
-    """Read float Variables as `dtype` inside; `None` reads them as they are."""
+    """Read float Variables as `dtype` inside; `None` reads them as they are.
+
+    Args:
+        dtype: Name of the type, or `None`.
+    """
     before = _autocast.dtype
     _autocast.dtype = dtype if dtype and is_float(dtype) else None
     try:

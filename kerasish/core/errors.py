@@ -42,7 +42,11 @@ class NotInitialized(RuntimeError, AttributeError):
 
 
 def no_super(owner: Any) -> NotInitialized:
-    """The error for a class whose `__init__` does not call its base's."""
+    """The error for a class whose `__init__` does not call its base's.
+
+    Args:
+        owner: The object.
+    """
     return NotInitialized(
         f"{type(owner).__name__}: `super().__init__()` was not called. Make it the first line of "
         "`__init__`."

@@ -27,7 +27,11 @@ def set_mask(x: Any, mask: Any) -> None:
 
 
 def get_mask(x: Any) -> Any:
-    """The mask that travels with `x`, if any."""
+    """The mask that travels with `x`, if any.
+
+    Args:
+        x: Array or symbolic tensor.
+    """
     mask = getattr(x, "_keras_mask", None)
     if mask is None and _beside:
         reference, beside = _beside.get(id(x), (None, None))

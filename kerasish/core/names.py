@@ -21,14 +21,22 @@ _path = _Path()
 
 
 def snake_case(name: str) -> str:
-    """`"MaxPooling2D"` -> `"max_pooling2d"`, as Keras names layers."""
+    """`"MaxPooling2D"` -> `"max_pooling2d"`, as Keras names layers.
+
+    Args:
+        name: Name of a class.
+    """
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def auto_name(prefix: str) -> str:
-    """Make a name no one has had since the last `clear_names`: `dense`, `dense_1`, ..."""
+    """Make a name no one has had since the last `clear_names`: `dense`, `dense_1`, ...
+
+    Args:
+        prefix: Class name, or the name's beginning.
+    """
     prefix = snake_case(prefix)
     with _lock:
         number = _counters[prefix]
@@ -52,6 +60,10 @@ def name_scope(name: str, owner: object = None) -> Iterator[None]:
     """Prefix the `path` of every Variable made inside with `name/`.
 
     A scope with an owner that is already the innermost one's is not entered twice.
+
+    Args:
+        name: The prefix.
+        owner: Object whose scope it is, if any.
     """
     before = _path.parts, _path.owners
     if owner is None or not _path.owners or _path.owners[-1] is not owner:

@@ -30,7 +30,11 @@ _drawing = _Drawing()
 
 
 def spread(array: Any) -> NamedSharding | None:
-    """The sharding of an array that is on a mesh; `None` for one on a single device."""
+    """The sharding of an array that is on a mesh; `None` for one on a single device.
+
+    Args:
+        array: The array.
+    """
     sharding = array.sharding
     return sharding if isinstance(sharding, NamedSharding) else None
 
@@ -58,7 +62,12 @@ def put(value: Any, sharding: Sharding) -> Any:
 
 
 def constrain(value: Any, sharding: Sharding | None) -> Any:
-    """A traced value, constrained to a sharding if there is one."""
+    """A traced value, constrained to a sharding if there is one.
+
+    Args:
+        value: The value.
+        sharding: JAX's sharding, or `None`.
+    """
     return value if sharding is None else jax.lax.with_sharding_constraint(value, sharding)
 
 
@@ -66,6 +75,10 @@ def in_use(variable: Any, value: Any) -> Any:
     """A Variable's value as layers compute with it: what is split only to be stored is gathered.
 
     Its gradient is split again, and the backward pass gathers anew what `regathering` lets go.
+
+    Args:
+        variable: The Variable.
+        value: The value.
     """
     current = state.distribution
     if current is None or not isinstance(value, jax.core.Tracer):
@@ -78,7 +91,12 @@ def in_use(variable: Any, value: Any) -> Any:
 
 
 def lay_out(path: str, outputs: Any) -> Any:
-    """What a layer computed, traced, laid out as the distribution says for that path."""
+    """What a layer computed, traced, laid out as the distribution says for that path.
+
+    Args:
+        path: Path of the layer.
+        outputs: Pytree of traced arrays.
+    """
 
     def lay(y):
         return constrain(y, state.distribution.sharding_of_output(path, y.shape))
@@ -88,7 +106,11 @@ def lay_out(path: str, outputs: Any) -> Any:
 
 
 def regathering(fn: Callable) -> Callable:
-    """Let a function to differentiate keep no gathered weights for the way back."""
+    """Let a function to differentiate keep no gathered weights for the way back.
+
+    Args:
+        fn: The function.
+    """
     if not getattr(state.distribution, "gathers", False):
         return fn
     policy = jax.checkpoint_policies.save_anything_except_these_names(_GATHERED)
@@ -97,7 +119,11 @@ def regathering(fn: Callable) -> Callable:
 
 @contextlib.contextmanager
 def drawing(sharding: Sharding | None) -> Iterator[None]:
-    """Inside, large random arrays are drawn laid out so, each device making its own part."""
+    """Inside, large random arrays are drawn laid out so, each device making its own part.
+
+    Args:
+        sharding: JAX's sharding, or `None`.
+    """
     before, _drawing.sharding = _drawing.sharding, sharding
     try:
         yield

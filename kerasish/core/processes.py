@@ -49,7 +49,11 @@ def is_first() -> bool:
 
 
 def name_of(process: int) -> str:
-    """A process in words: its number, and where it runs as far as it has said."""
+    """A process in words: its number, and where it runs as far as it has said.
+
+    Args:
+        process: Number of the process.
+    """
     return f"process {process}{_names.get(process, '')}"
 
 
@@ -87,7 +91,11 @@ def _runs(pid):
 
 
 def is_stopped(process: int) -> bool:
-    """Whether a process of this machine is stopped, by a signal or a debugger."""
+    """Whether a process of this machine is stopped, by a signal or a debugger.
+
+    Args:
+        process: Number of the process.
+    """
     pid = _neighbours.get(process)
     return pid is not None and _state_of(pid) in ("T", "t")
 
@@ -103,6 +111,9 @@ def gather_to_host(array: Any) -> np.ndarray:
     """An array as NumPy has it, gathered if other processes have parts of it.
 
     Where parts do, every process must ask for the same arrays in the same order.
+
+    Args:
+        array: A JAX array.
     """
     if not isinstance(array, jax.Array) or is_readable_here(array):
         return np.asarray(array)
@@ -111,7 +122,11 @@ def gather_to_host(array: Any) -> np.ndarray:
 
 
 def is_readable_here(array: jax.Array) -> bool:
-    """Whether this process has all of an array."""
+    """Whether this process has all of an array.
+
+    Args:
+        array: A JAX array.
+    """
     return array.is_fully_addressable or array.is_fully_replicated
 
 
@@ -188,7 +203,11 @@ def _absent(prefix):
 
 
 def say_position(text: str) -> None:
-    """Note where this process is, `"epoch 3"`, for those that wait for it."""
+    """Note where this process is, `"epoch 3"`, for those that wait for it.
+
+    Args:
+        text: Words for it.
+    """
     _positions[:] = [text]
 
 
@@ -198,7 +217,11 @@ def position() -> str:
 
 
 def exchange_pulse(text: str) -> dict[int, str]:
-    """Leave a sign of life; gives the last one of each process. Nobody is waited for."""
+    """Leave a sign of life; gives the last one of each process. Nobody is waited for.
+
+    Args:
+        text: Words for it.
+    """
     try:
         _service.client.key_value_set(f"{_PULSES}{index():06}", text, allow_overwrite=True)
         return {int(k[-6:]): said for k, said in _service.client.key_value_dir_get(_PULSES)}
@@ -316,7 +339,11 @@ def who_failed() -> str:
 
 @contextlib.contextmanager
 def failures_named(what: str) -> Iterator[None]:
-    """Inside, an error that comes of another process' end is raised as one that names it."""
+    """Inside, an error that comes of another process' end is raised as one that names it.
+
+    Args:
+        what: What is being done, in words.
+    """
     try:
         yield
     except jax.errors.JaxRuntimeError as error:

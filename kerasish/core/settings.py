@@ -36,7 +36,11 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Set the float type used where none is named: one of bfloat16, float16, float32, float64."""
+    """Set the float type used where none is named: one of bfloat16, float16, float32, float64.
+
+    Args:
+        value: Name of the type.
+    """
     if value not in _FLOATS:
         raise bad_argument("set_floatx", "value", f"one of {_FLOATS}", value)
     if value == "float64":
@@ -50,7 +54,11 @@ def epsilon() -> float:
 
 
 def set_epsilon(value: float) -> None:
-    """Set the number that `epsilon()` returns."""
+    """Set the number that `epsilon()` returns.
+
+    Args:
+        value: A small positive number.
+    """
     _settings.epsilon = value
 
 
@@ -60,12 +68,20 @@ def image_data_format() -> str:
 
 
 def set_image_data_format(data_format: str) -> None:
-    """Set where images have their channels: `"channels_last"` or `"channels_first"`."""
+    """Set where images have their channels: `"channels_last"` or `"channels_first"`.
+
+    Args:
+        data_format: Either of the two.
+    """
     _settings.image_data_format = standardize_data_format(data_format)
 
 
 def standardize_data_format(data_format: Any) -> str:
-    """The given image layout, or the global one for `None`."""
+    """The given image layout, or the global one for `None`.
+
+    Args:
+        data_format: Either of the two, or `None`.
+    """
     if data_format is None:
         return _settings.image_data_format
     if str(data_format).lower() not in _LAYOUTS:
@@ -112,7 +128,11 @@ def max_epochs() -> int | None:
 
 
 def set_max_epochs(max_epochs: int | None) -> None:
-    """Let no `fit` run more epochs than this, to try a program quickly; `None` is no limit."""
+    """Let no `fit` run more epochs than this, to try a program quickly; `None` is no limit.
+
+    Args:
+        max_epochs: Number of epochs, or `None`.
+    """
     _settings.max_epochs = _limit("set_max_epochs", "max_epochs", max_epochs)
 
 
@@ -122,7 +142,11 @@ def max_steps_per_epoch() -> int | None:
 
 
 def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
-    """Let an epoch, an `evaluate` or a `predict` take no more batches; `None` is no limit."""
+    """Let an epoch, an `evaluate` or a `predict` take no more batches; `None` is no limit.
+
+    Args:
+        max_steps_per_epoch: Number of batches, or `None`.
+    """
     limit = _limit("set_max_steps_per_epoch", "max_steps_per_epoch", max_steps_per_epoch)
     _settings.max_steps_per_epoch = limit
 
@@ -167,7 +191,11 @@ def backend() -> str:
 
 
 def set_backend(backend: str) -> None:
-    """Accept `"jax"`, the only one there is, and raise on any other."""
+    """Accept `"jax"`, the only one there is, and raise on any other.
+
+    Args:
+        backend: `"jax"`.
+    """
     if backend != "jax":
         raise bad_argument("set_backend", "backend", "'jax': kerasish has no other", backend)
 

@@ -11,6 +11,9 @@ def match_varying_axes(arrays: Any) -> Any:
     JAX does so for the arguments of its own functions. Loops need it for what they carry, as do
     functions that have a transpose of their own: gradients are then summed over devices where they
     have to be.
+
+    Args:
+        arrays: Pytree of arrays.
     """
     axes = [jax.typeof(x).mat.varying for x in jax.tree.leaves(arrays)]
     every = frozenset().union(*axes)

@@ -31,7 +31,11 @@ def short_repr(obj: Any, arguments: Mapping[str, Any]) -> str:
 
 
 def given_arguments(obj: Any) -> dict[str, Any]:
-    """The arguments that an object which notes them in `_given` was made with, by name."""
+    """The arguments that an object which notes them in `_given` was made with, by name.
+
+    Args:
+        obj: The object.
+    """
     args, kwargs = vars(obj).get("_given", ((), {}))
     names = list(inspect.signature(type(obj).__init__).parameters)[1:]
     return {**dict(zip(names, args, strict=False)), **kwargs}

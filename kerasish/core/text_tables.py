@@ -5,7 +5,11 @@ import io
 
 
 def readable_bytes(n: float) -> str:
-    """`"1.50 KB"`."""
+    """`"1.50 KB"`.
+
+    Args:
+        n: Number of bytes.
+    """
     for unit in ("B", "KB", "MB", "GB"):
         if n < 1024:
             return f"{n:.2f} {unit}"
@@ -14,7 +18,11 @@ def readable_bytes(n: float) -> str:
 
 
 def readable_count(n: float) -> str:
-    """`"1.50 M"`."""
+    """`"1.50 M"`.
+
+    Args:
+        n: The number.
+    """
     for unit in ("", " K", " M", " G"):
         if n < 1000:
             return f"{n:.3g}{unit}"
@@ -23,7 +31,11 @@ def readable_count(n: float) -> str:
 
 
 def readable_seconds(n: float) -> str:
-    """`"1.5 ms"`."""
+    """`"1.5 ms"`.
+
+    Args:
+        n: Number of seconds.
+    """
     for unit, size in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
         if n >= size:
             return f"{n / size:.3g} {unit}"

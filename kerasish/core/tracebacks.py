@@ -52,6 +52,9 @@ def shorten(error: BaseException) -> None:
     """Leave frames of kerasish and JAX out of an error's traceback, unless they shall be shown.
 
     Errors that it came of are left out too if they were raised and caught inside of them.
+
+    Args:
+        error: The error.
     """
     if not settings.is_traceback_filtering_enabled():
         return

@@ -41,7 +41,12 @@ def _of_device_type(array):
 
 
 def join_batch(batch: Any, stacked: bool = False) -> Any:
-    """As `distribute_batch`, of a batch of which each process has its own equal share of rows."""
+    """As `distribute_batch`, of a batch of which each process has its own equal share of rows.
+
+    Args:
+        batch: Pytree of arrays, rows first.
+        stacked: Whether an axis of batches comes before that of rows.
+    """
     current: Any = distribution()
 
     def put(array):
@@ -55,7 +60,11 @@ def join_batch(batch: Any, stacked: bool = False) -> Any:
 
 
 def local_rows_match(rows: int) -> bool:
-    """Whether each process's devices are to hold the rows it brings, all bringing as many."""
+    """Whether each process's devices are to hold the rows it brings, all bringing as many.
+
+    Args:
+        rows: Rows that this process brings.
+    """
     own = rows // jax.process_count()
     current: Any = distribution()
     sharding = current.batch_sharding((rows,))
@@ -67,7 +76,11 @@ def local_rows_match(rows: int) -> bool:
 
 
 def replicate(tree: Any) -> Any:
-    """A pytree of arrays copied in full to every device."""
+    """A pytree of arrays copied in full to every device.
+
+    Args:
+        tree: Pytree of arrays.
+    """
     current = distribution()
     if current is None:
         return jax.device_put(tree)
@@ -75,7 +88,12 @@ def replicate(tree: Any) -> Any:
 
 
 def constrain_batch(batch: Any, stacked: bool = False) -> Any:
-    """Traced batches, kept split over the devices."""
+    """Traced batches, kept split over the devices.
+
+    Args:
+        batch: Pytree of arrays, rows first.
+        stacked: Whether an axis of batches comes before that of rows.
+    """
     current = distribution()
     if current is None:
         return batch
@@ -85,7 +103,11 @@ def constrain_batch(batch: Any, stacked: bool = False) -> Any:
 
 
 def constrain_whole(tree: Any) -> Any:
-    """Traced results, gathered on every device."""
+    """Traced results, gathered on every device.
+
+    Args:
+        tree: Pytree of arrays.
+    """
     current = distribution()
     if current is None:
         return tree
@@ -93,13 +115,22 @@ def constrain_whole(tree: Any) -> Any:
 
 
 def constrain_outputs(tree: Any, stacked: bool = False) -> Any:
-    """Traced outputs, split over the devices; whole where a process could not see the others'."""
+    """Traced outputs, split over the devices; whole where a process could not see the others'.
+
+    Args:
+        tree: Pytree of arrays.
+        stacked: Whether an axis of batches comes before that of rows.
+    """
     whole = processes.count() > 1
     return constrain_whole(tree) if whole else constrain_batch(tree, stacked)
 
 
 def check_divisible(rows: int) -> None:
-    """Raise unless full batches of so many rows can be split over the devices."""
+    """Raise unless full batches of so many rows can be split over the devices.
+
+    Args:
+        rows: Rows of a full batch.
+    """
     current = distribution()
     if current is None or rows % current.num_model_replicas == 0:
         return

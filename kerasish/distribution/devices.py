@@ -39,7 +39,11 @@ def _devices(device_type):
 
 
 def as_devices(devices: Any) -> np.ndarray:
-    """JAX's devices from names or devices, in an array of the same shape."""
+    """JAX's devices from names or devices, in an array of the same shape.
+
+    Args:
+        devices: Names of devices, or JAX's devices.
+    """
     devices = np.asarray(devices, dtype=object)
     known = {f"{d.platform}:{d.id}": d for kind in _kinds(devices) for d in jax.devices(kind)}
     found = [d if isinstance(d, jax.Device) else known.get(_full(d)) for d in devices.flat]

@@ -54,11 +54,19 @@ class Distribution:
     # -- what a subclass may decide
 
     def get_variable_layout(self, variable: Any) -> TensorLayout:
-        """The layout of a Variable; each device holds it whole unless a subclass says otherwise."""
+        """The layout of a Variable; each device holds it whole unless a subclass says otherwise.
+
+        Args:
+            variable: The Variable.
+        """
         return self.replicated(variable.shape)
 
     def get_data_layout(self, data_shape: Sequence[int]) -> TensorLayout:
-        """The layout of a batch: split along its first axis."""
+        """The layout of a batch: split along its first axis.
+
+        Args:
+            data_shape: Shape of the batch.
+        """
         axes = [self.batch_dim_name, *[None] * len(data_shape)]
         return TensorLayout(axes[: len(data_shape)], self.device_mesh)
 
@@ -74,26 +82,47 @@ class Distribution:
         return None
 
     def rule_for(self, variable: Any) -> str | None:
-        """What in the distribution decided about a Variable, in words for errors and reports."""
+        """What in the distribution decided about a Variable, in words for errors and reports.
+
+        Args:
+            variable: The Variable.
+        """
         return None
 
     # -- what follows
 
     def replicated(self, shape: Sequence[int]) -> TensorLayout:
-        """The layout of an array that each device holds whole."""
+        """The layout of an array that each device holds whole.
+
+        Args:
+            shape: Shape of the array.
+        """
         return TensorLayout([None] * len(shape), self.device_mesh)
 
     def sharding_of(self, variable: Any) -> NamedSharding:
-        """Where a Variable is kept: JAX's sharding, or an error if the layout does not fit it."""
+        """Where a Variable is kept: JAX's sharding, or an error if the layout does not fit it.
+
+        Args:
+            variable: The Variable.
+        """
         layout = self.get_variable_layout(variable)
         return layout.sharding_of(variable, self.rule_for(variable))
 
     def sharding_in_use(self, variable: Any) -> NamedSharding | None:
-        """How layers compute with a weight, where not as it is kept; `None`: as kept."""
+        """How layers compute with a weight, where not as it is kept; `None`: as kept.
+
+        Args:
+            variable: The Variable.
+        """
         return None
 
     def batch_sharding(self, shape: Sequence[int], stacked: bool = False) -> NamedSharding:
-        """Sharding of a batch, or of a stack of batches; replicated if it does not divide."""
+        """Sharding of a batch, or of a stack of batches; replicated if it does not divide.
+
+        Args:
+            shape: Shape of the array.
+            stacked: Whether an axis of batches comes before that of rows.
+        """
         batch = tuple(shape[stacked:])
         layout = self.get_data_layout(batch)
         axes = () if layout.misfit(batch) else layout.axes
@@ -114,7 +143,12 @@ class Distribution:
         return LayoutReport(self, model.weights)
 
     def sharding_of_output(self, path: str, shape: Sequence[int]) -> NamedSharding | None:
-        """Sharding of a layer's output, if one is set; rows that do not divide are replicated."""
+        """Sharding of a layer's output, if one is set; rows that do not divide are replicated.
+
+        Args:
+            path: Path of the layer or Variable.
+            shape: Shape of the array.
+        """
         layout = self.get_tensor_layout(path)
         if layout is None or not all(isinstance(size, int) for size in shape):
             return None  # sizes are not known while a model is only described
@@ -174,6 +208,9 @@ def distribution() -> Distribution | None:
 def set_distribution(value: Distribution | None) -> None:
     """Set the distribution of the whole process; `None` ends it.
 
+    Args:
+        value: The distribution, or `None`.
+
     Example:
         >>> set_distribution(DataParallel(devices=["cpu:0"]))
         >>> distribution()
@@ -192,7 +229,11 @@ def set_distribution(value: Distribution | None) -> None:
 
 
 def mesh_of(devices: Sequence | None = None) -> DeviceMesh:
-    """A mesh of one axis, which splits batches."""
+    """A mesh of one axis, which splits batches.
+
+    Args:
+        devices: Names of devices, or JAX's devices.
+    """
     none = devices is None or not len(devices)
     devices = np.asarray(jax.devices() if none else devices, dtype=object)
     return DeviceMesh(devices.shape, (_BATCH,), devices)
@@ -272,6 +313,10 @@ class ModelParallel(Distribution):
 
 
 def is_weight(variable: Any) -> bool:
-    """Whether a Variable is one that a layout is expected for: no counter, seed or metric."""
+    """Whether a Variable is one that a layout is expected for: no counter, seed or metric.
+
+    Args:
+        variable: The Variable.
+    """
     numbers = variable.shape and "float" in variable.dtype
     return bool(numbers) and variable.synchronization != "on_read"

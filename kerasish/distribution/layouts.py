@@ -47,7 +47,11 @@ class DeviceMesh:
         self.backend_mesh = Mesh(as_devices(self.devices), axis_names, axis_types=kinds)
 
     def size(self, axes: Any) -> int:
-        """Number of devices along an axis, several (a tuple of names) or none (`None`: 1)."""
+        """Number of devices along an axis, several (a tuple of names) or none (`None`: 1).
+
+        Args:
+            axes: Name of the axis, names, or `None`.
+        """
         names = axes if isinstance(axes, tuple) else (axes,)
         return math.prod(self.backend_mesh.shape[name] for name in names if name is not None)
 
@@ -104,7 +108,11 @@ class TensorLayout:
         return named_sharding(self._device_mesh, self.axes)
 
     def misfit(self, shape: Sequence[int]) -> str | None:
-        """Why an array of that shape cannot be laid out so; `None` if it can."""
+        """Why an array of that shape cannot be laid out so; `None` if it can.
+
+        Args:
+            shape: Shape of the array.
+        """
         if self._device_mesh is None:
             return "it has no `device_mesh`"
         if len(shape) < len(self.axes):
@@ -137,7 +145,12 @@ class TensorLayout:
 
 
 def named_sharding(device_mesh: DeviceMesh, axes: Sequence) -> NamedSharding:
-    """JAX's sharding, in its shortest form, as compiled programs return it."""
+    """JAX's sharding, in its shortest form, as compiled programs return it.
+
+    Args:
+        device_mesh: The mesh.
+        axes: For each axis of an array the mesh axis, or axes, that split it.
+    """
     axes = list(axes)
     while axes and axes[-1] is None:
         axes.pop()
@@ -168,7 +181,11 @@ class LayoutMap(MutableMapping):
         self._layouts: dict[str, TensorLayout] = {}
 
     def rule_for(self, path: str) -> str | None:
-        """The rule that a path matches, if any."""
+        """The rule that a path matches, if any.
+
+        Args:
+            path: Path of the layer or Variable.
+        """
         if path in self._layouts:
             return path
         found = [rule for rule in self._layouts if re.fullmatch(rule, path)]

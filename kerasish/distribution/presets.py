@@ -74,7 +74,11 @@ class TensorParallel(Distribution):
         return TensorLayout(self.model_axes(variable), self.device_mesh)
 
     def model_axes(self, variable: Any) -> list:
-        """For each axis of a weight the name of the second mesh axis, or `None`."""
+        """For each axis of a weight the name of the second mesh axis, or `None`.
+
+        Args:
+            variable: The Variable.
+        """
         axes: list = [None] * len(variable.shape)
         axis = self._split_axis(variable)
         if axis is not None and not variable.shape[axis] % self.device_mesh.shape[1]:

@@ -76,7 +76,11 @@ class PureCall:
         return (outputs, new, losses) if return_losses else (outputs, new)
 
     def assign(self, values: Any) -> None:
-        """Let the layer hold these values: after training, to save or evaluate it."""
+        """Let the layer hold these values: after training, to save or evaluate it.
+
+        Args:
+            values: `Values`, as a call returned them.
+        """
         trainable, state = values
         for variable, value in [
             *_pairs(self, "trainable", self._trainable, trainable),

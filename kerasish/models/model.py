@@ -78,7 +78,13 @@ class Model(Trainer, Layer):
         return self._function
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """Run the graph; subclasses without one override this."""
+        """Run the graph; subclasses without one override this.
+
+        Args:
+            inputs: Array or pytree of arrays.
+            training: Whether this is training; what the caller does, unless given.
+            mask: Mask of the inputs, if there is one.
+        """
         if self._function is None:
             raise NotImplementedError(
                 f"Model {type(self).__name__} has no `call`: define `call(self, inputs)`, or make "
@@ -93,12 +99,20 @@ class Model(Trainer, Layer):
         return super()._float_inputs_become if self._function is None else None
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the weights of a subclassed model, for inputs of this shape, by a trial call."""
+        """Make the weights of a subclassed model, for inputs of this shape, by a trial call.
+
+        Args:
+            input_shape: Shape of the inputs with the batch axis, or pytree of shapes.
+        """
         if self._has_no_build() and input_shape is not None:
             Layer.compute_output_shape(self, input_shape)
 
     def build_from_config(self, config: dict) -> None:
-        """Build with the shapes that `get_build_config` gave."""
+        """Build with the shapes that `get_build_config` gave.
+
+        Args:
+            config: What `get_build_config` gave.
+        """
         if self.built or not config:
             return
         if not self._has_no_build():
@@ -134,7 +148,12 @@ class Model(Trainer, Layer):
         return self._sublayers() if self._function is None else list(self._graph_layers)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """The layer of that name, or at that index of `layers`."""
+        """The layer of that name, or at that index of `layers`.
+
+        Args:
+            name: Name of the layer.
+            index: Its index.
+        """
         if (name is None) == (index is None):
             raise ValueError("get_layer: give either `name` or `index`.")
         layers = self.layers
@@ -170,6 +189,10 @@ class Model(Trainer, Layer):
         """The outputs as symbolic tensors, for inputs that are.
 
         Where the whole graph cannot be traced at once, each layer says what it makes.
+
+        Args:
+            *args: Arguments of `call`, symbolic tensors for arrays.
+            **kwargs: Arguments of `call` by name.
         """
         try:
             return super().compute_output_spec(*args, **kwargs)
@@ -291,6 +314,9 @@ class Model(Trainer, Layer):
         """Assign what `get_state_tree` gave, or a part of it. The optimizer is built for its part.
 
         A warning names paths that the model does not have.
+
+        Args:
+            state_tree: Values by name, nested as `get_state_tree` has them.
         """
         set_state_tree(self, state_tree)
 
@@ -410,19 +436,41 @@ class Model(Trainer, Layer):
         """Save architecture, weights and optimizer; see `keras.saving.save_model`.
 
         The state of random generators (of `Dropout` and the like) is not in the file, as in Keras.
+
+        Args:
+            filepath: Path of the file.
+            overwrite: Whether to replace a file that is there.
+            zipped: Whether to write one file rather than a folder; by default what the path says.
+            **kwargs: Further arguments of `keras.saving.save_model`.
         """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Save the weights; see `keras.saving.save_weights`."""
+        """Save the weights; see `keras.saving.save_weights`.
+
+        Args:
+            filepath: Path of the file.
+            overwrite: Whether to replace a file that is there.
+            **kwargs: Further arguments of `keras.saving.save_weights`.
+        """
         saving.save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Load weights saved here or with Keras; see `keras.saving.load_weights`."""
+        """Load weights saved here or with Keras; see `keras.saving.load_weights`.
+
+        Args:
+            filepath: Path of the file.
+            skip_mismatch: Whether to leave out layers that do not fit.
+            **kwargs: Further arguments of `keras.saving.load_weights`.
+        """
         saving.load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON; `keras.models.model_from_json` reads it."""
+        """The architecture as JSON; `keras.models.model_from_json` reads it.
+
+        Args:
+            **kwargs: Arguments of `json.dumps`.
+        """
         return json.dumps(serialize_keras_object(self), **kwargs)
 
     def get_config(self) -> dict:
@@ -454,7 +502,12 @@ class Model(Trainer, Layer):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
-        """Make the model again, with new weights."""
+        """Make the model again, with new weights.
+
+        Args:
+            config: What `get_config` gave.
+            custom_objects: Classes and functions by the names that the config has.
+        """
         with custom_object_scope(custom_objects or {}):
             if "input_layers" not in config or "layers" not in config:
                 return super().from_config(config)
@@ -528,7 +581,11 @@ def _made_of_tensors(cls, inputs, outputs, options):
 
 
 def taken_by(cls, options: dict[str, Any]) -> dict[str, Any]:
-    """The options without a name and a dtype that the class does not take."""
+    """The options without a name and a dtype that the class does not take.
+
+    Args:
+        options: Arguments by name.
+    """
     parameters = _parameters_of(cls)
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return dict(options)

@@ -49,7 +49,12 @@ class Sequential(Model):
         self._try_to_build()
 
     def add(self, layer: Any, rebuild: bool = True) -> None:
-        """Put a layer on top."""
+        """Put a layer on top.
+
+        Args:
+            layer: The layer.
+            rebuild: Whether to build the model again at once.
+        """
         before = self._stack, self._function, self.built
         self._append(layer)
         if not rebuild:
@@ -68,7 +73,11 @@ class Sequential(Model):
             self._set_function(function.inputs[0], self._stack[-1](function.outputs[0]))
 
     def pop(self, rebuild: bool = True) -> Layer:
-        """Take the top layer off, and return it."""
+        """Take the top layer off, and return it.
+
+        Args:
+            rebuild: Whether to build the model again at once.
+        """
         if not self._stack or (len(self._stack) == 1 and isinstance(self._stack[0], InputLayer)):
             raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
         function, (*self._stack, layer) = self._function, self._stack
@@ -114,7 +123,11 @@ class Sequential(Model):
             self.build(first.inputs[0].shape)
 
     def build(self, input_shape: Any = None) -> None:
-        """Build every layer for inputs of this shape (batch axis included)."""
+        """Build every layer for inputs of this shape (batch axis included).
+
+        Args:
+            input_shape: Shape of the inputs with the batch axis, or pytree of shapes.
+        """
         if self.built:
             self._check_shape(input_shape)
             return
@@ -168,13 +181,23 @@ class Sequential(Model):
         return [layer for layer in self._stack if not isinstance(layer, InputLayer)]
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-        """The layers, one after the other."""
+        """The layers, one after the other.
+
+        Args:
+            inputs: What the first layer takes.
+            training: Whether this is training; what the caller does, unless given.
+            mask: Mask of the inputs, if there is one.
+        """
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
         return super().call(inputs, training=training, mask=mask)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shape after the last layer."""
+        """Shape after the last layer.
+
+        Args:
+            input_shape: Shape of the input, or pytree of shapes.
+        """
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
@@ -216,7 +239,12 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict[str, Any] | None = None) -> Any:
-        """Make the model again, with new weights."""
+        """Make the model again, with new weights.
+
+        Args:
+            config: What `get_config` gave.
+            custom_objects: Classes and functions by the names that the config has.
+        """
         own = {k: v for k, v in config.items() if k not in (*_OF_STACKS, "build_input_shape")}
         with custom_object_scope(custom_objects or {}):
             own = deserialize_keras_object(own)

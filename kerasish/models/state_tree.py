@@ -17,7 +17,12 @@ _FORMATS = {
 
 
 def state_tree(model: Any, value_format: str) -> dict:
-    """Values of all of a model's Variables; see `Model.get_state_tree`."""
+    """Values of all of a model's Variables; see `Model.get_state_tree`.
+
+    Args:
+        model: The model.
+        value_format: How values are given: as Variables or NumPy arrays.
+    """
     if value_format not in _FORMATS:
         raise bad_argument(model, "value_format", f"one of {tuple(_FORMATS)}", value_format)
     value_of = _FORMATS[value_format]
@@ -34,7 +39,12 @@ def state_tree(model: Any, value_format: str) -> dict:
 
 
 def set_state_tree(model: Any, tree: dict) -> None:
-    """Assign what `state_tree` gave; see `Model.set_state_tree`."""
+    """Assign what `state_tree` gave; see `Model.set_state_tree`.
+
+    Args:
+        model: The model.
+        tree: Values by name, nested.
+    """
     trained = model.trainable_variables
     if tree.get("optimizer_variables") and model.optimizer is not None and trained:
         model.optimizer.build(trained)

@@ -17,29 +17,52 @@ from kerasish.core.symbolic.tensor_like import TensorLike
 
 
 def as_array(x: Any) -> jax.Array:
-    """`x` as a JAX array; lists, NumPy arrays, numbers and Variables become one."""
+    """`x` as a JAX array; lists, NumPy arrays, numbers and Variables become one.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+    """
     return x if isinstance(x, jax.Array) else jnp.asarray(x)
 
 
 def as_float(x: Any) -> jax.Array:
-    """`x` as a JAX array of floats: integers and booleans become the global float type."""
+    """`x` as a JAX array of floats: integers and booleans become the global float type.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+    """
     x = as_array(x)
     return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(settings.floatx())
 
 
 def in_32_bits(x: jax.Array) -> jax.Array:
-    """`x` in 32 bits at least: 16-bit floats overflow when many are added up."""
+    """`x` in 32 bits at least: 16-bit floats overflow when many are added up.
+
+    Args:
+        x: Array, Variable, number or list of numbers.
+    """
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def real_dtype(dtype: Any, default: Any = None) -> Any:
-    """The NumPy dtype JAX has for a dtype's name; 64-bit ones need JAX's `x64` switch."""
+    """The NumPy dtype JAX has for a dtype's name; 64-bit ones need JAX's `x64` switch.
+
+    Args:
+        dtype: The dtype, or its name.
+        default: The one for `None`.
+    """
     dtype = default if dtype is None else dtype
     return None if dtype is None else jax.dtypes.canonicalize_dtype(dtypes.standardize_dtype(dtype))
 
 
 def as_indices(op: str, name: str, x: Any) -> jax.Array:
-    """`x` as an array of integers; floats without fractions become them."""
+    """`x` as an array of integers; floats without fractions become them.
+
+    Args:
+        op: Name of the op, for the error.
+        name: Name of the argument, for the error.
+        x: Array, Variable, number or list of numbers.
+    """
     x = as_array(x)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
@@ -49,12 +72,21 @@ def as_indices(op: str, name: str, x: Any) -> jax.Array:
 
 
 def as_axes(axis: Any) -> Any:
-    """An axis, a tuple of them or `None`, never a list."""
+    """An axis, a tuple of them or `None`, never a list.
+
+    Args:
+        axis: The axis, or axes.
+    """
     return tuple(axis) if isinstance(axis, list | np.ndarray) else axis
 
 
 def as_matrices(op: str, x: Any) -> jax.Array:
-    """`x` as an array of matrices: of at least two axes."""
+    """`x` as an array of matrices: of at least two axes.
+
+    Args:
+        op: Name of the op, for the error.
+        x: Array, Variable, number or list of numbers.
+    """
     x = as_array(x)
     if x.ndim < 2:
         raise bad_argument(op, "x", "of rank 2 or more", x.shape)
@@ -62,7 +94,12 @@ def as_matrices(op: str, x: Any) -> jax.Array:
 
 
 def square_matrices(op: str, x: Any) -> jax.Array:
-    """`x` as an array of square matrices."""
+    """`x` as an array of square matrices.
+
+    Args:
+        op: Name of the op, for the error.
+        x: Array, Variable, number or list of numbers.
+    """
     x = as_matrices(op, x)
     if x.shape[-1] != x.shape[-2]:
         raise bad_argument(op, "x", "square in its last two axes", x.shape)
@@ -111,7 +148,15 @@ def describe(
 def unary(
     name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
 ) -> Callable:
-    """An op `name(x)`: `fn` of each element."""
+    """An op `name(x)`: `fn` of each element.
+
+    Args:
+        name: Name of the op.
+        fn: Function of arrays.
+        what: What it computes, a sentence without the full stop.
+        example: As `describe` takes it.
+        convert: What makes an array of the argument.
+    """
 
     def op(x: TensorLike) -> jax.Array:
         return fn(convert(x))
@@ -123,7 +168,15 @@ _BROADCAST = "Two that broadcast -> what they broadcast to."
 
 
 def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROADCAST) -> Callable:
-    """An op `name(x1, x2)`: `fn` of two arrays."""
+    """An op `name(x1, x2)`: `fn` of two arrays.
+
+    Args:
+        name: Name of the op.
+        fn: Function of arrays.
+        what: What it computes, a sentence without the full stop.
+        example: As `describe` takes it.
+        shapes: Of what it takes and returns.
+    """
 
     def op(x1: TensorLike, x2: TensorLike) -> jax.Array:
         return fn(as_array(x1), as_array(x2))
@@ -132,7 +185,14 @@ def binary(name: str, fn: Callable, what: str, example: str, shapes: str = _BROA
 
 
 def bitwise(name: str, fn: Callable, what: str, example: str) -> Callable:
-    """An op `name(x, y)`: `fn` of the bits of two arrays of integers."""
+    """An op `name(x, y)`: `fn` of the bits of two arrays of integers.
+
+    Args:
+        name: Name of the op.
+        fn: Function of arrays.
+        what: What it computes, a sentence without the full stop.
+        example: As `describe` takes it.
+    """
 
     def op(x: TensorLike, y: TensorLike) -> jax.Array:
         return fn(as_array(x), as_array(y))
@@ -143,7 +203,15 @@ def bitwise(name: str, fn: Callable, what: str, example: str) -> Callable:
 def reduction(
     name: str, fn: Callable, what: str, example: str, convert: Callable = as_array
 ) -> Callable:
-    """An op `name(x, axis=None, keepdims=False)`: `fn` over some axes, or all."""
+    """An op `name(x, axis=None, keepdims=False)`: `fn` over some axes, or all.
+
+    Args:
+        name: Name of the op.
+        fn: Function of arrays.
+        what: What it computes, a sentence without the full stop.
+        example: As `describe` takes it.
+        convert: What makes an array of the argument.
+    """
 
     def op(
         x: TensorLike, axis: int | Sequence[int] | None = None, keepdims: bool = False

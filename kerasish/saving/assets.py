@@ -12,7 +12,12 @@ FOLDER = "assets"
 
 
 def save_assets(model: Any, folder: pathlib.Path) -> None:
-    """Let each layer with `save_assets` write its files into a folder of its own in `folder`."""
+    """Let each layer with `save_assets` write its files into a folder of its own in `folder`.
+
+    Args:
+        model: The model.
+        folder: Path of the folder.
+    """
     for path, part in walk(model):
         if hasattr(part, "save_assets"):
             target = folder / path
@@ -21,14 +26,24 @@ def save_assets(model: Any, folder: pathlib.Path) -> None:
 
 
 def load_assets(model: Any, folder: pathlib.Path) -> None:
-    """Let each layer with `load_assets` read its files, where there are any."""
+    """Let each layer with `load_assets` read its files, where there are any.
+
+    Args:
+        model: The model.
+        folder: Path of the folder.
+    """
     for path, part in walk(model):
         if hasattr(part, "load_assets") and (folder / path).is_dir():
             part.load_assets(str(folder / path))
 
 
 def add_assets(model: Any, archive: zipfile.ZipFile) -> None:
-    """Write all assets into an archive."""
+    """Write all assets into an archive.
+
+    Args:
+        model: The model.
+        archive: The archive.
+    """
     with tempfile.TemporaryDirectory() as folder:
         save_assets(model, pathlib.Path(folder))
         for path in sorted(p for p in pathlib.Path(folder).rglob("*") if p.is_file()):
@@ -36,7 +51,12 @@ def add_assets(model: Any, archive: zipfile.ZipFile) -> None:
 
 
 def read_assets(model: Any, archive: zipfile.ZipFile) -> None:
-    """Read all assets from an archive, through a folder that is gone afterwards."""
+    """Read all assets from an archive, through a folder that is gone afterwards.
+
+    Args:
+        model: The model.
+        archive: The archive.
+    """
     if not any(hasattr(part, "load_assets") for _, part in walk(model)):
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -247,7 +247,11 @@ class KerasFileEditor:
             self._write(file, self.weights_dict, "")
 
     def resave_weights(self, filepath: Any) -> None:
-        """As `save`."""
+        """As `save`.
+
+        Args:
+            filepath: Path of the new file.
+        """
         self.save(filepath)
 
     def _write(self, group, weights, path):

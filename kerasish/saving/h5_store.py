@@ -56,7 +56,12 @@ class H5IOStore:
         self._group: Any = {}
 
     def make(self, path: str, metadata: dict | None = None) -> "H5IOStore":
-        """Go to a path to write at; it is made when the first array is, or if it has metadata."""
+        """Go to a path to write at; it is made when the first array is, or if it has metadata.
+
+        Args:
+            path: Path in the file.
+            metadata: Attributes of the group.
+        """
         if self.mode != "w":
             raise bad_argument(type(self), "mode", "'w' to make a path", self.mode)
         self._path, self._group = path, None
@@ -65,7 +70,11 @@ class H5IOStore:
         return self
 
     def get(self, path: str) -> "H5IOStore":
-        """Go to a path to read at; one that is not there has no arrays."""
+        """Go to a path to read at; one that is not there has no arrays.
+
+        Args:
+            path: Path in the file.
+        """
         if self.mode != "r":
             raise bad_argument(type(self), "mode", "'r' to get a path", self.mode)
         inside = f"{path}/{_VARS}" if path else _VARS
@@ -73,7 +82,11 @@ class H5IOStore:
         return self
 
     def has_path(self, path: str) -> bool:
-        """Whether the file has a path."""
+        """Whether the file has a path.
+
+        Args:
+            path: Path in the file.
+        """
         return path in self.h5_file
 
     def _open(self):

@@ -123,7 +123,11 @@ def load_weights(
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path) -> Iterator[Source]:
-    """The tree of weights in a file of any of the present formats."""
+    """The tree of weights in a file of any of the present formats.
+
+    Args:
+        path: Path of the file.
+    """
     with contextlib.ExitStack() as stack:
         if path.suffix == ".keras":
             archive = stack.enter_context(zip_archive.opened(path))

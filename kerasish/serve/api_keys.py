@@ -27,7 +27,11 @@ class ApiKeys:
         self._digests = [_digest(key.encode()) for key in keys]
 
     def check(self, authorization: str | None) -> None:
-        """Raise unless the header of a request bears one of the keys."""
+        """Raise unless the header of a request bears one of the keys.
+
+        Args:
+            authorization: The header, or `None`.
+        """
         if self._digests is None:
             return
         scheme, _, key = (authorization or "").partition(" ")

@@ -72,7 +72,11 @@ def parse_json(body: bytes, allow_nan: bool = False) -> dict:
 
 
 def kind(value: Any) -> str:
-    """What JSON calls a value."""
+    """What JSON calls a value.
+
+    Args:
+        value: The value.
+    """
     if value is None:
         return "null"
     names = {bool: "a boolean", str: "a string", list: "an array", dict: "an object"}
@@ -80,12 +84,22 @@ def kind(value: Any) -> str:
 
 
 def dump_json(value: Any) -> bytes:
-    """Compact JSON, with `NaN` and `Infinity` as TensorFlow Serving writes them."""
+    """Compact JSON, with `NaN` and `Infinity` as TensorFlow Serving writes them.
+
+    Args:
+        value: The value.
+    """
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def only(keys: dict, known: tuple, what: str) -> None:
-    """Refuse an object with other keys."""
+    """Refuse an object with other keys.
+
+    Args:
+        keys: Keys of the object.
+        known: Those that there may be.
+        what: What the object is, in words.
+    """
     strange = sorted(set(keys) - set(known))
     if strange:
         raise bad_request(f"{what} has unknown keys {strange}; it may have {list(known)}.")

@@ -32,7 +32,12 @@ class DrainingServer(uvicorn.Server):
         self._server, self._seconds = server, seconds
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """What a signal does."""
+        """What a signal does.
+
+        Args:
+            sig: Number of the signal.
+            frame: Where the program was.
+        """
         if sig != signal.SIGTERM or self._server.draining:
             super().handle_exit(sig, frame)
             return

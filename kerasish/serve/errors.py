@@ -17,15 +17,28 @@ class RequestError(ValueError):
 
 
 def bad_request(message: str) -> RequestError:
-    """The client must change the request."""
+    """The client must change the request.
+
+    Args:
+        message: What the client is told.
+    """
     return RequestError(400, message)
 
 
 def not_found(message: str) -> RequestError:
-    """The request names what is not here."""
+    """The request names what is not here.
+
+    Args:
+        message: What the client is told.
+    """
     return RequestError(404, message)
 
 
 def unavailable(message: str, seconds: int = 1) -> RequestError:
-    """The same request may succeed after some seconds."""
+    """The same request may succeed after some seconds.
+
+    Args:
+        message: What the client is told.
+        seconds: Seconds.
+    """
     return RequestError(503, message, {"Retry-After": str(seconds)})

@@ -52,7 +52,14 @@ class Measures:
         self._answered: collections.Counter = collections.Counter()
 
     def answered(self, model: str, protocol: str, code: int, seconds: float) -> None:
-        """Count an answer."""
+        """Count an answer.
+
+        Args:
+            model: Name of the model.
+            protocol: Name of the protocol.
+            code: HTTP's status.
+            seconds: Seconds.
+        """
         key = model, protocol, code
         found = self._children.get(key)
         if found is None:
@@ -66,12 +73,22 @@ class Measures:
                 self._latencies.setdefault(model, collections.deque(maxlen=_KEPT)).append(seconds)
 
     def batch(self, model: str, rows: int, seconds: float) -> None:
-        """Count a batch."""
+        """Count a batch.
+
+        Args:
+            model: Name of the model.
+            rows: Number of rows.
+            seconds: Seconds.
+        """
         self._batch_rows.labels(model).observe(rows)
         self._batch_seconds.labels(model).observe(seconds)
 
     def of(self, model: str) -> dict:
-        """Answers so far, and percentiles of the last ones' milliseconds."""
+        """Answers so far, and percentiles of the last ones' milliseconds.
+
+        Args:
+            model: Name of the model.
+        """
         with self._lock:
             count, latencies = self._answered[model], list(self._latencies.get(model, ()))
         if not latencies:
@@ -80,7 +97,11 @@ class Measures:
         return {"answered": count, "p50_ms": round(p50, 3), "p99_ms": round(p99, 3)}
 
     def text(self, repository: Any) -> bytes:
-        """All of it in Prometheus' text form."""
+        """All of it in Prometheus' text form.
+
+        Args:
+            repository: The models.
+        """
         for name, entry in repository.entries.items():
             version = entry.current
             self._queued.labels(name).set(version.batcher.queued if version else 0)

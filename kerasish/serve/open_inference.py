@@ -24,7 +24,12 @@ HEADER = "Inference-Header-Content-Length"
 
 
 def metadata(name: str, version: Version) -> dict:
-    """The answer to `GET /v2/models/NAME`."""
+    """The answer to `GET /v2/models/NAME`.
+
+    Args:
+        name: Name of the model.
+        version: Number of the version.
+    """
     served = version.served
     return {
         "name": name,
@@ -110,7 +115,13 @@ class InferRequest:
         return found
 
     def answer(self, name: str, version: Version, outputs: dict) -> tuple[bytes, dict[str, str]]:
-        """The body of the answer, and its headers."""
+        """The body of the answer, and its headers.
+
+        Args:
+            name: Name of the model.
+            version: Number of the version.
+            outputs: Arrays by output.
+        """
         entries, tail = [], []
         for spec in version.served.outputs:
             if spec.name not in self._outputs:
@@ -266,7 +277,11 @@ def _to_bytes(spec, array):
 
 
 def check_output_types(served: ServedModel) -> None:
-    """Refuse what the protocol has no name for."""
+    """Refuse what the protocol has no name for.
+
+    Args:
+        served: The model.
+    """
     for spec in served.outputs:
         if spec.dtype not in OPEN_INFERENCE:
             raise RequestError(

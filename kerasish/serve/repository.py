@@ -86,7 +86,11 @@ class Entry:
         log.info("Model %r: version %s is ready.", self.name, number)
 
     def version(self, number: str | None = None) -> Version:
-        """The version that takes requests, if it is that one."""
+        """The version that takes requests, if it is that one.
+
+        Args:
+            number: Number of the version, or `None`.
+        """
         current = self.current
         if current is None:
             raise unavailable(f"Model {self.name!r} has no whole version yet: try again later.", 2)
@@ -134,14 +138,22 @@ class Entry:
 
 
 def is_versioned(path: pathlib.Path) -> bool:
-    """Whether a path is a folder of numbered versions, or an empty one that awaits them."""
+    """Whether a path is a folder of numbered versions, or an empty one that awaits them.
+
+    Args:
+        path: The path.
+    """
     if not path.is_dir() or (path / "config.json").is_file():
         return False
     return bool(versions_in(path)) or not any(path.iterdir())
 
 
 def versions_in(folder: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The numbered folders in a folder."""
+    """The numbered folders in a folder.
+
+    Args:
+        folder: Path of the folder.
+    """
     try:
         found = [p for p in folder.iterdir() if re.fullmatch("0|[1-9][0-9]{0,17}", p.name)]
     except OSError:
@@ -199,7 +211,11 @@ class Repository:
                     log.exception("Model %r: its folder could not be looked at.", entry.name)
 
     def entry(self, name: str) -> Entry:
-        """The model of that name."""
+        """The model of that name.
+
+        Args:
+            name: Name of the model.
+        """
         if name not in self.entries:
             raise not_found(f"There is no model {name!r}; there are {sorted(self.entries)}.")
         return self.entries[name]

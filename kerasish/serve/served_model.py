@@ -125,18 +125,30 @@ class ServedModel:
         return {spec.name: spec.example(rows, size) for spec in self.inputs}
 
     def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Outputs by name, for inputs by name."""
+        """Outputs by name, for inputs by name.
+
+        Args:
+            arrays: Arrays by input.
+        """
         return self._call(arrays)
 
     def sizes(self, max_batch: int) -> list[int]:
-        """The sizes of batches that are run: powers of two, and the largest."""
+        """The sizes of batches that are run: powers of two, and the largest.
+
+        Args:
+            max_batch: Rows of the largest batch.
+        """
         if self.fixed_rows:
             return [self.fixed_rows]
         powers = [1 << i for i in range(max_batch.bit_length()) if 1 << i < max_batch]
         return [*powers, max_batch]
 
     def warm_up(self, max_batch: int) -> None:
-        """Compile every size of a batch. Sizes of other axes that vary are met as they come."""
+        """Compile every size of a batch. Sizes of other axes that vary are met as they come.
+
+        Args:
+            max_batch: Rows of the largest batch.
+        """
         if self.outputs and any(None in spec.shape[1:] for spec in self.inputs):
             return
         for rows in self.sizes(max_batch):
@@ -212,6 +224,9 @@ def _with_images(specs, images):
 def model_path(path: str | pathlib.Path) -> pathlib.Path:
     """The model at a path: itself, or the only model's file in that folder.
 
+    Args:
+        path: The path.
+
     Raises:
         ValueError: There is none, or more than one.
     """
@@ -231,6 +246,10 @@ def load_served(path: str | pathlib.Path, allow_nan: bool = False) -> ServedMode
 
     They are JSON, an object with `class_names`, `images` and `allow_nan` as of `ServedModel`, in
     `serving.json` in the folder, or beside `model.keras` in `model.keras.serving.json`.
+
+    Args:
+        path: The path.
+        allow_nan: Whether NaN and infinities are taken.
     """
     path = model_path(path)
     is_exported = path.suffix == ".zip"

@@ -33,7 +33,14 @@ _PAGE_HEADERS = {
 
 
 def make_app(models: Any, options: Options, max_body: int, api_key_file: Any) -> Starlette:
-    """The application of `kerasish.serve.app`."""
+    """The application of `kerasish.serve.app`.
+
+    Args:
+        models: Folders or files of models by name.
+        options: Further arguments of `keras.serve`.
+        max_body: Bytes of the largest request.
+        api_key_file: File of keys, one a line.
+    """
     measures = Measures()
     keys = ApiKeys(api_key_file)
     repository = Repository(models, options, measures.batch)

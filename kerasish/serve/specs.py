@@ -75,7 +75,12 @@ class TensorSpec:
         return [-1 if n is None else n for n in self.shape]
 
     def example(self, rows: int, size: int = 1) -> np.ndarray:
-        """Zeros, or empty strings, of sizes that the input takes; `size` for those that vary."""
+        """Zeros, or empty strings, of sizes that the input takes; `size` for those that vary.
+
+        Args:
+            rows: Number of rows.
+            size: Size of axes that vary.
+        """
         shape = (rows, *(size if n is None else n for n in self.shape[1:]))
         if self.is_string:
             return np.full(shape, "", object)
@@ -87,7 +92,11 @@ class TensorSpec:
         return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''}) of {self.dtype}"
 
     def fits(self, shape: tuple) -> bool:
-        """Whether an array of that shape is one of these, in as many rows as there are."""
+        """Whether an array of that shape is one of these, in as many rows as there are.
+
+        Args:
+            shape: The shape.
+        """
         return len(shape) == len(self.shape) and all(
             wanted in (None, n) for wanted, n in zip(self.shape[1:], shape[1:], strict=True)
         )

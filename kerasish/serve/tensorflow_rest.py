@@ -15,7 +15,12 @@ _SIGNATURE = "serving_default"
 
 
 def status(entry: Entry, number: str | None) -> dict:
-    """The answer to `GET /v1/models/NAME`."""
+    """The answer to `GET /v1/models/NAME`.
+
+    Args:
+        entry: The model with its versions.
+        number: Number of the version, or `None`.
+    """
     if entry.current is None and number is None:
         return {"model_version_status": []}
     version = entry.version(number)
@@ -26,7 +31,12 @@ def status(entry: Entry, number: str | None) -> dict:
 
 
 def metadata(name: str, version: Version) -> dict:
-    """The answer to `GET /v1/models/NAME/metadata`."""
+    """The answer to `GET /v1/models/NAME/metadata`.
+
+    Args:
+        name: Name of the model.
+        version: Number of the version.
+    """
     served = version.served
     signature = {
         "inputs": {spec.name: _tensor_info(spec) for spec in served.inputs},
@@ -49,7 +59,12 @@ def _tensor_info(spec):
 
 
 def read_predict(served: ServedModel, body: dict) -> tuple[dict[str, np.ndarray], int, bool]:
-    """Arrays by input, their rows, and whether the answer goes row by row."""
+    """Arrays by input, their rows, and whether the answer goes row by row.
+
+    Args:
+        served: The model.
+        body: The request's JSON.
+    """
     only(body, ("signature_name", "instances", "inputs"), "The request")
     _check_signature(body)
     if ("instances" in body) == ("inputs" in body):
@@ -102,7 +117,12 @@ def _columns(specs, body):
 
 
 def predictions(outputs: dict[str, np.ndarray], by_row: bool) -> dict:
-    """The answer to `:predict`."""
+    """The answer to `:predict`.
+
+    Args:
+        outputs: Arrays by output.
+        by_row: Whether the answer goes row by row.
+    """
     columns = {name: to_json(array) for name, array in outputs.items()}
     if len(columns) == 1:
         only_one = next(iter(columns.values()))
@@ -114,7 +134,12 @@ def predictions(outputs: dict[str, np.ndarray], by_row: bool) -> dict:
 
 
 def read_classify(served: ServedModel, body: dict) -> tuple[dict[str, np.ndarray], int]:
-    """Arrays by input, and their rows."""
+    """Arrays by input, and their rows.
+
+    Args:
+        served: The model.
+        body: The request's JSON.
+    """
     if served.class_names is None:
         raise bad_request(
             "The model's class names are not known, so use ':predict'. They are given as "
@@ -131,7 +156,12 @@ def read_classify(served: ServedModel, body: dict) -> tuple[dict[str, np.ndarray
 
 
 def classes(served: ServedModel, outputs: dict[str, np.ndarray]) -> dict:
-    """The answer to `:classify`: for each row, pairs of a class and its score."""
+    """The answer to `:classify`: for each row, pairs of a class and its score.
+
+    Args:
+        served: The model.
+        outputs: Arrays by output.
+    """
     names: Any = served.class_names
     (scores,) = outputs.values()
     rows = [[list(pair) for pair in zip(names, row, strict=True)] for row in to_json(scores)]

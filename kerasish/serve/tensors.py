@@ -15,7 +15,13 @@ _PIXELS = 64 * 2**20  # of an image that comes as a file, at most: small files c
 
 
 def from_json(spec: TensorSpec, values: Any, allow_nan: bool = False) -> np.ndarray:
-    """An input's array, from nested lists of one row for each row of the batch."""
+    """An input's array, from nested lists of one row for each row of the batch.
+
+    Args:
+        spec: Shape and type of the input.
+        values: Nested lists.
+        allow_nan: Whether NaN and infinities are taken.
+    """
     if not isinstance(values, list):
         raise bad_request(f"{_wants(spec)}; got {kind(values)}.")
     if spec.image is not None and _holds_files(values):
@@ -94,7 +100,12 @@ def _string(spec, value):
 
 
 def decode_string(spec: TensorSpec, value: bytes) -> str:
-    """A string from its bytes in UTF-8."""
+    """A string from its bytes in UTF-8.
+
+    Args:
+        spec: Shape and type of the input.
+        value: The value.
+    """
     try:
         return value.decode()
     except UnicodeDecodeError:
@@ -102,7 +113,12 @@ def decode_string(spec: TensorSpec, value: bytes) -> str:
 
 
 def decoded(spec: TensorSpec, value: dict) -> bytes:
-    """The bytes that `{"b64": "..."}` stands for."""
+    """The bytes that `{"b64": "..."}` stands for.
+
+    Args:
+        spec: Shape and type of the input.
+        value: The value.
+    """
     if set(value) != {"b64"} or not isinstance(value["b64"], str):
         raise bad_request(
             f'{_wants(spec)}; got an object that is not of the form {{"b64": "..."}}.'
@@ -121,7 +137,12 @@ def _image(spec, value):
 
 
 def decode_image(spec: TensorSpec, data: bytes) -> np.ndarray:
-    """An image's numbers, from a PNG's or JPEG's bytes."""
+    """An image's numbers, from a PNG's or JPEG's bytes.
+
+    Args:
+        spec: Shape and type of the input.
+        data: The bytes.
+    """
     try:
         from PIL import Image
     except ImportError:
@@ -151,7 +172,13 @@ def decode_image(spec: TensorSpec, data: bytes) -> np.ndarray:
 
 
 def from_images(spec: TensorSpec, rows: list, allow_nan: bool = False) -> np.ndarray:
-    """An input's array, from the numbers of images, one a row."""
+    """An input's array, from the numbers of images, one a row.
+
+    Args:
+        spec: Shape and type of the input.
+        rows: Images' numbers, one a row.
+        allow_nan: Whether NaN and infinities are taken.
+    """
     if len({row.shape for row in rows}) > 1:
         raise bad_request(f"{_wants(spec)}; got images of unequal sizes.")
     return _checked(spec, np.stack(rows), allow_nan)
@@ -189,12 +216,23 @@ def _as_type(spec, array, allow_nan):
 
 
 def from_array(spec: TensorSpec, array: np.ndarray, allow_nan: bool = False) -> np.ndarray:
-    """An input's array, from one of the input's type."""
+    """An input's array, from one of the input's type.
+
+    Args:
+        spec: Shape and type of the input.
+        array: The array.
+        allow_nan: Whether NaN and infinities are taken.
+    """
     return _checked(spec, array, allow_nan)
 
 
 def rows_of(arrays: dict[str, np.ndarray], fixed: int | None) -> int:
-    """The number of rows, which all inputs must share."""
+    """The number of rows, which all inputs must share.
+
+    Args:
+        arrays: Arrays by input.
+        fixed: Rows that the model takes, if it takes one number only.
+    """
     counts = {name: array.shape[0] for name, array in arrays.items()}
     if len(set(counts.values())) != 1:
         raise bad_request(f"All inputs must have the same number of rows; got {counts}.")
@@ -205,7 +243,11 @@ def rows_of(arrays: dict[str, np.ndarray], fixed: int | None) -> int:
 
 
 def to_json(array: np.ndarray) -> Any:
-    """Nested lists of plain numbers or strings."""
+    """Nested lists of plain numbers or strings.
+
+    Args:
+        array: The array.
+    """
     if array.dtype.kind in "fV" and array.dtype.itemsize < 4:
         array = array.astype("float32")
     if array.dtype.kind == "c":

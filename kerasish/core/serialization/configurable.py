@@ -48,7 +48,11 @@ class Configurable:
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """Make the object that `get_config` described."""
+        """Make the object that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         return cls(**{name: revive(value) for name, value in config.items()})
 
     def _arguments(self):

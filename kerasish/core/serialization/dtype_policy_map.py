@@ -50,7 +50,11 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         return self.default_policy.variable_dtype
 
     def at(self, path: str) -> DTypePolicy:
-        """The policy of a layer at this path."""
+        """The policy of a layer at this path.
+
+        Args:
+            path: Path of the layer.
+        """
         return self[path]
 
     def __getitem__(self, path):
@@ -92,7 +96,11 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """Make the map that `get_config` described."""
+        """Make the map that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         return cls(**{name: deserialize_keras_object(value) for name, value in config.items()})
 
     def __repr__(self):

@@ -19,7 +19,11 @@ _lambdas = _Lambdas()
 
 
 def is_lambda(data: Any) -> bool:
-    """Whether plain data stands for a lambda."""
+    """Whether plain data stands for a lambda.
+
+    Args:
+        data: Part of a config.
+    """
     return isinstance(data, dict) and data.get("class_name") == "__lambda__"
 
 

@@ -57,7 +57,11 @@ def are_live() -> bool:
 
 
 def live_class(data: Mapping[str, Any]) -> type | None:
-    """The class that a config has a handle of; `None` for those of files."""
+    """The class that a config has a handle of; `None` for those of files.
+
+    Args:
+        data: Part of a config.
+    """
     handle = data.get(CLASS)
     return handle.value if isinstance(handle, LiveObject) else None
 

@@ -31,7 +31,11 @@ def publish(module: str, objects: Mapping[str, Any]) -> None:
 
 
 def published(module: str) -> dict[str, Any]:
-    """The classes and functions published under a module name."""
+    """The classes and functions published under a module name.
+
+    Args:
+        module: Name of the module.
+    """
     return _builtins.get(module, {})
 
 
@@ -80,7 +84,11 @@ def register_keras_serializable(
 
 
 def is_registered(obj: Any) -> bool:
-    """Whether `register_keras_serializable` was used on a class or function."""
+    """Whether `register_keras_serializable` was used on a class or function.
+
+    Args:
+        obj: Class or function.
+    """
     return obj in _registered_names
 
 
@@ -148,7 +156,11 @@ def module_of(cls: type) -> str | None:
 
 
 def published_name(cls: type, module: str | None) -> str:
-    """The name a class is public under: its own, but for a few whose public name is another."""
+    """The name a class is public under: its own, but for a few whose public name is another.
+
+    Args:
+        module: Name of the module it is in.
+    """
     table = published(module or "")
     if table.get(cls.__name__) is cls:
         return cls.__name__

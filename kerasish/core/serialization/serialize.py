@@ -61,7 +61,11 @@ def serialize_keras_object(obj: Any) -> Any:
 
 
 def serialize_argument(value: Any) -> Any:
-    """As `serialize_keras_object`, but kerasish's own functions by their bare names: `"relu"`."""
+    """As `serialize_keras_object`, but kerasish's own functions by their bare names: `"relu"`.
+
+    Args:
+        value: The argument.
+    """
     name = getattr(value, "__name__", None)
     return name if name and is_published_as(name, value) else serialize_keras_object(value)
 
@@ -144,12 +148,20 @@ def _serialize_instance(obj):
 
 
 def is_serialized(data: Any) -> bool:
-    """Whether plain data describes an object rather than being a dict of the user's."""
+    """Whether plain data describes an object rather than being a dict of the user's.
+
+    Args:
+        data: Part of a config.
+    """
     return isinstance(data, dict) and "class_name" in data and "config" in data
 
 
 def revive(value: Any) -> Any:
-    """An argument in a config: objects described in it made again, all else as it is."""
+    """An argument in a config: objects described in it made again, all else as it is.
+
+    Args:
+        value: The argument.
+    """
     if is_serialized(value) or isinstance(value, LiveObject):
         return deserialize_keras_object(value)
     if type(value) in (list, tuple):

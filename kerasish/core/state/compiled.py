@@ -143,6 +143,10 @@ class Compiled:
         """JAX's `Lowered` program for these arguments: `as_text()`, `compile().cost_analysis()`.
 
         Arguments may be `jax.ShapeDtypeStruct`s.
+
+        Args:
+            *args: Arguments of the function.
+            **kwargs: Arguments of the function by name.
         """
 
         def act(program, leaves, key):
@@ -151,7 +155,12 @@ class Compiled:
         return self._with_program(act, *self._split(args, kwargs))
 
     def jaxpr(self, *args: Any, **kwargs: Any) -> Any:
-        """The traced program for these arguments, in JAX's own language."""
+        """The traced program for these arguments, in JAX's own language.
+
+        Args:
+            *args: Arguments of the function.
+            **kwargs: Arguments of the function by name.
+        """
 
         def act(program, leaves, key):
             return program.jitted(key).trace(*program.read(), leaves).jaxpr

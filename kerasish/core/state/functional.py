@@ -25,6 +25,11 @@ def capture(fn: Callable, *args: Any, **kwargs: Any) -> Captured:
 
     Nothing is computed and no Variable changes, but Variables that `fn` builds lazily exist
     afterwards. Arguments must be arrays or shapes; close over anything else.
+
+    Args:
+        fn: The function.
+        *args: Its arguments; arrays or symbolic tensors.
+        **kwargs: Its arguments by name.
     """
     scope = Scope()
 

@@ -52,7 +52,11 @@ class Program:
         self._by_distribution: dict[Any, dict] = {None: self._jitted}
 
     def jitted(self, *static: Any) -> Callable:
-        """The compiled form of `pure`, with these as the last arguments."""
+        """The compiled form of `pure`, with these as the last arguments.
+
+        Args:
+            *static: Values of the static arguments.
+        """
         if self._settled is not partitioning.state.distribution and current_scope() is None:
             self._settle()
         form = static, lowering.lowering_for_cpu()
@@ -144,7 +148,11 @@ def call_and_store(
 
 
 def keep_held(values: list) -> None:
-    """Replace, in a list about to be donated, the arrays that someone else holds by copies."""
+    """Replace, in a list about to be donated, the arrays that someone else holds by copies.
+
+    Args:
+        values: The list.
+    """
     for i in range(len(values)):
         if sys.getrefcount(values[i]) > _UNHELD:
             values[i] = jnp.copy(values[i])

@@ -69,7 +69,11 @@ class Scope:
         innermost.scope = self.outer
 
     def read(self, variable: Variable) -> Any:
-        """The value of a Variable as seen from inside."""
+        """The value of a Variable as seen from inside.
+
+        Args:
+            variable: The Variable.
+        """
         if variable in self.values:
             return self.values[variable]
         if self.sealed is not None:
@@ -116,7 +120,11 @@ class StatelessScope(Scope):
         super().__init__((v, dtypes.to_array(x)) for v, x in state_mapping or ())
 
     def get_current_value(self, variable: Variable) -> Any:
-        """The value of a Variable inside, `None` if it was neither given nor assigned."""
+        """The value of a Variable inside, `None` if it was neither given nor assigned.
+
+        Args:
+            variable: The Variable.
+        """
         return self.values.get(variable)
 
 

@@ -45,7 +45,11 @@ class SeedGenerator(Configurable):
             )
 
     def next(self, ordered: bool = True) -> jax.Array:
-        """The next seed, an array of two `uint32`; the following ones count up, or jump about."""
+        """The next seed, an array of two `uint32`; the following ones count up, or jump about.
+
+        Args:
+            ordered: Whether to count up.
+        """
         seed = self.state.read()
         if ordered:
             self.state.assign(seed + np.array([0, 1], dtype="uint32"))

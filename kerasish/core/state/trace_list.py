@@ -15,11 +15,19 @@ class TraceList:
         self._own = []
 
     def append(self, item: Any) -> None:
-        """Add an item in the innermost scope."""
+        """Add an item in the innermost scope.
+
+        Args:
+            item: The item.
+        """
         self._items_here().append(item)
 
     def replay(self, items: list) -> None:
-        """Take over the items of a scope that has ended (see `transforms.isolate`)."""
+        """Take over the items of a scope that has ended (see `transforms.isolate`).
+
+        Args:
+            items: Items of the other scope.
+        """
         self._items_here().extend(items)
 
     def clear(self) -> None:

@@ -60,7 +60,11 @@ def _differences(before, after):
 
 
 def describe(value: Any) -> str:
-    """A value as a compiled program sees it: type and shape of an array, the rest as written."""
+    """A value as a compiled program sees it: type and shape of an array, the rest as written.
+
+    Args:
+        value: The value.
+    """
     if isinstance(value, jax.core.Tracer | jax.Array | jax.ShapeDtypeStruct | np.ndarray):
         shape = ",".join(map(str, value.shape))
         weak = " of Python" if getattr(getattr(value, "aval", value), "weak_type", False) else ""
@@ -81,7 +85,11 @@ def describe_leaves(name: str, value: Any) -> dict[str, str]:
 
 
 def describe_program(program: Any) -> dict[str, str]:
-    """The Variables a program stands on, by number and path."""
+    """The Variables a program stands on, by number and path.
+
+    Args:
+        program: The program.
+    """
     groups = {"written": program.written, "read": program.reads}
     return {f"Variables {how}": _variables(group) for how, group in groups.items()}
 

@@ -16,6 +16,9 @@ def declared(cls: type, attribute: str) -> frozenset[str]:
 
     `_not_parts` are attributes that point at other objects without owning them; `_not_saved` are
     those that files hold under another name, or not at all.
+
+    Args:
+        attribute: Name of the class attribute.
     """
     return frozenset(name for c in cls.__mro__ for name in vars(c).get(attribute, ()))
 
@@ -56,6 +59,9 @@ def untracked(method: Callable) -> Callable:
     """Method decorator: what it sets as attributes is used by the object, but is no part of it.
 
     No weights are found in it, and files do not keep it.
+
+    Args:
+        method: The method.
     """
 
     @functools.wraps(method)

@@ -37,6 +37,9 @@ def limit_new_variables(limit: int) -> Iterator[None]:
     """Inside, Variables of more than `limit` bytes in all are refused before any memory is taken.
 
     For what makes layers as a file says, which may claim anything.
+
+    Args:
+        limit: Bytes.
     """
     before, _budget.left = _budget.left, limit
     try:
@@ -191,7 +194,11 @@ class Variable:
         return self._value
 
     def assign(self, value: Any) -> jax.Array:
-        """Replace the value by one of the same shape, cast to the Variable's dtype; return it."""
+        """Replace the value by one of the same shape, cast to the Variable's dtype; return it.
+
+        Args:
+            value: Array or number of the same shape.
+        """
         if isinstance(value, Variable):
             value = value.read()
         self._check_numbers(value)
@@ -225,11 +232,19 @@ class Variable:
                 )
 
     def assign_add(self, value: Any) -> jax.Array:
-        """Add to the value; return the sum."""
+        """Add to the value; return the sum.
+
+        Args:
+            value: What is added.
+        """
         return self.assign(self.read() + self._operand(value))
 
     def assign_sub(self, value: Any) -> jax.Array:
-        """Subtract from the value; return the difference."""
+        """Subtract from the value; return the difference.
+
+        Args:
+            value: What is subtracted.
+        """
         return self.assign(self.read() - self._operand(value))
 
     def _operand(self, value):
@@ -385,7 +400,11 @@ jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), _as_b
 
 
 def is_variable(x: Any) -> bool:
-    """Whether `x` is a Variable: a leaf test for `jax.tree` functions."""
+    """Whether `x` is a Variable: a leaf test for `jax.tree` functions.
+
+    Args:
+        x: Any object.
+    """
     return isinstance(x, Variable)
 
 
@@ -394,6 +413,9 @@ def values_of(tree: Any) -> Any:
 
     What a function returns goes through it before its scope is left: outside, a Variable reads as
     what it was before.
+
+    Args:
+        tree: The pytree.
     """
     if not any(map(is_variable, jax.tree.leaves(tree, is_leaf=is_variable))):
         return tree

@@ -38,7 +38,11 @@ class Node:
             tensor._keras_history = History(operation, self.index, i)
 
     def fill(self, values: dict) -> tuple[tuple, dict]:
-        """The arguments with each symbolic tensor replaced by its value (keyed by `id`)."""
+        """The arguments with each symbolic tensor replaced by its value (keyed by `id`).
+
+        Args:
+            values: Values of symbolic tensors by their `id`.
+        """
 
         def swap(leaf):
             return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
@@ -50,7 +54,11 @@ class Node:
 
 
 def node_of(tensor: KerasTensor) -> Node:
-    """The node that made a symbolic tensor."""
+    """The node that made a symbolic tensor.
+
+    Args:
+        tensor: The symbolic tensor.
+    """
     where = tensor._keras_history
     if where is None:
         raise ValueError(

@@ -122,7 +122,11 @@ class MaskOrigin(NamedTuple):
     sources: tuple[tuple[KerasTensor, int], ...]
 
     def further(self, operations: int) -> "MaskOrigin":
-        """The same with more operations between."""
+        """The same with more operations between.
+
+        Args:
+            operations: Operations that pass the mask on.
+        """
         return MaskOrigin(self.ndim, tuple((t, n + operations) for t, n in self.sources))
 
 
@@ -143,7 +147,11 @@ def _no_values(tensor, what):
 
 
 def standardize_shape(shape: Any) -> tuple:
-    """A tuple of integers and `None`s."""
+    """A tuple of integers and `None`s.
+
+    Args:
+        shape: Integer or sequence of integers and `None`.
+    """
     if isinstance(shape, int) or shape is None or not hasattr(shape, "__iter__"):
         raise bad_argument("KerasTensor", "shape", "a tuple of integers and None", shape)
     shape = tuple(None if n is None else int(n) for n in shape)
@@ -153,10 +161,18 @@ def standardize_shape(shape: Any) -> tuple:
 
 
 def is_keras_tensor(x: Any) -> bool:
-    """Whether `x` is a symbolic tensor."""
+    """Whether `x` is a symbolic tensor.
+
+    Args:
+        x: Any object.
+    """
     return isinstance(x, KerasTensor)
 
 
 def any_symbolic(*trees: Any) -> bool:
-    """Whether a symbolic tensor is anywhere in these pytrees of arguments."""
+    """Whether a symbolic tensor is anywhere in these pytrees of arguments.
+
+    Args:
+        *trees: Pytrees of arguments.
+    """
     return any(isinstance(leaf, KerasTensor) for leaf in jax.tree.leaves(trees))

@@ -48,18 +48,33 @@ class Operation(Configurable):
         return self.call(*args, **kwargs)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute. Overridden by every operation."""
+        """Compute. Overridden by every operation.
+
+        Args:
+            *args: What is computed from: arrays, mostly.
+            **kwargs: Further arguments by name.
+        """
         kind = type(self).__name__
         raise NotImplementedError(
             f"{kind} has no `call`: define `call(self, inputs)` with its computation."
         )
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The output as symbolic tensors, for inputs that are."""
+        """The output as symbolic tensors, for inputs that are.
+
+        Args:
+            *args: Arguments of `call`, symbolic tensors for arrays.
+            **kwargs: Arguments of `call` by name.
+        """
         return infer(self.call, *args, **kwargs)
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
-        """Same as `compute_output_spec`, the call being noted in the graph."""
+        """Same as `compute_output_spec`, the call being noted in the graph.
+
+        Args:
+            *args: Arguments of `call`, symbolic tensors for arrays.
+            **kwargs: Arguments of `call` by name.
+        """
         return record(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     @property

@@ -20,6 +20,10 @@ def map_graph(inputs: list, outputs: list) -> tuple[list[Node], list]:
 
     Each node comes after those it needs. Operations farthest from the outputs come first; those
     equally far in the order in which a search from the outputs reaches them.
+
+    Args:
+        inputs: Symbolic inputs.
+        outputs: Symbolic outputs.
     """
     given = {id(t) for t in inputs}
     nodes, entered, met = [], set(), {}
@@ -69,7 +73,12 @@ def _depths(nodes):
 
 
 def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
-    """The same graph from new `Input`s, where it starts at tensors that layers made."""
+    """The same graph from new `Input`s, where it starts at tensors that layers made.
+
+    Args:
+        inputs: Symbolic inputs.
+        outputs: Symbolic outputs.
+    """
     tensors = jax.tree.leaves((inputs, outputs))
     made_by_layers = [t for t in jax.tree.leaves(inputs) if not _is_input(t)]
     if not made_by_layers or not all(isinstance(t, KerasTensor) for t in tensors):
@@ -82,7 +91,11 @@ def starting_at_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
 
 
 def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
-    """The inputs that a symbolic tensor depends on, in the order in which a search reaches them."""
+    """The inputs that a symbolic tensor depends on, in the order in which a search reaches them.
+
+    Args:
+        tensor: The symbolic tensor.
+    """
     found, seen, stack = {}, set(), [tensor]
     while stack:
         tensor = stack.pop()
@@ -145,7 +158,12 @@ class Function:
         _check_names(self.operations)
 
     def run(self, inputs: list, call: Callable | None = None) -> Any:
-        """Outputs for values of `self.inputs`, each node by `call(operation, args, kwargs)`."""
+        """Outputs for values of `self.inputs`, each node by `call(operation, args, kwargs)`.
+
+        Args:
+            inputs: Values in the order of `self.inputs`.
+            call: Function that runs one node.
+        """
         values = {id(t): x for t, x in zip(self.inputs, inputs, strict=True)}
         for node in self.nodes:
             if all(id(t) in values for t in node.outputs):
@@ -166,7 +184,11 @@ class Function:
         return self.run(leaves)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Shapes of the outputs for given input shapes."""
+        """Shapes of the outputs for given input shapes.
+
+        Args:
+            input_shape: Shape of the input, or pytree of shapes.
+        """
         one = len(self.inputs) == 1
         shapes = [input_shape] if one else jax.tree.leaves(input_shape, is_leaf=_is_shape)
         tensors = [KerasTensor(s, t.dtype) for s, t in zip(shapes, self.inputs, strict=True)]

@@ -20,7 +20,11 @@ from kerasish.models.graph.op_config import is_op, read_op, write_op
 
 
 def graph_config(function: Function) -> dict:
-    """The layers, how they were called, and which tensors go in and out."""
+    """The layers, how they were called, and which tensors go in and out.
+
+    Args:
+        function: The functional model.
+    """
     calls: dict[Any, list] = {operation: [] for operation in function.operations}
     for node in sorted(function.nodes, key=lambda node: node.index):
         calls[node.operation].append(node)
@@ -66,7 +70,11 @@ def _own_node(operation):
 
 
 def rebuild_graph(config: dict) -> tuple[Any, Any]:
-    """The symbolic inputs and outputs that a functional config describes."""
+    """The symbolic inputs and outputs that a functional config describes.
+
+    Args:
+        config: What `graph_config` gave.
+    """
     made: dict[str, Any] = {}
     outputs: dict[tuple, list] = {}
     waiting = []

@@ -14,7 +14,13 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
 def arrange_inputs(model: Any, inputs: Any, mask: Any = None) -> list:
-    """Values for `model.inputs` in order: matched by name or position, cast, checked and masked."""
+    """Values for `model.inputs` in order: matched by name or position, cast, checked and masked.
+
+    Args:
+        model: The model.
+        inputs: What the model was called on.
+        mask: Masks of the inputs, if given.
+    """
     wanted = model.inputs
     values = _by_name_or_order(model, wanted, inputs)
     masks = _by_name_or_order(model, wanted, mask) if mask is not None else [None] * len(values)

@@ -73,7 +73,11 @@ _EXTRA_OPERANDS = {"full": ("fill_value",), "full_like": ("fill_value",)}
 
 
 def class_of(name: str) -> tuple[str, str]:
-    """Module and class that Keras writes for an op's function name."""
+    """Module and class that Keras writes for an op's function name.
+
+    Args:
+        name: Name of the op's function.
+    """
     cls = _CLASSES.get(name) or "".join(word[:1].upper() + word[1:] for word in name.split("_"))
     if name in _CORE:
         return "keras.src.ops.core", cls
@@ -86,7 +90,12 @@ def class_of(name: str) -> tuple[str, str]:
 
 
 def is_operand(function_name: str, argument: str) -> bool:
-    """Whether Keras gives an argument of an op to `call`, rather than to `__init__`."""
+    """Whether Keras gives an argument of an op to `call`, rather than to `__init__`.
+
+    Args:
+        function_name: Name of the op's function.
+        argument: Name of the argument.
+    """
     if argument in _SETTINGS.get(function_name, ()):
         return False
     return argument in _OPERANDS or argument in _EXTRA_OPERANDS.get(function_name, ())
@@ -106,7 +115,13 @@ def _functions_by_class():
 
 
 def write_op(operation: Op, args: tuple, kwargs: dict) -> dict:
-    """An op's call on these arguments as Keras writes it."""
+    """An op's call on these arguments as Keras writes it.
+
+    Args:
+        operation: The op.
+        args: Arguments by position.
+        kwargs: Arguments by name.
+    """
     name = operation.function.__name__
     function = _function(name)
     if function is None and are_live():
@@ -159,13 +174,21 @@ def _takes_place(parameter):
 
 
 def is_op(config: dict) -> bool:
-    """Whether an element of a config is an op rather than a layer."""
+    """Whether an element of a config is an op rather than a layer.
+
+    Args:
+        config: Element of a config's list of layers.
+    """
     module = config.get("module")
     return isinstance(module, str) and module.startswith("keras.src.ops.")
 
 
 def read_op(config: dict) -> Callable:
-    """The function that an op's config stands for; on symbolic tensors it records the same op."""
+    """The function that an op's config stands for; on symbolic tensors it records the same op.
+
+    Args:
+        config: Element of a config's list of layers.
+    """
     module, cls, config = config["module"], config["class_name"], dict(config["config"])
     if isinstance(cls, LiveObject):
         return lambda *args, **kwargs: _renamed(cls.value(*args, **kwargs), config.get("name"))

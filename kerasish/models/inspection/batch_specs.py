@@ -47,6 +47,12 @@ def sample_batch(model: Any, batch_size: int, x: Any = None, y: Any = None) -> t
 
     Targets that are neither given nor known from training are taken to be like the outputs, or
     class numbers where a sparse loss wants them.
+
+    Args:
+        model: The model.
+        batch_size: Rows of a batch.
+        x: Inputs, or `None` for the model's own shapes.
+        y: Targets, or `None`.
     """
     seen = _seen_in_training(model)
     if seen is not None and x is None and y is None:
@@ -66,7 +72,12 @@ def sample_batch(model: Any, batch_size: int, x: Any = None, y: Any = None) -> t
 
 
 def trial_step(model: Any, batch: Any) -> Any:
-    """A training step of its own to look at: the model's own step stays as it is."""
+    """A training step of its own to look at: the model's own step stays as it is.
+
+    Args:
+        model: The model.
+        batch: Shapes of a batch, as `sample_batch` gives.
+    """
     own, trial = model._step("train"), model._make_step("train")
     trial.prepare(batch)
     if own.trained is None:  # the optimizer is built now, and must know when layers are frozen

@@ -76,7 +76,13 @@ def model_cost(model: Any, batch_size: int = 32, x: Any = None) -> ModelCost:
 
 
 def call_cost(call: Call, trainable: list, known: dict[str, Cost]) -> LayerCost:
-    """Cost of one call of a layer, forward and with gradients."""
+    """Cost of one call of a layer, forward and with gradients.
+
+    Args:
+        call: One call of a layer.
+        trainable: The model's trained Variables.
+        known: Costs already found, which is added to.
+    """
     functions = isolated(call, trainable)
     forward = cost_of(functions.forward, *functions.arguments, known=known)
     if functions.both is None:
@@ -132,7 +138,11 @@ def _analysed(lowered):
 
 
 def loops(jaxpr: Any) -> list[tuple]:
-    """The outermost loops of known length: their body, length, and how often XLA counts it."""
+    """The outermost loops of known length: their body, length, and how often XLA counts it.
+
+    Args:
+        jaxpr: The traced program.
+    """
     found: list[tuple] = []
     for eqn in jaxpr.eqns:
         if eqn.primitive.name == "scan":

@@ -119,7 +119,11 @@ def _call_again(layer, bound, outer, reached):
 
 
 def shape_of(x: Any) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of an array, as JAX knows it."""
+    """Shape and dtype of an array, as JAX knows it.
+
+    Args:
+        x: The array.
+    """
     return jax.ShapeDtypeStruct(x.shape, jax.dtypes.canonicalize_dtype(x.dtype))
 
 
@@ -141,7 +145,12 @@ class IsolatedCall(NamedTuple):
 
 
 def isolated(call: Call, trainable: list) -> IsolatedCall:
-    """A call as pure functions; `trainable` are the model's trained Variables."""
+    """A call as pure functions; `trainable` are the model's trained Variables.
+
+    Args:
+        call: The call.
+        trainable: The model's trained Variables.
+    """
     shapes = [shape_of(x) for x in call.arrays]
     seen = capture(call.run, *shapes)
     chosen = {id(v) for v in trainable}

@@ -63,7 +63,14 @@ _NAMES = {
 
 
 def estimate_memory(model: Any, batch_size: int, x: Any = None, y: Any = None) -> MemoryEstimate:
-    """See `Model.estimate_memory`."""
+    """See `Model.estimate_memory`.
+
+    Args:
+        model: The model.
+        batch_size: Rows of a batch.
+        x: Inputs, or `None` for the model's own shapes.
+        y: Targets, or `None`.
+    """
     if not model.compiled or model.run_eagerly:
         raise ValueError(
             f"estimate_memory: {model.name!r} must be compiled, and not to run eagerly. Call "

@@ -128,7 +128,16 @@ _COLUMNS: tuple[str, ...] = ("Layer (type)", "Forward", "Backward", "Share")
 def profile(
     model: Any, x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None
 ) -> Profile:
-    """See `Model.profile`."""
+    """See `Model.profile`.
+
+    Args:
+        model: The model.
+        x: Inputs, or `None` for the model's own shapes.
+        y: Targets, or `None`.
+        sample_weight: Weights of samples, or `None`.
+        batch_size: Rows of a batch.
+        steps: Number of steps to time.
+    """
     model._require_compiled("profile")
     if model.run_eagerly:
         raise ValueError("profile: compile the model without `run_eagerly`: fused code is timed.")
@@ -169,7 +178,12 @@ def _one_batch(chunk):
 
 
 def time_layers(model: Any, inputs: Any) -> list[LayerTime]:
-    """Seconds of each innermost layer for these inputs, as in training."""
+    """Seconds of each innermost layer for these inputs, as in training.
+
+    Args:
+        model: The model.
+        inputs: What the model is called on.
+    """
     calls = calls_of(model, inputs, training=True, values=True)
     outer = {id(layer) for call in calls for layer in call.outer}
     found: dict[str, LayerTime] = {}

@@ -37,7 +37,14 @@ class Row(NamedTuple):
 def layer_rows(
     model: Any, expand_nested: bool = False, layer_range: Any = None, costs: ModelCost | None = None
 ) -> list[Row]:
-    """The rows of the table."""
+    """The rows of the table.
+
+    Args:
+        model: The model.
+        expand_nested: Whether rows of models inside are shown.
+        layer_range: Names or patterns of the first and the last layer.
+        costs: Costs of layers, or `None`.
+    """
     layers = _in_range(_all_layers(model), layer_range)
     return list(_rows(layers, model, expand_nested, 0, costs.layers if costs else {}))
 
@@ -100,7 +107,11 @@ def _shape(layer):
 
 
 def totals(model: Any) -> dict[str, tuple[int, int]]:
-    """Counts and bytes of all, trainable, non-trainable and the optimizer's numbers."""
+    """Counts and bytes of all, trainable, non-trainable and the optimizer's numbers.
+
+    Args:
+        model: The model.
+    """
     trained = model.trainable_weights
     others = model.non_trainable_weights
     optimizer = model.optimizer
@@ -128,7 +139,18 @@ def summarize(
     cost: Any = False,
     batch_size: int = 32,
 ) -> None:
-    """Show the table; see `Model.summary`."""
+    """Show the table; see `Model.summary`.
+
+    Args:
+        model: The model.
+        line_length: Characters of a line.
+        print_fn: What takes each line; `print` unless given.
+        expand_nested: Whether rows of models inside are shown.
+        show_trainable: Whether there is a column for it.
+        layer_range: Names or patterns of the first and the last layer.
+        cost: Whether to show operations and bytes.
+        batch_size: Rows of a batch.
+    """
     # Before the costs, for which the optimizer makes its state.
     lines = [f"{k}: {n:,} ({readable_bytes(size)})" for k, (n, size) in totals(model).items()]
     costs = None
@@ -186,7 +208,11 @@ def _cells(row, fields):
 
 
 def cost_lines(costs: ModelCost) -> list[str]:
-    """What stands below the table of costs: totals, and what they mean."""
+    """What stands below the table of costs: totals, and what they mean.
+
+    Args:
+        costs: Costs of layers.
+    """
     lines = ["", f"One batch of {costs.batch_size}, as XLA counts it:"]
     wholes = {"Forward": costs.forward, "Training step": costs.step}
     for name, whole in wholes.items():

@@ -27,7 +27,13 @@ __all__ = [
 
 
 def to_aspect(height: int, width: int, size: Sequence[int]) -> tuple[int, int]:
-    """The box that has the shape of `size` and shares a side with an image."""
+    """The box that has the shape of `size` and shares a side with an image.
+
+    Args:
+        height: Height of the image.
+        width: Width of the image.
+        size: Height and width of the shape.
+    """
     return int(float(width * size[0]) / size[1]), int(float(height * size[1]) / size[0])
 
 

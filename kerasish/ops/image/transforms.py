@@ -118,7 +118,12 @@ def affine_transform(
 
 
 def homography(start: jax.Array, end: jax.Array) -> jax.Array:
-    """The 8 numbers of the plane's projective map that takes `end` to `start`."""
+    """The 8 numbers of the plane's projective map that takes `end` to `start`.
+
+    Args:
+        start: Corners before, `(..., 4, 2)`.
+        end: Corners after.
+    """
     (x, y), (u, v) = (jnp.moveaxis(points, -1, 0) for points in (end, start))
     zero, one = jnp.zeros_like(x), jnp.ones_like(x)
     across = jnp.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=-1)
@@ -176,7 +181,15 @@ def perspective_transform(
 def displace(
     x: jax.Array, shift: TensorLike, interpolation: str, fill_mode: str, fill_value: TensorLike
 ) -> jax.Array:
-    """Images, channels last, each pixel fetched from `shift` pixels further down and right."""
+    """Images, channels last, each pixel fetched from `shift` pixels further down and right.
+
+    Args:
+        x: The images.
+        shift: Pixels down and right, for each pixel.
+        interpolation: `"nearest"` or `"bilinear"`.
+        fill_mode: What pixels from outside are.
+        fill_value: Their value where `fill_mode` is `"constant"`.
+    """
     row, column = jnp.mgrid[: x.shape[1], : x.shape[2]]
     options = _ORDERS[interpolation], fill_mode, fill_value
     return _fetch(x, row + shift, column + shift, *options)

@@ -21,14 +21,31 @@ __all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
 
 
 def per_axis(n: int | Sequence[int], axes: int) -> tuple:
+    """One number for each axis, from one for all or a sequence.
+
+    Args:
+        n: A number, or one for each axis.
+        axes: How many axes there are.
+    """
     return (n,) * axes if isinstance(n, int) else tuple(n)
 
 
 def channel_axis(data_format: str | None) -> int:
+    """The axis of channels: -1 or 1.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; the global setting if not given.
+    """
     return -1 if settings.standardize_data_format(data_format) == "channels_last" else 1
 
 
 def padding_name(op: str, padding: Any) -> str:
+    """JAX's name of a padding.
+
+    Args:
+        op: Name of the op, for the error.
+        padding: `"valid"` or `"same"`, in any case.
+    """
     if not isinstance(padding, str) or padding.lower() not in ("valid", "same"):
         raise bad_argument(op, "padding", "'valid' or 'same'", padding)
     return padding.upper()

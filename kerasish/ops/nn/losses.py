@@ -27,25 +27,45 @@ def _same_shape(op, target, output):
 
 
 def clip_probabilities(p: jax.Array) -> jax.Array:
-    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite."""
+    """Keep probabilities `epsilon()` away from 0 and 1, so that logarithms are finite.
+
+    Args:
+        p: Probabilities.
+    """
     return jnp.clip(p, settings.epsilon(), 1.0 - settings.epsilon())
 
 
 def class_probabilities(scores: jax.Array, axis: int) -> jax.Array:
-    """Scores divided by their sum over the classes, and clipped; a row of zeros stays that."""
+    """Scores divided by their sum over the classes, and clipped; a row of zeros stays that.
+
+    Args:
+        scores: Scores, not negative.
+        axis: Axis of the classes.
+    """
     total = jnp.sum(scores, axis=axis, keepdims=True)
     return clip_probabilities(scores / jnp.where(total == 0, 1, total))
 
 
 def log_probabilities(output: jax.Array, from_logits: bool, axis: int) -> jax.Array:
-    """Logarithms of the classes' probabilities."""
+    """Logarithms of the classes' probabilities.
+
+    Args:
+        output: Scores or probabilities.
+        from_logits: Whether they are scores.
+        axis: Axis of the classes.
+    """
     if from_logits:
         return jax.nn.log_softmax(output, axis=axis)
     return jnp.log(class_probabilities(output, axis))
 
 
 def times_log(p: jax.Array, log: jax.Array) -> jax.Array:
-    """`p * log`, which is 0 where `p` is 0 and the logarithm minus infinity."""
+    """`p * log`, which is 0 where `p` is 0 and the logarithm minus infinity.
+
+    Args:
+        p: Probabilities.
+        log: Logarithms.
+    """
     return p * jnp.where((p == 0) & jnp.isneginf(log), 0, log)
 
 

@@ -26,6 +26,11 @@ def write_array(group: Any, key: str, value: Any) -> int | None:
     """Write an array as Keras does, with a checksum that Keras does not look at.
 
     Returns where it is in the file, if its bytes do.
+
+    Args:
+        group: The HDF5 group.
+        key: Name of the array.
+        value: The array.
     """
     value = np.asarray(value)
     if not processes.is_first():

@@ -67,7 +67,11 @@ class Tree:
             self.nodes: dict[str, Any] = {"": h5py.h5g.open(h5.id, b"/")}
 
     def part(self, path: str) -> Mapping:
-        """The arrays of the part at a path: a mapping that reads an array when it is asked for."""
+        """The arrays of the part at a path: a mapping that reads an array when it is asked for.
+
+        Args:
+            path: Path in the file.
+        """
         group = self.group(f"{path}/vars" if path else "vars")
         return Arrays(self, group) if group is not None else {}
 
@@ -88,7 +92,12 @@ class Tree:
                     stack.append((f"{path}/{name}" if path else name, node))
 
     def group(self, path: str, start: Any = None) -> h5py.h5g.GroupID | None:
-        """The group at a path, `None` if there is none; links that lead elsewhere are refused."""
+        """The group at a path, `None` if there is none; links that lead elsewhere are refused.
+
+        Args:
+            path: Path in the file.
+            start: Group that the path starts at.
+        """
         node = self._at(path) if start is None else self._child(start, path)
         if node is None or isinstance(node, h5py.h5g.GroupID):
             return node
@@ -113,7 +122,12 @@ class Tree:
             raise BadFile(f"{who} is a link to elsewhere, which is refused.")
 
     def dataset(self, group: h5py.h5g.GroupID, key: str) -> Stored:
-        """The array's position in the file, after all checks of what it claims."""
+        """The array's position in the file, after all checks of what it claims.
+
+        Args:
+            group: The HDF5 group.
+            key: Name of the array.
+        """
         node = group
         for name in key.split("/"):
             node = self._child(node, name)
@@ -131,7 +145,12 @@ class Tree:
             return begin_array(array, self.reader, expected)
 
     def names(self, group: h5py.h5g.GroupID, attribute: str) -> list[str]:
-        """A list of names in an attribute, or in numbered ones where it was too long for one."""
+        """A list of names in an attribute, or in numbered ones where it was too long for one.
+
+        Args:
+            group: The HDF5 group.
+            attribute: Name of the attribute.
+        """
         with self._naming():
             attributes = h5py.Group(group).attrs
             found = [attribute] if attribute in attributes else []
@@ -164,13 +183,21 @@ class Arrays(Mapping):
         self._dataset = functools.cache(functools.partial(tree.dataset, group))
 
     def expect(self, shapes: dict[str, tuple]) -> None:
-        """Begin to read the arrays that have these shapes."""
+        """Begin to read the arrays that have these shapes.
+
+        Args:
+            shapes: Shapes of the arrays to read.
+        """
         for key, shape in shapes.items():
             if key in self and self.shape(key) == shape:
                 self._begun[key] = self.tree.begin(self._dataset(key), shape)
 
     def shape(self, key: str) -> tuple:
-        """An array's shape, unread."""
+        """An array's shape, unread.
+
+        Args:
+            key: Name of the array.
+        """
         return self._dataset(key).shape
 
     def __getitem__(self, key):

@@ -29,7 +29,14 @@ _HEADER_LIMIT = 64512  # bytes that HDF5 has for an attribute
 
 
 def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> None:
-    """Write a whole model as Keras writes `.h5` files."""
+    """Write a whole model as Keras writes `.h5` files.
+
+    Args:
+        model: The model.
+        path: Path of the file.
+        include_optimizer: Whether to write the optimizer too.
+        version: Version of Keras to write down.
+    """
     with h5py.File(path, "w") as h5:
         h5.attrs["keras_version"] = version
         h5.attrs["backend"] = "jax"
@@ -82,7 +89,14 @@ def _write_weights(group, variables):
 def load_model(
     tree: Tree, custom_objects: Mapping[str, Any] | None, compile: bool, safe_mode: bool
 ) -> Any:
-    """Read a whole model."""
+    """Read a whole model.
+
+    Args:
+        tree: The file, open to read.
+        custom_objects: Classes and functions by the names that the config has.
+        compile: Whether to compile it as the file says.
+        safe_mode: Whether to refuse code in the file.
+    """
     if _SUM in tree.h5.attrs and tree.h5.attrs[_SUM] != _sum_of_strings(tree.h5):
         raise BadFile(f"{tree.where} is damaged: the checksum of its configs does not fit.")
     config = _json_attribute(tree, "model_config")
@@ -132,7 +146,14 @@ def _load_optimizer(model, tree):
 def load_weights(
     model: Any, tree: Tree, by_name: bool | None = False, skip_mismatch: bool = False
 ) -> None:
-    """Load weights layer by layer: in order, or by the layers' names; all of them or none."""
+    """Load weights layer by layer: in order, or by the layers' names; all of them or none.
+
+    Args:
+        model: The model.
+        tree: The file, open to read.
+        by_name: Whether layers are matched by name.
+        skip_mismatch: Whether to leave out layers that do not fit.
+    """
     whole = {"layer_names", "layer_names0"} & set(tree.h5.attrs)
     group = tree.group("" if whole else "model_weights")
     if group is None:

@@ -100,7 +100,12 @@ def _move_up(path):
 
 
 def located(path: pathlib.Path, name: str) -> pathlib.Path:
-    """Where a file of the model in a folder is, or would be."""
+    """Where a file of the model in a folder is, or would be.
+
+    Args:
+        path: Path of the folder.
+        name: Name of the file.
+    """
     new = path / _NEXT
     return new / name if (new / METADATA).is_file() and (new / name).exists() else path / name
 
@@ -123,7 +128,11 @@ def _stated_checksums(metadata):
 
 
 def check_folder(path: pathlib.Path) -> None:
-    """Raise unless a folder holds a whole model whose checksums fit."""
+    """Raise unless a folder holds a whole model whose checksums fit.
+
+    Args:
+        path: Path of the folder.
+    """
     config, metadata = located(path, CONFIG), located(path, METADATA)
     if not located(path, WEIGHTS).is_file():
         raise BadFile(f"{path} has no {WEIGHTS}, so it is not a whole model's folder.")

@@ -28,7 +28,13 @@ _NAMES = {np.dtype(dtype): name for name, dtype in _TYPES.items()}
 
 
 def write_tensors(saveable: Any, path: pathlib.Path, skipped: Any = ()) -> None:
-    """Write all parts' arrays, named by their path in Keras' tree: `layers/dense/vars/0`."""
+    """Write all parts' arrays, named by their path in Keras' tree: `layers/dense/vars/0`.
+
+    Args:
+        saveable: The model or layer.
+        path: Path of the file.
+        skipped: Parts to leave out.
+    """
     arrays = {
         f"{where}/vars/{key}" if where else f"vars/{key}": np.asarray(value, order="C")
         for where, part in walk(saveable, seen={id(part) for part in skipped})
@@ -72,7 +78,11 @@ class Tensors:
             raise BadFile(f"{path} is no whole `.safetensors` file: {error}") from error
 
     def part(self, path: str) -> Mapping:
-        """The arrays of the part at a path."""
+        """The arrays of the part at a path.
+
+        Args:
+            path: Path in the file.
+        """
         return self.parts.get(path, {})
 
     def stored_parts(self) -> Iterable[str]:

@@ -122,7 +122,11 @@ class Shards:
         self.threads = make_threads()
 
     def part(self, path: str) -> Mapping:
-        """The arrays of the part at a path, from whichever files have them."""
+        """The arrays of the part at a path, from whichever files have them.
+
+        Args:
+            path: Path in the file.
+        """
         names = self.map.get(f"/{path}/vars" if path else "/vars", [])
         return _Joined([self._tree(name).part(path) for name in _listed(names)])
 

@@ -63,7 +63,11 @@ def new_archive(
 
 @contextlib.contextmanager
 def opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, open to read: one file, whatever replaces it meanwhile."""
+    """The archive, open to read: one file, whatever replaces it meanwhile.
+
+    Args:
+        path: Path of the file.
+    """
     if not path.is_file():
         raise ValueError(f"There is no file {path}.")
     with open(path, "rb", buffering=0) as file:
@@ -106,7 +110,12 @@ def _member(archive, name):
 
 
 def read_text(archive: zipfile.ZipFile, name: str) -> str:
-    """A member that is a text."""
+    """A member that is a text.
+
+    Args:
+        archive: The archive.
+        name: Name of the member.
+    """
     info = _member(archive, name)
     if info.file_size > bounded_json.LIMIT or info.file_size > 1100 * (info.compress_size + 1):
         raise BadFile(
@@ -117,7 +126,13 @@ def read_text(archive: zipfile.ZipFile, name: str) -> str:
 
 
 def copy_member(archive: zipfile.ZipFile, name: str, target: pathlib.Path) -> None:
-    """Unpack a member into a file of its own."""
+    """Unpack a member into a file of its own.
+
+    Args:
+        archive: The archive.
+        name: Name of the member.
+        target: Path of the new file.
+    """
     info = _member(archive, name)
     if info.file_size > _UNPACKED and info.file_size > _TIMES * info.compress_size:
         raise BadFile(
@@ -140,6 +155,10 @@ def open_member(archive: zipfile.ZipFile, name: str) -> Iterator[tuple[Window, i
     """The bytes of a member as it was before packing, and its CRC-32.
 
     They lie in the archive itself, where the member is stored; else in a copy.
+
+    Args:
+        archive: The archive.
+        name: Name of the member.
     """
     info = _member(archive, name)
     if info.compress_type == zipfile.ZIP_STORED:

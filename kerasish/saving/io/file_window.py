@@ -46,7 +46,12 @@ class Window(io.RawIOBase):
         return read
 
     def read_at(self, start: int, data: np.ndarray) -> None:
-        """Fill an array of bytes from `start` on; several threads may at a time."""
+        """Fill an array of bytes from `start` on; several threads may at a time.
+
+        Args:
+            start: Byte of the window.
+            data: The array.
+        """
         done = 0
         while done < data.size:
             count = _read_at(self.file, data[done:], self.start + start + done)
@@ -78,18 +83,31 @@ _read_at = _by_position if hasattr(os, "preadv") else _in_turns  # Windows has n
 
 @contextlib.contextmanager
 def file_window(path: str | os.PathLike) -> Iterator[Window]:
-    """All of a file, open to read."""
+    """All of a file, open to read.
+
+    Args:
+        path: Path of the file.
+    """
     with open(path, "rb", buffering=0) as file:
         yield Window(file, 0, os.fstat(file.fileno()).st_size)
 
 
 def as_bytes(value: np.ndarray) -> np.ndarray:
-    """An array's bytes, without a copy if it is contiguous."""
+    """An array's bytes, without a copy if it is contiguous.
+
+    Args:
+        value: The array.
+    """
     return np.ascontiguousarray(value).reshape(-1).view("u1")
 
 
 def aligned_empty(shape: tuple, dtype: Any) -> np.ndarray:
-    """An array to be filled, placed so that JAX can take it over without a copy."""
+    """An array to be filled, placed so that JAX can take it over without a copy.
+
+    Args:
+        shape: Shape of the array.
+        dtype: Its dtype.
+    """
     dtype = np.dtype(dtype)
     size = math.prod(shape) * dtype.itemsize
     room = np.empty(size + _ALIGNMENT, "u1")

@@ -38,7 +38,12 @@ class StoredArray(NamedTuple):
 
 
 def check_sum(value: np.ndarray, stored: StoredArray) -> None:
-    """Raise if an array is not what it was when written, as far as that is known."""
+    """Raise if an array is not what it was when written, as far as that is known.
+
+    Args:
+        value: The array.
+        stored: What the file says of it.
+    """
     if stored.checksum is not None and sum_of(stored.name, value) != stored.checksum:
         raise BadFile(f"{stored.who} is damaged: its checksum does not fit.")
 
@@ -96,7 +101,11 @@ class Reader:
         self._threads = threads or make_threads()
 
     def begin(self, stored: StoredArray) -> Callable[[], np.ndarray]:
-        """Begin to read an array; what is returned waits for it."""
+        """Begin to read an array; what is returned waits for it.
+
+        Args:
+            stored: What the file says of the array.
+        """
         self._all_checked = self._all_checked and stored.checksum is not None
         if math.prod(stored.shape) * stored.dtype.itemsize < _SMALL:
             return functools.partial(self._read, stored)

@@ -28,6 +28,9 @@ class Source(Protocol):
         """The arrays of the part at a path, by name; none if it holds no such part.
 
         Arrays that nobody else holds: variables take them over, as they are where they can.
+
+        Args:
+            path: Path in the file.
         """
         ...
 
@@ -41,7 +44,11 @@ class Source(Protocol):
 
 
 def parts_of(saveable: Any) -> Iterator[tuple[str, Any]]:
-    """Parts with state of their own and containers of them, each with the name files use."""
+    """Parts with state of their own and containers of them, each with the name files use.
+
+    Args:
+        saveable: The model, layer or optimizer.
+    """
     if getattr(saveable, "_function", None) is not None or hasattr(saveable, "_stack"):
         yield "layers", saveable.layers
     optimizer = getattr(saveable, "optimizer", None)
@@ -112,7 +119,11 @@ def _walk_container(container, path, seen):
 
 
 def own_arrays(part: Any) -> dict[str, np.ndarray]:
-    """What a part has to save of its own."""
+    """What a part has to save of its own.
+
+    Args:
+        part: A layer, optimizer or other part.
+    """
     return {key: processes.gather_to_host(value) for key, value in _own_values(part).items()}
 
 
@@ -124,7 +135,11 @@ def _own_values(part):
 
 
 def name_of(part: Any) -> str:
-    """A part's name, or its class's."""
+    """A part's name, or its class's.
+
+    Args:
+        part: A layer, optimizer or other part.
+    """
     return getattr(part, "name", type(part).__name__)
 
 
