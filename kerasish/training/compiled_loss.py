@@ -12,22 +12,31 @@ from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.symbolic.keras_tensor import KerasTensor
-from kerasish.training.output_matching import (
-    distinct,
-    have_names,
-    match_data,
-    match_spec,
-    match_weights,
-    name_outputs,
-)
+from kerasish.training.output_matching import Outputs, distinct
+
+
+class _Part(NamedTuple):
+    """One loss of one output.
+
+    Attributes:
+        output: Number of the output.
+        name: What the output is called.
+        loss: The loss.
+        factor: Its weight in the sum; `None` for 1.
+    """
+
+    output: int
+    name: str
+    loss: Any
+    factor: Any
 
 
 class CompiledLoss:
     """The losses of all outputs, weighted and added up; keeps a mean of each for the logs.
 
     Args:
-        loss: A loss, a name or a function; or a list of them, or a dict by output name. `None`
-            elements leave an output without a loss.
+        loss: A loss, a name or a function; or a pytree of them like that of the outputs: dicts by
+            name, lists in order. `None` leaves an output without a loss, a list adds up several.
         loss_weights: Numbers in the same structure, or one for all.
         output_names: Names of the model's outputs, when it has any.
     """
@@ -39,48 +48,76 @@ class CompiledLoss:
         for one in jax.tree.leaves(loss, is_leaf=lambda x: not isinstance(x, dict | list | tuple)):
             if one not in ("crossentropy", "ce"):
                 losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
-        self._parts: list[tuple] = []
+        self._parts: list[_Part] = []
         self.metrics: list = []
-        self._rules: list[LabelRule | None] = []  # of the outputs
+        self._rules: list[LabelRule | None] = []  # of the parts
+        self._outputs = Outputs(None, output_names)  # as last seen
 
     @property
     def made(self) -> bool:
         """Whether the losses of all outputs are made."""
         return bool(self._parts)
 
-    def _build(self, names, truths, predictions, are_named):
-        chosen = match_spec(self.loss, names, "loss", for_all=True)
-        found = [_make_loss(*row) for row in zip(chosen, truths, predictions, strict=True)]
-        weights = match_spec(self.loss_weights, names, "loss_weights", for_all=True)
-        self._parts = list(zip(names, found, weights, strict=True))
-        lossy = [
-            name if are_named else one if isinstance(one, str) else fn.name
-            for one, (name, fn, _) in zip(chosen, self._parts, strict=True)
-            if fn is not None
-        ]
+    def outputs_with_loss(self, outputs: Outputs) -> list[bool]:
+        """Whether each output has a loss.
+
+        Args:
+            outputs: The model's outputs.
+        """
+        return list(map(_has_loss, outputs.match(self.loss, "loss", for_all=True)))
+
+    def _build(self, outputs, truths):
+        chosen = [_as_list(one) for one in outputs.match(self.loss, "loss", for_all=True)]
+        weights = self._weights(outputs, chosen)
         shown: list[str] = []
-        for name in lossy if len(lossy) > 1 else ():
-            shown.append(distinct(f"{name}_loss", shown))
-        self.metrics = [metrics_module.Mean(name=name) for name in shown]
+        for i, (losses, factors) in enumerate(zip(chosen, weights, strict=True)):
+            for one, factor in zip(losses, factors, strict=True):
+                if one is None:
+                    continue
+                loss = _make_loss(one, truths[i], outputs.leaves[i])
+                self._parts.append(_Part(i, outputs.names[i], loss, factor))
+                name = outputs.log_name(i, one if isinstance(one, str) else loss.name)
+                shown.append(distinct(f"{name}_loss", shown))
+        self.metrics = [metrics_module.Mean(name=name) for name in shown if len(shown) > 1]
+
+    def _weights(self, outputs, chosen):
+        """For each output the weights of its losses."""
+        given, used = self.loss_weights, [i for i, one in enumerate(chosen) if _has_loss(one)]
+        if isinstance(given, list | tuple) and len(given) == len(used) < len(outputs):
+            by_output: list = [None] * len(outputs)
+            for i, weight in zip(used, given, strict=True):
+                by_output[i] = weight
+        else:
+            by_output = outputs.match(given, "loss_weights", for_all=True)
+        found = []
+        for name, losses, weight in zip(outputs.names, chosen, by_output, strict=True):
+            is_list = isinstance(weight, list | tuple)
+            weight = list(weight) if is_list else [weight] * len(losses)
+            if len(weight) != len(losses):
+                raise ValueError(
+                    f"compile: `loss_weights` must have one entry for the output {[name]}; "
+                    f"got {len(weight)}."
+                )
+            found.append(weight)
+        return found
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array | None:
         """The total, or `None` when no output has a loss."""
-        names, predictions = name_outputs(y_pred, self.output_names)
-        truths = match_data(y_true, names, "y")
-        weights = match_weights(sample_weight, names)
+        outputs = Outputs(y_pred, self.output_names)
+        truths = outputs.match_data(y_true, "y", self.outputs_with_loss(outputs))
+        weights = outputs.match_weights(sample_weight)
         if not self._parts:
-            self._build(names, truths, predictions, have_names(y_pred, self.output_names))
+            self._build(outputs, truths)
         totals, trackers = [], iter(self.metrics)
-        self._rules = [None] * len(names)
-        rows = zip(self._parts, truths, predictions, weights, strict=True)
-        for i, ((name, fn, factor), truth, prediction, weight) in enumerate(rows):
-            if fn is None:
-                continue
+        self._rules = []
+        for i, name, fn, factor in self._parts:
+            truth, prediction, weight = truths[i], outputs.leaves[i], weights[i]
             if truth is None:
-                raise ValueError(_lacks_targets(name, len(names), y_true))
-            self._rules[i] = rule = _label_rule(fn, prediction)
+                raise ValueError(_lacks_targets(name, len(outputs), y_true))
+            rule = _label_rule(fn, prediction)
+            self._rules.append(rule)
             if rule is not None and _is_concrete(truth) and _is_concrete(weight):  # uncompiled
-                rule.check(np.asarray(truth), weight, _name_for_errors(fn, name, names))
+                rule.check(np.asarray(truth), weight, _name_for_errors(fn, name, len(outputs)))
             value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
             if value.ndim:
                 value = jnp.mean(value)
@@ -88,6 +125,7 @@ class CompiledLoss:
                 rows_seen = jax.tree.leaves(prediction)[0].shape[0]
                 next(trackers).update_state(value, sample_weight=rows_seen)
             totals.append(value if factor is None else _weighted(value, factor))
+        self._outputs = outputs.without_values()
         return sum(totals[1:], totals[0]) if totals else None
 
     @property
@@ -112,16 +150,25 @@ class CompiledLoss:
         only = self._rules[0] if len(self._rules) == 1 else None
         if only is not None and isinstance(y, np.ndarray) and only.are_good(y):
             return
-        names = [name for name, *_ in self._parts]
-        weights = match_weights(sample_weight, names)
-        rows = zip(self._parts, match_data(y, names, "y"), weights, self._rules, strict=True)
-        for (name, fn, _), labels, weight, rule in rows:
-            if rule is not None and labels is not None:
-                rule.check(np.asarray(labels), weight, _name_for_errors(fn, name, names))
+        outputs = self._outputs
+        weights = outputs.match_weights(sample_weight)
+        labels = outputs.match_data(y, "y", self.outputs_with_loss(outputs))
+        for (i, name, fn, _), rule in zip(self._parts, self._rules, strict=True):
+            if rule is not None and labels[i] is not None:
+                who = _name_for_errors(fn, name, len(outputs))
+                rule.check(np.asarray(labels[i]), weights[i], who)
+
+
+def _has_loss(given):
+    return any(one is not None for one in _as_list(given))
+
+
+def _as_list(one):
+    return list(one) if isinstance(one, list | tuple) else [one]
 
 
 def _name_for_errors(loss, output, outputs):
-    return loss.name if len(outputs) == 1 else f"{loss.name} of output {output!r}"
+    return loss.name if outputs == 1 else f"{loss.name} of output {output!r}"
 
 
 def _is_concrete(array):

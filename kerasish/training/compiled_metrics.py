@@ -8,31 +8,32 @@ from kerasish import metrics as metrics_module
 from kerasish.core import dtypes
 from kerasish.core.masking import get_mask
 from kerasish.core.names import snake_case
-from kerasish.training.output_matching import (
-    distinct,
-    have_names,
-    match_data,
-    match_spec,
-    match_weights,
-    name_outputs,
-)
+from kerasish.training.compiled_loss import CompiledLoss
+from kerasish.training.output_matching import Outputs, distinct
 
 
 class CompiledMetrics:
     """The metrics of all outputs, by name, made once the outputs' shapes are known.
 
     Args:
-        metrics: List for one output; list of lists, or dict by output name, for several.
+        metrics: List for one output; for several a pytree of lists like that of the outputs: dicts
+            by name, lists in order.
         weighted_metrics: The same, for metrics that are given the sample weights.
         output_names: Names of the model's outputs, when it has any.
+        loss: The compiled loss, if any: targets may be given for its outputs alone.
     """
 
     def __init__(
-        self, metrics: Any, weighted_metrics: Any = None, output_names: list | None = None
+        self,
+        metrics: Any,
+        weighted_metrics: Any = None,
+        output_names: list | None = None,
+        loss: CompiledLoss | None = None,
     ):
         self.spec = metrics
         self.weighted_spec = weighted_metrics
         self.output_names = output_names
+        self._loss = loss
         for one in _flat(metrics) + _flat(weighted_metrics):
             if isinstance(one, str) and _choice_by_shape(one) is None:
                 metrics_module.get(one)
@@ -48,20 +49,27 @@ class CompiledMetrics:
         """The metrics made so far."""
         return [metric for _, metric, _, _ in self._rows or []]
 
-    def _build(self, names, truths, predictions, are_named):
+    def _build(self, outputs, truths):
         self._rows = []
-        prefixes = [f"{name}_" if are_named and len(names) > 1 else "" for name in names]
+        named = outputs.own_names if len(outputs) > 1 else None
+        prefixes = [f"{name}_" for name in named] if named else [""] * len(outputs)
         for spec, weighted in ((self.spec, False), (self.weighted_spec, True)):
             if spec is None:
                 continue
-            for i, chosen in enumerate(_metric_lists(spec, names)):
+            for i, chosen in enumerate(_metric_lists(spec, outputs)):
                 for one in chosen:
-                    metric = _make_metric(one, truths[i], predictions[i])
+                    metric = _make_metric(one, truths[i], outputs.leaves[i])
                     name = f"{prefixes[i]}{metric.name}"
                     taken = {other for other, *_ in self._rows}
                     if weighted and name in taken:
-                        name = f"weighted_{name}"
+                        name = f"{prefixes[i]}weighted_{metric.name}"
                     self._rows.append((distinct(name, taken), metric, i, weighted))
+
+    def _matched(self, y_true, y_pred):
+        """The outputs, and the targets of each."""
+        outputs = Outputs(y_pred, self.output_names)
+        needed = None if self._loss is None else self._loss.outputs_with_loss(outputs)
+        return outputs, outputs.match_data(y_true, "y", needed)
 
     def expect(self, y_true: Any, y_pred: Any) -> None:
         """Make the metrics for targets and predictions of these shapes.
@@ -70,10 +78,8 @@ class CompiledMetrics:
             y_true: Targets, or their specs.
             y_pred: Predictions, or their specs.
         """
-        names, predictions = name_outputs(y_pred, self.output_names)
         if not self.made:
-            truths = match_data(y_true, names, "y")
-            self._build(names, truths, predictions, have_names(y_pred, self.output_names))
+            self._build(*self._matched(y_true, y_pred))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch.
@@ -83,22 +89,21 @@ class CompiledMetrics:
             y_pred: Predictions.
             sample_weight: Weights of the samples.
         """
-        names, predictions = name_outputs(y_pred, self.output_names)
         if not self.spec and not self.weighted_spec:
             self._rows = []
             return
-        truths = match_data(y_true, names, "y")
-        weights = match_weights(sample_weight, names)
+        outputs, truths = self._matched(y_true, y_pred)
+        weights = outputs.match_weights(sample_weight)
         if self._rows is None:
-            self._build(names, truths, predictions, have_names(y_pred, self.output_names))
+            self._build(outputs, truths)
         for _, metric, i, weighted in self._rows or ():
             if truths[i] is None:
                 continue
-            mask = get_mask(predictions[i])
+            mask = get_mask(outputs.leaves[i])
             weight = weights[i] if weighted else None
             if mask is not None:
                 weight = mask if weight is None else _masked(weight, mask)
-            metric.update_state(truths[i], predictions[i], sample_weight=weight)
+            metric.update_state(truths[i], outputs.leaves[i], sample_weight=weight)
 
     def result(self) -> dict:
         """Results by name."""
@@ -145,19 +150,12 @@ def _name_of(function):
     return getattr(function, "name", None) or snake_case(defined)
 
 
-def _metric_lists(spec, names):
-    if isinstance(spec, dict):
-        return [_as_list(one) for one in match_spec(spec, names, "metrics")]
-    spec = _as_list(spec)
-    if len(names) == 1:
-        return [_flat(spec)]
-    if not any(isinstance(one, list | tuple) for one in spec) and len(spec) != len(names):
-        raise ValueError(
-            f"compile: `metrics` must have one entry for each of the {len(names)} outputs "
-            f"{names}: a list of {len(names)} (lists of) metrics, or a dict by name; "
-            f"got {len(spec)} metric(s)."
-        )
-    return [_as_list(one) for one in match_spec(spec, names, "metrics")]
+def _metric_lists(spec, outputs):
+    if not isinstance(spec, dict):
+        spec = _as_list(spec)
+        if len(outputs) == 1:
+            return [_flat(spec)]
+    return [_flat(one) for one in outputs.match(spec, "metrics")]
 
 
 def _as_list(x):

@@ -1,37 +1,246 @@
 """What users give for several outputs, matched to the outputs by name or by order."""
 
 import itertools
-from collections.abc import Collection
+import warnings
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasish.core.errors import did_you_mean
 
 
-def name_outputs(y_pred: Any, names: list | None) -> tuple[list[str], list]:
-    """The outputs in order, with their names: the model's own, the dict's keys, or numbers.
+class Outputs:
+    """A model's outputs in one order, with what each is called.
+
+    Dicts are in the order of their sorted keys, as JAX and Keras flatten them; `OrderedDict`s in
+    their own.
 
     Args:
-        y_pred: One output, or a list or dict of them.
-        names: The model's names of them, if it has any.
+        y_pred: One output, or a pytree of dicts, lists and tuples of them.
+        names: The model's names of them in order, if it has any.
+
+    Attributes:
+        pytree: The outputs as they were given.
+        leaves: The outputs in order.
+        paths: Keys that lead to each.
+        own_names: Names of the outputs themselves, with which those of their metrics begin: the
+            keys of a plain dict of outputs, else the model's; `None` where there are none.
+        names: What each is called in dicts by name and in errors: all the keys that lead to it.
+
+    Example:
+        >>> outputs = Outputs({"boxes": [1, 2], "kind": 3}, ["near", "far", "label"])
+        >>> outputs.names
+        ['boxes/near', 'boxes/far', 'kind']
+        >>> outputs.match({"kind": "mse"}, "loss")
+        [None, None, 'mse']
     """
-    if isinstance(y_pred, dict):
-        keys = list(y_pred)
-        return [str(k) for k in keys], [y_pred[k] for k in keys]
-    if isinstance(y_pred, list | tuple):
-        if names is None or len(names) != len(y_pred):
-            names = [f"output_{i + 1}" for i in range(len(y_pred))]
-        return list(names), list(y_pred)
-    return list(names)[:1] if names else ["output"], [y_pred]
+
+    def __init__(self, y_pred: Any, names: Sequence[str] | None = None):
+        found = list(_walk(y_pred))
+        self.pytree = y_pred
+        self.paths = [path for path, _ in found]
+        self.leaves = [leaf for _, leaf in found]
+        self.own_names: list[str] | None = None
+        if isinstance(y_pred, Mapping) and len(y_pred) == len(found):
+            self.own_names = [str(path[0]) for path in self.paths]
+        elif names is not None and len(names) == len(found):
+            self.own_names = list(names)
+        elif names and len(found) == 1:
+            self.own_names = list(names)[:1]
+        self.names = [self.log_name(i) for i in range(len(found))]
+
+    def __len__(self) -> int:
+        return len(self.leaves)
+
+    def log_name(self, i: int, otherwise: str | None = None) -> str:
+        """What the loss of an output is called: its path, with its own name in place of a number.
+
+        Args:
+            i: Number of the output.
+            otherwise: What to put for an output without a name; `None` for its number, from 1.
+        """
+        path = self.paths[i]
+        if path and not isinstance(path[-1], int):
+            return "/".join(map(str, path))
+        number = f"_{path[-1] + 1}" if path else ""
+        own = otherwise or f"output{number}" if self.own_names is None else self.own_names[i]
+        return "/".join([*map(str, path[:-1]), own])
+
+    def without_values(self) -> "Outputs":
+        """The same, without the outputs' values."""
+        return Outputs(_without_leaves(self.pytree), self.own_names)
+
+    def match(self, given: Any, what: str, for_all: bool = False) -> list:
+        """What `compile` was given for each output.
+
+        Args:
+            given: A dict by name, a list in order, a pytree of these like the outputs, or one thing
+                for all. What stands for an output may be a list itself.
+            what: What it is, for the error: "loss".
+            for_all: Whether one thing stands for every output.
+
+        Raises:
+            ValueError: It names an output that there is not, or its length is another.
+        """
+
+        def refuse_unknown(given, known):
+            unknown = [key for key in given if key not in known]
+            if unknown:
+                hint = did_you_mean(unknown[0], known)
+                raise ValueError(
+                    f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are "
+                    f"{list(known)}. {hint}".rstrip()
+                )
+
+        try:
+            return self._spread(given, for_all, refuse_unknown)
+        except _Misfit as misfit:
+            is_list = isinstance(misfit.given, list | tuple)
+            got = len(misfit.given) if is_list else f"one {type(misfit.given).__name__}"
+            raise ValueError(
+                f"compile: `{what}` must have one entry for each of the {len(self)} outputs "
+                f"{self.names}; got {got}."
+            ) from None
+
+    def match_data(self, y: Any, what: str, needed: list[bool] | None = None) -> list:
+        """Targets or weights of the outputs in order; `None` for those that have none.
+
+        Args:
+            y: One array, or a pytree of them as the outputs', by name or in order.
+            what: The argument it came in, for the error.
+            needed: Which outputs must have one: what is given may be for these alone.
+
+        Raises:
+            ValueError: There are more or fewer than outputs.
+        """
+        if len(self) == 1 and not _names(self, y):
+            # A loss of one's own may take a pytree of targets for one output.
+            items = list(_walk(y))
+            return [items[0][1] if len(items) == 1 else y]
+        try:
+            return self._spread(y)
+        except _Misfit:
+            pass
+        items = [item for _, item in _walk(y)]
+        wanted = needed or [True] * len(self)
+        if len(items) == sum(wanted):
+            rest = iter(items)
+            return [next(rest) if is_wanted else None for is_wanted in wanted]
+        if len(self) == 1:
+            return [y]
+        got = len(y) if isinstance(y, list | tuple | dict) else "a single one"
+        raise ValueError(
+            f"`{what}` must hold one array for each of the outputs {self.names}; got {got}."
+        )
+
+    def match_weights(self, weights: Any) -> list:
+        """Sample weights of the outputs in order: one array stands for all of them.
+
+        Args:
+            weights: One array, or a pytree of them as the outputs', or `None`.
+        """
+        if isinstance(weights, list | tuple | dict):
+            return self.match_data(weights, "sample_weight")
+        return [weights] * len(self)
+
+    def _spread(self, given, for_all=False, check=None):
+        """What was given, for each output in order; raises `_Misfit`."""
+        keys = self.own_names if all(len(path) <= 1 for path in self.paths) else None
+        if _children(self.pytree) is None:
+            if isinstance(given, Mapping) and (check or _names(self, given)):
+                known = keys or ["output"]
+                if check:
+                    check(given, known)
+                return [given.get(known[0])]
+            is_list_of_one = isinstance(given, list | tuple) and len(given) == 1
+            return [given[0] if is_list_of_one else given]
+        return _spread(self.pytree, given, for_all, check, keys)
 
 
-def have_names(y_pred: Any, names: list | None) -> bool:
-    """Whether several outputs have names of their own, for those of their results to begin with.
+class _Misfit(Exception):
+    """What was given has another structure than the outputs."""
 
-    Args:
-        y_pred: One output, or a list or dict of them.
-        names: The model's names of them, if it has any.
-    """
-    return not isinstance(y_pred, list | tuple) or bool(names and len(names) == len(y_pred))
+    def __init__(self, given):
+        super().__init__()
+        self.given = given
+
+
+def _names(outputs, given):
+    """Whether a dict was given that names the only output."""
+    own = outputs.own_names
+    return isinstance(given, Mapping) and own is not None and own[0] in given
+
+
+def _spread(node, given, for_all, check, names=None) -> list:
+    children = _children(node)
+    if children is None:
+        return [given]
+    size = sum(1 for _ in _walk(node))
+    if given is None or (for_all and not isinstance(given, Mapping | list | tuple)):
+        return [given] * size
+    if isinstance(given, Mapping):
+        keys = [key for key, _ in children] if isinstance(node, Mapping) else names
+        if keys is None:
+            raise _Misfit(given)
+        if check:
+            check(given, keys)
+        inside = [given.get(key) for key in keys]
+    elif not isinstance(given, list | tuple):
+        raise _Misfit(given)
+    elif len(given) == len(children):
+        inside = given
+        _warn_of_order(node)
+    elif len(given) == size:
+        return list(given)
+    else:
+        raise _Misfit(given)
+    rows = zip(children, inside, strict=True)
+    return list(itertools.chain(*(_spread(child, one, for_all, check) for (_, child), one in rows)))
+
+
+def _warn_of_order(node):
+    if isinstance(node, Mapping) and list(node) != (keys := [key for key, _ in _children(node)]):
+        warnings.warn(
+            f"A list was given for outputs in a dict, whose order is that of the sorted keys, "
+            f"{keys}, not {list(node)} as written. Give a dict.",
+            stacklevel=2,
+        )
+
+
+def _children(node: Any) -> list[tuple[Any, Any]] | None:
+    """Keys and elements of a dict, list or tuple, in order; `None` of anything else."""
+    if isinstance(node, Mapping):
+        return [(key, node[key]) for key in _ordered(node)]
+    if isinstance(node, list | tuple):
+        return list(enumerate(node))
+    return None
+
+
+def _ordered(node: Mapping) -> Iterable:
+    if isinstance(node, OrderedDict):
+        return node
+    try:
+        return sorted(node)
+    except TypeError:  # keys that cannot be compared
+        return node
+
+
+def _without_leaves(node):
+    """The same pytree, with `None` for each leaf."""
+    if isinstance(node, Mapping):
+        inside = {key: _without_leaves(value) for key, value in node.items()}
+        return OrderedDict(inside) if isinstance(node, OrderedDict) else inside
+    return [_without_leaves(item) for item in node] if isinstance(node, list | tuple) else None
+
+
+def _walk(node: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Paths and leaves of dicts, lists and tuples, in order; `None` is a leaf."""
+    children = _children(node)
+    if children is None:
+        yield path, node
+        return
+    for key, child in children:
+        yield from _walk(child, (*path, key))
 
 
 def distinct(name: str, taken: Collection[str]) -> str:
@@ -43,72 +252,3 @@ def distinct(name: str, taken: Collection[str]) -> str:
     """
     numbered = (f"{name}_{i}" if i else name for i in itertools.count())
     return next(one for one in numbered if one not in taken)
-
-
-def match_spec(spec: Any, names: list[str], what: str, for_all: bool = False) -> list:
-    """One element per output, from a dict by name, a list in order, or one thing for all.
-
-    Args:
-        spec: What the user gave.
-        names: Names of the outputs, in order.
-        what: What it is, for the error: "loss".
-        for_all: Whether one thing stands for every output.
-    """
-    if isinstance(spec, dict):
-        unknown = [key for key in spec if key not in names]
-        if unknown:
-            hint = did_you_mean(unknown[0], names)
-            raise ValueError(
-                f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are "
-                f"{names}. {hint}".rstrip()
-            )
-        return [spec.get(name) for name in names]
-    if isinstance(spec, list | tuple):
-        if len(spec) == len(names):
-            return list(spec)
-        got = len(spec)
-    elif for_all or len(names) == 1:
-        return [spec] * len(names)
-    else:
-        got = f"one {type(spec).__name__}"
-    count = "the output" if len(names) == 1 else f"each of the {len(names)} outputs"
-    raise ValueError(f"compile: `{what}` must have one entry for {count} {names}; got {got}.")
-
-
-def match_data(y: Any, names: list[str], what: str) -> list:
-    """Targets or weights of the outputs in order; `None` for those that have none.
-
-    Args:
-        y: One array, or a list or dict of them.
-        names: Names of the outputs, in order.
-        what: The argument it came in, for the error.
-    """
-    if isinstance(y, dict) and len(names) == 1 and names[0] not in y:
-        return [next(iter(y.values()))] if len(y) == 1 else [y]
-    if isinstance(y, dict):
-        return [y.get(name) for name in names]
-    if isinstance(y, list | tuple):
-        if len(y) == len(names):
-            return list(y)
-        if len(names) == 1:
-            return [y]
-        raise ValueError(
-            f"`{what}` must hold one array for each of the outputs {names}; got {len(y)}."
-        )
-    if y is None or len(names) == 1:
-        return [y] * len(names)
-    raise ValueError(
-        f"`{what}` must hold one array for each of the outputs {names}; got a single one."
-    )
-
-
-def match_weights(weights: Any, names: list[str]) -> list:
-    """Sample weights of the outputs in order: one array stands for all of them.
-
-    Args:
-        weights: One array, or a list or dict of them, or `None`.
-        names: Names of the outputs, in order.
-    """
-    if isinstance(weights, list | tuple | dict):
-        return match_data(weights, names, "sample_weight")
-    return [weights] * len(names)

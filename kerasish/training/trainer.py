@@ -86,8 +86,9 @@ class Trainer(OverridableSteps):
 
         Args:
             optimizer: An optimizer, its name, or any optax transformation.
-            loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, or
-                a dict by output name.
+            loss: A loss, its name or a function `(y_true, y_pred)`; for several outputs a list, a
+                dict by output name, or any pytree of these like the outputs; `None` in it leaves an
+                output without a loss.
             loss_weights: Numbers that weigh the outputs' losses, in the same structure, or one for
                 all.
             metrics: List of metrics, names or functions; for several outputs a list of lists or a
@@ -113,7 +114,7 @@ class Trainer(OverridableSteps):
             optimizer = optimizers.LossScaleOptimizer(optimizer)
         names = getattr(self, "output_names", None)
         compiled_loss = None if loss is None else CompiledLoss(loss, loss_weights, names)
-        compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names)
+        compiled_metrics = CompiledMetrics(metrics, weighted_metrics, names, compiled_loss)
         self.optimizer = optimizer
         self.loss = loss
         self._compiled_loss = compiled_loss
