@@ -116,7 +116,7 @@ def _is_endless(x):
 def _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps):
     if not holds_arrays(y):
         raise bad_argument("data", "y", "arrays, as `x` is", type(y))
-    x, y = to_arrays(x), to_arrays(y, "y")
+    x, y = to_arrays(x, strings=True), to_arrays(y, "y")
     sample_weight = to_arrays(sample_weight, "sample_weight")
     if class_weight is not None:
         if sample_weight is not None:
@@ -131,5 +131,9 @@ def _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps):
     if batch_size is None:
         batch_size = math.ceil(rows / steps) if steps else _DEFAULT_BATCH_SIZE
     arrays = strip(x, y, match_outputs(sample_weight, y))
-    stays = any(is_sparse(a) or isinstance(a, np.memmap) for a in jax.tree.leaves(arrays))
+    stays = any(map(_stays_on_host, jax.tree.leaves(arrays)))
     return (RowBatches if stays else ArrayBatches)(arrays, int(batch_size), shuffle)
+
+
+def _stays_on_host(array):
+    return is_sparse(array) or isinstance(array, np.memmap) or array.dtype.kind in "OUS"

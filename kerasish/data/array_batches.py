@@ -24,9 +24,11 @@ class Batches:
         num_samples: Rows in all; `None` if unknown.
         one_shot: Whether the data can be read only once, as a generator's.
         seed: Integer that fixes the order of each epoch; `None` where nothing is shuffled.
+        strings: Whether the inputs may hold strings, for models that take them.
     """
 
     one_shot = False
+    strings = False
     seed: int | None = None
     num_batches: int | None = None
     batch_size: int | None = None

@@ -21,7 +21,7 @@ _STRINGS = (
 )
 
 
-def to_arrays(data: Any, name: str = "x") -> Any:
+def to_arrays(data: Any, name: str = "x", strings: bool = False) -> Any:
     """The same pytree with every leaf an array: NumPy's stay NumPy's, JAX's stay JAX's.
 
     pandas, torch and anything else with `__array__` become NumPy arrays, and so do lists of
@@ -31,6 +31,7 @@ def to_arrays(data: Any, name: str = "x") -> Any:
     Args:
         data: An array, or any pytree of lists, tuples and mappings of them; `None` stays `None`.
         name: What errors call it.
+        strings: Whether arrays of strings are let through, for models that take them.
 
     Shapes:
         Each leaf `(rows, ...)`.
@@ -38,11 +39,11 @@ def to_arrays(data: Any, name: str = "x") -> Any:
     if data is None:
         return None
     if isinstance(data, Mapping):
-        return {key: to_arrays(value, f"{name}[{key!r}]") for key, value in data.items()}
+        return {k: to_arrays(value, f"{name}[{k!r}]", strings) for k, value in data.items()}
     if isinstance(data, _SEQUENCES) and not _lists_values(data):
-        items = [to_arrays(item, f"{name}[{i}]") for i, item in enumerate(data)]
+        items = [to_arrays(item, f"{name}[{i}]", strings) for i, item in enumerate(data)]
         return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
-    return _to_array(data, name)
+    return _to_array(data, name, strings)
 
 
 def holds_arrays(data: Any) -> bool:
@@ -75,21 +76,21 @@ def _lists_values(data):
     return isinstance(data, numbers.Number | np.generic | str | bytes)
 
 
-def _to_array(data, name):
+def _to_array(data, name, strings):
     if isinstance(data, jax.Array):
         array = data
     elif isinstance(data, np.ndarray):
-        array = _check_numbers(data, name)
+        array = _check_numbers(data, name, strings)
     elif is_sparse(data):
-        array = _check_numbers(data.tocsr(), name)
+        array = _check_numbers(data.tocsr(), name, strings)
     elif hasattr(data, "iloc"):
-        array = _check_numbers(_from_pandas(data, name), name)
+        array = _check_numbers(_from_pandas(data, name, strings), name, strings)
     elif hasattr(data, "detach"):
-        array = _check_numbers(_from_torch(data), name)
+        array = _check_numbers(_from_torch(data), name, strings)
     elif isinstance(data, _SEQUENCES):
-        array = _check_numbers(_from_list(data, name), name)
+        array = _check_numbers(_from_list(data, name), name, strings)
     elif isinstance(data, numbers.Number) or hasattr(data, "__array__"):
-        array = _check_numbers(np.asarray(data), name)
+        array = _check_numbers(np.asarray(data), name, strings)
     else:
         wanted = "an array (NumPy, JAX, pandas or torch) or a list of numbers"
         raise bad_argument("data", name, wanted, type(data))
@@ -101,7 +102,8 @@ def _to_array(data, name):
 
 def _from_list(values, name):
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
+        return array if array.dtype.kind not in "US" else np.array(values, object)
     except ValueError:  # NumPy's word for a ragged list
         hint = "Bring them to one length with `keras.utils.pad_sequences`."
         raise bad_argument(
@@ -119,25 +121,42 @@ def _from_torch(tensor):
     return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
-def _from_pandas(table, name):
+def _from_pandas(table, name, strings):
     if table.ndim == 1:
         table = table.to_frame()
+    if strings and all(d.kind not in "biufcmM" for d in table.dtypes):
+        return table.to_numpy(dtype=object)
     other = {str(c): str(d) for c, d in table.dtypes.items() if d.kind not in "biufc"}
     if other:
-        raise bad_argument("data", name, "numbers in every column", other, _STRINGS)
+        hint = "Give columns by name, `dict(table)`, to a model that takes strings." * strings
+        hint = f"{_STRINGS} {hint}".rstrip()
+        raise bad_argument("data", name, "numbers in every column", other, hint)
     values = table.to_numpy()
     if values.dtype == object:  # bools beside floats, or pandas' own integers with gaps
         values = table.to_numpy(dtype=settings.floatx(), na_value=np.nan)
     return np.ascontiguousarray(values)  # pandas keeps columns together, batches take rows
 
 
-def _check_numbers(array, name):
+def _check_numbers(array, name, strings):
     dtype = _dtype_for(array.dtype, settings.floatx())
     if dtype is None:
-        strings = array.dtype.kind in "OUST"
-        hint = _STRINGS if strings else "Convert it to a type of number first."
+        if strings and _are_strings(array, name):
+            return array if array.dtype.kind in "OUS" else array.astype(object)
+        hint = "Convert it to a type of number first."
+        hint = _STRINGS if array.dtype.kind in "OUST" else hint
         raise bad_argument("data", name, "numbers", f"dtype {array.dtype}", hint)
     return array if dtype == array.dtype else array.astype(dtype)
+
+
+def _are_strings(array, name):
+    """Whether an array holds strings; an error if only some of its elements are."""
+    if array.dtype.kind != "O":
+        return array.dtype.kind in "UST"
+    others = [x for x in array.ravel().tolist() if not isinstance(x, str | bytes)]
+    if others and len(others) < array.size:
+        hint = "Write out what is missing, with pandas' `fillna('')`, say."
+        raise bad_argument("data", name, "strings in every element", others[:3], hint)
+    return not others
 
 
 @functools.lru_cache
@@ -228,7 +247,8 @@ def train_validation_split(arrays: Any, validation_split: float) -> tuple[Any, A
         raise bad_argument("fit", "validation_split", "used with arrays only", kinds, hint)
     parts = unpack_x_y_sample_weight(arrays)
     names = ("x", "y", "sample_weight")
-    parts = tuple(to_arrays(part, name) for part, name in zip(parts, names, strict=True))
+    pairs = zip(parts, names, strict=True)
+    parts = tuple(to_arrays(part, name, strings=name == "x") for part, name in pairs)
     rows = count_rows(*parts)
     cut = math.floor(rows * (1.0 - validation_split))
     if cut in (0, rows):

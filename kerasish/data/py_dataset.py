@@ -117,7 +117,7 @@ class PyDatasetBatches(Batches):
             epoch: Number of the epoch, from 0.
         """
         for batch in self._ask(self._order(epoch)):
-            yield make_batch(batch, self.class_weight)
+            yield make_batch(batch, self.class_weight, self.strings)
 
     def _order(self, epoch):
         total = self.dataset.num_batches

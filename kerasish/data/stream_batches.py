@@ -53,7 +53,7 @@ class StreamBatches(Batches):
         given = 0
         for item in make_iterator() if make_iterator else self.source:
             given += 1
-            yield make_batch(item, self.class_weight)
+            yield make_batch(item, self.class_weight, self.strings)
         if given == 0:
             self._complain()
         elif not self.one_shot:
@@ -71,15 +71,18 @@ class StreamBatches(Batches):
         )
 
 
-def make_batch(item: Any, class_weight: Mapping | None = None) -> tuple:
+def make_batch(
+    item: Any, class_weight: Mapping | None = None, strings: bool = False
+) -> tuple:
     """A batch as steps take it: a tuple of one to three pytrees of arrays of equal length.
 
     Args:
         item: What the source gave: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
         class_weight: Class number to weight.
+        strings: Whether `x` may hold strings.
     """
     x, y, sample_weight = unpack_x_y_sample_weight(item)
-    x, y = to_arrays(x), to_arrays(y, "y")
+    x, y = to_arrays(x, strings=strings), to_arrays(y, "y")
     if class_weight is not None:
         if sample_weight is not None:
             raise bad_argument(

@@ -10,6 +10,7 @@ from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.graph import node_of
+from kerasish.core.symbolic.host_tensor import HostTensor, is_string_array
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
@@ -137,10 +138,13 @@ class Sequential(Model):
             )
         if input_shape is None:
             raise ValueError(f"Sequential {self.name!r}: `build` needs the input's shape.")
+        self._build_on(tuple(input_shape), self._input_dtype())
+
+    def _build_on(self, shape, dtype):
         if isinstance(self._stack[0], InputLayer):
             tensor = self._stack[0].output
         else:
-            tensor = Input(batch_shape=tuple(input_shape), dtype=self._input_dtype())
+            tensor = Input(batch_shape=shape, dtype=dtype)
         x = tensor
         for layer in self.layers:
             x = layer(x)
@@ -164,7 +168,9 @@ class Sequential(Model):
     def _ensure_built(self, tensors):
         if not self.built and self._stack:
             (x, *_) = jax.tree.leaves(tensors)
-            self.build((None, *x.shape[1:]))  # the next batch may have another size
+            strings = isinstance(x, HostTensor) or is_string_array(x)
+            shape = (None, *x.shape[1:])  # the next batch may have another size
+            self._build_on(shape, "string" if strings else self._input_dtype())
 
     @property
     def _fixed_sizes(self):

@@ -36,6 +36,7 @@ from kerasish.training.chunk import (
     spec_key,
     spec_of_one,
 )
+from kerasish.training.host_inputs import restoring
 from kerasish.training.nan_guard import raise_if_bad, run_guarded
 from kerasish.training.step_timing import Times
 
@@ -65,7 +66,8 @@ class CompiledStep:
         eager: bool = False,
         expected_variables: Callable = lambda batch: [],
     ):
-        self.body, self.finish, self.expected_variables = body, finish, expected_variables
+        self.body, self.finish = restoring(body), finish
+        self.expected_variables = expected_variables
         self._inner: Program | None = None  # the body, called from other programs
         self.collect, self.eager = collect, eager
         self.written: list = []

@@ -16,6 +16,7 @@ from kerasish.core.state.compiled import jit
 from kerasish.core.state.functional import capture
 from kerasish.core.state.variable import Variable
 from kerasish.data import make_batches
+from kerasish.training.host_inputs import without_strings
 
 # Of the running mean of losses: a batch's own loss says little.
 _SMOOTHING = 0.9
@@ -142,6 +143,7 @@ def find_learning_rate(
     body = model._step("train")
     with kept_random_state():
         batches = make_batches(x, y, sample_weight, batch_size=batch_size, shuffle=True)
+        batches = without_strings(model, "train", batches)
         stream = _endless(batches)
         first = next(stream)
         capture(body.body, jax.tree.map(jnp.asarray, first))  # builds what is built lazily

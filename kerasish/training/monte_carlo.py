@@ -57,7 +57,7 @@ class MonteCarlo(CompiledStep):
     def _sampled(self, predict):
         def body(batch):
             with Scope():  # lazily built weights, and the random states with them, come to be
-                shapes = capture(lambda batch: predict(batch), _shapes(batch))
+                shapes = capture(lambda: predict(batch))
             generators = _random_states(self.model)
             key = self.seeds.state.read()
 

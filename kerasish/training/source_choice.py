@@ -11,6 +11,7 @@ from kerasish.distribution import distribution
 from kerasish.training.chunk import batch_spec
 from kerasish.training.chunk_sources import ArraySource, ChunkSource, ResidentSource, StreamSource
 from kerasish.training.consistency import sample
+from kerasish.training.host_inputs import HostBatches
 from kerasish.training.multihost_source import SharedSource, columns_of
 
 
@@ -38,7 +39,8 @@ def _source_for(batches) -> Any:
                 "There are several processes but no distribution, so each would train a model of "
                 "its own. Call `keras.distribution.set_distribution(DataParallel())`, say, first."
             )
-        if isinstance(batches, StreamBatches) or not current.auto_shard_dataset:
+        read = batches.batches if isinstance(batches, HostBatches) else batches
+        if isinstance(read, StreamBatches) or not current.auto_shard_dataset:
             return SharedSource
     if not isinstance(batches, ArrayBatches):
         return StreamSource

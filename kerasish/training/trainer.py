@@ -34,6 +34,7 @@ from kerasish.training.compiled_metrics import CompiledMetrics
 from kerasish.training.compiled_step import CompiledStep
 from kerasish.training.consistency import compare_models
 from kerasish.training.epoch_loop import at_most, limited, opened
+from kerasish.training.host_inputs import HostBatches, without_strings
 from kerasish.training.idle_accelerator import warn_of_idle_accelerator
 from kerasish.training.input_hints import input_hints
 from kerasish.training.label_check import check_batch_labels
@@ -56,10 +57,11 @@ class Trainer(OverridableSteps):
     stop_training = False
     history: History | None = None
     _resume_point: ResumePoint | None = None
-    _not_parts = ("_compile_arguments",)
+    _not_parts = ("_compile_arguments", "_host_programs")
     _not_saved = (
         *("history", "loss", "optimizer", "_compile_arguments", "_compiled_loss"),
         *("_compiled_metrics", "_loss_tracker", "_compiled_steps", "_predict_sizes"),
+        "_host_programs",
     )
 
     # -- compiling
@@ -126,6 +128,7 @@ class Trainer(OverridableSteps):
         self.stop_training = False
         self.compiled = True
         self.__dict__["_compiled_steps"] = {}
+        self.__dict__["_host_programs"] = {}
         self._orders: dict = {}  # names of results as logged, to their order in lists
         self._compile_arguments = {
             "optimizer": optimizer,
@@ -144,6 +147,7 @@ class Trainer(OverridableSteps):
         return {
             **{k: v for k, v in self.__dict__.items() if k not in running},
             "_compiled_steps": {},
+            "_host_programs": {},
         }
 
     def get_compile_config(self) -> dict:
@@ -250,6 +254,7 @@ class Trainer(OverridableSteps):
                 class_weight=class_weight,
                 steps=steps_per_epoch,
             )
+            batches = without_strings(self, "train", batches, initial_epoch)
             steps_per_epoch = limited(steps_per_epoch, batches)
             needed = steps_per_epoch and steps_per_epoch * max(0, last_epoch - initial_epoch)
             self.stop_training = False
@@ -258,7 +263,7 @@ class Trainer(OverridableSteps):
             cleanup.callback(self.__dict__.pop, "_source")
             size = validation_batch_size or batch_size
             validation = cleanup.enter_context(
-                _open_validation(validation_data, size, validation_steps, validation_freq)
+                _open_validation(self, validation_data, size, validation_steps, validation_freq)
             )
             fit_loop.check_data(self, source, validation)
             steps = steps_per_epoch or batches.num_batches
@@ -341,6 +346,7 @@ class Trainer(OverridableSteps):
         with contextlib.ExitStack() as cleanup:
             cleanup.enter_context(input_hints(self, x))
             batches = make_batches(x, y, sample_weight, batch_size=batch_size, steps=steps)
+            batches = without_strings(self, "test", batches)
             steps = limited(steps, batches)
             source = cleanup.enter_context(opened("evaluate", batches, needed=steps))
             evaluate_loop.check_before_evaluation(self, source)
@@ -390,9 +396,12 @@ class Trainer(OverridableSteps):
         _check_counts("predict", steps=steps)
         with input_hints(self, x):
             batches = make_batches(x, batch_size=batch_size, steps=steps)
+            batches = without_strings(self, "predict", batches)
             asked = bool(verbose or callbacks or steps) or mc_samples is not None
             if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
                 return self._predict_at_once(batches.arrays)
+            if batches.num_batches == 1 and isinstance(batches, HostBatches) and not asked:
+                return self._predict_at_once(next(batches.epoch(0)))
             sampler = (
                 None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
             )
@@ -491,8 +500,9 @@ class Trainer(OverridableSteps):
 
     def _on_batch(self, kind, x, y, sample_weight, class_weight, return_dict):
         with input_hints(self, x):
-            batch = _complete_batch(x, y, sample_weight, class_weight)
-            step = self._step(f"{kind} on batch")
+            kind = f"{kind} on batch"
+            batch = _complete_batch(self, kind, x, y, sample_weight, class_weight)
+            step = self._step(kind)
             check_batch_labels(self, step, batch)
             logs, _ = step.execute(single_batch_chunk(batch))
         logs = Logs(logs)
@@ -509,12 +519,12 @@ class Trainer(OverridableSteps):
             x: Inputs of the batch.
         """
         with input_hints(self, x):
-            batch = _complete_batch(x, None, None, None)
+            batch = _complete_batch(self, "predict", x)
             rows = rows_of(batch)
             if rows > _PREDICT_BATCH and not self.run_eagerly:
                 sizes = self.__dict__.setdefault("_predict_sizes", set())
                 if rows not in sizes and len(sizes) >= _OWN_SIZES:
-                    return self.predict(*batch, batch_size=_PREDICT_BATCH, verbose=0)
+                    return self.predict(x, batch_size=_PREDICT_BATCH, verbose=0)
                 sizes.add(rows)
             return self._predict_at_once(batch)
 
@@ -547,6 +557,7 @@ class Trainer(OverridableSteps):
         """
         self._require_compiled("make_train_function")
         if force:
+            self.__dict__["_host_programs"] = {}
             for kind in TRAINING_KINDS:
                 if kind in self._compiled_steps:
                     self._compiled_steps[kind].forget()
@@ -592,7 +603,7 @@ def _check_epochs(epochs, initial_epoch, validation_freq):
 
 
 @contextlib.contextmanager
-def _open_validation(data, batch_size, steps, frequency) -> Iterator[fit_loop.Validation | None]:
+def _open_validation(model, data, batch_size, steps, frequency) -> Iterator[fit_loop.Validation | None]:
     """The validation data, ready to be evaluated on."""
     if data is None:
         yield None
@@ -606,12 +617,13 @@ def _open_validation(data, batch_size, steps, frequency) -> Iterator[fit_loop.Va
             )
         else:
             batches = make_batches(data, batch_size=batch_size, steps=steps)
+        batches = without_strings(model, "test", batches)
     steps = limited(steps, batches)
     with opened("fit", batches, needed=steps) as source:
         yield fit_loop.Validation(source, steps, frequency)
 
 
-def _complete_batch(x, y, sample_weight, class_weight):
+def _complete_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     refuse_balanced(class_weight, "one batch")
     batches = make_batches(x, y, sample_weight, batch_size=2**31 - 1, class_weight=class_weight)
-    return next(iter(batches.epoch(0)))
+    return next(iter(without_strings(model, kind, batches).epoch(0)))

@@ -17,6 +17,7 @@ from kerasish.core.serialization.serialize import (
     serialize_keras_object,
 )
 from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.layers.preprocessing.host_layer import in_model
 
 _MODULE = "keras.src.layers.preprocessing.feature_space"  # as files of Keras call it
 
@@ -329,6 +330,10 @@ class FeatureSpace(layers.Layer):
         columns = {name: data[name] for name in self.features}
         if any_symbolic(columns):
             return self._encode(columns)
+        if in_model(columns):  # of a model that holds the space
+            return self._encode(
+                {k: x.reshape(-1, 1) if x.ndim < 2 else x for k, x in columns.items()}
+            )
         columns = {name: np.asarray(column) for name, column in columns.items()}
         single = all(column.ndim == 0 for column in columns.values())
         columns = {

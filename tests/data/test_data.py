@@ -38,6 +38,7 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kerasish.data.array_conversion import to_arrays
 from tests.support.counting import python_calls
 
 ROWS = 10
@@ -753,10 +754,10 @@ ERRORS = {
     "batch lengths": (lambda: drain(iter([(X, Y[:4])])), "x has 10, y has 4"),
     "text batch": (lambda: drain(iter(["abc"])), "`x` must be an array .* got <class 'str'>"),
     "strings": (
-        lambda: make_batches(np.array(["a", "b"])),
+        lambda: to_arrays(np.array(["a", "b"])),
         "numbers; got 'dtype <U1'. Turn strings",
     ),
-    "string list": (lambda: make_batches(["a", "b"]), "`x` must be numbers; .*StringLookup"),
+    "string list": (lambda: to_arrays(["a", "b"]), "`x` must be numbers; .*StringLookup"),
     "objects": (
         lambda: make_batches(X, np.array([{}] * 10)),
         "`y` must be numbers; got 'dtype object'",

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.export import SymbolicScope, symbolic_shape
 
 from kerasish.core.dict_order import in_order, map_in_order
 from kerasish.core.errors import hints
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import is_variable
+from kerasish.core.symbolic.host_tensor import HostTensor, Shapes
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 # One symbol per axis position: the same unknown axis of two inputs is taken to be the same size.
@@ -43,16 +45,36 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
         is_leaf=is_variable,
     )
     tensors = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
+    numbers = [t for t in tensors if t.dtype != "string"]
 
     def run(sizes):
+        strings, shapes = [], Shapes(sizes or _symbol)
+
+        def stand_in(leaf, rest):
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            return shapes.tensor(leaf.shape) if leaf.dtype == "string" else next(rest)
+
         def fresh(*values):
             rest = iter(values)
-            filled = [next(rest) if isinstance(leaf, KerasTensor) else leaf for leaf in leaves]
-            inner_args, inner_kwargs = jax.tree.unflatten(tree, filled)
+            inner_args, inner_kwargs = jax.tree.unflatten(
+                tree, [stand_in(leaf, rest) for leaf in leaves]
+            )
             with Scope():
-                return in_order(call(*inner_args, **inner_kwargs))
+                result = in_order(call(*inner_args, **inner_kwargs))
+            strings[:] = [isinstance(leaf, HostTensor) for leaf in jax.tree.leaves(result)]
+            if not any(strings):
+                return result
+            return jax.tree.map(
+                lambda x: jnp.zeros(x.shape, "bool") if isinstance(x, HostTensor) else x, result
+            )
 
-        return jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in tensors))
+        found = jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in numbers))
+        if not any(strings):
+            return found
+        found, structure = jax.tree.flatten(found)
+        pairs = zip(found, strings, strict=True)
+        return structure.unflatten([_Strings(x.shape) if s else x for x, s in pairs])
 
     if all(None not in t.shape for t in tensors):
         with hints():
@@ -63,6 +85,16 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
     with hints():
         first, second = _two_trials(run, tensors)
     return jax.tree.map(_as_tensor, in_order(first), in_order(second))
+
+
+class _Strings:
+    """The shape of strings, as `jax.ShapeDtypeStruct` tells that of numbers."""
+
+    class dtype:  # noqa: N801, read as an array's is
+        name = "string"
+
+    def __init__(self, shape):
+        self.shape = shape
 
 
 def _two_trials(run, tensors):

@@ -19,6 +19,7 @@ from kerasish.core.names import current_path
 from kerasish.core.state.scope import current_scope
 from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.variable import Variable, is_variable
+from kerasish.core.symbolic.host_tensor import HostTensor, is_string_array, no_strings
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.input_spec import check_inputs
 from kerasish.layers.base.signatures import (
@@ -175,7 +176,7 @@ def shapes_of(layer: Any, training: bool | None) -> Callable:
 
 
 def take_numbers(bound: inspect.BoundArguments) -> None:
-    """Let a list of numbers be an array, in the first argument.
+    """Let a list of numbers or strings be an array, in the first argument.
 
     Args:
         bound: Arguments of `call`, changed in place.
@@ -183,8 +184,11 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
     name = next(iter(bound.arguments), None)
     if isinstance(bound.arguments.get(name), list):
         value = bound.arguments[name]
-        if all(isinstance(leaf, int | float) for leaf in jax.tree.leaves(value)):
+        leaves = jax.tree.leaves(value)
+        if all(isinstance(leaf, int | float) for leaf in leaves):
             bound.arguments[name] = dtypes.to_array(value)
+        elif all(isinstance(leaf, str | bytes) for leaf in leaves):
+            bound.arguments[name] = np.array(value, object)
 
 
 def mask_argument(name: str, tensors: dict, parameters: Any) -> str:
@@ -232,6 +236,11 @@ def convert(layer: Any, name: str, x: Any) -> Any:
     dtype = layer._float_inputs_become
 
     def one(leaf):
+        if isinstance(leaf, HostTensor) or is_string_array(leaf):
+            if not _takes_strings(layer):
+                who = f"Layer {layer.name!r} ({type(layer).__name__}), argument `{name}`"
+                raise ValueError(no_strings(who, leaf.shape))
+            return leaf
         if isinstance(leaf, np.ndarray | np.generic | Variable):
             leaf = leaf.value if isinstance(leaf, Variable) else leaf
             _check_range(layer, name, leaf)
@@ -241,6 +250,12 @@ def convert(layer: Any, name: str, x: Any) -> Any:
         return leaf.astype(dtype) if cast else leaf
 
     return map_in_order(one, x, is_leaf=is_variable)
+
+
+def _takes_strings(layer):
+    """Whether strings may reach the `call` of a layer: those of users see to them themselves."""
+    is_own = type(layer).call.__module__.startswith("kerasish.layers")
+    return layer.takes_strings or layer.passes_strings or not is_own
 
 
 def _check_range(layer, name, x):

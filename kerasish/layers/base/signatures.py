@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kerasish.core.state.variable import Variable, is_variable
+from kerasish.core.symbolic.host_tensor import HostTensor
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
@@ -86,7 +87,7 @@ def is_tensor(x: Any) -> bool:
     Args:
         x: Anything.
     """
-    return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable)
+    return isinstance(x, jax.Array | np.ndarray | np.generic | KerasTensor | Variable | HostTensor)
 
 
 def known_sizes(shape: tuple) -> tuple:

@@ -23,6 +23,8 @@ class Identity(Layer):
         Array([1., 2.], dtype=float32)
     """
 
+    passes_strings = True
+
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -47,6 +49,8 @@ class Lambda(Layer):
         >>> Lambda(lambda x: x**2)(np.array([1.0, 3.0]))
         Array([1., 9.], dtype=float32)
     """
+
+    passes_strings = True
 
     def __init__(
         self,

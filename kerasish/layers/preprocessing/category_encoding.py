@@ -55,6 +55,51 @@ def encode(
     return to_sparse(result, indices.size) if sparse else result
 
 
+def encode_array(indices: np.ndarray, output_mode: str, depth: int, dtype: Any) -> np.ndarray:
+    """As `encode`, by NumPy, for what works on the host.
+
+    Args:
+        indices: The integers.
+        output_mode: What to make of them.
+        depth: Width of ones and counts.
+        dtype: Dtype of the result.
+    """
+    if output_mode == "int":
+        return indices.astype(dtype)
+    shape, along = encoded_shape(indices.shape, output_mode, depth), int(indices.ndim > 1)
+    if output_mode == "one_hot":
+        indices = indices.reshape(-1, 1)
+    else:
+        indices = np.moveaxis(np.atleast_1d(indices), along, -1)
+        indices = indices.reshape(-1, indices.shape[-1])
+    result = np.zeros((len(indices), depth), dtype)
+    rows, columns = np.nonzero((indices >= 0) & (indices < depth))
+    positions = rows, indices[rows, columns]
+    if output_mode == "count":
+        np.add.at(result, positions, 1)
+    else:
+        result[positions] = 1
+    return result.reshape(shape)
+
+
+def encoded_shape(shape: Sequence, output_mode: str, depth: int) -> tuple:
+    """The shape that `encode` gives.
+
+    Args:
+        shape: Shape of the integers; sizes may be unknown.
+        output_mode: What to make of them.
+        depth: Width of ones and counts.
+    """
+    if output_mode == "int":
+        return tuple(shape)
+    shape = tuple(shape) or (1,)
+    if output_mode == "one_hot":
+        hidden = len(shape) > 1 and shape[-1] == 1
+        return (*(shape[:-1] if hidden else shape), depth)
+    along = 1 if len(shape) > 1 else 0
+    return (*shape[:along], *shape[along + 1 :], depth)
+
+
 class CategoryEncoding(Layer):
     """Integers from 0 to `num_tokens - 1` as ones, or counts, in that many positions.
 

@@ -9,11 +9,14 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic.host_tensor import HostTensor, call_on_host
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.farmhash import farm, join, sip
 from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, strings_of
 from kerasish.ops.wrappers import real_dtype
+
+_WORD = np.dtype("uint32")
 
 
 def fingerprints(texts: np.ndarray, key: Any = None) -> np.ndarray:
@@ -51,7 +54,8 @@ def two_numbers(layer: Any, salt: int | Sequence[int] | None) -> list | None:
 class Hashing(HostLayer):
     """The bin of each string or integer: the rest of its fingerprint by `num_bins`.
 
-    Different ones may share a bin. Works on the host, on data before it goes to a model.
+    Different ones may share a bin. Works on the host: on data before a model, or in a model on each
+    batch.
 
     Args:
         num_bins: Number of bins.
@@ -97,19 +101,28 @@ class Hashing(HostLayer):
         self.sparse = sparse
 
     def call(self, inputs: Any) -> Any:
+        inputs = inputs if hasattr(inputs, "shape") else np.array(inputs, dtype=object)
+        bins = call_on_host(self, "host_bins", inputs, shape=np.shape(inputs))
+        dtype = real_dtype(self.dtype)
+        return encode(jnp.asarray(bins), self.output_mode, self.num_bins, dtype, self.sparse)
+
+    def host_bins(self, inputs: Any) -> np.ndarray:
+        """The bins, as NumPy's."""
         texts, masked = strings_of(self, inputs), self.mask_value is not None and self.num_bins > 1
         bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
         if masked:
             bins = np.where(texts == str(self.mask_value), 0, bins + 1)
-        bins = jnp.asarray(bins.astype("int32"))
-        dtype = real_dtype(self.dtype)
-        return encode(bins, self.output_mode, self.num_bins, dtype, self.sparse)
+        return bins.astype("int32")
+
+    @property
+    def _float_inputs_become(self):
+        return None  # 16 bits would round numbers
 
 
 class HashedCrossing(HostLayer):
     """The bin of several features together, as if each combination were a category.
 
-    Works on the host, on data before it goes to a model.
+    Works on the host: on data before a model, or in a model on each batch.
 
     Args:
         num_bins: Number of bins.
@@ -147,21 +160,42 @@ class HashedCrossing(HostLayer):
     def call(self, inputs: Any) -> Any:
         if not isinstance(inputs, list | tuple) or len(inputs) < 2:
             raise bad_argument(self, "inputs", "a list of two features or more", inputs)
-        features = [self._numbers(x) for x in inputs]
-        shapes = {x.shape for x in features}
+        inputs = [x if hasattr(x, "shape") else np.asarray(x) for x in inputs]
+        shapes = {tuple(x.shape) for x in inputs}
         (shape,) = shapes if len(shapes) == 1 else (None,)
         if shape is None or len(shape) > 2 or (len(shape) == 2 and shape[1] != 1):
             wanted = "of one shape: (), (batch,) or (batch, 1)"
-            raise bad_argument(self, "inputs", wanted, [x.shape for x in features])
+            raise bad_argument(self, "inputs", wanted, [x.shape for x in inputs])
+        strings = [isinstance(x, HostTensor) for x in inputs]
+        if any(strings) and not all(strings):
+            # Those that are strings meet the others as fingerprints, in two words of 32 bits.
+            inputs = [self._words(x) if s else x for x, s in zip(inputs, strings, strict=True)]
+        bins = call_on_host(self, "host_bins", *inputs, shape=shape)
+        dtype = real_dtype(self.dtype)
+        return encode(jnp.asarray(bins), self.output_mode, self.num_bins, dtype, self.sparse)
+
+    def _words(self, strings):
+        return call_on_host(
+            self, "host_words", strings, shape=(*strings.shape, 2), dtype=_WORD
+        )
+
+    def host_words(self, strings: Any) -> np.ndarray:
+        """Fingerprints of strings, each as two words, as NumPy's."""
+        found = fingerprints(as_strings(self, strings))
+        return np.ascontiguousarray(found).view(_WORD).reshape(*found.shape, 2)
+
+    def host_bins(self, *inputs: Any) -> np.ndarray:
+        """The bins of features, as NumPy's."""
+        features = [self._numbers(x) for x in inputs]
         rows = zip(*(x.ravel().tolist() for x in features), strict=True)
         # TensorFlow's key of crossings.
         bins = [functools.reduce(join, row, 0xDECAFCAFFE) % self.num_bins for row in rows]
-        bins = jnp.asarray(np.array(bins, "int32").reshape(shape))
-        dtype = real_dtype(self.dtype)
-        return encode(bins, self.output_mode, self.num_bins, dtype, self.sparse)
+        return np.array(bins, "int32").reshape(features[0].shape)
 
     def _numbers(self, feature):
         x = np.asarray(feature)
+        if x.dtype == _WORD and x.shape[-1:] == (2,):
+            return np.ascontiguousarray(x).view("uint64")[..., 0]
         if x.dtype.kind in "iu":
             return x.astype("int64").astype("uint64")
         return fingerprints(as_strings(self, x))

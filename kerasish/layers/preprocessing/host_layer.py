@@ -7,32 +7,33 @@ import jax
 import numpy as np
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.core.symbolic.host_tensor import HostTensor
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 
 
 def on_host(layer: Layer, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-    """A call of a layer that looks at its inputs itself, and so within no compiled function.
+    """A call of a layer on values that are at hand, which it looks at itself.
 
     Args:
         layer: The layer.
         inputs: What it is called on.
         training: Says nothing here.
         mask: Says nothing here.
-
-    Raises:
-        TypeError: If it is called within a compiled function, or on a symbolic tensor.
     """
     layer._check_initialized()
-    leaves = jax.tree.leaves(inputs)
-    if any_symbolic(inputs) or any(isinstance(x, jax.core.Tracer) for x in leaves):
-        raise TypeError(
-            f"{layer.name}: {type(layer).__name__} works on the host, since JAX's arrays hold no "
-            "strings, and so not within models or compiled functions. Call it on the data before "
-            "`fit`: `model.fit(layer(texts), ...)`."
-        )
     return layer.call(inputs)
+
+
+def in_model(*args: Any) -> bool:
+    """Whether a call is one while a model is made or traced: its values come later.
+
+    Args:
+        *args: Arguments of the call.
+    """
+    later = KerasTensor | HostTensor | jax.core.Tracer
+    return any(isinstance(x, later) for x in jax.tree.leaves(args))
 
 
 def note_program(layer: Layer, inputs: Any) -> None:
@@ -61,12 +62,18 @@ def warn_of_programs(layer: Layer) -> None:
 
 
 class HostLayer(Layer):
-    """Base of layers that work on the host, on data before it goes to a model.
+    """Base of layers that work on the host, with NumPy: on data before a model, or in models.
 
-    They take strings, or integers, in NumPy arrays, lists and whatever turns into either.
+    They take strings, or integers, in NumPy arrays, lists and whatever turns into either. In a
+    model they do their work on each batch before the compiled step: see `call_on_host`.
     """
 
+    takes_strings = True
+    input_dtype = "string"  # what a model takes that begins with it, if nobody says
+
     def __call__(self, *args, **kwargs):
+        if in_model(args, kwargs):
+            return super().__call__(*args, **kwargs)
         return on_host(self, *args, **kwargs)
 
 

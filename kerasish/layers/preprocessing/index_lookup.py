@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish.core import settings
+from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic.host_tensor import call_on_host
 from kerasish.layers.base.arguments import one_of, within_budget
 from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
-from kerasish.layers.preprocessing.category_encoding import encode
+from kerasish.layers.preprocessing.category_encoding import encode, encode_array, encoded_shape
 from kerasish.layers.preprocessing.hashing import two_numbers
 from kerasish.layers.preprocessing.host_layer import note_program, warn_of_programs
 from kerasish.layers.preprocessing.vocabulary import (
@@ -47,6 +48,7 @@ class IndexLookup(Layer):
         pad_to_max_tokens: bool,
         salt: int | Sequence[int] | None,
         oov_method: str,
+        vocabulary_size: int | None = None,
     ) -> None:
         """Check and store the arguments that both have, and take the vocabulary if there is one."""
         if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens <= 1):
@@ -80,6 +82,7 @@ class IndexLookup(Layer):
         self.input_vocabulary = _plain(vocabulary) if given else None
         self.input_idf_weights = _plain(idf_weights)
         self._is_given = vocabulary is not None
+        self._expected_size = vocabulary_size  # of a file, until its vocabulary is read
         self._tokens = np.zeros(0, self.kind)
         self._known_size = False
         self.idf_weights = None
@@ -260,6 +263,7 @@ class IndexLookup(Layer):
     def check_adapted(self) -> None:
         """Raise a `RuntimeError` if there is no vocabulary yet, but for shapes of known width."""
         known_width = self.output_mode == "int" or self.pad_to_max_tokens
+        known_width = known_width or self._expected_size is not None
         if not self._known_size and not (context.shapes_only and known_width):
             raise RuntimeError(
                 f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
@@ -274,11 +278,47 @@ class IndexLookup(Layer):
         indices = jnp.asarray(indices, "int32")
         if self.output_mode == "int":
             return indices
-        depth = self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()
+        depth = self._depth()
         if self.output_mode != "tf_idf":
             return encode(indices, self.output_mode, depth, "int32", self.sparse)
         counts = encode(indices, "count", depth, settings.floatx())
-        return counts * jnp.asarray(self.idf_weights)
+        weights = np.ones(depth, settings.floatx()) if self.idf_weights is None else (
+            self.idf_weights
+        )
+        return counts * jnp.asarray(weights)
+
+    def _depth(self):
+        if self.pad_to_max_tokens:
+            return self.max_tokens
+        return self.vocabulary_size() if self._known_size else self._expected_size or 0
+
+    def encoded_array(self, indices: np.ndarray) -> np.ndarray:
+        """As `encoded`, by NumPy; not for sparse matrices.
+
+        Args:
+            indices: The numbers.
+        """
+        if self.output_mode != "tf_idf":
+            return encode_array(indices, self.output_mode, self._depth(), "int32")
+        counts = encode_array(indices, "count", self._depth(), settings.floatx())
+        return counts * self.idf_weights
+
+    def encoded_on_host(self, owner: Any, inputs: Any, shape: Sequence) -> Any:
+        """The encoded numbers of strings, which the host finds: at once, or for each batch.
+
+        Args:
+            owner: The layer whose methods `host_indices` and `host_encoded` find them.
+            inputs: The strings.
+            shape: Shape of their numbers; `None` for unknown sizes.
+        """
+        if self.sparse:
+            return self.encoded(call_on_host(owner, "host_indices", inputs, shape=shape))
+        if self.output_mode != "int":
+            mode = "count" if self.output_mode == "tf_idf" else self.output_mode
+            shape = encoded_shape(shape, mode, self._depth())
+        dtype = settings.floatx() if self.output_mode == "tf_idf" else "int32"
+        found = call_on_host(owner, "host_encoded", inputs, shape=shape, dtype=dtype)
+        return dtypes.to_array(found) if isinstance(found, np.ndarray) else found
 
     def indices(self, x: jax.Array) -> Any:
         """The number of each token.

@@ -11,17 +11,19 @@ import numpy as np
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.host_tensor import Shapes, call_on_host
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.arguments import one_of
+from kerasish.layers.base.calling import context
 from kerasish.layers.preprocessing.hashing import fingerprints
-from kerasish.layers.preprocessing.host_layer import as_strings, on_host
+from kerasish.layers.preprocessing.host_layer import as_strings, in_model, on_host
 from kerasish.layers.preprocessing.index_lookup import IndexLookup
 
 
 class StringLookup(IndexLookup):
     """The number that each string has in a vocabulary, given or learnt by `adapt`.
 
-    Works on the host, on data before it goes to a model.
+    Works on the host: on data before a model, or in a model on each batch.
 
     Args:
         max_tokens: The most numbers to give, those of masked and unknown ones included; `None`: as
@@ -68,7 +70,7 @@ class StringLookup(IndexLookup):
         **kwargs: Any,
     ):
         oov_method = kwargs.pop("oov_method", "floormod")
-        kwargs.pop("vocabulary_size", None)
+        vocabulary_size = kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.encoding = encoding
         self.set_lookup_options(
@@ -84,10 +86,42 @@ class StringLookup(IndexLookup):
             pad_to_max_tokens=pad_to_max_tokens,
             salt=salt,
             oov_method=oov_method,
+            vocabulary_size=vocabulary_size,
         )
 
+    takes_strings = True
+    input_dtype = "string"
+    _not_parts = ("_made_table",)
+    _not_saved = ("_made_table",)
+
     def __call__(self, *args, **kwargs):
+        if in_model(args, kwargs):
+            return super().__call__(*args, **kwargs)
         return on_host(self, *args, **kwargs)
+
+    def call(self, inputs: Any) -> Any:
+        self.check_adapted()
+        if self.invert:
+            return self._strings_of(inputs)
+        return self.encoded_on_host(self, inputs, np.shape(inputs))
+
+    def host_indices(self, inputs: Any) -> np.ndarray:
+        """Numbers of strings, as NumPy's."""
+        return self.indices(self.standardized(inputs))
+
+    def host_encoded(self, inputs: Any) -> np.ndarray:
+        """Numbers of strings, encoded, as NumPy's."""
+        return self.encoded_array(self.host_indices(inputs))
+
+    def _strings_of(self, inputs):
+        if not in_model(inputs):
+            return self.tokens_of(inputs)
+        if context.shapes_only:
+            return Shapes(lambda axis: None).tensor(inputs.shape)
+        raise TypeError(
+            f"{self.name}: with `invert=True` it gives strings, which a compiled function cannot. "
+            "Call it on what `predict` returns, or the model on arrays: `model(x)`."
+        )
 
     def standardized(self, inputs: Any) -> Any:
         return as_strings(self, inputs, self.encoding)
@@ -97,16 +131,28 @@ class StringLookup(IndexLookup):
 
     def numbers_of(self, tokens: list[str]) -> np.ndarray:
         """The numbers of many strings."""
-        table = dict(zip(self._tokens.tolist(), itertools.count(self._token_start), strict=False))
-        if self.mask_token is not None:
-            table[self.mask_token] = 0 if self.output_mode == "int" else -1
+        table = self._table()
+        if self.num_oov_indices == 1:
+            find, other = table.get, self._oov_start
+            return np.array([find(token, other) for token in tokens], "int32")
         unknown = list({token for token in tokens if token not in table})
         self.refuse_unknown(unknown)
         bins = np.zeros(len(unknown), int)
         if self.num_oov_indices > 1:
             bins = fingerprints(np.array(unknown, object), self.salt) % self.num_oov_indices
-        table |= zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True)
+        table = table | dict(zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True))
         return np.array([table[token] for token in tokens], "int32")
+
+    def _table(self):
+        """The number of each token, made once for a vocabulary."""
+        tokens, table = vars(self).get("_made_table", (None, {}))
+        if tokens is not self._tokens:
+            numbers = itertools.count(self._token_start)
+            table = dict(zip(self._tokens.tolist(), numbers, strict=False))
+            if self.mask_token is not None:
+                table[self.mask_token] = 0 if self.output_mode == "int" else -1
+            vars(self)["_made_table"] = self._tokens, table
+        return table
 
     def tokens_of(self, indices: Any) -> Any:
         return super().tokens_of(indices).astype(str)
@@ -132,7 +178,7 @@ class IntegerLookup(IndexLookup):
         sparse: Whether to give a sparse matrix; not with `"int"`.
         pad_to_max_tokens: As of `StringLookup`.
         oov_method: How unknown ones are spread over several numbers: `"floormod"`, by the rest when
-            divided, or `"farmhash"`, by fingerprints, on the host only.
+            divided, or `"farmhash"`, by fingerprints, which the host computes.
         salt: One or two integers: spreads in another way, with `"farmhash"`.
 
     Shapes:
@@ -164,7 +210,7 @@ class IntegerLookup(IndexLookup):
         name: str | None = None,
         **kwargs: Any,
     ):
-        kwargs.pop("vocabulary_size", None)
+        vocabulary_size = kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.vocabulary_dtype = one_of(self, "vocabulary_dtype", vocabulary_dtype, ("int64",))
         if salt is not None and oov_method != "farmhash":
@@ -182,6 +228,7 @@ class IntegerLookup(IndexLookup):
             pad_to_max_tokens=pad_to_max_tokens,
             salt=salt,
             oov_method=oov_method,
+            vocabulary_size=vocabulary_size,
         )
 
     def __call__(self, inputs, **kwargs):
@@ -238,5 +285,9 @@ class IntegerLookup(IndexLookup):
             return xp.full(x.shape, self._oov_start if count else -1)
         if self.oov_method == "floormod":
             return x % count + self._oov_start
-        bins = fingerprints(np.asarray(x).astype(str), self.salt) % count
-        return xp.asarray(bins.astype("int32") + self._oov_start)
+        return xp.asarray(call_on_host(self, "host_bins", x, shape=x.shape) + self._oov_start)
+
+    def host_bins(self, x: Any) -> np.ndarray:
+        """Bins of integers by their fingerprints, as NumPy's."""
+        texts = np.asarray(x).astype("int64").astype(str)
+        return (fingerprints(texts, self.salt) % self.num_oov_indices).astype("int32")

@@ -25,6 +25,8 @@ class Pipeline(Layer):
         (2, 2, 3)
     """
 
+    passes_strings = True
+
     def __init__(self, layers: Sequence[Layer], name: str | None = None):
         super().__init__(name=name)
         if not isinstance(layers, list | tuple) or not all(isinstance(x, Layer) for x in layers):

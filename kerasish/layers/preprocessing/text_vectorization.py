@@ -23,8 +23,9 @@ _MODES = ("int", "multi_hot", "count", "tf_idf")
 class TextVectorization(HostLayer):
     """Texts cut into words (or other tokens), and these numbered by a vocabulary.
 
-    Number 0 fills up short texts, 1 stands for unknown words. Works on the host, on data before it
-    goes to a model. Only the letters A to Z are made small, as in Keras.
+    Number 0 fills up short texts, 1 stands for unknown words. Works on the host: on data before a
+    model, or in a model on each batch. Only the letters A to Z are made small, as in Keras. Without
+    `output_sequence_length`, a model is compiled anew for each length of a batch.
 
     Args:
         max_tokens: The most numbers to give, 0 and 1 included; `None`: as many as there are words.
@@ -75,7 +76,7 @@ class TextVectorization(HostLayer):
         name: str | None = None,
         **kwargs: Any,
     ):
-        kwargs.pop("vocabulary_size", None)
+        vocabulary_size = kwargs.pop("vocabulary_size", None)
         super().__init__(name=name, **kwargs)
         self.standardize = _choice(self, "standardize", standardize, _STANDARDIZE)
         self.split = _choice(self, "split", split, _SPLIT)
@@ -105,6 +106,7 @@ class TextVectorization(HostLayer):
             output_mode=self.output_mode,
             sparse=sparse,
             encoding=encoding,
+            vocabulary_size=vocabulary_size,
         )
         self.max_tokens = max_tokens
         self.pad_to_max_tokens = pad_to_max_tokens
@@ -209,18 +211,39 @@ class TextVectorization(HostLayer):
 
     def call(self, inputs: Any) -> Any:
         self._lookup_layer.check_adapted()
+        inputs = inputs if hasattr(inputs, "shape") else np.array(inputs, dtype=object)
+        shape = self._numbers_shape(tuple(inputs.shape))
+        return self._lookup_layer.encoded_on_host(self, inputs, shape)
+
+    def _numbers_shape(self, shape):
+        """Shape of the numbers, the length unknown unless it is given."""
+        wanted = self.output_sequence_length
+        if self._stays_flat(shape):
+            return shape
+        rows = shape[0] if shape else 1
+        if wanted is None and self.split is None and self.ngrams is None:
+            return (rows, shape[1])
+        return (rows, wanted)
+
+    def _stays_flat(self, shape):
+        is_plain = self.output_mode == "int" and self.output_sequence_length is None
+        return is_plain and self.split is None and len(shape) < 2
+
+    def host_encoded(self, inputs: Any) -> np.ndarray:
+        """What the layer gives, as NumPy's."""
+        return self._lookup_layer.encoded_array(self.host_indices(inputs))
+
+    def host_indices(self, inputs: Any) -> np.ndarray:
+        """The numbers of the words of each text, as NumPy's."""
         rows = self.tokens_of(inputs)
         length = max(map(len, rows), default=0)
         wanted = self.output_sequence_length
         numbers = self._lookup_layer.numbers_of([token for row in rows for token in row])
-        is_int = self.output_mode == "int"
-        indices = np.full((len(rows), length), 0 if is_int else -1)
-        here = np.arange(length) < np.array([len(row) for row in rows])[:, None]
-        indices[here] = numbers
+        indices = np.full((len(rows), length), 0 if self.output_mode == "int" else -1, "int32")
+        indices[np.arange(length) < np.array([len(row) for row in rows])[:, None]] = numbers
         if wanted is not None:
             indices = np.pad(indices[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
-        is_flat = self.split is None and np.ndim(inputs) < 2 and is_int and wanted is None
-        return self._lookup_layer.encoded(indices[:, 0] if is_flat and length else indices)
+        return indices[:, 0] if self._stays_flat(np.shape(inputs)) and length else indices
 
     # -- files
 

@@ -10,6 +10,7 @@ from kerasish.core import dtypes
 from kerasish.core.errors import did_you_mean
 from kerasish.core.masking import set_mask
 from kerasish.core.state.variable import Variable
+from kerasish.core.symbolic.host_tensor import HostTensor, is_string_array, no_strings
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
@@ -106,6 +107,8 @@ def _fit(model, tensor, x, mask):
     if isinstance(x, KerasTensor):
         _check(model, tensor, x.shape)
         return x
+    if tensor.dtype == "string" or isinstance(x, HostTensor) or _holds_strings(x):
+        return _fit_strings(model, tensor, x)
     if not isinstance(x, jax.Array):
         x = dtypes.to_array(x.value if isinstance(x, Variable) else np.asarray(x))
     x = _adjust_rank(tensor, x)
@@ -118,6 +121,31 @@ def _fit(model, tensor, x, mask):
     if mask is not None:
         x = x if x is not given else x + 0  # the mask is this model's, not the caller's array's
         set_mask(x, mask)
+    return x
+
+
+def _holds_strings(x):
+    if isinstance(x, jax.Array | Variable):
+        return False
+    x = x if isinstance(x, np.ndarray) else np.asarray(x)
+    return is_string_array(x)
+
+
+def _fit_strings(model, tensor, x):
+    if not isinstance(x, HostTensor):
+        x = np.asarray(x) if hasattr(x, "dtype") else np.array(x, dtype=object)
+    who = f"Model {model.name!r}, input {tensor.name!r}"
+    if tensor.dtype != "string":
+        raise ValueError(no_strings(who, x.shape))
+    if not (isinstance(x, HostTensor) or is_string_array(x)):
+        raise ValueError(f"{who}: must get strings; got numbers of dtype {x.dtype}.")
+    rank, wanted = x.ndim, len(tensor.shape)
+    if rank == wanted + 1 and x.shape[-1] == 1:
+        x = x[..., 0]
+    elif rank == wanted - 1 and tensor.shape[-1] == 1:
+        x = x[..., None]
+    if model._fixed_sizes:
+        _check(model, tensor, x.shape)
     return x
 
 
