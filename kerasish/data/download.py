@@ -13,11 +13,14 @@ from typing import Any
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
+from kerasish.data import hugging_face
 
 # An archive that would grow to more than both of these is a bomb, or damaged.
 _MOST_GROWTH = 200
 _MOST_BYTES = 16 * 2**20
 _BLOCK = 4096  # what the smallest file or folder takes on a disk
+# Endings of names under which a page of HTML may be wanted.
+_PAGES = ("", ".asp", ".aspx", ".htm", ".html", ".jsp", ".md", ".php", ".txt", ".xhtml", ".xml")
 
 _OPENERS = {
     "tar": (tarfile.is_tarfile, tarfile.open),
@@ -43,6 +46,10 @@ def get_file(
     A download that breaks off resumes where it stopped, also in the next process. The file appears
     in the cache only when it is whole and has the right hash.
 
+    A file of the Hugging Face Hub, `hf://owner/name@revision/file`, comes through huggingface_hub
+    (`pip install "kerasish[hub]"`), which keeps it in its own cache, and is asked each time whether
+    the revision has another file now.
+
     Args:
         fname: Name in the cache; of an archive to extract, its folder's. `None`: the URL's.
         origin: The URL.
@@ -56,6 +63,14 @@ def get_file(
         cache_dir: The cache; `None` is `$KERAS_HOME`, or `~/.keras`.
         force_download: Whether to download though the file is there.
 
+    Returns:
+        The path of the file, or of the folder if it is extracted.
+
+    Raises:
+        ValueError: If an argument is wrong, the hash does not fit, or a web page came in the file's
+            place.
+        RuntimeError: If the file cannot be downloaded.
+
     Example:
         >>> folder = pathlib.Path(tempfile.mkdtemp())
         >>> _ = (folder / "a.txt").write_text("text")
@@ -63,8 +78,9 @@ def get_file(
         Downloading data from file:///...
         '...datasets/b.txt'
     """
-    if origin is None:
+    if not isinstance(origin, str):
         raise bad_argument("get_file", "origin", "a URL", origin)
+    named = bool(fname)
     fname = (
         os.fspath(fname)
         if fname
@@ -75,12 +91,20 @@ def get_file(
         raise bad_argument("get_file", "fname", "a file's name, without a folder", fname, hint)
     if md5_hash is not None and file_hash is None:
         file_hash, hash_algorithm = md5_hash, "md5"
+    extract = extract or untar
+    check = file_hash, hash_algorithm
+    found = None
+    if origin.startswith(hugging_face.PREFIX):
+        found = _from_hub(origin, force_download, *check)
+        if not named and not extract and (cache_dir, cache_subdir) == (None, "datasets"):
+            return str(found)  # not twice on the disk
     folder = _writable(cache_dir) / cache_subdir
     folder.mkdir(parents=True, exist_ok=True)
-    extract = extract or untar
     target, inside = _paths(folder, fname, extract)
-    if force_download or not _is_good(target, file_hash, hash_algorithm):
-        _download(origin, target, file_hash, hash_algorithm)
+    if found is not None:
+        _copy(found, target)
+    elif force_download or not _is_good(target, *check):
+        _download(origin, target, *check)
     if extract:
         _extract(target, inside, ["tar"] if untar else archive_format)
     return str(inside if extract else target)
@@ -139,9 +163,14 @@ def validate_file(
         algorithm: `"sha256"`, `"md5"` or `"auto"`.
         chunk_size: Bytes to read at a time.
     """
-    if algorithm == "auto":
-        algorithm = "sha256" if len(str(file_hash)) == 64 else "md5"
-    return hash_file(fpath, algorithm, chunk_size) == str(file_hash).lower()
+    found = hash_file(fpath, _algorithm(file_hash, algorithm), chunk_size)
+    return found == str(file_hash).lower()
+
+
+def _algorithm(file_hash, algorithm):
+    if algorithm != "auto":
+        return algorithm
+    return "sha256" if len(str(file_hash)) == 64 else "md5"
 
 
 def _is_good(path, file_hash, algorithm):
@@ -158,16 +187,58 @@ def _download(origin, target, file_hash, algorithm):
     if settings.is_interactive_logging_enabled():
         print(f"Downloading data from {origin}", flush=True)
     http_download.fetch(origin, part, target)
-    if file_hash is not None and not validate_file(part, file_hash, algorithm):
-        found = hash_file(part, "md5" if len(file_hash) == 32 else "sha256")
+    problem = _problem_of(part, target, file_hash, algorithm)
+    if problem:
         part.unlink()
         http_download.tag_of(part).unlink(missing_ok=True)
-        raise ValueError(
-            f"get_file: {origin} is incomplete or has been changed: its hash is {found}; "
-            f"wanted {file_hash}. Nothing was kept."
-        )
+        raise ValueError(f"get_file: {origin} {problem} Nothing was kept.")
     os.replace(part, target)
     http_download.tag_of(part).unlink(missing_ok=True)
+
+
+def _problem_of(part, target, file_hash, algorithm):
+    from kerasish.data.http_download import is_web_page
+
+    is_page = target.suffix.lower() not in _PAGES and is_web_page(part)
+    if file_hash is None or validate_file(part, file_hash, algorithm):
+        # With its hash, a page is what was asked for.
+        return _PAGE_CAME if is_page and file_hash is None else None
+    wrong = f"its hash is {hash_file(part, _algorithm(file_hash, algorithm))}; wanted {file_hash}."
+    return f"{_PAGE_CAME} ({wrong})" if is_page else f"is incomplete or has been changed: {wrong}"
+
+
+_PAGE_CAME = (
+    "gave a web page (HTML) in the file's place: a page about it, one to log in, or an error's. "
+    "Give the address of the file itself."
+)
+
+
+def _from_hub(origin, force_download, file_hash, algorithm):
+    address = hugging_face.parse(origin, "get_file", "origin")
+    if not address.path:
+        wanted = "the address of one file, `hf://owner/name/file`"
+        raise bad_argument("get_file", "origin", wanted, origin)
+    found = hugging_face.fetch_file(address, "get_file", force_download)
+    if file_hash is not None and not validate_file(found, file_hash, algorithm):
+        there = hash_file(found, _algorithm(file_hash, algorithm))
+        raise ValueError(
+            f"get_file: {origin} is not the file you name: its hash is {there}; wanted {file_hash}."
+        )
+    return found
+
+
+def _copy(source, target):
+    """Copy a file to its place in the cache, unless that is a copy of it already."""
+    if target.exists() and _look(target) == _look(source):
+        return
+    part = target.with_name(f"{target.name}.part")
+    shutil.copy2(source, part)
+    os.replace(part, target)
+
+
+def _look(path):
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 # -- archives

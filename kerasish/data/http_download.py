@@ -2,6 +2,7 @@
 
 import http.client
 import pathlib
+import re
 import sys
 import time
 import urllib.error
@@ -12,6 +13,10 @@ from kerasish.core import settings
 _TIMEOUT = 30  # seconds without a byte
 _TRIES = 3  # of a transfer that breaks off
 _BLOCK = 2**16
+_NO_SUCH_RANGE = 416
+_PAGE = re.compile(
+    rb"\s*(<!--.*?-->\s*|<\?xml.*?\?>\s*)*(<!doctype html|<html)", re.IGNORECASE | re.DOTALL
+)
 
 
 def fetch(origin: str, part: pathlib.Path, target: pathlib.Path) -> None:
@@ -21,6 +26,9 @@ def fetch(origin: str, part: pathlib.Path, target: pathlib.Path) -> None:
         origin: Its URL.
         part: Where the bytes go; those that are there already are not fetched again.
         target: Where the file will be, for the error.
+
+    Raises:
+        RuntimeError: If it cannot be had.
     """
     for attempt in range(_TRIES):
         try:
@@ -35,14 +43,9 @@ def fetch(origin: str, part: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _transfer(origin, part):
-    have = part.stat().st_size if part.exists() else 0
     stamp = tag_of(part)
-    headers = {"User-Agent": "kerasish", "Accept-Encoding": "identity"}
-    if have and stamp.exists():
-        # The rest is sent only if the file is still the same; else all of it comes again.
-        headers |= {"Range": f"bytes={have}-", "If-Range": stamp.read_text()}
-    request = urllib.request.Request(origin, headers=headers)
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as reply:
+    have = part.stat().st_size if part.exists() and stamp.exists() else 0
+    with _opened(origin, have, stamp) as reply:
         resumed = getattr(reply, "status", None) == 206
         tag = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
         if not resumed:
@@ -56,6 +59,30 @@ def _transfer(origin, part):
             done = _copy(reply, file, have, whole)
     if whole is not None and done < whole:
         raise http.client.IncompleteRead(b"", whole - done)
+
+
+def _opened(origin, have, stamp):
+    """The reply with all from byte `have` on, or with all of it."""
+    request = urllib.request.Request(
+        origin, headers={"User-Agent": "kerasish", "Accept-Encoding": "identity"}
+    )
+    if not have:
+        return urllib.request.urlopen(request, timeout=_TIMEOUT)
+    # The rest is sent only if the file is still the same; else all of it comes again.
+    request.add_header("Range", f"bytes={have}-")
+    request.add_header("If-Range", stamp.read_text())
+    try:
+        reply = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != _NO_SUCH_RANGE:  # which says that all of it is here already, or changed
+            raise
+        error.close()
+        return _opened(origin, 0, stamp)
+    stated = reply.headers.get("Content-Range")
+    if reply.status == 206 and stated is not None and not stated.startswith(f"bytes {have}-"):
+        reply.close()
+        return _opened(origin, 0, stamp)
+    return reply
 
 
 def _copy(reply, file, done, whole):
@@ -80,7 +107,18 @@ def _explain(origin, target, error):
     reason = getattr(error, "reason", None) or error
     if isinstance(error, urllib.error.HTTPError):
         reason = f"{error.code} {error.msg}"
+    other = "; `keras.datasets.digits` needs no download" if "datasets" in target.parts else ""
     return (
         f"get_file: could not download {origin} ({reason}). Is there a network? Without one, put "
-        f"the file at {target} yourself; `keras.datasets.digits` needs no download."
+        f"the file at {target} yourself{other}."
     )
+
+
+def is_web_page(part: pathlib.Path) -> bool:
+    """Whether a file begins as HTML does.
+
+    Args:
+        part: The file.
+    """
+    with open(part, "rb") as file:
+        return _PAGE.match(file.read(2048)) is not None

@@ -163,8 +163,9 @@ def while_loop(
         cond: Function that says whether to go on. It may read Variables, but not write them.
         body: Function that may read and write Variables; returns as many values as it takes.
         loop_vars: First values: one, or a tuple or list.
-        maximum_iterations: Iterations after which to stop whatever `cond` says. With such a bound
-            the loop has gradients, for which the values of all iterations are kept.
+        maximum_iterations: Iterations after which to stop whatever `cond` says. With a number as
+            bound the loop has gradients, for which the values of all iterations are kept; a bound
+            that a compiled function computes gives none.
 
     Example:
         >>> print(keras.ops.while_loop(lambda i: i < 10, lambda i: i * 2, 1))
@@ -188,12 +189,27 @@ def while_loop(
         return values, tuple(result) if many else (result,)
 
     state = _read(written), start
-    if maximum_iterations is None:
+    limit = maximum_iterations
+    limit = limit.value if isinstance(limit, Variable) else limit
+    if limit is None:
         values, last = jax.lax.while_loop(proceeds, advance, state)
+    elif isinstance(limit, jax.core.Tracer):
+        values, last = _counted_loop(proceeds, advance, state, limit)
     else:
-        values, last = _bounded_loop(proceeds, advance, state, int(maximum_iterations))
+        values, last = _bounded_loop(proceeds, advance, state, int(limit))
     _assign(written, values)
     return last if many else last[0]
+
+
+def _counted_loop(proceeds, advance, state, limit):
+    """A `while` of at most `limit` iterations, which may be known when it runs only."""
+    limit = jnp.asarray(limit).reshape(())
+    _, last = jax.lax.while_loop(
+        lambda carry: (carry[0] < limit) & proceeds(carry[1]),
+        lambda carry: (carry[0] + 1, advance(carry[1])),
+        (jnp.zeros((), limit.dtype), state),
+    )
+    return last
 
 
 _BRANCHING = 16

@@ -12,6 +12,7 @@ from typing import Any
 from kerasish.core.atomic_files import is_taken, replacing
 from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.serialize import serialize_keras_object
+from kerasish.saving import remote
 from kerasish.saving.assets import add_assets, load_assets, read_assets, save_assets
 from kerasish.saving.formats import legacy_h5, model_folder
 from kerasish.saving.formats.h5_reader import reading
@@ -42,7 +43,9 @@ def save_model(
 
     Args:
         model: The model.
-        filepath: Path that ends in `.keras`, or in `.h5` (or `.hdf5`) for the older format.
+        filepath: Path that ends in `.keras`, or in `.h5` (or `.hdf5`) for the older format; or
+            `hf://owner/name` for the Hugging Face Hub (`pip install "kerasish[hub]"`), with
+            `@branch` if another branch than `main` is meant.
         overwrite: Whether an existing file may be replaced.
         zipped: `False` saves into a folder of that path instead, with the same files in it, which
             hold one model at every moment, the one before or the new one.
@@ -50,18 +53,28 @@ def save_model(
 
     Raises:
         ValueError: If the path has another end, or is taken and `overwrite` is `False`.
+        RuntimeError: If the hub cannot be reached, or refuses.
 
     Example:
         >>> import pathlib, tempfile
         >>> path = pathlib.Path(tempfile.mkdtemp(), "model.keras")
         >>> save_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), path)
     """
-    path = pathlib.Path(filepath)
     if kwargs.pop("save_format", None) is not None:
         raise bad_argument("save_model", "save_format", "left out: the path's end says it", "given")
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs:
         raise ValueError(f"save_model: unknown arguments {sorted(kwargs)}.")
+    if remote.scheme_of(filepath) == "hf":
+        if zipped:
+            wanted = "`None` or `False` on the hub, where a model is a folder"
+            raise bad_argument("save_model", "zipped", wanted, zipped)
+        remote.upload(
+            model, os.fspath(filepath), overwrite, functools.partial(_write_folder, model)
+        )
+        return
+    remote.refuse("save_model", filepath, "a path, or an address `hf://owner/name`")
+    path = pathlib.Path(filepath)
     if zipped is False:
         _save_folder(model, path, overwrite)
         return
@@ -103,6 +116,10 @@ def _save_folder(model, path, overwrite):
         raise bad_argument("save_model", "filepath", wanted, str(path))
     if not overwrite and is_taken(path):
         raise ValueError(f"save_model: {path} exists, and `overwrite` is False.")
+    _write_folder(model, path)
+
+
+def _write_folder(model, path):
     model_folder.write_folder(
         path,
         json.dumps(serialize_keras_object(model)),
@@ -117,22 +134,31 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
+    file_hash: str | None = None,
 ) -> Any:
     """Load a model that was saved here or with Keras 3, or an older `.h5` file.
 
+    From elsewhere it is downloaded into a cache first, and then read as a file of this machine is:
+    no code in it is run.
+
     Args:
-        filepath: The file, or the folder if it was saved with `zipped=False`.
+        filepath: The file, or the folder if it was saved with `zipped=False`; or an address:
+            `hf://owner/name` of a model on the Hugging Face Hub (`pip install "kerasish[hub]"`),
+            with `@revision` for a branch, tag or commit, and the path of a file or folder in it if
+            need be (`hf://owner/name@v2/model.keras`); or a URL (`https://...`) of a file.
         custom_objects: Names to classes and functions of one's own that the model uses.
         compile: Whether to compile it as it was.
         safe_mode: Kept for Keras' sake: no code in a file is ever run. A `lambda` that a model
             holds is taken from `custom_objects["<lambda>"]`, and only if `safe_mode` is `False`.
+        file_hash: SHA-256 of the file as hexadecimal text, to check it by. A URL needs it.
 
     Returns:
         The model; random states start anew (see `save_model`).
 
     Raises:
-        ValueError: If the file is damaged, or no model can be made of it.
+        ValueError: If the file is damaged, its hash does not fit, or no model can be made of it.
         TypeError: If it names a class or function that is not known.
+        RuntimeError: If it cannot be downloaded.
 
     Example:
         >>> import pathlib, tempfile
@@ -141,7 +167,7 @@ def load_model(
         >>> keras.saving.load_model(path).output_shape
         (None, 1)
     """
-    path = pathlib.Path(filepath)
+    path = remote.local_path("load_model", filepath, file_hash, folders=True)
     if model_folder.located(path, _CONFIG).is_file():
         return _load_folder(path, custom_objects, compile, safe_mode)
     if not path.is_file():

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasish.core.atomic_files import is_taken, replacing
 from kerasish.core.errors import bad_argument
+from kerasish.saving import remote
 from kerasish.saving.formats import legacy_h5, zip_archive
 from kerasish.saving.formats.h5_dataset import write_array
 from kerasish.saving.formats.h5_reader import reading
@@ -67,6 +68,7 @@ def save_weights(
         max_shard_size: Most gigabytes in one file: the arrays are then spread over several.
         objects_to_skip: Layers whose weights are left out.
     """
+    remote.refuse("save_weights", filepath, "a path on this machine")
     path = pathlib.Path(filepath)
     endings = (".weights.h5", ".safetensors") if max_shard_size is None else (".weights.json",)
     if not path.name.endswith(endings):
@@ -92,18 +94,25 @@ def load_weights(
     skip_mismatch: bool = False,
     by_name: bool | None = None,
     objects_to_skip: Iterable | None = None,
+    file_hash: str | None = None,
 ) -> None:
     """Load weights that were saved here or with Keras; on an error the model is as it was.
 
     Args:
         model: Model or layer, built, of the same architecture.
         filepath: A `.weights.h5`, `.weights.json`, `.safetensors` or `.keras` file, or an older
-            `.h5` (or `.hdf5`) file.
+            `.h5` (or `.hdf5`) file; or the address of one, as in `load_model`:
+            `hf://owner/name/model.weights.h5` or a URL.
         skip_mismatch: Whether to warn about parts that do not fit, instead of failing.
         by_name: Whether to match layers by name rather than in order; for older `.h5` files.
         objects_to_skip: Layers that keep their weights.
+        file_hash: SHA-256 of the file as hexadecimal text, to check it by. A URL needs it.
+
+    Raises:
+        ValueError: If the file does not fit the model, is damaged, or its hash does not fit.
+        RuntimeError: If it cannot be downloaded.
     """
-    path = pathlib.Path(filepath)
+    path = remote.local_path("load_weights", filepath, file_hash)
     if not path.is_file():
         raise ValueError(f"load_weights: there is no file {path}.")
     is_legacy = path.suffix in (".h5", ".hdf5") and not path.name.endswith(".weights.h5")

@@ -161,6 +161,19 @@ def test_a_condition_that_writes_is_an_error():
         ops.while_loop(lambda i: v.assign_add(1.0) < 3, lambda i: i, 0.0)
 
 
+@pytest.mark.parametrize("limit", [0, 3, 12])
+def test_a_bound_of_while_loop_may_be_computed(limit):
+    def doubled(o, bound):
+        step = lambda i, x: (i + 1, x * 2)  # noqa: E731
+        return o.while_loop(lambda i, x: i < 9, step, (0, X), maximum_iterations=bound)
+
+    for bound in (np.int32(limit), Variable(limit, dtype="int32")):
+        got = jit(lambda b: doubled(ops, b + 0))(bound)
+        wanted = jax.jit(lambda b: doubled(keras.ops, b))(np.int32(limit))
+        assert int(got[0]) == int(wanted[0]) == min(limit, 9)
+        np.testing.assert_array_equal(got[1], wanted[1])
+
+
 def test_custom_gradient():
     @ops.custom_gradient
     def clipped(x):
