@@ -15,6 +15,8 @@ import tomllib
 import matplotlib
 import pytest
 
+from tests.support.fake_hub import fake_hub
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 GUIDES = [
     "coming-from-keras",
@@ -25,6 +27,7 @@ GUIDES = [
     "installing",
     "performance",
     "security",
+    "sharing",
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -61,6 +64,9 @@ def run_blocks(page, name):
 def empty_folder(tmp_path, monkeypatch):
     matplotlib.use("Agg")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "cache"))
+    with fake_hub(tmp_path / "hub"):  # no page reaches the network
+        yield
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
