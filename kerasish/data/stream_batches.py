@@ -71,9 +71,7 @@ class StreamBatches(Batches):
         )
 
 
-def make_batch(
-    item: Any, class_weight: Mapping | None = None, strings: bool = False
-) -> tuple:
+def make_batch(item: Any, class_weight: Mapping | None = None, strings: bool = False) -> tuple:
     """A batch as steps take it: a tuple of one to three pytrees of arrays of equal length.
 
     Args:

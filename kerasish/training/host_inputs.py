@@ -35,8 +35,8 @@ class HostedInputs:
     Args:
         numbers: Inputs that are arrays of numbers.
         results: What the program made of the strings.
-        form: `(structure, trailing sizes of strings or None of numbers, program)`. Without a
-            program, for steps that are not compiled, `results` are the strings themselves.
+        form: `(structure, trailing sizes of strings or None of numbers, program)`; for steps that
+            are not compiled with the strings themselves in the program's place.
     """
 
     def __init__(self, numbers: Sequence, results: Sequence, form: tuple):
@@ -54,8 +54,8 @@ class HostedInputs:
     def restore(self) -> Any:
         """The inputs as a model takes them, with what stands for strings in a traced step."""
         structure, tails, program = self.form
-        if program is None:
-            strings = iter(self.results)
+        if not isinstance(program, HostProgram):
+            strings = iter(program)
         else:
             rows = [np.shape(x)[:1] for x in (*self.results, *self.numbers)] or [(None,)]
             trace, shapes = Replay(program, self.results), [t for t in tails if t is not None]
@@ -147,7 +147,8 @@ class HostBatches(Batches):
             return batch
         numbers = [x for x in leaves if not is_string_array(x)]
         if self.model.run_eagerly:
-            return HostedInputs(numbers, strings, (structure, tails, None)), *batch[1:]
+            rows = np.zeros(len(strings[0]), "bool")  # so that they can be counted
+            return HostedInputs(numbers, [rows], (structure, tails, strings)), *batch[1:]
         programs = self.model.__dict__.setdefault("_host_programs", {})
         key = self.kind, structure, tails
         if key not in programs:

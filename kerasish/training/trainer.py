@@ -603,7 +603,9 @@ def _check_epochs(epochs, initial_epoch, validation_freq):
 
 
 @contextlib.contextmanager
-def _open_validation(model, data, batch_size, steps, frequency) -> Iterator[fit_loop.Validation | None]:
+def _open_validation(
+    model, data, batch_size, steps, frequency
+) -> Iterator[fit_loop.Validation | None]:
     """The validation data, ready to be evaluated on."""
     if data is None:
         yield None

@@ -175,9 +175,7 @@ class HashedCrossing(HostLayer):
         return encode(jnp.asarray(bins), self.output_mode, self.num_bins, dtype, self.sparse)
 
     def _words(self, strings):
-        return call_on_host(
-            self, "host_words", strings, shape=(*strings.shape, 2), dtype=_WORD
-        )
+        return call_on_host(self, "host_words", strings, shape=(*strings.shape, 2), dtype=_WORD)
 
     def host_words(self, strings: Any) -> np.ndarray:
         """Fingerprints of strings, each as two words, as NumPy's."""

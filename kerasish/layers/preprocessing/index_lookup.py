@@ -282,8 +282,8 @@ class IndexLookup(Layer):
         if self.output_mode != "tf_idf":
             return encode(indices, self.output_mode, depth, "int32", self.sparse)
         counts = encode(indices, "count", depth, settings.floatx())
-        weights = np.ones(depth, settings.floatx()) if self.idf_weights is None else (
-            self.idf_weights
+        weights = (
+            np.ones(depth, settings.floatx()) if self.idf_weights is None else (self.idf_weights)
         )
         return counts * jnp.asarray(weights)
 

@@ -140,7 +140,9 @@ class StringLookup(IndexLookup):
         bins = np.zeros(len(unknown), int)
         if self.num_oov_indices > 1:
             bins = fingerprints(np.array(unknown, object), self.salt) % self.num_oov_indices
-        table = table | dict(zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True))
+        table = table | dict(
+            zip(unknown, (bins.astype(int) + self._oov_start).tolist(), strict=True)
+        )
         return np.array([table[token] for token in tokens], "int32")
 
     def _table(self):

@@ -132,7 +132,7 @@ def _holds_strings(x):
 
 
 def _fit_strings(model, tensor, x):
-    if not isinstance(x, HostTensor):
+    if not isinstance(x, HostTensor | jax.Array | Variable):
         x = np.asarray(x) if hasattr(x, "dtype") else np.array(x, dtype=object)
     who = f"Model {model.name!r}, input {tensor.name!r}"
     if tensor.dtype != "string":
