@@ -40,6 +40,9 @@ class SourceModule(types.ModuleType):
         self.__path__: list = []
 
     def __getattr__(self, name: str) -> Any:
+        own = _own_module(self.__name__) if name == "__all__" else None
+        if own is not None:
+            return own.__all__
         if name.startswith("__"):
             raise AttributeError(name)
         found = _in_source(self.__name__, name)
@@ -53,10 +56,7 @@ def _in_source(path: str, name: str) -> Any:
     if name in extras:
         return extras[name]
     inside = f"{path}.{name}"
-    own = _own_module(inside)
-    if own is not None and inside.count(".") == 2:
-        return own
-    if inside in _NAMED:
+    if inside in _NAMED or (path == _SOURCE and name in _FOLDERS):
         return importlib.import_module(inside)
     near = _own_module(path)
     folder = path.split(".")[2:3]
@@ -92,11 +92,8 @@ def _module(name: str) -> types.ModuleType | None:
         return SourceModule(name)
     if not name.startswith(f"{_SOURCE}."):
         return _own_module(name)
-    parts = name.split(".")
-    if parts[2] not in _FOLDERS:
-        return None
-    is_folder = len(parts) == 3 and parts[2] != "backend"
-    return (_own_module(name) if is_folder else None) or SourceModule(name)
+    # Never a module of kerasish's own: importing what is in it would set attributes of that one.
+    return SourceModule(name) if name.split(".")[2] in _FOLDERS else None
 
 
 class AbsentModule(types.ModuleType):

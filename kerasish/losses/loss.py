@@ -57,7 +57,12 @@ class Loss(Configurable):
         if reduction not in REDUCTIONS:
             raise bad_argument(self, "reduction", f"one of {REDUCTIONS}", reduction)
         self.reduction = reduction
-        self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
+        self._dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in: fixed when it is made."""
+        return self._dtype
 
     def call(self, y_true: Any, y_pred: Any) -> jax.Array:
         """One value per sample; what subclasses implement."""

@@ -50,13 +50,18 @@ class Metric(Configurable):
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or auto_name(type(self).__name__)
-        self.dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
+        self._dtype = dtypes.get_policy(dtype or settings.floatx()).compute_dtype
         self._first_values: dict[Variable, np.ndarray] = {}
+
+    @property
+    def dtype(self) -> str:
+        """What it computes in: fixed when it is made."""
+        return self._dtype
 
     def add_variable(
         self,
         shape: Any = (),
-        initializer: str = "zeros",
+        initializer: Any = "zeros",
         dtype: Any = None,
         aggregation: str = "sum",
         name: str | None = None,
@@ -65,7 +70,7 @@ class Metric(Configurable):
 
         Args:
             shape: Its shape.
-            initializer: What makes its first value, or that one's name.
+            initializer: What makes its first value, that one's name, or an array of that shape.
             dtype: Its dtype. `None` is the global float type.
             aggregation: How replicas would be merged; kept for Keras' sake.
             name: Its name.
@@ -75,7 +80,8 @@ class Metric(Configurable):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         dtype = dtypes.standardize_dtype(dtype)
         with jax.core.eval_context():
-            first = np.asarray(initializers.get(initializer or "zeros")(shape, dtype=dtype))
+            make = initializers.get("zeros" if initializer is None else initializer)
+            first = np.asarray(make(shape, dtype=dtype))
         with name_scope(self.name.replace("/", ">")):
             variable = Variable(
                 first,
@@ -92,7 +98,7 @@ class Metric(Configurable):
     def add_weight(
         self,
         shape: Any = (),
-        initializer: str = "zeros",
+        initializer: Any = "zeros",
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:

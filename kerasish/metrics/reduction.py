@@ -31,7 +31,8 @@ def per_sample(values: Any, sample_weight: Any, reduce: Callable, dtype: str) ->
     """Weighted values and weights, both with the batch axis only.
 
     Args:
-        values: Of any rank. A mask that travels with them leaves elements out.
+        values: Of any rank. A mask that travels with them sets weights to 0; without weights it
+            changes nothing, as in Keras.
         sample_weight: A weight per sample, per value, or `None`.
         reduce: What merges the values of one sample: `jnp.sum` or `jnp.mean`.
         dtype: What to compute in.
@@ -39,7 +40,9 @@ def per_sample(values: Any, sample_weight: Any, reduce: Callable, dtype: str) ->
     Shapes:
         `(batch, ...)` -> `(batch,)` twice; the weights are `None` if there are none.
     """
-    weight = apply_mask(sample_weight, get_mask(values), dtype, "sum")
+    mask, weight = get_mask(values), sample_weight
+    if weight is not None:
+        weight = apply_mask(weight, mask, dtype, "sum")
     values = dtypes.to_array(values, dtype)
     if weight is not None:
         values, weight = squeeze_or_expand_to_same_rank(values, dtypes.to_array(weight, dtype))

@@ -117,6 +117,44 @@ class TestLora:
         np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
         assert ours.get_config()["lora_rank"] == theirs.get_config()["lora_rank"] == 2
 
+    @pytest.mark.parametrize(
+        ("name", "args", "weight"),
+        [
+            ("Dense", (2,), "kernel"),
+            ("Embedding", (3, 2), "embeddings"),
+            ("Conv1D", (2, 1), "kernel"),
+        ],
+    )
+    def test_the_weight_reads_as_the_sum(self, name, args, weight):
+        found = []
+        for module in (layers, keras.layers):
+            layer = getattr(module, name)(*args)
+            layer.build((None, 4, 3))
+            table = np.arange(np.prod(getattr(layer, weight).shape), dtype="float32")
+            getattr(layer, weight).assign(table.reshape(getattr(layer, weight).shape))
+            layer.enable_lora(2, lora_alpha=3.0)
+            for part, value in (("a", 0.1), ("b", 0.2)):
+                matrix = getattr(layer, f"lora_{weight}_{part}")
+                matrix.assign(np.full(matrix.shape, value))
+            found.append(getattr(layer, weight))
+            order = [v.name for v in layer.weights]
+            assert order[-2:] == [f"lora_{weight}_a", f"lora_{weight}_b"]
+        np.testing.assert_allclose(*found, rtol=1e-6)
+
+    def test_later_weights_stand_where_the_others_do(self):
+        class Outer(layers.Layer):
+            def __init__(self):
+                super().__init__(name="outer")
+                self.inner = layers.Dense(2, name="inner")
+
+            def build(self, input_shape):
+                self.inner.build(input_shape)
+
+        layer = Outer()
+        layer.build((None, 3))
+        layer.inner.enable_lora(1)
+        assert layer.inner.lora_kernel_a.path == "outer/inner/lora_kernel_a"
+
     def test_is_saved_as_one_kernel_and_loaded_as_one(self):
         layer = layers.Dense(2, lora_rank=1)
         layer(X)

@@ -132,13 +132,28 @@ def test_masks_are_keras():
         same(ours(y_true, marked, weight), theirs(y_true, keras_marked, weight))
 
 
-def test_ignored_class_does_not_count_weighted_or_not():
-    metric = metrics.SparseCategoricalCrossentropy(ignore_class=2)
-    kept = NUMBERS != 2
-    wanted = metrics.SparseCategoricalCrossentropy()(NUMBERS[kept], SIMPLEX[kept])
-    np.testing.assert_allclose(metric(NUMBERS, SIMPLEX), wanted, rtol=1e-6)
-    theirs = keras.metrics.SparseCategoricalCrossentropy(ignore_class=2)
-    np.testing.assert_allclose(theirs(NUMBERS, SIMPLEX, np.ones(N)), wanted, rtol=1e-6)
+@pytest.mark.parametrize("weight", [None, np.ones(N), PART])
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_ignored_classes(from_logits, weight):
+    options = {"ignore_class": 2, "from_logits": from_logits}
+    ours, theirs = both("SparseCategoricalCrossentropy", options)
+    same(ours(NUMBERS, SIMPLEX, weight), theirs(NUMBERS, SIMPLEX, weight))
+
+
+@pytest.mark.parametrize("kind", ["metric", "loss"])
+def test_the_dtype_stays(kind):
+    thing = metrics.Mean(dtype="float16") if kind == "metric" else losses.Huber(dtype="float16")
+    with pytest.raises(AttributeError):
+        thing.dtype = "bfloat16"
+    assert thing.dtype == "float16"
+
+
+def test_state_that_starts_as_an_array():
+    metric = metrics.MeanIoU(2, dtype="int32")
+    start = np.array([[3, 1], [2, 4]])
+    metric.total_cm = metric.add_variable((2, 2), start, "int32", name="start")
+    metric.update_state([0, 1, 1], [0, 1, 0])
+    np.testing.assert_array_equal(metric.total_cm, [[4, 1], [3, 5]])
 
 
 @pytest.mark.parametrize("name", [n for n in dir(keras.metrics) if n[0] != "_"])

@@ -14,8 +14,8 @@ from kerasish.layers.base.layer import Layer
 class LoRALayer(Layer):
     """Base of layers whose main weight can be adapted: `weight + alpha / rank * a @ b`.
 
-    The weight is frozen, and `a` and `b`, thin matrices, are trained instead. Files hold the sum,
-    so that they load without adaptation too.
+    The weight is frozen, and `a` and `b`, thin matrices, are trained instead. The attribute of the
+    weight then reads as the sum, and so do files, so that they load without adaptation too.
 
     References:
         Hu et al., 2021, "LoRA: Low-Rank Adaptation of Large Language Models".
@@ -23,6 +23,10 @@ class LoRALayer(Layer):
 
     adapted = "kernel"
     lora_enabled = False
+
+    def __getattr__(self, name):
+        adapts = vars(self).get("lora_enabled") and name == type(self).adapted
+        return self.adapted_weight() if adapts else super().__getattr__(name)
 
     def set_lora_options(self, rank: int | None, alpha: float | None) -> None:
         """Store the arguments `lora_rank` and `lora_alpha`.
@@ -68,6 +72,9 @@ class LoRALayer(Layer):
             name = f"lora_{self.adapted}_{part}"
             setattr(self, name, self.add_weight(shape, initializer, name, **options))
         weight.trainable = False
+        setattr(self, f"_{self.adapted}", weight)
+        self._set_at[f"_{self.adapted}"] = self._set_at[self.adapted]  # its place among the weights
+        delattr(self, self.adapted)
         self.set_lora_options(rank, lora_alpha)
         self.lora_enabled = True
 
@@ -76,9 +83,9 @@ class LoRALayer(Layer):
 
     def adapted_weight(self) -> jax.Array:
         """The weight that `call` computes with."""
-        weight = getattr(self, self.adapted).value
         if not self.lora_enabled:
-            return weight
+            return getattr(self, self.adapted).value
+        weight = getattr(self, f"_{self.adapted}").value
         a, b = self._corrections()
         correction = self.lora_alpha / self.lora_rank * jnp.matmul(a.value, b.value)
         return (weight + correction).astype(weight.dtype)

@@ -1,5 +1,6 @@
 """What a layer holds: its Variables and the layers inside it, in Keras' order."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from kerasish import constraints, initializers, regularizers
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.names import name_scope
+from kerasish.core.names import current_path, name_scope
 from kerasish.core.state.seeds import SeedGenerator
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.variable import Variable, values_of
@@ -51,7 +52,14 @@ def new_weight(
             f"Layer {layer.name!r} ({type(layer).__name__}) makes weight {name!r} after it was "
             "built. Make weights in `build`, or in the first `call` under a guard."
         )
-    with name_scope(layer.name, owner=layer):
+    # Made later, on its own, it stands where the weights stand that the layer has already.
+    earlier = (
+        layer._weights[0].path.split("/")[:-2] if layer._weights and not current_path() else []
+    )
+    with contextlib.ExitStack() as scopes:
+        for part in earlier:
+            scopes.enter_context(name_scope(part))
+        scopes.enter_context(name_scope(layer.name, owner=layer))
         variable = Variable(
             initializers.get(initializer), shape=shape, dtype=dtype, name=name, **options
         )

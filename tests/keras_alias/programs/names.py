@@ -28,10 +28,12 @@ from keras.src.utils.backend_utils import in_grain_data_pipeline
 from keras.src.utils.module_utils import LazyModule
 
 import kerasish
+import kerasish.losses.loss
 
 assert keras is kerasish and sys.modules["keras"] is kerasish
-assert sys.modules["keras.layers"] is kerasish.layers and keras.src.layers is kerasish.layers
-assert source_saving is kerasish.saving and keras.src.callbacks is kerasish.callbacks
+assert sys.modules["keras.layers"] is kerasish.layers
+assert source_saving.load_model is kerasish.saving.load_model
+assert keras.src.layers.Dense is kerasish.layers.Dense and keras.src.layers.__all__
 assert keras.__spec__.name == "kerasish" and keras.layers.__spec__.name == "kerasish.layers"
 assert dense.Dense is Dense is kerasish.layers.Dense
 assert MeanSquaredError is keras.losses.MeanSquaredError
@@ -51,6 +53,14 @@ weights = class_weight_to_sample_weights(np.array([0, 1, 1]), {0: 2.0, 1: 3.0})
 assert weights.tolist() == [2.0, 3.0, 3.0]
 assert keras.src.backend.jax.random.jax_draw_seed(3).shape == (2,)
 assert LazyModule("json").dumps([1]) == "[1]" and not LazyModule("no_such_module").available
+
+
+# Paths under `keras.src` change no module of kerasish's own that has the same name.
+import keras.src.losses.loss  # noqa: E402
+
+assert kerasish.losses.loss.__name__ == "kerasish.losses.loss"
+metric = keras.metrics.R2Score()
+assert metric([[1.0], [2.0]], [[1.0], [2.0]]) == 1
 
 
 class Holder(keras.Layer):
