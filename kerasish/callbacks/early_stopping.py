@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from kerasish.callbacks.base.displays import announce
@@ -82,7 +83,7 @@ class EarlyStopping(MonitorCallback):
             self.best_epoch = epoch
             if self.restore_best_weights:
                 # Copied: on the CPU they may be views of memory that training writes to.
-                self.best_weights = [np.array(w) for w in self.model.get_weights()]
+                self.best_weights = jax.tree.map(np.array, self.model.get_weights())
             if self.baseline is None or self.improves(value, self.baseline):
                 self.wait = 0
         elif self.wait >= self.patience and epoch > 0:

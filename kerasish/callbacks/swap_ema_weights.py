@@ -78,5 +78,5 @@ class SwapEMAWeights(Callback):
                 "SwapEMAWeights: the optimizer keeps no averages. Make it with `use_ema=True`."
             )
         for o in filter(lambda o: o.built, averaging):
-            pairs = zip(o._trainable_variables, o._averages, strict=True)
+            pairs = zip(o._trainable_variables, o._model_variables_moving_average, strict=True)
             yield from ((weight, average) for weight, average in pairs if average is not None)

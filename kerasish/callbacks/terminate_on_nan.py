@@ -22,7 +22,7 @@ class TerminateOnNaN(Callback):
     Example:
         >>> TerminateOnNaN(raise_error=True).on_batch_end(7, {"loss": float("nan")})
         Traceback (most recent call last):
-        RuntimeError: Batch 7: Invalid loss, terminating training (the loss is nan)
+        RuntimeError: TerminateOnNaN: the loss is nan at batch 7; training is terminated.
     """
 
     every_batch = False
@@ -36,8 +36,9 @@ class TerminateOnNaN(Callback):
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(np.mean(loss)):
             return
-        message = f"Batch {batch}: Invalid loss, terminating training"
         if self.raise_error:
-            raise RuntimeError(f"{message} (the loss is {loss})")
-        announce(message)
+            raise RuntimeError(
+                f"TerminateOnNaN: the loss is {loss} at batch {batch}; training is terminated."
+            )
+        announce(f"Batch {batch}: Invalid loss, terminating training")
         self.model.stop_training = True

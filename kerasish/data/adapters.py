@@ -17,9 +17,10 @@ from kerasish.data.array_conversion import (
     match_outputs,
     to_arrays,
 )
-from kerasish.data.class_weights import refuse_balanced, weigh_classes
+from kerasish.data.class_weights import refuse_balanced
 from kerasish.data.dataset import Dataset
 from kerasish.data.py_dataset import PyDataset, PyDatasetBatches
+from kerasish.data.sample_weights import weigh_samples
 from kerasish.data.stream_batches import StreamBatches, known_length, strip
 
 _ACCEPTED = (
@@ -50,7 +51,8 @@ def make_batches(
         shuffle: Whether to draw a new order for each epoch, or `"batch"`: one of the batches of
             arrays, and of the rows within each. Streams come in their own order, and so do the
             data sets made by kerasish.
-        class_weight: Class number to weight, made into sample weights; or `"balanced"`.
+        class_weight: Class number to weight, made into sample weights, which it multiplies; or
+            `"balanced"`; for several outputs a list or dict of these.
         steps: How many batches the caller will take for an epoch; endless sources need it.
 
     Example:
@@ -119,12 +121,7 @@ def _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps):
     x, y = to_arrays(x, strings=True), to_arrays(y, "y")
     sample_weight = to_arrays(sample_weight, "sample_weight")
     if class_weight is not None:
-        if sample_weight is not None:
-            hint = "Multiply the two into `sample_weight` yourself."
-            raise bad_argument(
-                "fit", "class_weight", "None where `sample_weight` is given", class_weight, hint
-            )
-        sample_weight = weigh_classes(y, class_weight)
+        sample_weight = weigh_samples(y, class_weight, sample_weight)
     rows = count_rows(x, y, sample_weight)
     if rows == 0:
         raise bad_argument("data", "x", "at least one row long", "0 rows")

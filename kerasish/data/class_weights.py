@@ -49,20 +49,23 @@ def balanced_class_weight(y: Any) -> dict[int, float]:
     return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
-def weigh_classes(y: Any, class_weight: Mapping | str) -> np.ndarray:
+def weigh_classes(y: Any, class_weight: Mapping | np.ndarray | str) -> np.ndarray:
     """The weight of each sample's class; 1 for classes that are not named.
 
     Args:
         y: Labels: class numbers, or one-hot rows.
-        class_weight: Class number to weight, or `"balanced"` where `y` are all labels.
+        class_weight: Class number to weight, an array of the classes' weights, or `"balanced"`
+            where `y` are all labels.
 
     Shapes:
         `(batch,)`, `(batch, 1)` or `(batch, classes)` -> `(batch,)`; further axes between the
         first and the last are kept: one weight for each pixel.
     """
-    if isinstance(class_weight, str) and class_weight == BALANCED:
+    if is_balanced(class_weight):
         _check_all_here()
         class_weight = balanced_class_weight(y)
+    if isinstance(class_weight, np.ndarray) and class_weight.ndim == 1:
+        class_weight = dict(enumerate(class_weight.tolist()))
     if not isinstance(class_weight, Mapping):
         wanted = "a dict of class number to weight, or 'balanced'"
         raise bad_argument("fit", "class_weight", wanted, class_weight)
@@ -70,7 +73,9 @@ def weigh_classes(y: Any, class_weight: Mapping | str) -> np.ndarray:
         is_class = isinstance(number, int | np.integer)
         if not is_class or not isinstance(weight, numbers.Real) or not math.isfinite(weight):
             wanted = "a dict of class number to weight"
-            raise bad_argument("fit", "class_weight", wanted, {number: weight})
+            is_text = isinstance(number, str) and number.lstrip("-").isdigit()
+            hint = "JSON makes strings of numbers: turn the keys into `int`s." if is_text else ""
+            raise bad_argument("fit", "class_weight", wanted, {number: weight}, hint)
     labels = _class_numbers(y)
     classes = np.array(sorted(class_weight), dtype="int64")
     if not len(classes):
@@ -90,10 +95,21 @@ def refuse_balanced(class_weight: Any, source: str) -> None:
     Raises:
         ValueError: If it is `"balanced"`.
     """
-    if isinstance(class_weight, str) and class_weight == BALANCED:
+    inside = list(class_weight.values()) if isinstance(class_weight, Mapping) else class_weight
+    inside = inside if isinstance(inside, list | tuple) else []  # weights for each output
+    if any(map(is_balanced, [class_weight, *inside])):
         hint = "`keras.utils.balanced_class_weight(labels)` counts all labels and gives the dict."
         wanted = f"a dict of class number to weight where labels come from {source}"
         raise bad_argument("fit", "class_weight", wanted, class_weight, hint)
+
+
+def is_balanced(class_weight: Any) -> bool:
+    """Whether the weights are to be counted from the labels.
+
+    Args:
+        class_weight: What was given.
+    """
+    return isinstance(class_weight, str) and class_weight == BALANCED
 
 
 def _check_all_here():
@@ -118,4 +134,4 @@ def _class_numbers(y):
     return np.round(labels).astype("int64")
 
 
-__all__ = ["balanced_class_weight", "refuse_balanced", "weigh_classes"]
+__all__ = ["balanced_class_weight", "is_balanced", "refuse_balanced", "weigh_classes"]

@@ -15,7 +15,7 @@ from kerasish.data.array_conversion import (
     to_arrays,
     unpack_x_y_sample_weight,
 )
-from kerasish.data.class_weights import weigh_classes
+from kerasish.data.sample_weights import weigh_samples
 
 _ENDLESS_LENGTH = 2**62  # grain's `repeat()` has the largest length there is
 
@@ -41,7 +41,7 @@ class StreamBatches(Batches):
         self.batch_size = size if isinstance(size, int) else None
         length = known_length(source)
         self.num_batches = None if length == math.inf else length
-        self._ended = False
+        self._gave_any = False
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
         """The batches of that epoch.
@@ -53,15 +53,15 @@ class StreamBatches(Batches):
         given = 0
         for item in make_iterator() if make_iterator else self.source:
             given += 1
+            self._gave_any = True
             yield make_batch(item, self.class_weight, self.strings)
         if given == 0:
             self._complain()
         elif not self.one_shot:
             self.num_batches = given  # what counts is what came, whatever its length said
-        self._ended = True
 
     def _complain(self):
-        if not self._ended:
+        if not self._gave_any:
             raise bad_argument("data", "x", "a source of at least one batch", self.source)
         warnings.warn(
             f"Your input ran out of data: the {type(self.source).__name__} has no more batches. "
@@ -81,13 +81,10 @@ def make_batch(item: Any, class_weight: Mapping | None = None, strings: bool = F
     """
     x, y, sample_weight = unpack_x_y_sample_weight(item)
     x, y = to_arrays(x, strings=strings), to_arrays(y, "y")
+    sample_weight = to_arrays(sample_weight, "sample_weight")
     if class_weight is not None:
-        if sample_weight is not None:
-            raise bad_argument(
-                "fit", "class_weight", "None where batches hold sample weights", class_weight
-            )
-        sample_weight = weigh_classes(y, class_weight)
-    parts = strip(x, y, to_arrays(sample_weight, "sample_weight"))
+        sample_weight = weigh_samples(y, class_weight, sample_weight)
+    parts = strip(x, y, sample_weight)
     count_rows(*parts)
     return jax.tree.map(dense, parts)
 

@@ -1,9 +1,6 @@
 """What libraries use of `keras.src` that has no public name: by module, then by name."""
 
 import importlib
-import io
-import pathlib
-import tempfile
 import types
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +17,7 @@ from kerasish.layers.base import layer
 from kerasish.losses import loss
 from kerasish.metrics import reduction
 from kerasish.saving.h5_store import H5IOStore
-from kerasish.saving.saving_api import load_model, save_model
+from kerasish.training.trainer import Trainer
 
 
 def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple:
@@ -91,27 +88,6 @@ class LazyModule:
         return f"LazyModule({self.name})"
 
 
-def _save_model(model: Any, filepath: Any, *args, **kwargs) -> None:
-    """Save a model to a file, or into a `BytesIO`."""
-    if not isinstance(filepath, io.BytesIO):
-        save_model(model, filepath, *args, **kwargs)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.keras"
-        save_model(model, path, *args, **kwargs)
-        filepath.write(path.read_bytes())
-
-
-def _load_model(filepath: Any, *args, **kwargs) -> Any:
-    """Load a model from a file, or from a `BytesIO` or an array of its bytes."""
-    if not isinstance(filepath, io.BytesIO):
-        return load_model(filepath, *args, **kwargs)
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "model.keras"
-        path.write_bytes(filepath.getvalue())
-        return load_model(path, *args, **kwargs)
-
-
 def _never() -> bool:
     """Whether a program of TensorFlow, or a pipeline of Grain, is being made: never, here."""
     return False
@@ -176,6 +152,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "backend.common.variables": {"KerasVariable": variable.Variable, **_BACKEND},
     "backend.config": _BACKEND,
     "backend.jax.random": {"jax_draw_seed": seeds.draw_seed},
+    "backend.jax.trainer": {"JAXTrainer": Trainer},
     "distribution.distribution_lib": _DISTRIBUTION,
     "layers.layer": {"Layer": layer.Layer},
     "losses.loss": {"Loss": loss.Loss},
@@ -190,13 +167,14 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "saving.object_registration": {},
     "saving.saving_lib": {
         "H5IOStore": H5IOStore,
-        "load_model": _load_model,
+        "load_model": kerasish.saving.load_model,
         "load_weights_only": kerasish.saving.load_weights,
-        "save_model": _save_model,
+        "save_model": kerasish.saving.save_model,
         "save_weights_only": kerasish.saving.save_weights,
     },
     "saving.serialization_lib": {"in_safe_mode": _safe_mode},
     "trainers.data_adapters.data_adapter_utils": _DATA,
+    "trainers.trainer": {"Trainer": Trainer},
     "utils.argument_validation": {
         "standardize_padding": standardize_padding,
         "standardize_tuple": standardize_tuple,

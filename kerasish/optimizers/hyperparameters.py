@@ -23,6 +23,7 @@ def check_learning_rate(owner: Any, value: Any) -> Any:
         ValueError: If it is something else.
     """
     is_number = isinstance(value, int | float | np.number | jax.Array | Variable)
+    is_number = is_number or (isinstance(value, np.ndarray) and value.ndim == 0)
     if not is_number or isinstance(value, bool):
         wanted = "a number, a LearningRateSchedule or a function of the step"
         raise bad_argument(owner, "learning_rate", wanted, value)

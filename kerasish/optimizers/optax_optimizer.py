@@ -69,7 +69,7 @@ class OptaxOptimizer(Optimizer):
 
         everything = self._trainable_variables
         held_weights = self._keyed(v.read() for v in everything)
-        found = dict(zip(variables, self._clip(grads), strict=True))
+        found = dict(zip(variables, self._clip_gradients(grads), strict=True))
         # A weight without a gradient counts as one with none to follow, and stays as it is.
         grads = self._keyed(found.get(v, jnp.zeros(v.shape)).astype(v.dtype) for v in everything)
         held = jax.tree.unflatten(self._structure, [v.read() for v in self._state])

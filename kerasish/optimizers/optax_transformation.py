@@ -50,7 +50,7 @@ def as_transformation(optimizer: Any) -> Any:
         step = state.count + 1
         shared = optimizer.advance_shared(state.shared, step)
         changes, kept = [], []
-        gradients = optimizer._clip(optimizer._unscale(gradients))
+        gradients = optimizer._clip_gradients(optimizer._unscale(gradients))
         for (path, weight), gradient, own in zip(named, gradients, slots, strict=True):
             decay = optimizer._decay_of(weight, _name(path))
             decayed = 0 if decay is None else -weight * decay * rate

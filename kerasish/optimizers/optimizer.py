@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kerasish import initializers
+from kerasish import initializers, ops
 from kerasish.core import processes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
@@ -17,6 +17,7 @@ from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.short_repr import given_arguments, short_repr
 from kerasish.core.state.functional import pure
 from kerasish.core.state.variable import Variable, is_variable
+from kerasish.ops.sparse import is_sparse
 from kerasish.optimizers.arguments import (
     check_arguments,
     fitting_state,
@@ -205,7 +206,7 @@ class Optimizer(Configurable):
         first = {n: self.first_slot(n, weight, path) for group in self.slot_names for n in group}
         return {name: jnp.asarray(value) for name, value in first.items() if value is not None}
 
-    def _clip(self, gradients: Sequence) -> list:
+    def _clip_gradients(self, gradients: Sequence) -> list:
         """Gradients within the limit that the optimizer was given."""
         return clip(gradients, self.clipnorm, self.clipvalue, self.global_clipnorm)
 
@@ -495,9 +496,11 @@ class Optimizer(Configurable):
         self._remember(variables)
         self._made_before = len(self._own.variables)
         if self.use_ema:
-            self._averages = self.add_optimizer_variables(variables, "average")
+            self._model_variables_moving_average = self.add_optimizer_variables(
+                variables, "average"
+            )
         if self.gradient_accumulation_steps:
-            self._accumulators = [
+            self._accumulated_gradients = [
                 self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
             ]
         self._slots: list[dict[str, Variable]] = [{} for _ in variables]
@@ -572,6 +575,7 @@ class Optimizer(Configurable):
             return
         variables = self._variables_of(grads, trainable_variables)
         grads, variables = without_missing(self.name, grads, variables)
+        grads = [ops.convert_to_tensor(g, sparse=False) if is_sparse(g) else g for g in grads]
         grads, variables = self._overwrite(grads, variables)
         if grads:
             grads = self._unscale(grads)
@@ -586,7 +590,9 @@ class Optimizer(Configurable):
         """One update: the weights, their averages, their constraints."""
         self._update(grads, variables)
         if self.use_ema:
-            averages = zip(self._trainable_variables, self._averages, strict=True)
+            averages = zip(
+                self._trainable_variables, self._model_variables_moving_average, strict=True
+            )
             update_averages(self, averages)
         for variable in variables:
             if variable.constraint is not None:
@@ -625,7 +631,7 @@ class Optimizer(Configurable):
             if not variable.overwrite_with_gradient:
                 rest.append((gradient, variable))
             elif self.gradient_accumulation_steps:
-                held = self._accumulators[self._get_variable_index(variable)]
+                held = self._accumulated_gradients[self._get_variable_index(variable)]
                 largest, now = jnp.maximum(gradient, held.read()), self._is_update_step()
                 variable.assign(jnp.where(now, largest, variable.read()))
                 held.assign(jnp.where(now, 0, largest))
@@ -635,7 +641,7 @@ class Optimizer(Configurable):
 
     def _accumulate(self, grads, variables):
         steps = self.gradient_accumulation_steps
-        held = [self._accumulators[self._get_variable_index(v)] for v in variables]
+        held = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
         sums = [g + h.read() for g, h in zip(grads, held, strict=True)]
 
         def update():
@@ -651,7 +657,7 @@ class Optimizer(Configurable):
 
     def _update(self, grads, variables):
         rate = self.learning_rate
-        grads = self._clip(grads)
+        grads = self._clip_gradients(grads)
         for variable in variables:
             weight = variable.read()
             decay = self._decay_of(weight, variable.path)
@@ -675,9 +681,14 @@ class Optimizer(Configurable):
         """Replace the weights by their moving averages, if those are kept."""
         if not self.use_ema:
             return
-        if len(var_list) != len(self._averages):
-            raise bad_argument(self, "var_list", f"of {len(self._averages)} weights", len(var_list))
-        for variable, average in zip(var_list, self._averages, strict=True):
+        if len(var_list) != len(self._model_variables_moving_average):
+            raise bad_argument(
+                self,
+                "var_list",
+                f"of {len(self._model_variables_moving_average)} weights",
+                len(var_list),
+            )
+        for variable, average in zip(var_list, self._model_variables_moving_average, strict=True):
             if average is not None:
                 variable.assign(average)
 

@@ -213,6 +213,35 @@ class Muon(Optimizer):
         self.nesterov = nesterov
         self.rms_rate = rms_rate
 
+    def lr_adjust(self, x: jax.Array) -> jax.Array:
+        """A matrix times `rms_rate` and the root of its longer side; as it is without `rms_rate`.
+
+        References:
+            Liu et al., 2025, "Muon is Scalable for LLM Training".
+        """
+        return x if self.rms_rate is None else x * math.sqrt(max(x.shape)) * self.rms_rate
+
+    def zeropower_via_newtonschulz5(self, x: jax.Array, steps: int) -> jax.Array:
+        """Nearly the orthogonal matrix nearest to `x`, by Newton-Schulz iterations.
+
+        Args:
+            x: The matrix.
+            steps: Number of iterations.
+
+        References:
+            Jordan et al., 2024, "Muon: An optimizer for hidden layers in neural networks".
+        """
+        tall = x.shape[0] > x.shape[1]
+        x = x.T if tall else x
+        x = x / (jnp.linalg.norm(x) + 1e-7)
+        for _ in range(steps):
+            square = x @ x.T
+            x = self.muon_a * x + (self.muon_b * square + self.muon_c * square @ square) @ x
+        return x.T if tall else x
+
+    def _should_use_adamw(self, variable):
+        return self._is_adams(variable, variable.path)
+
     def _is_adams(self, weight, path):
         embedding = self.exclude_embeddings and "embedding" in path.lower()
         named = any(re.search(pattern, path) for pattern in self.exclude_layers)
@@ -241,17 +270,5 @@ class Muon(Optimizer):
             return adam_change(gradient, slots, rate, step, betas, self.epsilon)
         momentum = self.momentum * slots["momentum"] + gradient
         direction = gradient + self.momentum * momentum if self.nesterov else momentum
-        change = -learning_rate * self._orthogonalize(direction)
-        if self.rms_rate is not None:
-            change = change * math.sqrt(max(weight.shape)) * self.rms_rate
-        return change, {"momentum": momentum}
-
-    def _orthogonalize(self, x):
-        """Nearly the orthogonal matrix nearest to `x`, by Newton-Schulz steps."""
-        tall = x.shape[0] > x.shape[1]
-        x = x.T if tall else x
-        x = x / (jnp.linalg.norm(x) + 1e-7)
-        for _ in range(self.ns_steps):
-            square = x @ x.T
-            x = self.muon_a * x + (self.muon_b * square + self.muon_c * square @ square) @ x
-        return x.T if tall else x
+        direction = self.zeropower_via_newtonschulz5(direction, self.ns_steps)
+        return -learning_rate * self.lr_adjust(direction), {"momentum": momentum}

@@ -2,9 +2,12 @@
 
 import datetime
 import functools
+import io
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +32,7 @@ _CONFIG, _METADATA = "config.json", "metadata.json"
 
 def save_model(
     model: Any,
-    filepath: str | os.PathLike,
+    filepath: str | os.PathLike | io.IOBase,
     overwrite: bool = True,
     zipped: bool | None = None,
     **kwargs: Any,
@@ -45,7 +48,8 @@ def save_model(
         model: The model.
         filepath: Path that ends in `.keras`, or in `.h5` (or `.hdf5`) for the older format; or
             `hf://owner/name` for the Hugging Face Hub (`pip install "kerasish[hub]"`), with
-            `@branch` if another branch than `main` is meant.
+            `@branch` if another branch than `main` is meant; or a binary file that is open for
+            writing, an `io.BytesIO` say, for what a `.keras` file has.
         overwrite: Whether an existing file may be replaced.
         zipped: `False` saves into a folder of that path instead, with the same files in it, which
             hold one model at every moment, the one before or the new one.
@@ -60,6 +64,12 @@ def save_model(
         >>> path = pathlib.Path(tempfile.mkdtemp(), "model.keras")
         >>> save_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), path)
     """
+    if isinstance(filepath, io.IOBase):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model.keras")
+            save_model(model, path, zipped=zipped, **kwargs)
+            filepath.write(path.read_bytes())
+        return
     if kwargs.pop("save_format", None) is not None:
         raise bad_argument("save_model", "save_format", "left out: the path's end says it", "given")
     include_optimizer = kwargs.pop("include_optimizer", True)
@@ -130,7 +140,7 @@ def _write_folder(model, path):
 
 
 def load_model(
-    filepath: str | os.PathLike,
+    filepath: str | os.PathLike | io.IOBase,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
     safe_mode: bool = True,
@@ -145,7 +155,9 @@ def load_model(
         filepath: The file, or the folder if it was saved with `zipped=False`; or an address:
             `hf://owner/name` of a model on the Hugging Face Hub (`pip install "kerasish[hub]"`),
             with `@revision` for a branch, tag or commit, and the path of a file or folder in it if
-            need be (`hf://owner/name@v2/model.keras`); or a URL (`https://...`) of a file.
+            need be (`hf://owner/name@v2/model.keras`); or a URL (`https://...`) of a file; or a
+            binary file that is open for reading, an `io.BytesIO` say, with what a `.keras` file
+            has.
         custom_objects: Names to classes and functions of one's own that the model uses.
         compile: Whether to compile it as it was.
         safe_mode: Kept for Keras' sake: no code in a file is ever run. A `lambda` that a model
@@ -167,6 +179,12 @@ def load_model(
         >>> keras.saving.load_model(path).output_shape
         (None, 1)
     """
+    if isinstance(filepath, io.IOBase):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model.keras")
+            with path.open("wb") as copy:
+                shutil.copyfileobj(filepath, copy)
+            return load_model(path, custom_objects, compile, safe_mode)
     path = remote.local_path("load_model", filepath, file_hash, folders=True)
     if model_folder.located(path, _CONFIG).is_file():
         return _load_folder(path, custom_objects, compile, safe_mode)

@@ -64,6 +64,7 @@ def run_epoch(
     max_batches = None if model.steps_per_execution == "auto" else model.steps_per_execution
     if wants or (training and model.stop_training):  # it was told to before the first
         max_batches = max_batches or 1
+    stop = "stop_training" if training else "stop_evaluating"
     before, last = done, limit or source.batches.num_batches
     logs = Logs(model.get_metrics_result() if before else {})
     steps = limit and limit - before
@@ -76,15 +77,25 @@ def run_epoch(
                 break
             done, logs = before + ran.done, Logs(ran.logs)
             end(done - 1, logs)
-            if done == last or (training and model.stop_training):
+            if done == last or getattr(model, stop) or (limit and at_end(source)):
                 break
-    if limit is not None and 0 < done < limit and not model.stop_training:
+    if limit is not None and 0 < done < limit and not getattr(model, stop):
         warnings.warn(
-            f"The data ran out after {done} of {limit} batches: it must yield at least "
-            "`steps_per_epoch * epochs` batches, or be one that can start again.",
+            f"The data ran out after {done} of {limit} batches, which ends the epoch: for full "
+            "ones it must yield `steps_per_epoch * epochs` batches.",
             stacklevel=4,
         )
     return done, logs
+
+
+def at_end(source: ChunkSource) -> bool:
+    """Whether a pass over data of known length is at its end.
+
+    Args:
+        source: The data.
+    """
+    number = source.batches.num_batches
+    return number is not None and source.position >= number
 
 
 def no_batch(who: str) -> ValueError:

@@ -38,7 +38,13 @@ def check_before_evaluation(model: Any, source: ChunkSource) -> None:
         check_labels(model, source)
 
 
-def evaluate(model: Any, source: ChunkSource, steps: int | None, callbacks: CallbackList) -> Logs:
+def evaluate(
+    model: Any,
+    source: ChunkSource,
+    steps: int | None,
+    callbacks: CallbackList,
+    may_be_empty: bool = False,
+) -> Logs:
     """Loss and metrics of a model on data.
 
     Args:
@@ -46,18 +52,20 @@ def evaluate(model: Any, source: ChunkSource, steps: int | None, callbacks: Call
         source: The data.
         steps: Batches to take; `None` for all.
         callbacks: Whose hooks to call.
+        may_be_empty: Whether data that gave batches before may have none left.
 
     Returns:
-        The results.
+        The results; none for no batch.
     """
     model.reset_metrics()
+    model.stop_evaluating = False
     callbacks.on_test_begin()
     start_evaluation_pass(source)
     source.opened = False
     step = model._step("test")
     check = label_check(model, step, source)
     done, logs = run_epoch(model, "test", step, source, steps, callbacks, check=check)
-    if not done:
+    if not done and not may_be_empty:
         raise no_batch("evaluate")
     source.batches.on_epoch_end()
     callbacks.on_test_end(logs)

@@ -1,10 +1,11 @@
 """The loop of `fit`, short enough to copy."""
 
 import contextlib
+import dataclasses
 import math
 import warnings
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,18 +20,21 @@ from kerasish.training.label_check import check_labels, label_check
 from kerasish.training.resume import resume
 
 
-class Validation(NamedTuple):
+@dataclasses.dataclass
+class Validation:
     """What to evaluate on during training, and when.
 
     Attributes:
         source: The data.
         steps: Batches of it to take; `None` for all.
         frequency: Number of epochs between evaluations, or the epochs (from 1) to evaluate after.
+        done: Whether it was evaluated on.
     """
 
     source: ChunkSource
     steps: int | None
     frequency: int | Collection[int]
+    done: bool = False
 
     def is_due(self, epoch: int) -> bool:
         """Whether to evaluate after this epoch, which counts from 0.
@@ -41,6 +45,17 @@ class Validation(NamedTuple):
         if isinstance(self.frequency, int):
             return (epoch + 1) % self.frequency == 0
         return (epoch + 1) in self.frequency
+
+    def run(self, model: Any, callbacks: CallbackList) -> Logs:
+        """Evaluate; a generator that was read to its end gives no results, and a warning.
+
+        Args:
+            model: The model.
+            callbacks: Whose hooks to call.
+        """
+        results = evaluate(model, self.source, self.steps, callbacks, may_be_empty=self.done)
+        self.done = True
+        return results
 
 
 def fit(
@@ -92,7 +107,7 @@ def fit(
         logs, done = results, 0
         source.batches.on_epoch_end()
         if validation is not None and validation.is_due(epoch):
-            results = evaluate(model, validation.source, validation.steps, callbacks)
+            results = validation.run(model, callbacks)
             logs = Logs({**logs, **{f"val_{name}": value for name, value in results.items()}})
         callbacks.on_epoch_end(epoch, logs)
         last = epoch == epochs - 1 or model.stop_training

@@ -243,6 +243,18 @@ def _walk(node: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
         yield from _walk(child, (*path, key))
 
 
+def by_output(given: Any, names: Sequence[str] | None) -> Any:
+    """A dict that names some outputs as one that names all, in order; anything else as it is.
+
+    Args:
+        given: The dict.
+        names: The model's names of its outputs, if it has any.
+    """
+    if isinstance(given, Mapping) and names and set(given) <= set(names):
+        return {name: given.get(name) for name in names}
+    return given
+
+
 def distinct(name: str, taken: Collection[str]) -> str:
     """The name, with a number behind it if it is taken.
 

@@ -9,11 +9,12 @@ from kerasish.callbacks import CallbackList
 from kerasish.training.chunk import Chunk
 from kerasish.training.chunk_sources import ChunkSource
 from kerasish.training.compiled_step import CompiledStep
-from kerasish.training.epoch_loop import no_batch
+from kerasish.training.epoch_loop import at_end, no_batch
 from kerasish.training.step_runner import run_steps
 
 
 def predict(
+    model: Any,
     step: CompiledStep,
     source: ChunkSource,
     steps: int | None,
@@ -23,6 +24,7 @@ def predict(
     """Outputs of a step for all batches, joined along the first axis, as NumPy arrays.
 
     Args:
+        model: The model.
         step: The compiled step of prediction.
         source: The data.
         steps: Batches to take; `None` for all.
@@ -34,7 +36,7 @@ def predict(
     source.batches.on_epoch_begin()
     done, last = 0, steps or source.batches.num_batches
     runs = run_steps(step, source, steps, max_batches, on_compile=callbacks.show_compiling)
-    while done != last:
+    while done != last and not (done and (model.stop_predicting or (steps and at_end(source)))):
         callbacks.on_predict_batch_begin(done)
         ran = next(runs, None)
         if ran is None:

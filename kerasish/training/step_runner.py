@@ -65,7 +65,8 @@ def _run(step, source, limit, max_batches, check):
         chunk = source.next_chunk(wanted if limit is None else min(wanted, limit - done), room)
         times.lap("input" if step.compile_seconds == before else "compiling")
         if chunk is None:
-            if limit is None or not source.restart():
+            # A pass that ends inside an epoch ends the epoch; the next one starts a new pass.
+            if limit is None or done or not source.restart():
                 break
             continue
         if check is not None:

@@ -1,7 +1,7 @@
 """`compile`, `fit`, `evaluate` and `predict`: a model's loops over data."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import jax
@@ -26,6 +26,7 @@ from kerasish.data import (
     train_validation_split,
     unpack_x_y_sample_weight,
 )
+from kerasish.data.array_conversion import holds_arrays
 from kerasish.training import evaluate_loop, fit_loop, predict_loop
 from kerasish.training.argument_errors import in_argument
 from kerasish.training.chunk import rows_of, single_batch_chunk
@@ -41,6 +42,7 @@ from kerasish.training.label_check import check_batch_labels
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.loss_weight_check import check_loss_weights
 from kerasish.training.monte_carlo import MonteCarlo
+from kerasish.training.output_matching import by_output
 from kerasish.training.resume import ResumePoint, data_position
 from kerasish.training.step_factory import TRAINING_KINDS, current_step, make_step
 from kerasish.training.step_timing import FitReport, explain
@@ -55,6 +57,9 @@ class Trainer(OverridableSteps):
     """The training half of a model: `compile`, and the loops around its steps."""
 
     stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
+    steps_per_execution: int | str = "auto"
     history: History | None = None
     _resume_point: ResumePoint | None = None
     _not_parts = ("_compile_arguments", "_host_programs")
@@ -198,7 +203,7 @@ class Trainer(OverridableSteps):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: Any = True,
-        class_weight: Mapping | str | None = None,
+        class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
@@ -220,7 +225,9 @@ class Trainer(OverridableSteps):
             validation_data: `(x, y)` or `(x, y, sample_weight)` or batches, to evaluate on.
             shuffle: Whether to shuffle arrays before each epoch.
             class_weight: Dict from class number to its weight, or `"balanced"`: each class that
-                `y` has gets an equal part in the loss.
+                `y` has gets an equal part in the loss; or an array of the classes' weights; for
+                several outputs a list of these, or a dict by output name. It multiplies sample
+                weights.
             sample_weight: Weight of each sample.
             initial_epoch: Number of epochs done before.
             steps_per_epoch: Batches in an epoch; needed for endless sources.
@@ -251,7 +258,7 @@ class Trainer(OverridableSteps):
                 sample_weight,
                 batch_size=batch_size,
                 shuffle=shuffle,
-                class_weight=class_weight,
+                class_weight=by_output(class_weight, getattr(self, "output_names", None)),
                 steps=steps_per_epoch,
             )
             batches = without_strings(self, "train", batches, initial_epoch)
@@ -410,7 +417,10 @@ class Trainer(OverridableSteps):
             with opened("predict", batches, needed=steps) as source:
                 callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
                 most = 1 if callbacks.wants_predict_batches or mc_keep else None
-                outputs = predict_loop.predict(step, source, steps, callbacks, most)
+                if self.steps_per_execution != "auto" and not mc_keep:
+                    most = self.steps_per_execution
+                self.stop_predicting = False
+                outputs = predict_loop.predict(self, step, source, steps, callbacks, most)
         return sampler.result(outputs) if sampler else outputs
 
     def _monte_carlo(self, samples, seed, keep):
@@ -465,7 +475,7 @@ class Trainer(OverridableSteps):
         x: Any,
         y: Any = None,
         sample_weight: Any = None,
-        class_weight: Mapping | None = None,
+        class_weight: Any = None,
         return_dict: bool = False,
     ) -> Any:
         """Train on one batch.
@@ -474,13 +484,16 @@ class Trainer(OverridableSteps):
             x: Inputs of the batch.
             y: Targets.
             sample_weight: Weight of each sample.
-            class_weight: Dict from class number to its weight.
+            class_weight: Dict from class number to its weight, or an array of the classes' weights;
+                for several outputs a list of these, or a dict by output name. Sample weights are
+                multiplied by it.
             return_dict: Whether to return a dict of results by name.
 
         Returns:
             Its loss and metrics, as `evaluate` returns them.
         """
         self._require_compiled("train_on_batch")
+        class_weight = by_output(class_weight, getattr(self, "output_names", None))
         return self._on_batch("train", x, y, sample_weight, class_weight, return_dict)
 
     @short_tracebacks
@@ -618,7 +631,8 @@ def _open_validation(
                 *unpack_x_y_sample_weight(tuple(data)), batch_size=batch_size, steps=steps
             )
         else:
-            batches = make_batches(data, batch_size=batch_size, steps=steps)
+            size = batch_size if holds_arrays(data) else None  # streams make their own batches
+            batches = make_batches(data, batch_size=size, steps=steps)
         batches = without_strings(model, "test", batches)
     steps = limited(steps, batches)
     with opened("fit", batches, needed=steps) as source:

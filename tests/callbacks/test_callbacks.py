@@ -431,7 +431,7 @@ class Averaging:
 
     def __init__(self):
         self._trainable_variables = [Variable([1.0]), Variable([2.0])]
-        self._averages = [Variable([10.0]), None]
+        self._model_variables_moving_average = [Variable([10.0]), None]
 
 
 def test_averages_are_swapped_in_and_out():
@@ -440,7 +440,10 @@ def test_averages_are_swapped_in_and_out():
     model.optimizer = Averaging()
     swapper.set_model(model)
     swapper.set_params({"epochs": 2})
-    weight, average = model.optimizer._trainable_variables[0], model.optimizer._averages[0]
+    weight, average = (
+        model.optimizer._trainable_variables[0],
+        model.optimizer._model_variables_moving_average[0],
+    )
     pair = lambda: (float(weight[0]), float(average[0]))  # noqa: E731
     for begin, end in (("test_begin", "test_end"), ("predict_begin", "predict_end")):
         getattr(swapper, f"on_{begin}")()

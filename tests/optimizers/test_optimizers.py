@@ -350,7 +350,11 @@ def test_halves_of_a_batch_accumulated_do_what_the_batch_does(name, compiled):
         apply = apply or jit(lambda g, o=optimizer: o.apply([g]))
         for gradient in gradients:
             apply(gradient)
-        averages = [a.numpy() for a in optimizer._averages] if optimizer.use_ema else []
+        averages = (
+            [a.numpy() for a in optimizer._model_variables_moving_average]
+            if optimizer.use_ema
+            else []
+        )
         ends.append([weight.numpy(), int(optimizer.iterations), *averages])
     for a, b in zip(*ends, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5)

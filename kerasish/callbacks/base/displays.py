@@ -37,15 +37,16 @@ def choose(verbose: int | str) -> Any:
     return StreamDisplay()
 
 
-def announce(text: str) -> None:
+def announce(text: str, apart: bool = False) -> None:
     """Print what a callback has to say, below a bar that may be moving; once for all processes.
 
     Args:
         text: What to print.
+        apart: Whether to leave a line empty before it.
     """
     if not processes.is_first():
         return
-    print(("\n" if sys.stdout.isatty() else "") + text, flush=True)
+    print(("\n" if apart or sys.stdout.isatty() else "") + text, flush=True)
 
 
 def _in_notebook():

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from kerasish import ops
 from kerasish.callbacks.base.callback import Callback
 from kerasish.core import settings
 
@@ -45,6 +46,21 @@ class MonitorCallback(Callback):
         """The best value so far."""
         return {"best": self.best}
 
+    @property
+    def monitor_op(self) -> Any:
+        """`ops.less` or `ops.greater`, by which results are compared; `None` before that is known.
+
+        Where `mode` is `"auto"` it is known from the first comparison on.
+        """
+        return {"max": ops.greater, "min": ops.less, None: None}[self._direction]
+
+    def _set_monitor_op(self):
+        """Settle whether more or less is better; the name is Keras', for callbacks that call it."""
+        self._direction = self._direction or self._find_direction()
+
+    def _is_improvement(self, monitor_value, reference_value):
+        return self.improves(monitor_value, reference_value)
+
     def improves(self, value: Any, best: Any) -> bool:
         """Whether `value` is better than `best` by more than `min_delta`.
 
@@ -55,7 +71,7 @@ class MonitorCallback(Callback):
             value: The new value.
             best: The best one so far; `None` for none.
         """
-        self._direction = self._direction or self._find_direction()
+        self._set_monitor_op()
         if best is None:
             return True
         if np.isnan(best):
