@@ -30,6 +30,11 @@ class _Settings:
 _settings = _Settings()
 
 
+def current() -> dict[str, Any]:
+    """All that was set, for what was made under it to ask whether it still holds."""
+    return vars(_settings).copy()
+
+
 def floatx() -> str:
     """The float type used where none is named: `"float32"` unless changed."""
     return _settings.floatx

@@ -11,7 +11,9 @@ from kerasish.core.errors import did_you_mean
 from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
+from kerasish.core.state.scope import innermost
 from kerasish.core.symbolic.keras_tensor import KerasTensor
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
 from kerasish.models.graph.graph import Function, starting_at_inputs
@@ -20,6 +22,7 @@ from kerasish.models.graph.input_matching import arrange_inputs
 from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
 from kerasish.models.inspection.profile import Profile, profile
 from kerasish.models.inspection.summary import as_html_table, summarize
+from kerasish.models.repeated_calls import MISSED, RepeatedCalls, is_possible
 from kerasish.models.state_tree import set_state_tree, state_tree
 from kerasish.saving.state.keras_2 import is_older, modernized
 from kerasish.training.trainer import Trainer
@@ -49,7 +52,8 @@ class Model(Trainer, Layer):
         return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
 
     _graph_class: type  # `Functional`, set where that is defined
-    _not_saved = ("_function", "_graph_layers")
+    _not_saved = ("_function", "_graph_layers", "_calls")
+    _calls: RepeatedCalls | None = None
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs: Any):
@@ -61,6 +65,16 @@ class Model(Trainer, Layer):
             raise ValueError(f"Model {self.name!r}: `{missing}` must be given with `{given}`.")
         if outputs is not None:
             self._set_graph(inputs, outputs)
+
+    def __call__(self, *args, **kwargs):
+        outside = innermost.scope is None and context.outermost is None
+        if outside and vars(self).get("built") and is_possible() and not self.run_eagerly:
+            if self._calls is None:
+                vars(self)["_calls"] = RepeatedCalls(self, super().__call__)
+            result = self._calls(args, kwargs)
+            if result is not MISSED:
+                return result
+        return super().__call__(*args, **kwargs)
 
     def _set_graph(self, inputs, outputs):
         """Let `call` run the graph between symbolic tensors."""

@@ -19,6 +19,7 @@ import numpy as np
 from kerasish.core import processes, settings
 from kerasish.core.errors import hints
 from kerasish.core.lowering import assume_local_devices
+from kerasish.core.state.changes import changes
 from kerasish.core.state.functional import capture
 from kerasish.core.state.loops import fori_loop
 from kerasish.core.state.program import Program
@@ -28,6 +29,7 @@ from kerasish.core.state.trace_log import TraceLog, describe_leaves, describe_pr
 from kerasish.core.state.variable import values_of
 from kerasish.distribution import batch_sharding
 from kerasish.kernels.loop_support import slow_in_loops
+from kerasish.layers.base.fingerprint import Fingerprint
 from kerasish.training.chunk import (
     Chunk,
     batch_spec,
@@ -56,6 +58,7 @@ class CompiledStep:
         expected_variables: Function of a batch's spec that lists the Variables which `body` is
             expected to read or write, or none while it may still build something. If it touches no
             others, its Python runs only once.
+        look: Makes the fingerprint of what the step depends on besides Variables and batches.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class CompiledStep:
         collect: bool = False,
         eager: bool = False,
         expected_variables: Callable = lambda batch: [],
+        look: Callable[[], Fingerprint] | None = None,
     ):
         self.body, self.finish = restoring(body), finish
         self.expected_variables = expected_variables
@@ -81,6 +85,9 @@ class CompiledStep:
         self.compile_seconds = 0.0
         self.times = Times()
         self._on_compile: Callable[[bool], None] | None = None
+        self._look = look
+        self._fingerprint: Fingerprint | None = None  # as it was when last traced
+        self._version = 0
         self._log = TraceLog(getattr(body, "__name__", "step"))
         self._programs: dict = {}
         self._carried: dict = {}
@@ -143,6 +150,8 @@ class CompiledStep:
             _compare(self._log.name, seen.jaxpr)
         if self._inner is None:
             self._inner = Program(self.body, self.written, self.reads, donate=False)
+        if self._look is not None:
+            self._fingerprint, self._version = self._look(), changes.count
 
     def _within(self, batch):
         """The body inside a trace: as a program of its own, so that its Python runs but once."""
@@ -189,8 +198,16 @@ class CompiledStep:
         self.room = max(1, min(MAX_STACK, STACK_BYTES // max(size, 1)))
         return min(self.max_batches or self.room, self.room) if self.room > 1 else 0
 
+    def follow_changes(self) -> None:
+        """Compile anew at the next call if layers have changed since it was last traced."""
+        if self._fingerprint is not None and self._version != changes.count:
+            self._version = changes.count
+            if not self._fingerprint.still_holds():
+                self.forget()
+
     def forget(self) -> None:
         """Compile anew at the next call, for a change that the compiled step does not see."""
+        self._fingerprint = None
         self._inner = None
         self._programs.clear()
         self._carried.clear()
@@ -199,6 +216,10 @@ class CompiledStep:
         if key not in self._programs:
             self._programs[key] = Program(make(), self.written, self.reads, tuned=True)
         return self._programs[key]
+
+    def single_batch_program(self) -> Program | None:
+        """The program of single batches, if it is compiled and checks nothing."""
+        return None if self.eager else self._programs.get(("batch", False))
 
     def forms(self) -> list:
         """Specs of the batches it was traced for."""

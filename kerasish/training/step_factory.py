@@ -9,6 +9,7 @@ from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.data import unpack_x_y_sample_weight
+from kerasish.layers.base.fingerprint import structure
 from kerasish.training.compiled_step import CompiledStep
 from kerasish.training.steps import OverridableSteps, as_logs
 
@@ -24,6 +25,8 @@ def current_step(model: Any, kind: str) -> CompiledStep:
         kind: `"train"`, `"test"`, `"predict"`, `"train on batch"` or `"test on batch"`.
     """
     step = model._compiled_steps.get(kind)
+    if step is not None:
+        step.follow_changes()
     if kind in TRAINING_KINDS and step is not None and step.trained is not None:
         trained, before = model.trainable_variables, step.trained
         if list(map(id, trained)) != list(map(id, before)):  # layers were frozen or unfrozen
@@ -50,9 +53,8 @@ def make_step(model: Any, kind: str) -> CompiledStep:
         def known(batch):
             return [] if _graph_output(model) is None else model.variables
 
-        return CompiledStep(
-            lambda batch: body(batch), lambda carried: None, True, model.run_eagerly, known
-        )
+        options = (True, model.run_eagerly, known, lambda: structure(model))
+        return CompiledStep(lambda batch: body(batch), lambda carried: None, *options)
     own = {
         "train": (OverridableSteps.train_step, model._train_on),
         "test": (OverridableSteps.test_step, model._test_on),
@@ -76,7 +78,7 @@ def make_step(model: Any, kind: str) -> CompiledStep:
     def expected(batch):
         return _expected_variables(model, kind, batch) if is_builtin else []
 
-    step = CompiledStep(run, finish, eager=model.run_eagerly, expected_variables=expected)
+    step = CompiledStep(run, finish, False, model.run_eagerly, expected, lambda: structure(model))
     return step
 
 

@@ -39,6 +39,7 @@ from kerasish.training.host_inputs import HostBatches, without_strings
 from kerasish.training.idle_accelerator import warn_of_idle_accelerator
 from kerasish.training.input_hints import input_hints
 from kerasish.training.label_check import check_batch_labels
+from kerasish.training.last_form import LastForm, last_form
 from kerasish.training.learning_rate_finder import LearningRateCurve, find_learning_rate
 from kerasish.training.loss_weight_check import check_loss_weights
 from kerasish.training.monte_carlo import MonteCarlo
@@ -62,11 +63,12 @@ class Trainer(OverridableSteps):
     steps_per_execution: int | str = "auto"
     history: History | None = None
     _resume_point: ResumePoint | None = None
+    _last_form: LastForm | None = None
     _not_parts = ("_compile_arguments", "_host_programs")
     _not_saved = (
         *("history", "loss", "optimizer", "_compile_arguments", "_compiled_loss"),
         *("_compiled_metrics", "_loss_tracker", "_compiled_steps", "_predict_sizes"),
-        "_host_programs",
+        *("_host_programs", "_last_form"),
     )
 
     # -- compiling
@@ -148,7 +150,7 @@ class Trainer(OverridableSteps):
 
     def __getstate__(self):
         """What copies and pickles hold: compiled steps stay with the model they were made for."""
-        running = ("_fit", "_source", "_resume_point")
+        running = ("_fit", "_source", "_resume_point", "_calls", "_last_form")
         return {
             **{k: v for k, v in self.__dict__.items() if k not in running},
             "_compiled_steps": {},
@@ -400,15 +402,19 @@ class Trainer(OverridableSteps):
             Gal and Ghahramani, 2016, "Dropout as a Bayesian Approximation: Representing Model
             Uncertainty in Deep Learning".
         """
+        asked = bool(verbose or callbacks or steps) or mc_samples is not None
+        if not asked and (batch_size is None or type(batch_size) is int):
+            most = _PREDICT_BATCH if batch_size is None else batch_size
+            if (last := self._last_form) and last.fits(x, self._compiled_steps, most):
+                return last(x)
         _check_counts("predict", steps=steps)
         with input_hints(self, x):
             batches = make_batches(x, batch_size=batch_size, steps=steps)
             batches = without_strings(self, "predict", batches)
-            asked = bool(verbose or callbacks or steps) or mc_samples is not None
             if batches.num_batches == 1 and isinstance(batches, ArrayBatches) and not asked:
-                return self._predict_at_once(batches.arrays)
+                return self._predict_at_once(batches.arrays, x)
             if batches.num_batches == 1 and isinstance(batches, HostBatches) and not asked:
-                return self._predict_at_once(next(batches.epoch(0)))
+                return self._predict_at_once(next(batches.epoch(0)), x)
             sampler = (
                 None if mc_samples is None else self._monte_carlo(mc_samples, mc_seed, mc_keep)
             )
@@ -531,6 +537,8 @@ class Trainer(OverridableSteps):
         Args:
             x: Inputs of the batch.
         """
+        if (last := self._last_form) and last.fits(x, self._compiled_steps):
+            return last(x)
         with input_hints(self, x):
             batch = _complete_batch(self, "predict", x)
             rows = rows_of(batch)
@@ -539,10 +547,12 @@ class Trainer(OverridableSteps):
                 if rows not in sizes and len(sizes) >= _OWN_SIZES:
                     return self.predict(x, batch_size=_PREDICT_BATCH, verbose=0)
                 sizes.add(rows)
-            return self._predict_at_once(batch)
+            return self._predict_at_once(batch, x)
 
-    def _predict_at_once(self, batch):
-        _, outputs = self._step("predict").execute(single_batch_chunk(batch))
+    def _predict_at_once(self, batch, x):
+        step = self._step("predict")
+        _, outputs = step.execute(single_batch_chunk(batch))
+        vars(self)["_last_form"] = last_form(step, x, batch, outputs)
         return jax.tree.map(np.array, outputs)
 
     # -- compiled steps

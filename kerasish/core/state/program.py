@@ -1,6 +1,7 @@
 """One compiled function and the Variables it stands on: what runs every compiled call."""
 
 import itertools
+import operator
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from kerasish.core import lowering, partitioning
 from kerasish.core.malloc import retain_freed_memory
 from kerasish.core.state.scope import Scope, UncapturedVariable, current_scope, state_lock, store
 from kerasish.core.state.variable import Variable, values_of
+
+_held = operator.attrgetter("_value")
 
 
 class Program:
@@ -84,12 +87,20 @@ class Program:
     def read(self) -> tuple[list, list]:
         """Values of the Variables as they are now: the written ones', the read ones'."""
         if current_scope() is None:
-            return [v._value for v in self.written], [v._value for v in self.reads]
+            return list(map(_held, self.written)), list(map(_held, self.reads))
         return [v.read() for v in self.written], [v.read() for v in self.reads]
 
     def __call__(self, *args, static: tuple = ()):
         """Call; `static` arguments come last and are part of the program."""
-        jitted = self.jitted(*static)
+        return self.run(self.jitted(*static), args)
+
+    def run(self, jitted: Callable, args: tuple) -> Any:
+        """Call what `jitted` gave, for those who call the same again and again.
+
+        Args:
+            jitted: The compiled form.
+            args: Arguments without the static ones.
+        """
         if self.written:
             return self._call_and_store(jitted, args)
         try:

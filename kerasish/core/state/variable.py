@@ -21,6 +21,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, current_owner, current_path, next_serial, snake_case
 from kerasish.core.serialization.registry import published
 from kerasish.core.serialization.serialize import resolve
+from kerasish.core.state.changes import changes
 from kerasish.core.state.scope import innermost, state_lock, store
 
 
@@ -108,7 +109,7 @@ class Variable:
         self.path = "/".join(part for part in (current_path(), self.name) if part)
         self.trainable = self._made_trainable = bool(trainable)
         self._serial = next_serial()
-        self.autocast = bool(autocast)
+        self._autocast = bool(autocast)
         self.aggregation = aggregation or "none"
         if self.aggregation not in _AGGREGATIONS:
             raise bad_argument(self, "aggregation", f"one of {_AGGREGATIONS}", aggregation)
@@ -179,7 +180,7 @@ class Variable:
         """The array held now, seen through the open scopes and autocasting."""
         value = self.read()
         dtype = dtypes.autocast_dtype()
-        if dtype and self.autocast and value.dtype != dtype and dtypes.is_float(value.dtype):
+        if dtype and self._autocast and value.dtype != dtype and dtypes.is_float(value.dtype):
             value = value.astype(dtype)
         return partitioning.in_use(self, value)
 
@@ -273,6 +274,16 @@ class Variable:
                 return np.array(processes.gather_to_host(self.value))
 
     @property
+    def autocast(self) -> bool:
+        """Whether a layer that computes in 16 bits reads it in 16 bits."""
+        return self._autocast
+
+    @autocast.setter
+    def autocast(self, value: Any) -> None:
+        self._autocast = bool(value)
+        changes.count += 1
+
+    @property
     def shape(self) -> tuple:
         """The value's shape; it never changes."""
         return self._value.shape
@@ -282,7 +293,7 @@ class Variable:
         """The name of the type the value is read in (the autocast one inside such a layer)."""
         own = self._value.dtype.name
         cast = dtypes.autocast_dtype()
-        return cast if cast and self.autocast and dtypes.is_float(own) else own
+        return cast if cast and self._autocast and dtypes.is_float(own) else own
 
     @property
     def ndim(self) -> int:

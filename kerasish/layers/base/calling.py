@@ -258,12 +258,23 @@ def _takes_strings(layer):
     return layer.takes_strings or layer.passes_strings or not is_own
 
 
+def fits_integers(x: Any) -> bool:
+    """Whether JAX's dtype for an array, which may have fewer bits, holds its integers.
+
+    Args:
+        x: The array, or a number.
+    """
+    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind not in "iu" or not x.size:
+        return True
+    limits = np.iinfo(jax.dtypes.canonicalize_dtype(x.dtype))
+    wraps = limits.bits < x.dtype.itemsize * 8
+    return not wraps or (x.min() >= limits.min and x.max() <= limits.max)
+
+
 def _check_range(layer, name, x):
     """Raise a `ValueError` for integers that JAX's dtype of fewer bits would wrap around."""
-    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind not in "iu" or not x.size:
-        return
-    limits = np.iinfo(jax.dtypes.canonicalize_dtype(x.dtype))
-    if limits.bits < x.dtype.itemsize * 8 and (x.min() < limits.min or x.max() > limits.max):
+    if not fits_integers(x):
+        limits = np.iinfo(jax.dtypes.canonicalize_dtype(x.dtype))
         far = x.max() if x.max() > limits.max else x.min()
         hint = "Map them to smaller numbers first, or switch on JAX's `jax_enable_x64`."
         wanted = f"integers from {limits.min} to {limits.max}"

@@ -12,6 +12,7 @@ from kerasish import regularizers
 from kerasish.core import dtypes, processes
 from kerasish.core.errors import bad_argument, no_super
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
+from kerasish.core.state.changes import changes
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.trace_list import TraceList
 from kerasish.core.state.tracking import parts
@@ -86,8 +87,8 @@ class Layer(Operation):
     _building = False
     # Arguments in Keras' older configs, with the values that may be dropped; `None`: any.
     old_arguments: ClassVar[dict[str, tuple | None]] = {}
-    # Whether a layer of kerasish's makes numbers of strings, which it does on the host, or lets them
-    # pass.
+    # Whether a layer of kerasish's makes numbers of strings, which it does on the host, or lets
+    # them pass.
     takes_strings = False
     passes_strings = False
     _not_parts = ("_built_with", "_frozen", "_set_at")
@@ -626,10 +627,15 @@ class Layer(Operation):
         if self.__dict__.get(name) is not value:
             # Attributes may be set before `super().__init__()` is called.
             self.__dict__.setdefault("_set_at", {})[name] = next_serial()
+            changes.count += 1
         try:
             object.__setattr__(self, name, value)
         except AttributeError:
             raise AttributeError(messages.is_property(self, name)) from None
+
+    def __delattr__(self, name):
+        changes.count += 1
+        object.__delattr__(self, name)
 
     def _locked_for(self, name, value):
         known = parts(self, type(value))
