@@ -19,7 +19,7 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test smoke test-slow notebooks bench lint format clean
+.PHONY: help demo test smoke test-slow notebooks docs bench lint format clean
 .NOTPARALLEL:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make smoke      what a newcomer does first, in ten seconds"
 	@echo "make test-slow  the slow ones"
 	@echo "make notebooks  run the notebooks and examples from top to bottom"
+	@echo "make docs       the site: guides, notebooks, gallery, reference of every public name"
 	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
 	@echo "make lint       ruff and pyright, changing nothing"
 	@echo "make format     let ruff mend what it can"
@@ -48,6 +49,9 @@ test-slow: $(VENV)/.installed-test $(VENV)/.native
 notebooks: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow tests/structure/test_notebooks.py tests/structure/test_examples.py \
 		--durations=0 $(ARGS)
+
+docs: $(VENV)/.installed-docs
+	$(run) docs/site/build.py $(ARGS)
 
 bench: $(VENV)/.installed-bench $(VENV)/.native
 	$(run) -m benchmarks $(ARGS)

@@ -17,6 +17,7 @@ from kerasish.commands import (
     completion,
     convert,
     diff,
+    explain,
     info,
     launch,
     run,
@@ -34,6 +35,7 @@ COMMANDS = {
     "run": run,
     "launch": launch,
     "clear-cache": clear_cache,
+    "explain": explain,
     "completion": completion,
 }
 # These hand over to programs, whose warnings and errors are their own.

@@ -8,7 +8,9 @@ from typing import Any
 import jax
 
 
-def bad_argument(owner: Any, name: str, wanted: str, got: Any, hint: str = "") -> ValueError:
+def bad_argument(
+    owner: Any, name: str, wanted: str, got: Any, hint: str = "", code: str = ""
+) -> ValueError:
     """Make a `ValueError`: who complains, about what, what was wanted, what came, what to do.
 
     Args:
@@ -17,10 +19,22 @@ def bad_argument(owner: Any, name: str, wanted: str, got: Any, hint: str = "") -
         wanted: What it must be, in words.
         got: What came.
         hint: What to do.
+        code: Of a common error, that of its entry in `docs/errors.md`: "E03".
     """
     who = owner if isinstance(owner, str) else getattr(owner, "name", None)
     who = who or (owner if isinstance(owner, type) else type(owner)).__name__
-    return ValueError(f"{who}: `{name}` must be {wanted}; got {got!r}. {hint}".rstrip())
+    said = f"{who}: `{name}` must be {wanted}; got {got!r}. {hint}".rstrip()
+    return ValueError(f"{said} {see(code)}" if code else said)
+
+
+def see(code: str) -> str:
+    """What ends the message of a common error: the command that explains it, in `docs/errors.md`.
+
+    Example:
+        >>> see("E01")
+        '(kerasish explain E01)'
+    """
+    return f"(kerasish explain {code})"
 
 
 def did_you_mean(word: Any, known: Iterable[str]) -> str:
@@ -64,7 +78,7 @@ _WHAT_TO_WRITE = (
     "value of an array. Choose with `keras.ops.where` or `keras.ops.cond`, loop with "
     "`keras.ops.while_loop` or `keras.ops.fori_loop`, or name the argument in "
     "`keras.jit(static_argnames=...)`. To see a value, use `jax.debug.print`, or run uncompiled: "
-    "`run_eagerly=True` in `compile`."
+    f"`run_eagerly=True` in `compile`. {see('E07')}"
 )
 
 

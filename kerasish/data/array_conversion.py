@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.dtypes import is_float
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 
 _SEQUENCES = (list, tuple, range)
 _STRINGS = (
@@ -130,7 +130,7 @@ def _from_pandas(table, name, strings):
     if other:
         hint = "Give columns by name, `dict(table)`, to a model that takes strings." * strings
         hint = f"{_STRINGS} {hint}".rstrip()
-        raise bad_argument("data", name, "numbers in every column", other, hint)
+        raise bad_argument("data", name, "numbers in every column", other, hint, "E13")
     values = table.to_numpy()
     if values.dtype == object:  # bools beside floats, or pandas' own integers with gaps
         values = table.to_numpy(dtype=settings.floatx(), na_value=np.nan)
@@ -144,7 +144,7 @@ def _check_numbers(array, name, strings):
             return array if array.dtype.kind in "OUS" else array.astype(object)
         hint = "Convert it to a type of number first."
         hint = _STRINGS if array.dtype.kind in "OUST" else hint
-        raise bad_argument("data", name, "numbers", f"dtype {array.dtype}", hint)
+        raise bad_argument("data", name, "numbers", f"dtype {array.dtype}", hint, "E13")
     return array if dtype == array.dtype else array.astype(dtype)
 
 
@@ -187,7 +187,9 @@ def count_rows(x: Any, y: Any = None, sample_weight: Any = None) -> int:
     first, *others = found
     odd = next(other for other in others if found[other] != found[first])
     rows = ", ".join(f"{name} has {size}" for name, size in found.items())
-    raise ValueError(f"data: `{odd}` must have as many rows as `{first}`; got: {rows}.")
+    raise ValueError(
+        f"data: `{odd}` must have as many rows as `{first}`; got: {rows}. {see('E02')}"
+    )
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from kerasish.core import partitioning, processes
+from kerasish.core.errors import see
 from kerasish.distribution.distributions import distribution
 
 
@@ -140,7 +141,7 @@ def check_divisible(rows: int) -> None:
     raise ValueError(
         f"A batch of {rows} rows does not divide over the {count} devices that split batches "
         f"({current}). Give batches of {fitting} rows; smaller ones, as at the end, may have any "
-        "number."
+        f"number. {see('E14')}"
     )
 
 

@@ -119,7 +119,8 @@ def sparse_categorical_crossentropy(
     if y_true.shape != tuple(without):
         wanted = f"class numbers of the shape of `y_pred` without its classes, {tuple(without)}"
         hint = _FOR_ONE_HOT if y_true.shape == y_pred.shape else ""
-        raise bad_argument("sparse_categorical_crossentropy", "y_true", wanted, y_true.shape, hint)
+        who = "sparse_categorical_crossentropy"
+        raise bad_argument(who, "y_true", wanted, y_true.shape, hint, "E06")
     label = y_true.astype("int32")
     valid = None if ignore_class is None else label != ignore_class
     if valid is not None:

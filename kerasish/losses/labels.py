@@ -58,4 +58,4 @@ def check_sparse_labels(y: Any, classes: int, who: str, ignore_class: int | None
     where = ", ".join(str(int(i)) for i in at)
     wanted = f"whole class numbers from 0 to {classes - 1}"
     hint = f"Found at index ({where}); the output has {classes} classes."
-    raise bad_argument(who, "y", wanted, y[at].item(), hint)
+    raise bad_argument(who, "y", wanted, y[at].item(), hint, "E03")

@@ -291,7 +291,7 @@ def wrong_shape(who: str, y_true: Any, y_pred: Any, hint: str = "") -> ValueErro
         hint: What to do, added to the error.
     """
     return bad_argument(
-        who, "y_true", f"of the shape of `y_pred`, {y_pred.shape}", y_true.shape, hint
+        who, "y_true", f"of the shape of `y_pred`, {y_pred.shape}", y_true.shape, hint, "E06"
     )
 
 

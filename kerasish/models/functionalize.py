@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.variable import Variable, values_of
@@ -119,7 +119,7 @@ def functionalize(model: Layer) -> tuple[PureCall, Values]:
     if not model.built:
         raise ValueError(
             f"functionalize: {model.name!r} has no weights yet. Build it first: call it on data, "
-            "or `build(input_shape)`."
+            f"or `build(input_shape)`. {see('E05')}"
         )
     apply = PureCall(model)
     return apply, apply.values()

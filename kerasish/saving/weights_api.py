@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from kerasish.core.atomic_files import is_taken, replacing
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 from kerasish.saving import remote
 from kerasish.saving.formats import legacy_h5, zip_archive
 from kerasish.saving.formats.h5_dataset import write_array
@@ -158,5 +158,5 @@ def _check_built(model, who):
     if not getattr(model, "built", True):
         raise ValueError(
             f"{who}: {name_of(model)!r} is not built, so it has no weights yet. Call it on data, "
-            "or `build(input_shape)`."
+            f"or `build(input_shape)`. {see('E05')}"
         )

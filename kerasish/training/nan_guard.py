@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from kerasish.core.errors import see
 from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.variable import Variable
 
@@ -49,5 +50,6 @@ def raise_if_bad(bad: int, names: list[str]) -> None:
         where = names[bad] if names else "the loss"
         raise RuntimeError(
             f"NaN first seen in the output of {where!r}. The weights are as they were before "
-            "that step. Look at the data, the learning rate, and divisions or logarithms there."
+            "that step. Look at the data, the learning rate, and divisions or logarithms there. "
+            + see("E08")
         )

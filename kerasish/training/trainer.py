@@ -11,7 +11,7 @@ from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
 from kerasish.core import settings
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 from kerasish.core.serialization.serialize import (
     deserialize_keras_object,
     is_serialized,
@@ -188,7 +188,7 @@ class Trainer(OverridableSteps):
         if not self.compiled:
             raise ValueError(
                 f"{who}: the model {self.name!r} is not compiled yet. Call "
-                "`model.compile(optimizer=..., loss=...)` first."
+                f"`model.compile(optimizer=..., loss=...)` first. {see('E04')}"
             )
 
     # -- the loops

@@ -19,19 +19,31 @@ from tests.support.fake_hub import fake_hub
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 GUIDES = [
+    "coming-from-flax",
     "coming-from-keras",
+    "coming-from-lightning",
     "coming-from-pytorch",
+    "coming-from-tf-keras",
+    "custom-training",
     "data",
     "debugging",
+    "errors",
+    "faq",
     "first-hour",
     "installing",
+    "masks",
+    "mixed-precision",
     "performance",
+    "saving",
     "security",
+    "several-devices",
     "sharing",
+    "teaching",
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ALIKE = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-FOREIGN = ("torch",)  # shown beside ours; run where they are installed
+# Shown beside ours; run where they are installed.
+FOREIGN = ("equinox", "lightning", "tensorflow", "torch")
 
 
 def blocks_of(page):
@@ -88,7 +100,7 @@ def test_guides_run_and_print_what_they_say(guide):
 
 def test_every_extra_is_in_the_table():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = set(project["optional-dependencies"]) - {"test", "bench", "dev"}
+    extras = set(project["optional-dependencies"]) - {"test", "docs", "bench", "dev"}
     page = (ROOT / "docs" / "installing.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == extras
     (everything,) = project["optional-dependencies"]["all"]

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from kerasish.core.errors import see
 from kerasish.core.serialization.registry import get_registered_object
 
 LAMBDA = "<lambda>"  # a lambda's name in Python, and its key among `custom_objects`
@@ -84,7 +85,7 @@ def given_function(data: Mapping[str, Any]) -> Callable:
         raise ValueError(
             "The config holds a lambda. Code is never read from a file: give the function "
             f"yourself, with `safe_mode=False` and `custom_objects={{'{LAMBDA}': ...}}`, or better "
-            "name and register it before saving."
+            f"name and register it before saving. {see('E10')}"
         )
     owner, argument = data.get("owner"), data.get("argument")
     if isinstance(given, Mapping):

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kerasish.core.errors import did_you_mean
+from kerasish.core.errors import did_you_mean, see
 
 _builtins: dict[str, dict[str, Any]] = {}  # public module -> name -> class or function
 _registered_names: dict[Any, str] = {}
@@ -248,5 +248,6 @@ def _unknown(kind, name):
     return TypeError(
         f"Unknown {kind} {name!r}. {hint}If it is your own, pass it in "
         f"`custom_objects={{{name!r}: ...}}` or decorate it with "
-        "`@keras.saving.register_keras_serializable()` and import its module before loading."
+        "`@keras.saving.register_keras_serializable()` and import its module before loading. "
+        + see("E09")
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 from kerasish.core.serialization.configurable import Configurable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.signatures import known_sizes
@@ -125,7 +125,7 @@ def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
             which = f"Input {one.name or i} of {who}"
             raise ValueError(
                 f"{which} is incompatible with the layer: {problem}. "
-                f"Full shape received: {known_sizes(x.shape)}.{_hint(one, x)}"
+                f"Full shape received: {known_sizes(x.shape)}.{_hint(one, x)} {see('E01')}"
             )
 
 

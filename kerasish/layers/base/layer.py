@@ -10,7 +10,7 @@ import numpy as np
 
 from kerasish import regularizers
 from kerasish.core import dtypes, processes
-from kerasish.core.errors import bad_argument, no_super
+from kerasish.core.errors import bad_argument, no_super, see
 from kerasish.core.names import auto_name, current_path, name_scope, next_serial
 from kerasish.core.state.changes import changes
 from kerasish.core.state.scope import Scope
@@ -400,7 +400,7 @@ class Layer(Operation):
         if not self.built:
             raise ValueError(
                 f"Layer {self.name!r} has no weights yet, so none to count. Build it first: call "
-                "it on data, or `build(input_shape)`."
+                f"it on data, or `build(input_shape)`. {see('E05')}"
             )
         return sum(v.size for v in self.weights)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish.core import dtypes, settings
-from kerasish.core.errors import bad_argument
+from kerasish.core.errors import bad_argument, see
 from kerasish.core.symbolic.host_tensor import call_on_host
 from kerasish.layers.base.arguments import one_of, within_budget
 from kerasish.layers.base.calling import context
@@ -266,7 +266,7 @@ class IndexLookup(Layer):
         known_width = known_width or self._expected_size is not None
         if not self._known_size and not (context.shapes_only and known_width):
             raise RuntimeError(
-                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data."
+                f"{self.name}: no vocabulary yet. Give one, or call `adapt` on data. {see('E12')}"
             )
 
     def encoded(self, indices: Any) -> jax.Array:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from kerasish.core.dict_order import map_in_order
+from kerasish.core.errors import see
 from kerasish.core.names import auto_name
 from kerasish.core.symbolic.graph import Node, node_of, record
 from kerasish.core.symbolic.inference import infer
@@ -40,7 +41,7 @@ def map_graph(inputs: list, outputs: list) -> tuple[list[Node], list]:
             raise ValueError(
                 f"Graph disconnected: the outputs depend on input {node.operation.name!r}, which "
                 "is not among the model's `inputs`. Add it, or check which tensors the layers were "
-                "called on."
+                f"called on. {see('E15')}"
             )
         if id(node) in entered or (id(tensor) in given and not is_input):
             continue

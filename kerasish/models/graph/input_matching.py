@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes
-from kerasish.core.errors import did_you_mean
+from kerasish.core.errors import did_you_mean, see
 from kerasish.core.masking import set_mask
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.host_tensor import HostTensor, is_string_array, no_strings
@@ -41,7 +41,8 @@ def _by_name_or_order(model, wanted, inputs):
         _refuse_guess(model, struct)
     if len(values) != len(wanted):
         raise ValueError(
-            f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}."
+            f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}. "
+            + see("E16")
         )
     return values
 
@@ -169,5 +170,5 @@ def _check(model, tensor, shape):
         shape = tuple(n if isinstance(n, int) else None for n in shape)
         raise ValueError(
             f"Input {tensor.name!r} of model {model.name!r} is incompatible with the layer: "
-            f"expected shape={wanted}, found shape={shape}."
+            f"expected shape={wanted}, found shape={shape}. {see('E01')}"
         )

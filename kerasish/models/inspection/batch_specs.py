@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from kerasish.core import dtypes, settings
+from kerasish.core.errors import see
 from kerasish.core.state.functional import capture
 from kerasish.data import unpack_x_y_sample_weight
 from kerasish.layers.base.signatures import map_shapes
@@ -22,7 +23,7 @@ def sample_inputs(model: Any, batch_size: int, given: Any = None) -> Any:
     if not model.built:
         raise ValueError(
             f"Model {model.name!r} has no weights yet, so there is nothing to count. Build it "
-            "first: call it on data, or `build(input_shape)`."
+            f"first: call it on data, or `build(input_shape)`. {see('E05')}"
         )
     if given is not None:
         return _with_rows(given, batch_size)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from kerasish.core import processes
+from kerasish.core.errors import see
 from kerasish.core.names import snake_case
 from kerasish.core.state.tracking import declared
 from kerasish.layers.base.layer import Layer
@@ -222,7 +223,7 @@ def _naming(source, skip_mismatch, path, part):
     except (ValueError, KeyError) as error:
         message = f"{source.where} does not fit {name_of(part)!r} (at {path or '/'!r}): {error}"
         if not skip_mismatch:
-            raise ValueError(message) from error
+            raise ValueError(f"{message} {see('E11')}") from error
         warnings.warn(f"Skipped: {message}", stacklevel=6)
 
 
