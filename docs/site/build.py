@@ -60,18 +60,16 @@ def _gather(pages):
 
 
 def _run_sphinx(aliases):
-    settings = {"object_aliases": aliases}
-    app = Sphinx(
+    app = Sphinx(  # in one process: JAX is in it, and must not be forked
         str(PAGES),
         str(HERE),
         str(SITE),
         str(ROOT / "out" / "site-doctrees"),
         "html",
-        confoverrides=settings,
+        confoverrides={"object_aliases": aliases},
         freshenv=True,
         status=None,
         exception_on_warning=False,
-        parallel=2,
     )
     app.build()
     return app.statuscode or app._warncount
