@@ -19,7 +19,7 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test smoke test-slow notebooks docs bench lint format clean
+.PHONY: help demo test smoke test-slow notebooks docs release-check bench lint format clean
 .NOTPARALLEL:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test-slow  the slow ones"
 	@echo "make notebooks  run the notebooks and examples from top to bottom"
 	@echo "make docs       the site: guides, notebooks, gallery, reference of every public name"
+	@echo "make release-check   wheel and sdist: built, checked, installed and used"
 	@echo "make bench      the same models under kerasish, Keras, PyTorch and plain JAX"
 	@echo "make lint       ruff and pyright, changing nothing"
 	@echo "make format     let ruff mend what it can"
@@ -52,6 +53,9 @@ notebooks: $(VENV)/.installed-test $(VENV)/.native
 
 docs: $(VENV)/.installed-docs
 	$(run) docs/site/build.py $(ARGS)
+
+release-check: $(VENV)/.installed-release
+	$(run) release/check.py $(PYTHONS)
 
 bench: $(VENV)/.installed-bench $(VENV)/.native
 	$(run) -m benchmarks $(ARGS)

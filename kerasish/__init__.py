@@ -66,7 +66,7 @@ with _undisturbed():
     from kerasish.optimizers import Optimizer
     from kerasish.regularizers import Regularizer
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 
 # Imported when they are asked for: few programs do, and all would wait for them.

@@ -78,7 +78,9 @@ def _run_sphinx(aliases):
 def _lacking(found):
     """Public names that the built site's inventory has not."""
     inventory = InventoryFile.loads((SITE / "objects.inv").read_bytes(), uri="")
-    known = {name for kind, items in inventory.data.items() if kind.startswith("py:") for name in items}
+    known = {
+        name for kind, items in inventory.data.items() if kind.startswith("py:") for name in items
+    }
     names = {name for entry in found for name in (entry.name, *entry.aliases)}
     return sorted(names - known)
 

@@ -7,7 +7,7 @@ import kerasish
 
 project = "kerasish"
 author = "The kerasish authors"
-copyright = "The kerasish authors"  # noqa: A001 - Sphinx's name
+copyright = "The kerasish authors"
 version = release = kerasish.__version__
 
 extensions = ["myst_nb"]

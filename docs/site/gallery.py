@@ -158,7 +158,7 @@ def _save(found, folder, number):
 
 
 def lacking() -> list[str]:
-    """What draws, and is in no plot's code: functions of `visualization`, and classes with `plot`."""
+    """What draws and is in no plot's code: functions of `visualization`, classes with `plot`."""
     code = "\n".join(text + code for text, code in PLOTS.values())
     shown = {"LearningRateCurve": "curve", "History": "history", "LayerStatistics": "watch"}
     shown |= {"UncertaintyReport": "report", "Profile": "profile"}

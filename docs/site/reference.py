@@ -7,8 +7,12 @@ import re
 from docstrings import as_markdown
 from public_names import PAGES, Entry, entries, source_of
 
-_MODULE = re.compile(r"\b(?:kerasish|jax|collections|numpy|typing|types)\.(?:\w+\.)+(?=\w)|\btyping\.")
-_AT = re.compile(r"<(?:function|class|built-in function)? ?'?([\w.]*?)'?(?: object)?(?: at 0x\w+)?>")
+_MODULE = re.compile(
+    r"\b(?:kerasish|jax|collections|numpy|typing|types)\.(?:\w+\.)+(?=\w)|\btyping\."
+)
+_AT = re.compile(
+    r"<(?:function|class|built-in function)? ?'?([\w.]*?)'?(?: object)?(?: at 0x\w+)?>"
+)
 _NO_TEXT = "No description."
 
 
@@ -28,9 +32,7 @@ def write(folder: pathlib.Path) -> list[Entry]:
 
 def _table(here):
     """What is on the page, a line each."""
-    rows = [
-        f"- {{py:obj}}`{entry.name}`: {_first_line(entry.value)}" for entry in here
-    ]
+    rows = [f"- {{py:obj}}`{entry.name}`: {_first_line(entry.value)}" for entry in here]
     return "\n".join(rows)
 
 
@@ -46,22 +48,32 @@ def _described(entry: Entry, known: dict[str, Entry]) -> str:
     if not inspect.isclass(value):
         return _directive("function", name, value, parts)
     public = {each.value for each in known.values() if inspect.isclass(each.value)}
-    bases = [next(e for e in known.values() if e.value is base) for base in value.__bases__ if base in public]
+    bases = [
+        next(e for e in known.values() if e.value is base)
+        for base in value.__bases__
+        if base in public
+    ]
     if bases:
-        parts.insert(0, "A kind of " + ", ".join(f"{{py:obj}}`{base.name}`" for base in bases) + ".")
+        parts.insert(
+            0, "A kind of " + ", ".join(f"{{py:obj}}`{base.name}`" for base in bases) + "."
+        )
     parts += [_member(name, value, member, known) for member in own_members(value, public)]
     return _directive("class", name, value, parts, fence=8)
 
 
 def own_members(kind: type, public: set[type]) -> list[str]:
     """Public methods and properties that no other public class hands down to this one."""
-    inherited = {n for base in kind.__mro__[1:] if base in public for n in dir(base)} | set(dir(object))
+    inherited = {n for base in kind.__mro__[1:] if base in public for n in dir(base)} | set(
+        dir(object)
+    )
     found = []
     for base in kind.__mro__:
         if base in public and base is not kind:
             continue
         for name, value in vars(base).items():
-            is_member = inspect.isroutine(value) or isinstance(value, property | classmethod | staticmethod)
+            is_member = inspect.isroutine(value) or isinstance(
+                value, property | classmethod | staticmethod
+            )
             if is_member and not name.startswith("_") and name not in inherited:
                 found.append(name)
     return sorted({n for n in found if inspect.getdoc(getattr(kind, n))})
@@ -73,8 +85,16 @@ def _member(owner, kind, name, known):
     if isinstance(value, property):
         return f"``````{{py:property}} {owner}.{name}\n\n{text}\n``````"
     is_static = isinstance(value, staticmethod)
-    signature = signature_of(getattr(kind, name), bound=not is_static and not isinstance(value, classmethod))
-    option = ":staticmethod:\n" if is_static else ":classmethod:\n" if isinstance(value, classmethod) else ""
+    signature = signature_of(
+        getattr(kind, name), bound=not is_static and not isinstance(value, classmethod)
+    )
+    option = (
+        ":staticmethod:\n"
+        if is_static
+        else ":classmethod:\n"
+        if isinstance(value, classmethod)
+        else ""
+    )
     return f"``````{{py:method}} {owner}.{name}{signature}\n{option}\n{text}\n``````"
 
 

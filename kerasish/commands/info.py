@@ -22,7 +22,7 @@ HELP = "versions, devices, extras, native kernels and the compilation cache"
 _LIBRARIES = ("jax", "jaxlib", "optax", "numpy", "h5py", "rich")
 _DEV = pathlib.Path("/dev")
 _ALL = "all"  # the extra that is all the others
-_FOR_DEVELOPERS = ("test", "docs", "bench", "dev")  # extras that no user needs
+_FOR_DEVELOPERS = ("test", "docs", "release", "bench", "dev")  # extras that no user needs
 _REQUIREMENT = re.compile(
     r"""(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)])?\s*(?P<versions>[^;]*?)\s*;.*
     extra\s*==\s*['"](?P<extra>[\w.-]+)['"]""",
