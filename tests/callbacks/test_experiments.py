@@ -209,6 +209,7 @@ def test_parameters_are_a_dict(service, monkeypatch):
         service[0](params=["a"])
 
 
+@pytest.mark.filterwarnings("ignore")  # its own
 def test_runs_in_the_real_mlflow(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
     monkeypatch.chdir(tmp_path)

@@ -158,7 +158,7 @@ def test_bad_arguments_of_unfreezing(arguments, message):
 def test_unfreezing_needs_to_know_the_layers():
     model = keras.Sequential([layers.Dense(2), layers.Dense(1)])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="has no weights yet.*Build it first"):
+    with pytest.raises(ValueError, match=r"has no weights yet\..*Build it first"):
         model.fit(
             ((X, Y) for _ in range(2)),
             steps_per_epoch=1,
@@ -260,10 +260,10 @@ def test_equal_names_at_different_depths_are_refused():
 
 
 def test_other_refusals():
-    with pytest.raises(ValueError, match="has no weights yet. Build it first"):
+    with pytest.raises(ValueError, match=r"has no weights yet\..*Build it first"):
         keras.Sequential([layers.Dense(1)]).rates_by_depth(optimizers.SGD())
     optimizer = stack().rates_by_depth(optimizers.SGD())
     with pytest.raises(TypeError, match="by the paths of a model's weights"):
         optimizer.as_optax()
-    with pytest.raises(ValueError, match="`factors` must be numbers from 0; got {'a': -1}"):
+    with pytest.raises(ValueError, match="`factors` must be numbers from 0; got"):
         optimizer.scale_learning_rates({"a": -1})
