@@ -19,6 +19,7 @@ from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
 from kerasish.models.graph.graph import Function, starting_at_inputs
 from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
+from kerasish.models.inspection.batch_size import BatchSizes, find_batch_size
 from kerasish.models.inspection.memory import MemoryEstimate, estimate_memory
 from kerasish.models.inspection.profile import Profile, profile
 from kerasish.models.inspection.summary import as_html_table, summarize
@@ -407,6 +408,40 @@ class Model(Trainer, Layer):
             144
         """
         return estimate_memory(self, batch_size, x, y)
+
+    def find_batch_size(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        start: int = 32,
+        most: int | None = None,
+    ) -> BatchSizes:
+        """Find the largest batch that fits: train steps with ever larger ones, and undo it all.
+
+        Sizes are doubled, then narrowed down to an eighth. What XLA plans to take is held against
+        what is free on the device before a step runs, so that the machine does not run out of
+        memory. Afterwards weights, optimizer, metrics and random states are what they were.
+
+        Args:
+            x: Inputs, as for `fit`: arrays, of as many samples as may be put in a batch.
+            y: Targets.
+            sample_weight: Weight of each sample.
+            start: First size to try.
+            most: Largest size to try; `None`: all samples.
+
+        Returns:
+            `largest`, `fastest` and `trials`, with memory and time of each size; shown as a table.
+
+        Example:
+            >>> from kerasish.layers import Dense
+            >>> model = keras.Sequential([Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> found = model.find_batch_size(np.ones((256, 3)), np.ones((256, 1)))
+            >>> found.largest, found.note
+            (256, '256 samples were given')
+        """
+        return find_batch_size(self, x, y, sample_weight, start, most)
 
     def profile(
         self,
