@@ -96,6 +96,9 @@ class MLflowLogger(_ExperimentLogger):
 
     Raises:
         ImportError: When mlflow is not installed.
+
+    Example:
+        >>> model.fit(x, y, callbacks=[MLflowLogger(run_name="first")])  # doctest: +SKIP
     """
 
     _package = "mlflow"
@@ -132,6 +135,9 @@ class WandbLogger(_ExperimentLogger):
 
     Raises:
         ImportError: When wandb is not installed.
+
+    Example:
+        >>> model.fit(x, y, callbacks=[WandbLogger(project="digits")])  # doctest: +SKIP
     """
 
     _package = "wandb"

@@ -25,6 +25,7 @@ GUIDES = [
     "data",
     "debugging",
     "errors",
+    "everyday",
     "faq",
     "first-hour",
     "installing",
