@@ -1036,7 +1036,11 @@ def get_uid(prefix: str = "") -> int:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Start names anew and let go of compiled programs no one uses."""
+    """Start names anew and let go of compiled programs no one uses.
+
+    Args:
+        free_memory: Whether to run the garbage collector too.
+    """
     names.clear_names()
     _uids.clear()
     if free_memory:

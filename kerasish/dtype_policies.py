@@ -22,10 +22,19 @@ publish("keras.dtype_policies", {"DTypePolicyMap": DTypePolicyMap})
 
 
 def serialize(dtype_policy: DTypePolicy) -> dict:
-    """A policy as plain data."""
+    """A policy as plain data.
+
+    Args:
+        dtype_policy: The policy.
+    """
     return serialize_keras_object(dtype_policy)
 
 
 def deserialize(config: Any, custom_objects: dict | None = None) -> DTypePolicy:
-    """A policy from plain data."""
+    """A policy from plain data.
+
+    Args:
+        config: What `get_config` gave.
+        custom_objects: Classes by the names that the config has.
+    """
     return get(config)

@@ -23,7 +23,11 @@ _LAST_LINES = 15  # of a process that failed, repeated at the end
 
 
 def arguments(args: Sequence[str] | None = None) -> argparse.Namespace:
-    """What the command line says."""
+    """What the command line says.
+
+    Args:
+        args: The words; those of the process unless given.
+    """
     first, *rest = (__doc__ or "").split("\n", 1)
     parser = argparse.ArgumentParser(
         prog="python -m kerasish.launch",
@@ -36,7 +40,11 @@ def arguments(args: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the launcher takes to a parser."""
+    """Add what the launcher takes to a parser.
+
+    Args:
+        parser: The parser.
+    """
 
     def number(name, **kwargs):
         parser.add_argument(name, type=_positive, metavar="N", **kwargs)
@@ -96,7 +104,13 @@ def _positive(text):
 
 
 def environment(options: argparse.Namespace, port: int, index: int) -> dict[str, str]:
-    """The environment of one of the processes."""
+    """The environment of one of the processes.
+
+    Args:
+        options: Parsed arguments.
+        port: Port of the coordinator.
+        index: Number of the process.
+    """
     address = f"127.0.0.1:{port}"
     found = {
         **os.environ,
@@ -190,7 +204,11 @@ class Process:
         ended.put(self)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the process and to those it started."""
+        """Send a signal to the process and to those it started.
+
+        Args:
+            number: Number of the signal.
+        """
         try:
             os.killpg(self.popen.pid, number)
         except ProcessLookupError:
@@ -215,7 +233,11 @@ class Process:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Start the processes, wait for them, and give the exit status: the first failed one's."""
+    """Start the processes, wait for them, and give the exit status: the first failed one's.
+
+    Args:
+        options: Parsed arguments.
+    """
     if options.port:
         _check_port(options.port)
     port = options.port or free_port()

@@ -68,7 +68,11 @@ class BatchLearningRateScheduler(Callback):
         return {"learning_rate": rate}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Let the optimizer follow the schedule, from its next step on."""
+        """Let the optimizer follow the schedule, from its next step on.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._begin(_EVER)
 
     def _begin(self, steps):
@@ -104,11 +108,20 @@ class BatchLearningRateScheduler(Callback):
             span.last.assign(last)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note the learning rate in the results."""
+        """Note the learning rate in the results.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         note_rates(self.model, logs)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Let go of the optimizer: the learning rate stays as it is."""
+        """Let go of the optimizer: the learning rate stays as it is.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         for span, _ in self._ruled.values():
             span.last.assign(span.first.read())
 
@@ -185,7 +198,11 @@ class OneCycle(BatchLearningRateScheduler):
         return {**functions, name: momentum}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Start the cycle at the optimizer's next step."""
+        """Start the cycle at the optimizer's next step.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         total = self.total_steps
         if total is None:
             epochs, steps = (self.params or {}).get("epochs"), (self.params or {}).get("steps")

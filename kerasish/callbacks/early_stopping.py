@@ -61,7 +61,11 @@ class EarlyStopping(MonitorCallback):
         return {name: getattr(self, name) for name in names}
 
     def set_state(self, state: dict) -> None:
-        """Take over what `get_state` gave; stop, if that run was to stop."""
+        """Take over what `get_state` gave; stop, if that run was to stop.
+
+        Args:
+            state: What `get_state` gave.
+        """
         super().set_state(state)
         if self.wait < self.patience:  # this one has more patience than that of then
             self.stopped_epoch = 0
@@ -69,11 +73,20 @@ class EarlyStopping(MonitorCallback):
             self.model.stop_training = True
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Forget an earlier training."""
+        """Forget an earlier training.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Compare the result with the best so far; stop if it is time."""
+        """Compare the result with the best so far; stop if it is time.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
@@ -91,7 +104,11 @@ class EarlyStopping(MonitorCallback):
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Put the best weights back, if asked to."""
+        """Put the best weights back, if asked to.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if self.stopped_epoch > 0 and self.verbose > 0:
             announce(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:

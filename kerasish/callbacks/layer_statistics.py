@@ -103,12 +103,21 @@ class LayerStatistics(Callback):
         self._order: list[str] = []  # names of the layers as they are called
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Look at the network as it is before training."""
+        """Look at the network as it is before training.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self.history, self.epochs = {}, []
         self._look(0)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Look at the network as the epoch left it."""
+        """Look at the network as the epoch left it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         before = self.problems()
         self._look(epoch + 1)
         if self.verbose:

@@ -33,7 +33,12 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Set this epoch's learning rate."""
+        """Set this epoch's learning rate.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         for suffix, optimizer in optimizers_of(self.model):
             rate = self._next_rate(epoch, _rate(optimizer))
             optimizer.learning_rate = rate
@@ -47,7 +52,12 @@ class LearningRateScheduler(Callback):
         return float(new)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note the learning rate in the results."""
+        """Note the learning rate in the results.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         note_rates(self.model, logs)
 
 
@@ -107,11 +117,20 @@ class ReduceLROnPlateau(MonitorCallback):
         return self.cooldown_counter > 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Forget an earlier training."""
+        """Forget an earlier training.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._reset()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Compare the result with the best so far; reduce the learning rate if it is time."""
+        """Compare the result with the best so far; reduce the learning rate if it is time.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         logs = {} if logs is None else logs
         note_rates(self.model, logs)
         value = logs.get(self.monitor)
@@ -169,12 +188,23 @@ def _say(callback, epoch, act, suffix, rate):
 
 
 def note_rates(model: Any, logs: dict | None) -> None:
+    """Put the learning rate into the logs, as `learning_rate`; that of each of several optimizers.
+
+    Args:
+        model: The model.
+        logs: Results so far by name; empty where there are none.
+    """
     if logs is not None:
         for suffix, optimizer in optimizers_of(model):
             logs[f"learning_rate{suffix}"] = _rate(optimizer)
 
 
 def takes_two(schedule: Any) -> Any:
+    """Whether a schedule takes the epoch and the learning rate, not the epoch only.
+
+    Args:
+        schedule: The function.
+    """
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(schedule).parameters.values()
     many = any(p.kind == inspect.Parameter.VAR_POSITIONAL for p in parameters)

@@ -51,7 +51,11 @@ class CSVLogger(Callback):
             return {"names": self._names, "text": file.read()}
 
     def set_state(self, state: dict) -> None:
-        """Go on after the lines of the interrupted run."""
+        """Go on after the lines of the interrupted run.
+
+        Args:
+            state: What `get_state` gave.
+        """
         self._names = state["names"]
         if not processes.is_first():
             return
@@ -61,14 +65,23 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Open the file."""
+        """Open the file.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self.on_train_end()
         path = self.filename if processes.is_first() else os.devnull
         self._file = open(path, "a" if self.append else "w", newline="")  # noqa: SIM115
         self._names = None
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write a line."""
+        """Write a line.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         logs = logs or {}
         writer = csv.writer(self._file, delimiter=self.sep)
         if self._names is None:
@@ -81,7 +94,11 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the file."""
+        """Close the file.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -132,7 +149,12 @@ class RemoteMonitor(Callback):
         self.send_as_json = send_as_json
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Send the results."""
+        """Send the results.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if not processes.is_first():
             return
         # Here, because importing it takes as long as a tenth of kerasish.

@@ -30,12 +30,22 @@ class SwapEMAWeights(Callback):
         return {"_swapped": self._swapped}
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Put training's weights back."""
+        """Put training's weights back.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.swap_on_epoch:
             self._show_averages(False)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Put the averages in, if each epoch asks for it."""
+        """Put the averages in, if each epoch asks for it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if not self.swap_on_epoch:
             return
         self._show_averages(True)
@@ -45,19 +55,35 @@ class SwapEMAWeights(Callback):
                 average.assign(np.array(weight.read()))
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Put the averages in."""
+        """Put the averages in.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._show_averages(True)
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        """Put training's weights back."""
+        """Put training's weights back.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._show_averages(False)
 
     def on_predict_begin(self, logs: dict | None = None) -> None:
-        """Put the averages in."""
+        """Put the averages in.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._show_averages(True)
 
     def on_predict_end(self, logs: dict | None = None) -> None:
-        """Put training's weights back."""
+        """Put training's weights back.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._show_averages(False)
 
     def _show_averages(self, wanted):

@@ -103,7 +103,11 @@ class TensorBoard(Callback):
         return {"_batches": self._batches}
 
     def set_model(self, model: Any) -> None:
-        """Write the model's layers, and where the projector finds its vectors."""
+        """Write the model's layers, and where the projector finds its vectors.
+
+        Args:
+            model: The model.
+        """
         super().set_model(model)
         self.release()
         if self.write_graph and type(model).__name__ in ("Functional", "Sequential"):
@@ -112,11 +116,19 @@ class TensorBoard(Callback):
             self._write_projector()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Count batches from 1."""
+        """Count batches from 1.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._batches = 0
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Close the files."""
+        """Close the files.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self.release()
 
     def release(self) -> None:
@@ -128,12 +140,22 @@ class TensorBoard(Callback):
         self._writers = {}
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Look at the clock, if speed is asked for."""
+        """Look at the clock, if speed is asked for.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.write_steps_per_second:
             self._epoch_began = self._now()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Write the epoch's results, and weights when they are due."""
+        """Write the epoch's results, and weights when they are due.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         ours = {n: v for n, v in (logs or {}).items() if not n.startswith("val_")}
         if logs:
             ours |= _learning_rates(self.model.optimizer)
@@ -150,7 +172,12 @@ class TensorBoard(Callback):
             writer.flush()
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Begin a profile when it is time."""
+        """Begin a profile when it is time.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._batches += 1
         if self.update_freq != "epoch" and self.write_steps_per_second:
             self._batch_began = self._now()
@@ -159,7 +186,12 @@ class TensorBoard(Callback):
             self._profiling = True
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Write the results so far when it is time, and end a profile."""
+        """Write the results so far when it is time, and end a profile.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.update_freq != "epoch" and self._batches % self.update_freq == 0:
             found = {f"batch_{name}": value for name, value in (logs or {}).items()}
             if self.write_steps_per_second:
@@ -169,7 +201,11 @@ class TensorBoard(Callback):
             self._stop_profiling()
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        """Write the results of `evaluate` or validation over the updates made."""
+        """Write the results of `evaluate` or validation over the updates made.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if self.model.optimizer is not None:
             step = int(self.model.optimizer.iterations)
             found = {f"evaluation_{n}_vs_iterations": v for n, v in (logs or {}).items()}

@@ -32,7 +32,12 @@ class TerminateOnNaN(Callback):
         self.raise_error = raise_error
 
     def on_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Look at the loss."""
+        """Look at the loss.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(np.mean(loss)):
             return

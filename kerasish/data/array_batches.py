@@ -112,7 +112,11 @@ class RowBatches(Batches):
         return np.concatenate([blocks.reshape(-1), generator.permutation(rows[full:])])
 
     def epoch(self, epoch: int) -> Iterator[tuple]:
-        """The batches of that epoch, each gathered by one indexing of each array."""
+        """The batches of that epoch, each gathered by one indexing of each array.
+
+        Args:
+            epoch: Number of the epoch.
+        """
         order, size = self.order(epoch), self.batch_size
         leaves, structure = jax.tree.flatten(self.arrays)
         for start in range(0, self.num_samples, size):

@@ -99,7 +99,11 @@ def _copy(reply, file, done, whole):
 
 
 def tag_of(part: pathlib.Path) -> pathlib.Path:
-    """The file that says which version of the remote file `part` is a part of."""
+    """The file that says which version of the remote file `part` is a part of.
+
+    Args:
+        part: Path of the file.
+    """
     return part.with_name(f"{part.name}.tag")
 
 

@@ -50,7 +50,11 @@ class Files(Samples):
         self.label_mode, self.read, self.collate = label_mode, read, collate
 
     def gather(self, rows: Any) -> Any:
-        """The file of that number, or the batch of these; with labels if there are any."""
+        """The file of that number, or the batch of these; with labels if there are any.
+
+        Args:
+            rows: A number, or an array of numbers.
+        """
         if np.ndim(rows) == 0:
             x = self._read(rows)
         else:

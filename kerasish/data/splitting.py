@@ -31,7 +31,11 @@ class Split(Samples):
         self.arrays, self.rows = arrays, np.asarray(rows)
 
     def gather(self, rows: Any) -> Any:
-        """The sample of that number, or the batch of these."""
+        """The sample of that number, or the batch of these.
+
+        Args:
+            rows: A number, or an array of numbers.
+        """
         return jax.tree.map(lambda array: array[self.rows[rows]], self.arrays)
 
 

@@ -36,7 +36,11 @@ class Windows(Samples):
         self.offsets, self.starts = offsets, starts
 
     def gather(self, rows: Any) -> Any:
-        """The window of that number, or the batch of these; with targets if there are any."""
+        """The window of that number, or the batch of these; with targets if there are any.
+
+        Args:
+            rows: A number, or an array of numbers.
+        """
         starts = self.starts[rows]
         windows = self.data[starts[..., None] + self.offsets]
         return windows if self.targets is None else (windows, self.targets[starts])

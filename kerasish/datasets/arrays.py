@@ -28,12 +28,20 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_pickle(file: Any) -> Any:
-    """A pickle of arrays, lists, dicts and numbers; keys of Python 2 come as bytes."""
+    """A pickle of arrays, lists, dicts and numbers; keys of Python 2 come as bytes.
+
+    Args:
+        file: The file, open to read.
+    """
     return _ArrayUnpickler(file, encoding="bytes").load()
 
 
 def read_npz(path: Any) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file, arrays of lists among them."""
+    """The arrays of an `.npz` file, arrays of lists among them.
+
+    Args:
+        path: Path of the file.
+    """
     arrays = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
@@ -56,7 +64,12 @@ def _read_npy(file):
 
 
 def shuffled(seed: Any, *arrays: Any) -> list:
-    """The arrays' rows, all in the same random order: Keras' for that seed or `RandomState`."""
+    """The arrays' rows, all in the same random order: Keras' for that seed or `RandomState`.
+
+    Args:
+        seed: Seed of the order.
+        *arrays: Arrays of as many rows each.
+    """
     order = np.arange(len(arrays[0]))
     generator = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
     generator.shuffle(order)
@@ -64,26 +77,48 @@ def shuffled(seed: Any, *arrays: Any) -> list:
 
 
 def split(x: Any, y: Any, test_split: float) -> tuple:
-    """`(x_train, y_train), (x_test, y_test)`, the test set from the end."""
+    """`(x_train, y_train), (x_test, y_test)`, the test set from the end.
+
+    Args:
+        x: Inputs.
+        y: Targets.
+        test_split: Share of the samples that is for testing.
+    """
     first = int(len(x) * (1 - test_split))
     return (np.array(x[:first]), np.array(y[:first])), (np.array(x[first:]), np.array(y[first:]))
 
 
 def check_split(test_split: float) -> None:
-    """Raise unless the fraction leaves something to train on."""
+    """Raise unless the fraction leaves something to train on.
+
+    Args:
+        test_split: Share of the samples that is for testing.
+    """
     if not 0 <= test_split < 1:
         raise bad_argument("load_data", "test_split", "from 0, less than 1", test_split)
 
 
 def number_words(sequences: Any, start_char: int | None, index_from: int) -> list[list]:
-    """Texts as lists of word numbers, moved up by `index_from`, after a mark of the start."""
+    """Texts as lists of word numbers, moved up by `index_from`, after a mark of the start.
+
+    Args:
+        sequences: Lists of word numbers.
+        start_char: The mark, or `None`.
+        index_from: What is added to each number.
+    """
     first = [] if start_char is None else [start_char]
     move = index_from if start_char is not None or index_from else 0
     return [first + [word + move for word in sequence] for sequence in sequences]
 
 
 def shorter(maxlen: int | None, sequences: Any, labels: Any) -> tuple:
-    """The sequences of less than `maxlen` words, with their labels; all of them if it is `None`."""
+    """The sequences of less than `maxlen` words, with their labels; all of them if it is `None`.
+
+    Args:
+        maxlen: The number, or `None`.
+        sequences: Lists of word numbers.
+        labels: Their labels.
+    """
     if not maxlen:
         return sequences, labels
     kept = [i for i, sequence in enumerate(sequences) if len(sequence) < maxlen]
@@ -128,7 +163,12 @@ def as_objects(sequences: Any) -> np.ndarray:
 
 
 def read_cifar(path: Any, key: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Images `(n, 32, 32, 3)` and labels `(n, 1)` of one CIFAR batch file."""
+    """Images `(n, 32, 32, 3)` and labels `(n, 1)` of one CIFAR batch file.
+
+    Args:
+        path: Path of the file.
+        key: Key of the labels.
+    """
     with open(path, "rb") as file:
         found = {name.decode(): value for name, value in read_pickle(file).items()}
     images = found["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)

@@ -54,7 +54,11 @@ def load_data(
 
 
 def get_word_index(path: Any = "reuters_word_index.json") -> dict[str, int]:
-    """Words to their numbers, before `index_from` is added."""
+    """Words to their numbers, before `index_from` is added.
+
+    Args:
+        path: Name of the file in the cache.
+    """
     path = get_file(path, ORIGIN + "reuters_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:
         return json.load(file)

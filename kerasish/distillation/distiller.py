@@ -188,7 +188,11 @@ class Distiller(Model):
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """The distiller that a config describes."""
+        """The distiller that a config describes.
+
+        Args:
+            config: What `get_config` gave.
+        """
         made = {key: deserialize_keras_object(config[key]) for key in _OBJECTS if key in config}
         losses = [deserialize_keras_object(loss) for loss in config["distillation_losses"]]
         return cls(**{**config, **made, "distillation_losses": losses})

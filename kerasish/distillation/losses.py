@@ -17,12 +17,20 @@ def _is_none(x):
 
 
 def flat(structure: Any) -> list:
-    """The leaves of a pytree, `None` being one."""
+    """The leaves of a pytree, `None` being one.
+
+    Args:
+        structure: The pytree.
+    """
     return jax.tree.leaves(structure, is_leaf=_is_none)
 
 
 def as_losses(structure: Any) -> Any:
-    """Losses or their names in any pytree, as functions; `None` stays."""
+    """Losses or their names in any pytree, as functions; `None` stays.
+
+    Args:
+        structure: The pytree.
+    """
     return jax.tree.map(losses.get, structure, is_leaf=_is_none)
 
 
@@ -53,14 +61,24 @@ class DistillationLoss(Configurable):
         raise NotImplementedError(f"{type(self).__name__} has no `compute_loss`: say what it is.")
 
     def validate_outputs(self, teacher_outputs: Any, student_outputs: Any) -> None:
-        """Raise an error if the two have different pytrees."""
+        """Raise an error if the two have different pytrees.
+
+        Args:
+            teacher_outputs: Outputs of the teacher.
+            student_outputs: Outputs of the student.
+        """
         first, second = map(jax.tree.structure, (teacher_outputs, student_outputs))
         if first != second:
             wanted = f"in the pytree that the teacher's have, {first}"
             raise bad_argument(type(self), "student_outputs", wanted, second)
 
     def validate_model_compatibility(self, teacher: Any, student: Any) -> None:
-        """Raise an error if two models cannot be compared in this way."""
+        """Raise an error if two models cannot be compared in this way.
+
+        Args:
+            teacher: The teacher.
+            student: The student.
+        """
 
 
 class LogitsDistillation(DistillationLoss):

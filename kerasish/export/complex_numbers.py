@@ -25,7 +25,11 @@ _PARTWISE = (
 
 
 def has_complex(equation: Any) -> bool:
-    """Whether an equation takes or gives complex numbers."""
+    """Whether an equation takes or gives complex numbers.
+
+    Args:
+        equation: Equation of a jaxpr.
+    """
     return any(_is_complex(atom.aval) for atom in (*equation.invars, *equation.outvars))
 
 
@@ -34,7 +38,11 @@ def _is_complex(x):
 
 
 def pair_of(value: Any) -> Any:
-    """A complex array as a pair; others as they are."""
+    """A complex array as a pair; others as they are.
+
+    Args:
+        value: The array.
+    """
     if isinstance(value, Pair) or not _is_complex(value):
         return value
     value = np.asarray(value)

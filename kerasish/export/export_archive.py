@@ -99,7 +99,14 @@ class ExportArchive:
     def track_and_add_endpoint(
         self, name: str, resource: Layer, input_signature: Any = None, **kwargs: Any
     ) -> None:
-        """`track` a model or layer, and add its call as an endpoint."""
+        """`track` a model or layer, and add its call as an endpoint.
+
+        Args:
+            name: Name of the endpoint.
+            resource: The model or layer.
+            input_signature: Specs of the inputs; the model's own unless given.
+            **kwargs: Further arguments of `add_endpoint`.
+        """
         self.track(resource)
         is_model = isinstance(resource, Model)
         fn = resource if is_model else lambda *inputs: resource(*inputs)

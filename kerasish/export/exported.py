@@ -26,7 +26,11 @@ import numpy as np
 
 
 def load(path: Any) -> "ExportedModel":
-    """Make an exported model callable; the batch may have any size."""
+    """Make an exported model callable; the batch may have any size.
+
+    Args:
+        path: Path of the file or folder.
+    """
     return ExportedModel(path)
 
 

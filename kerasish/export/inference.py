@@ -40,7 +40,11 @@ class Inference:
         return [np.asarray(v.read()) for v in self.variables]
 
     def leaves(self, *arrays: Any) -> list:
-        """The outputs in order, for arrays in order, with the variables' values in it."""
+        """The outputs in order, for arrays in order, with the variables' values in it.
+
+        Args:
+            *arrays: The inputs.
+        """
         return jax.tree.leaves(self.run([v.read() for v in self.variables], list(arrays)))
 
 
@@ -60,7 +64,13 @@ def model_inference(model: Model, input_signature: Any = None) -> Inference:
 
 
 def function_inference(fn: Callable, signature: list, name: str) -> Inference:
-    """A function of one or more arguments, each a pytree of symbolic tensors in the signature."""
+    """A function of one or more arguments, each a pytree of symbolic tensors in the signature.
+
+    Args:
+        fn: The function.
+        signature: Pytree of symbolic tensors.
+        name: Name of the endpoint.
+    """
 
     def call(arguments):
         return fn(*arguments)
@@ -100,7 +110,12 @@ def _inference(call, signature, variables, names_of, who="export"):
 
 @contextlib.contextmanager
 def sizes_explained(who: str, specs: list) -> Iterator[None]:
-    """Say what to do where a program depends on a size that varies."""
+    """Say what to do where a program depends on a size that varies.
+
+    Args:
+        who: Name of the model.
+        specs: Specs of the inputs.
+    """
     try:
         yield
     except Exception as error:
@@ -129,7 +144,11 @@ def _warn_of_writes(written, who):
 
 
 def symbolic_shapes(tensors: list) -> list[jax.ShapeDtypeStruct]:
-    """Shapes in which each unknown axis is a symbol: the same for the same axis of all inputs."""
+    """Shapes in which each unknown axis is a symbol: the same for the same axis of all inputs.
+
+    Args:
+        tensors: Symbolic tensors.
+    """
     scope = jax.export.SymbolicScope()
 
     def symbols(shape):

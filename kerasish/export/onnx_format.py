@@ -77,7 +77,12 @@ def require_onnx() -> None:
 
 
 def converted(program: Inference, opset_version: int) -> Any:
-    """The program as ONNX's `ModelProto`, with the program's names of inputs and outputs."""
+    """The program as ONNX's `ModelProto`, with the program's names of inputs and outputs.
+
+    Args:
+        program: The program.
+        opset_version: Version of ONNX's operators.
+    """
     with sizes_explained("export", program.specs):
         closed = trace(program.leaves, program.specs)
     specs = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in closed.jaxpr.invars]

@@ -52,7 +52,11 @@ def trace(fn: Callable, specs: Sequence[jax.ShapeDtypeStruct]) -> Any:
 
 
 def portable(fn: Callable) -> Callable:
-    """`fn` in the portable form, for whoever traces it, with sizes or symbols of theirs."""
+    """`fn` in the portable form, for whoever traces it, with sizes or symbols of theirs.
+
+    Args:
+        fn: The function.
+    """
 
     def run(*arrays):
         specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]
@@ -79,7 +83,11 @@ def not_portable(equation: Any, why: str) -> ValueError:
 
 
 def as_function(closed: Any) -> Callable:
-    """A function that computes what a closed jaxpr does, in the portable form."""
+    """A function that computes what a closed jaxpr does, in the portable form.
+
+    Args:
+        closed: The jaxpr.
+    """
 
     def run(*args):
         results = _evaluate(closed.jaxpr, closed.consts, args)

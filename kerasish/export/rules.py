@@ -16,7 +16,11 @@ RULES: dict[str, Callable] = {}
 
 
 def rule(*names: str) -> Callable:
-    """Register a function `(equation, *operands) -> result or results` for primitives."""
+    """Register a function `(equation, *operands) -> result or results` for primitives.
+
+    Args:
+        *names: Names of primitives.
+    """
 
     def keep(fn):
         RULES.update(dict.fromkeys(names, fn))
@@ -196,17 +200,29 @@ def _select(equation, which, *cases):
 
 
 def widened(dtype: Any) -> Any:
-    """`float32` for the 16-bit floats, in which runtimes lack most operators."""
+    """`float32` for the 16-bit floats, in which runtimes lack most operators.
+
+    Args:
+        dtype: The dtype.
+    """
     return np.dtype("float32") if dtype in (jnp.bfloat16, jnp.float16) else dtype
 
 
 def widened_params(params: dict) -> dict:
-    """An equation's parameters, types of 16-bit floats among them widened."""
+    """An equation's parameters, types of 16-bit floats among them widened.
+
+    Args:
+        params: Parameters by name.
+    """
     names = ("new_dtype", "dtype", "preferred_element_type", "index_dtype")
     changed = {n: widened(params[n]) for n in names if params.get(n) is not None}
     return {**params, **changed} if changed else params
 
 
 def is_concrete(*values: Any) -> bool:
-    """Whether all are arrays with values, not traced ones."""
+    """Whether all are arrays with values, not traced ones.
+
+    Args:
+        *values: The arrays.
+    """
     return not any(isinstance(value, jax.core.Tracer) for value in values)

@@ -34,7 +34,11 @@ def model_signature(model: Model, given: Any = None, who: str = "export") -> Any
 
 
 def input_names(tensors: list) -> list[str]:
-    """A name of its own for each input: its tensor's, or a numbered one."""
+    """A name of its own for each input: its tensor's, or a numbered one.
+
+    Args:
+        tensors: Symbolic tensors.
+    """
     return _unlike([getattr(t, "name", None) or f"input_{i + 1}" for i, t in enumerate(tensors)])
 
 
@@ -43,7 +47,12 @@ def _unlike(names):
 
 
 def output_names(model: Model | None, outputs: Any) -> list[str]:
-    """A name for each leaf of a pytree of outputs: its key in dicts, else its layer's name."""
+    """A name for each leaf of a pytree of outputs: its key in dicts, else its layer's name.
+
+    Args:
+        model: The model.
+        outputs: Pytree of symbolic tensors.
+    """
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(outputs)[0]]
     if isinstance(outputs, dict):
         parts = [[str(getattr(k, "key", getattr(k, "idx", k))) for k in path] for path in paths]
@@ -58,7 +67,12 @@ def output_names(model: Model | None, outputs: Any) -> list[str]:
 
 
 def entry(name: str, tensor: Any) -> dict:
-    """An input or output as plain data: `None` for sizes that vary."""
+    """An input or output as plain data: `None` for sizes that vary.
+
+    Args:
+        name: Its name.
+        tensor: The symbolic tensor.
+    """
     shape = [n if isinstance(n, int) else None for n in tensor.shape]
     dtype = str(tensor.dtype) if str(tensor.dtype) == "string" else np.dtype(tensor.dtype).name
     return {"name": name, "shape": shape, "dtype": dtype}
@@ -69,7 +83,11 @@ def _is_spec(x):
 
 
 def as_tensors(specs: Any) -> Any:
-    """A pytree of symbolic tensors, for whatever tells shapes and types (`keras.InputSpec`s)."""
+    """A pytree of symbolic tensors, for whatever tells shapes and types (`keras.InputSpec`s).
+
+    Args:
+        specs: Specs of the inputs.
+    """
     return jax.tree.map(_tensor, specs, is_leaf=_is_spec)
 
 

@@ -18,7 +18,11 @@ from kerasish.export.portable import portable
 
 
 def require_tensorflow(what: str) -> None:
-    """Raise where TensorFlow is not installed."""
+    """Raise where TensorFlow is not installed.
+
+    Args:
+        what: What needs it, in words.
+    """
     if importlib.util.find_spec("tensorflow") is None:
         raise ImportError(
             f"Exporting to {what} needs TensorFlow: `pip install tensorflow`, and to run LiteRT's "
@@ -134,7 +138,11 @@ def write_litert(program: Inference, path: pathlib.Path) -> None:
 
 
 def run_litert(path: pathlib.Path) -> tuple[Callable, None]:
-    """A function from arrays by name to outputs, row by row."""
+    """A function from arrays by name to outputs, row by row.
+
+    Args:
+        path: Path of the file or folder.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=os.fspath(path))
@@ -156,7 +164,11 @@ def run_litert(path: pathlib.Path) -> tuple[Callable, None]:
 
 
 def run_saved_model(path: pathlib.Path) -> tuple[Callable, None]:
-    """A function from arrays by name to outputs."""
+    """A function from arrays by name to outputs.
+
+    Args:
+        path: Path of the file or folder.
+    """
     require_tensorflow("'tf_saved_model'")
     import tensorflow as tf
 

@@ -129,6 +129,13 @@ class KerasFinder(importlib.abc.MetaPathFinder):
     """Finds `keras` and what is in it among kerasish's modules."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """The spec of a module under Keras' name; `None` for others.
+
+        Args:
+            fullname: Name of the module.
+            path: Where its package looks.
+            target: The module, if it is loaded again.
+        """
         if fullname != "keras" and not fullname.startswith("keras."):
             return None
         module = _module(fullname)

@@ -21,7 +21,14 @@ from kerasish.training.trainer import Trainer
 
 
 def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -> tuple:
-    """`n` integers, from one or from `n`: positive, or not negative if zero is allowed."""
+    """`n` integers, from one or from `n`: positive, or not negative if zero is allowed.
+
+    Args:
+        value: What was given.
+        n: How many.
+        name: Name of the argument.
+        allow_zero: Whether 0 may be among them.
+    """
     least = 0 if allow_zero else 1
     values = (value,) * n if isinstance(value, int) else value
     are_integers = isinstance(values, list | tuple) and all(isinstance(v, int) for v in values)
@@ -33,7 +40,12 @@ def standardize_tuple(value: Any, n: int, name: str, allow_zero: bool = False) -
 
 
 def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
-    """`"valid"`, `"same"` or, if allowed, `"causal"`, in lower case; pairs stay as they are."""
+    """`"valid"`, `"same"` or, if allowed, `"causal"`, in lower case; pairs stay as they are.
+
+    Args:
+        value: What was given.
+        allow_causal: Whether `"causal"` may be.
+    """
     allowed = ("valid", "same", "causal") if allow_causal else ("valid", "same")
     if isinstance(value, list | tuple):
         return value
@@ -43,7 +55,11 @@ def standardize_padding(value: Any, allow_causal: bool = False) -> Any:
 
 
 def standardize_shape(shape: Any) -> tuple:
-    """A shape as a tuple of integers and `None`."""
+    """A shape as a tuple of integers and `None`.
+
+    Args:
+        shape: The shape.
+    """
     shape = tuple(shape)
     if not all(n is None or (isinstance(n, int) and n >= 0) for n in shape):
         raise ValueError(f"`shape` must have integers of at least 0, or None; got {shape!r}.")
@@ -94,7 +110,11 @@ def _never() -> bool:
 
 
 def keras_export(path: Any) -> Callable:
-    """A decorator that leaves what it decorates as it is: kerasish's public names are its own."""
+    """A decorator that leaves what it decorates as it is: kerasish's public names are its own.
+
+    Args:
+        path: Public name, or names.
+    """
     return lambda item: item
 
 

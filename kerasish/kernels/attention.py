@@ -48,7 +48,16 @@ def heads_first_attention(
     scale: float | None = None,
     is_causal: bool = False,
 ) -> jax.Array:
-    """`attention` as batches of matrices with the heads in front. Args, Shapes: as `attention`."""
+    """`attention` as batches of matrices with the heads in front. Args, Shapes: as `attention`.
+
+    Args:
+        query: Queries.
+        key: Keys.
+        value: Values.
+        mask: Where attention is paid, or `None`.
+        scale: Factor of the products.
+        is_causal: Whether none looks at what comes later.
+    """
     query, key, value = (jnp.swapaxes(x, 1, 2) for x in (query, key, value))
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     wide = jnp.promote_types(query.dtype, jnp.float32)

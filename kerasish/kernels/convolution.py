@@ -69,7 +69,12 @@ def convolve(
 
 
 def fits_onednn(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether oneDNN may compute a convolution: float32 of known sizes, on one device."""
+    """Whether oneDNN may compute a convolution: float32 of known sizes, on one device.
+
+    Args:
+        x: The images.
+        kernel: The kernel.
+    """
     arrays = jax.typeof(x), jax.typeof(kernel)
     return (
         all(a.dtype == jnp.float32 and not any(a.sharding.spec) for a in arrays)

@@ -35,7 +35,13 @@ def shifted_products(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Arra
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def shift_and_add(options: dict, x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A convolution of images of one channel, without a copy of what is under the kernel."""
+    """A convolution of images of one channel, without a copy of what is under the kernel.
+
+    Args:
+        options: Strides, padding and dilation.
+        x: The images.
+        kernel: The kernel.
+    """
     return materialize(shifted_products(options, x, kernel))
 
 

@@ -53,17 +53,28 @@ def materialize(x: jax.Array) -> jax.Array:
     """An array as it is, which XLA's CPU backend computes once, whatever uses it.
 
     For what takes long. Where there is something to compute, better compute that `noinline`.
+
+    Args:
+        x: The array.
     """
     return _identity(x)
 
 
 def materialize_transpose(x: jax.Array) -> jax.Array:
-    """A matrix, its axes swapped: both computed once, whatever uses them."""
+    """A matrix, its axes swapped: both computed once, whatever uses them.
+
+    Args:
+        x: The array.
+    """
     return _transpose(x)
 
 
 def materialize_all(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays as they are: whatever uses one of them comes after all have been computed."""
+    """Arrays as they are: whatever uses one of them comes after all have been computed.
+
+    Args:
+        *arrays: The arrays.
+    """
     return _identities(*arrays)
 
 
@@ -76,7 +87,11 @@ _cotangent_materialized.defjvp(lambda primals, tangents: (*primals, materialize(
 
 
 def materialize_cotangent(x: jax.Array) -> jax.Array:
-    """An array as it is, whose gradient is computed once on a CPU, whatever uses it."""
+    """An array as it is, whose gradient is computed once on a CPU, whatever uses it.
+
+    Args:
+        x: The array.
+    """
     return _cotangent_materialized(x) if lowering_for_cpu() else x
 
 

@@ -77,5 +77,11 @@ def is_fast(geometry: Sequence[int], *shapes: Sequence[int]) -> bool:
 
 
 def call(geometry: Sequence[int], result: jax.ShapeDtypeStruct, *arrays: jax.Array) -> jax.Array:
-    """What the handler returns for two of an input, a kernel and an output, in this order."""
+    """What the handler returns for two of an input, a kernel and an output, in this order.
+
+    Args:
+        geometry: Sizes of the convolution.
+        result: Shape and type of the result.
+        *arrays: The two arrays.
+    """
     return jax.ffi.ffi_call(TARGET, result)(*arrays, geometry=np.asarray(geometry, np.int64))

@@ -55,7 +55,11 @@ def window_max(
 
 
 def lowest(dtype: Any) -> float:
-    """The number below all others of a dtype."""
+    """The number below all others of a dtype.
+
+    Args:
+        dtype: The dtype.
+    """
     return -np.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
 
 

@@ -84,7 +84,11 @@ def apply_functions(functions: Sequence[Callable | None], gates: list) -> list[j
 
 def recompute_gates(fn: Callable) -> Callable:
     """The function, of which the gradient keeps only the arguments: gates are cheap, their traffic
-    not."""
+    not.
+
+    Args:
+        fn: The function.
+    """
     return jax.checkpoint(fn, prevent_cse=False)
 
 

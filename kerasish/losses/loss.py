@@ -65,7 +65,12 @@ class Loss(Configurable):
         return self._dtype
 
     def call(self, y_true: Any, y_pred: Any) -> jax.Array:
-        """One value per sample; what subclasses implement."""
+        """One value per sample; what subclasses implement.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+        """
         raise NotImplementedError(f"{type(self).__name__}: implement `call(y_true, y_pred)`.")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:

@@ -101,7 +101,13 @@ class AUC(Metric):
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: labels of 0 and 1, scores, and a weight per sample or score."""
+        """Take in a batch: labels of 0 and 1, scores, and a weight per sample or score.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         y_pred = dtypes.to_array(y_pred, "float32")
         if not self.built:
             if y_pred.ndim != 2:

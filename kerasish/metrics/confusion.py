@@ -165,7 +165,13 @@ class ConfusionMetric(Metric):
             setattr(self, kind, self.add_variable(shape, name=kind))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: labels, scores, and a weight per sample or score."""
+        """Take in a batch: labels, scores, and a weight per sample or score.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         self._add(
             confusion_counts(
                 y_true,

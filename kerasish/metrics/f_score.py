@@ -79,7 +79,13 @@ class FBetaScore(Metric):
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: labels of 0 and 1, scores, and a weight per sample."""
+        """Take in a batch: labels of 0 and 1, scores, and a weight per sample.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         y_pred = dtypes.to_array(y_pred, self.dtype)
         y_pred = y_pred[:, None] if y_pred.ndim == 1 else y_pred
         if y_pred.ndim < 2:

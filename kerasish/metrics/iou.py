@@ -78,7 +78,13 @@ class IoU(Metric):
         self.total_cm = self.add_variable(shape, dtype=kind, name="total_confusion_matrix")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: labels, predictions, and a weight for each of them."""
+        """Take in a batch: labels, predictions, and a weight for each of them.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
         y_true = y_true if self.sparse_y_true else jnp.argmax(y_true, axis=self.axis)
         y_pred = y_pred if self.sparse_y_pred else jnp.argmax(y_pred, axis=self.axis)
@@ -137,7 +143,13 @@ class BinaryIoU(IoU):
         self.threshold = threshold
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: labels of 0 and 1, scores, and a weight for each of them."""
+        """Take in a batch: labels of 0 and 1, scores, and a weight for each of them.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         yes = dtypes.to_array(y_pred, "float32") >= self.threshold
         super().update_state(y_true, yes, sample_weight)
 

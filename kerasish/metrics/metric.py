@@ -102,7 +102,14 @@ class Metric(Configurable):
         dtype: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """As `add_variable`."""
+        """As `add_variable`.
+
+        Args:
+            shape: Its shape.
+            initializer: What its first values are.
+            dtype: Its type; the metric's own unless given.
+            name: Its name.
+        """
         return self.add_variable(shape, initializer, dtype, name=name)
 
     @property
@@ -119,7 +126,12 @@ class Metric(Configurable):
         return list(dict.fromkeys(m for m in _held(vars(self)) if isinstance(m, Metric)))
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Take in a batch; what subclasses implement."""
+        """Take in a batch; what subclasses implement.
+
+        Args:
+            *args: Mostly `y_true` and `y_pred`.
+            **kwargs: Mostly `sample_weight`.
+        """
         raise NotImplementedError(f"{type(self).__name__}: implement `update_state`.")
 
     def result(self) -> Any:
@@ -150,11 +162,21 @@ class Metric(Configurable):
         return self.result()
 
     def stateless_update_state(self, metric_variables: Sequence, *args: Any, **kwargs: Any) -> list:
-        """The state after a batch, from the state before it, changing nothing."""
+        """The state after a batch, from the state before it, changing nothing.
+
+        Args:
+            metric_variables: Values of `variables`, in their order.
+            *args: What `update_state` takes.
+            **kwargs: What `update_state` takes by name.
+        """
         return self._pure(self.update_state, metric_variables)(metric_variables, *args, **kwargs)[1]
 
     def stateless_result(self, metric_variables: Sequence) -> Any:
-        """The result in a given state."""
+        """The result in a given state.
+
+        Args:
+            metric_variables: Values of `variables`, in their order.
+        """
         return self._pure(self.result, metric_variables)(metric_variables)[0]
 
     def stateless_reset_state(self) -> list:

@@ -76,7 +76,12 @@ class Sum(Metric):
         self.total = self.add_variable(dtype=self.dtype, name="total")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, and a weight for each or each sample."""
+        """Take in values, and a weight for each or each sample.
+
+        Args:
+            values: Array or number.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         values, _ = per_sample(values, sample_weight, jnp.sum, self.dtype)
         self.total.assign_add(jnp.sum(values))
 
@@ -107,7 +112,12 @@ class Mean(Metric):
         self.count = self.add_variable(dtype=self.dtype, name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        """Take in values, and a weight for each or each sample."""
+        """Take in values, and a weight for each or each sample.
+
+        Args:
+            values: Array or number.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         values, weight = per_sample(values, sample_weight, jnp.mean, self.dtype)
         self.total.assign_add(jnp.sum(values))
         self.count.assign_add(count(values) if weight is None else jnp.sum(weight))
@@ -144,7 +154,13 @@ class MeanMetricWrapper(Mean):
             self._direction = "down"
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: targets, predictions, and a weight per sample or value."""
+        """Take in a batch: targets, predictions, and a weight per sample or value.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         sample_weight = apply_mask(sample_weight, get_mask(y_pred), self.dtype, "sum")
         if isinstance(self.fn, Loss) and self.fn.reduction in _MEANS:
             # One value per sample: a mean of the batches' means would depend on their sizes.

@@ -104,7 +104,13 @@ class RootMeanSquaredError(Mean):
         super().__init__(name, dtype)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: targets, predictions, and a weight per sample or value."""
+        """Take in a batch: targets, predictions, and a weight per sample or value.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         y_true, y_pred = align(y_true, dtypes.to_array(y_pred, self.dtype), self.name)
         super().update_state(jnp.square(y_pred - y_true), sample_weight)
 
@@ -213,7 +219,13 @@ class R2Score(Metric):
         self.built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Take in a batch: targets, predictions, and weights."""
+        """Take in a batch: targets, predictions, and weights.
+
+        Args:
+            y_true: Targets.
+            y_pred: Predictions.
+            sample_weight: A weight per sample or value, if they differ.
+        """
         y_true, y_pred = align(y_true, dtypes.to_array(y_pred, self.dtype), self.name)
         if y_pred.ndim != 2 or y_true.ndim != 2:
             raise bad_argument(self, "y_pred", "of shape (batch, outputs)", y_pred.shape)

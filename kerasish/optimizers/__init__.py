@@ -33,7 +33,11 @@ _BY_NAME = {name.lower(): cls for name, cls in _PUBLIC.items()}
 
 
 def serialize(optimizer: Optimizer) -> dict:
-    """An optimizer as plain data."""
+    """An optimizer as plain data.
+
+    Args:
+        optimizer: The optimizer.
+    """
     return serialize_keras_object(optimizer)
 
 
@@ -52,6 +56,9 @@ def deserialize(config: dict, custom_objects: Mapping | None = None) -> Optimize
 
 def get(identifier: Any) -> Optimizer | None:
     """The optimizer of that name, config, class or instance; an optax transformation is wrapped.
+
+    Args:
+        identifier: What stands for an optimizer; `None` is none.
 
     Example:
         >>> get("adam").get_config()["beta_1"]

@@ -119,7 +119,15 @@ class Adam(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon)`, as in `adam_change`."""
+        """`-learning_rate * mu_hat / (sqrt(nu_hat) + epsilon)`, as in `adam_change`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         betas = (self.beta_1, self.beta_2)
         return adam_change(gradient, slots, learning_rate, step, betas, self.epsilon)
 
@@ -216,7 +224,15 @@ class Nadam(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """As Adam, with the mean of the next step: `u * mu + (1 - u) * g`, bias-corrected."""
+        """As Adam, with the mean of the next step: `u * mu + (1 - u) * g`, bias-corrected.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         product, following = slots["u_product"], self._u(step + 1)
         ahead = following * new["momentum"] / (1 - product * following)
@@ -269,7 +285,15 @@ class Adamax(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * mu_hat / (max(beta_2 * norm, |g|) + epsilon)`."""
+        """`-learning_rate * mu_hat / (max(beta_2 * norm, |g|) + epsilon)`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         mu = slots["momentum"]
         mu = mu + (gradient - mu) * (1 - self.beta_1)
         norm = jnp.maximum(self.beta_2 * slots["norm"], jnp.abs(gradient))
@@ -321,7 +345,15 @@ class Lamb(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * |w| / |r| * r`, `r` being the step of Adam."""
+        """`-learning_rate * |w| / |r| * r`, `r` being the step of Adam.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         new = moments(gradient, slots, (self.beta_1, self.beta_2))
         mu_hat = new["momentum"] / bias_correction(self.beta_1, step)
         nu_hat = new["velocity"] / bias_correction(self.beta_2, step)
@@ -381,7 +413,15 @@ class ScheduleFreeAdamW(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """The fast point takes the step of Adam; the weight goes to where it was mixed."""
+        """The fast point takes the step of Adam; the weight goes to where it was mixed.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         if self.warmup_steps > 0:
             learning_rate = learning_rate * jnp.minimum(step / self.warmup_steps, 1)
         fast, nu = slots["momentum"], slots["velocity"]

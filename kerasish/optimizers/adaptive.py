@@ -61,7 +61,15 @@ class RMSprop(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * g / sqrt(nu + epsilon)`, `nu` being the mean square, or variance."""
+        """`-learning_rate * g / sqrt(nu + epsilon)`, `nu` being the mean square, or variance.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         square = self.rho * slots["velocity"] + (1 - self.rho) * jnp.square(gradient)
         new = {"velocity": square}
         if self.centered:
@@ -120,7 +128,15 @@ class Adagrad(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * g / sqrt(sum of g ** 2 + epsilon)`."""
+        """`-learning_rate * g / sqrt(sum of g ** 2 + epsilon)`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         total = slots["accumulator"] + jnp.square(gradient)
         return -(learning_rate * gradient) / jnp.sqrt(total + self.epsilon), {"accumulator": total}
 
@@ -162,7 +178,15 @@ class Adadelta(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * g * sqrt(changes + epsilon) / sqrt(squares + epsilon)`."""
+        """`-learning_rate * g * sqrt(changes + epsilon) / sqrt(squares + epsilon)`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         changes = slots["accumulated_delta_var"]
         squares = self.rho * slots["accumulated_grad"] + (1 - self.rho) * jnp.square(gradient)
         scale = jnp.sqrt(changes + self.epsilon) / jnp.sqrt(squares + self.epsilon)
@@ -231,7 +255,15 @@ class Adafactor(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-rate * u`, `u = g / sqrt(nu)` with a root mean square of at most `clip_threshold`."""
+        """`-rate * u`, `u = g / sqrt(nu)` with a root mean square of at most `clip_threshold`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         rate = jnp.minimum(learning_rate, 1 / jnp.sqrt(step))
         rate = rate * jnp.maximum(self.epsilon_2, _root_mean_square(weight))
         new = self._second_moment(jnp.square(gradient) + self.epsilon_1, slots, step)
@@ -324,7 +356,15 @@ class Ftrl(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """To the weight that is best for all gradients so far, given both penalties."""
+        """To the weight that is best for all gradients so far, given both penalties.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         power = -self.learning_rate_power
         before = slots["accumulator"]
         total = before + jnp.square(gradient)

@@ -9,7 +9,13 @@ from kerasish.core.errors import bad_argument, did_you_mean
 
 
 def refuse_unknown(optimizer: Any, unknown: dict[str, Any], base: type) -> None:
-    """Raise a `ValueError` about arguments that neither an optimizer nor its base knows."""
+    """Raise a `ValueError` about arguments that neither an optimizer nor its base knows.
+
+    Args:
+        optimizer: The optimizer.
+        unknown: The arguments.
+        base: The base class.
+    """
     if unknown.pop("decay", None) is not None:
         warnings.warn(f"{optimizer.name}: `decay` is ignored; use a schedule.", stacklevel=5)
     for argument in unknown:
@@ -20,7 +26,11 @@ def refuse_unknown(optimizer: Any, unknown: dict[str, Any], base: type) -> None:
 
 
 def check_arguments(optimizer: Any) -> None:
-    """Raise a `ValueError` about arguments of an optimizer that do not fit."""
+    """Raise a `ValueError` about arguments of an optimizer that do not fit.
+
+    Args:
+        optimizer: The optimizer.
+    """
     steps = optimizer.gradient_accumulation_steps
     if steps and (not isinstance(steps, int) or steps < 2):
         raise bad_argument(
@@ -40,12 +50,21 @@ def check_arguments(optimizer: Any) -> None:
 
 
 def parameters(init: Callable) -> dict[str, inspect.Parameter]:
-    """The arguments of a function by name."""
+    """The arguments of a function by name.
+
+    Args:
+        init: The function.
+    """
     return dict(inspect.signature(init).parameters)
 
 
 def spelled_out(init: Callable, base: Callable) -> inspect.Signature:
-    """The signature of `init`, its `**kwargs` replaced by the arguments of `base` they may be."""
+    """The signature of `init`, its `**kwargs` replaced by the arguments of `base` they may be.
+
+    Args:
+        init: The function.
+        base: Function of the arguments that `**kwargs` stands for.
+    """
     own = parameters(init)
     if "learning_rate" in own and "kwargs" in own:
         del own["kwargs"]
@@ -55,6 +74,11 @@ def spelled_out(init: Callable, base: Callable) -> inspect.Signature:
 
 def without_missing(owner: str, grads: Iterable, variables: Iterable) -> tuple[list, list]:
     """Gradients and their weights, of weights that have one; the others are warned of.
+
+    Args:
+        owner: The optimizer, for the error.
+        grads: Gradients, `None` where there is none.
+        variables: The weights.
 
     Raises:
         ValueError: If no weight has one.
@@ -74,7 +98,14 @@ def without_missing(owner: str, grads: Iterable, variables: Iterable) -> tuple[l
 
 
 def fitting_state(owner: str, count: int, names: set[str], where: Any) -> list[str]:
-    """See `Optimizer.fitting_state`, of an optimizer that has `count` variables."""
+    """See `Optimizer.fitting_state`, of an optimizer that has `count` variables.
+
+    Args:
+        owner: The optimizer, for the error.
+        count: Number of its variables.
+        names: Names of what the file holds.
+        where: What is read, in words.
+    """
     if not names and count:
         warnings.warn(f"{where} holds no optimizer state; the optimizer starts anew.", stacklevel=4)
         return []

@@ -11,7 +11,11 @@ from kerasish.core.state.scope import Scope
 
 
 def global_norm(gradients: Sequence) -> jax.Array:
-    """Euclidean norm of all gradients taken as one vector."""
+    """Euclidean norm of all gradients taken as one vector.
+
+    Args:
+        gradients: The gradients.
+    """
     return jnp.sqrt(sum(jnp.sum(jnp.square(g)) for g in gradients))
 
 
@@ -49,7 +53,14 @@ def clip(
     clipvalue: float | None = None,
     global_clipnorm: float | None = None,
 ) -> list:
-    """Gradients within the one limit that is given, if any; see `Optimizer`."""
+    """Gradients within the one limit that is given, if any; see `Optimizer`.
+
+    Args:
+        gradients: The gradients.
+        clipnorm: Limit of each gradient's norm.
+        clipvalue: Limit of each element's modulus.
+        global_clipnorm: Limit of the norm of all gradients together.
+    """
     if clipnorm and clipnorm > 0:
         return [clip_by_norm(g, clipnorm) for g in gradients]
     if global_clipnorm and global_clipnorm > 0:

@@ -59,14 +59,22 @@ class FollowedArguments:
         self.functions: dict[str, Callable] = {}
 
     def update(self, functions: Mapping[str, Callable | None]) -> None:
-        """Let arguments follow functions; those whose function is `None` follow none any more."""
+        """Let arguments follow functions; those whose function is `None` follow none any more.
+
+        Args:
+            functions: Functions of the step by argument.
+        """
         for argument, fn in functions.items():
             self.functions.pop(argument, None)
             if fn is not None:
                 self.functions[argument] = fn
 
     def are(self, functions: Mapping[str, Callable | None]) -> bool:
-        """Whether these are the functions that `update` was given last."""
+        """Whether these are the functions that `update` was given last.
+
+        Args:
+            functions: Functions of the step by argument.
+        """
         return all(self.functions.get(name) is fn for name, fn in functions.items())
 
     @contextlib.contextmanager
@@ -74,6 +82,10 @@ class FollowedArguments:
         """Inside, the optimizer has the arguments that it has at this step.
 
         The learning rate keeps its value afterwards, to show that of the last update.
+
+        Args:
+            optimizer: The optimizer.
+            step: Number of the step.
         """
         before = {name: getattr(optimizer, name) for name in self.functions}
         for name, fn in self.functions.items():

@@ -104,7 +104,11 @@ class OptaxOptimizer(Optimizer):
         )
 
     def lend_learning_rate(self, fn: Callable) -> Callable[[], None]:
-        """Follow another learning rate for a while; returns the function that ends it."""
+        """Follow another learning rate for a while; returns the function that ends it.
+
+        Args:
+            fn: Function of the step.
+        """
         update, rate = self._update, self.learning_rate
 
         def follow(grads, variables):
@@ -125,7 +129,11 @@ class OptaxOptimizer(Optimizer):
 
     @classmethod
     def from_config(cls, config: Mapping) -> "OptaxOptimizer":
-        """Always an error: a transformation is code, and code is never read from a file."""
+        """Always an error: a transformation is code, and code is never read from a file.
+
+        Args:
+            config: What `get_config` gave.
+        """
         raise ValueError(
             "OptaxOptimizer: an optax transformation cannot be read from a file. Load the model "
             "with `compile=False`, and compile it with the transformation again."

@@ -25,7 +25,11 @@ class RuleState(NamedTuple):
 
 
 def as_transformation(optimizer: Any) -> Any:
-    """The optimizer's clipping, weight decay and rule as an `optax.GradientTransformation`."""
+    """The optimizer's clipping, weight decay and rule as an `optax.GradientTransformation`.
+
+    Args:
+        optimizer: The optimizer.
+    """
     # Here, because importing it takes as long as half of kerasish.
     import optax  # noqa: PLC0415
 

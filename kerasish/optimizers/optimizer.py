@@ -171,7 +171,12 @@ class Optimizer(Configurable):
         return shared
 
     def weight_decay_of(self, weight: Any, path: str) -> float | None:
-        """The weight decay of one weight, if it is not excluded."""
+        """The weight decay of one weight, if it is not excluded.
+
+        Args:
+            weight: The weight.
+            path: Its path.
+        """
         return self.weight_decay
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
@@ -303,7 +308,11 @@ class Optimizer(Configurable):
         self._followed.update(functions)
 
     def follows(self, functions: Mapping[str, Callable | None]) -> bool:
-        """Whether these are the functions that `vary` was given last."""
+        """Whether these are the functions that `vary` was given last.
+
+        Args:
+            functions: Functions of the step by argument.
+        """
         return self._followed.are(functions)
 
     def lend_learning_rate(self, fn: Callable) -> Callable[[], None]:
@@ -473,15 +482,30 @@ class Optimizer(Configurable):
         return made[0] if isinstance(name, str) else made
 
     def assign(self, variable: Variable, value: Any) -> None:
-        """Replace a Variable's value."""
+        """Replace a Variable's value.
+
+        Args:
+            variable: The Variable.
+            value: The new value.
+        """
         variable.assign(value)
 
     def assign_add(self, variable: Variable, value: Any) -> None:
-        """Add to a Variable's value."""
+        """Add to a Variable's value.
+
+        Args:
+            variable: The Variable.
+            value: What is added.
+        """
         variable.assign_add(value)
 
     def assign_sub(self, variable: Variable, value: Any) -> None:
-        """Subtract from a Variable's value."""
+        """Subtract from a Variable's value.
+
+        Args:
+            variable: The Variable.
+            value: What is subtracted.
+        """
         variable.assign_sub(value)
 
     def build(self, variables: Iterable[Variable]) -> None:
@@ -558,7 +582,11 @@ class Optimizer(Configurable):
     # -- applying
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple]) -> Variable:
-        """`apply` on pairs of a gradient and its weight; returns the iterations."""
+        """`apply` on pairs of a gradient and its weight; returns the iterations.
+
+        Args:
+            grads_and_vars: The pairs.
+        """
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
         return self._iterations
@@ -678,7 +706,11 @@ class Optimizer(Configurable):
             self._shared_change = None
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
-        """Replace the weights by their moving averages, if those are kept."""
+        """Replace the weights by their moving averages, if those are kept.
+
+        Args:
+            var_list: The weights.
+        """
         if not self.use_ema:
             return
         if len(var_list) != len(self._model_variables_moving_average):
@@ -718,7 +750,11 @@ class Optimizer(Configurable):
         return values[: len(weights)], values[len(weights) :]
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss times `loss_scale_factor`: what to differentiate."""
+        """The loss times `loss_scale_factor`: what to differentiate.
+
+        Args:
+            loss: The loss.
+        """
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     def exclude_from_weight_decay(
@@ -756,7 +792,11 @@ class Optimizer(Configurable):
             variable.assign(weight)
 
     def save_own_variables(self, store: Any) -> None:
-        """Write the state into a mapping, under `"0"`, `"1"`, ..."""
+        """Write the state into a mapping, under `"0"`, `"1"`, ...
+
+        Args:
+            store: The mapping.
+        """
         for i, variable in enumerate(self.variables):
             store[str(i)] = variable.read()
 

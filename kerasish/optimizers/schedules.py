@@ -376,7 +376,16 @@ class OneCycle(LearningRateSchedule):
 def up_and_down(
     step: Any, total_steps: int, fraction: float, start: Any, top: Any, end: Any
 ) -> jax.Array:
-    """Half a cosine wave from `start` to `top` in a fraction of the steps, another to `end`."""
+    """Half a cosine wave from `start` to `top` in a fraction of the steps, another to `end`.
+
+    Args:
+        step: Number of the step, from 0.
+        total_steps: Steps of the way up and down.
+        fraction: Share of them that leads up.
+        start: Value at the start.
+        top: Value at the top.
+        end: Value at the end.
+    """
     step, total, start, top, end = _floats(step, total_steps, start, top, end)
     summit = jnp.maximum(fraction * total - 1, 1)
     rise = jnp.clip(step / summit, 0, 1)
@@ -404,7 +413,11 @@ publish("keras.optimizers.schedules", _PUBLIC)
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
-    """A schedule as plain data."""
+    """A schedule as plain data.
+
+    Args:
+        learning_rate_schedule: The schedule.
+    """
     return serialize_keras_object(learning_rate_schedule)
 
 

@@ -60,7 +60,15 @@ class SGD(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * g`, with what is left of the last changes."""
+        """`-learning_rate * g`, with what is left of the last changes.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         change = -learning_rate * gradient
         if "momentum" not in slots:
             return change, {}
@@ -110,7 +118,15 @@ class Lion(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * sign(beta_1 * momentum + (1 - beta_1) * g)`."""
+        """`-learning_rate * sign(beta_1 * momentum + (1 - beta_1) * g)`.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         momentum = slots["momentum"]
         direction = jnp.sign(momentum * self.beta_1 + gradient * (1 - self.beta_1))
         kept = momentum * self.beta_2 + gradient * (1 - self.beta_2)
@@ -263,7 +279,15 @@ class Muon(Optimizer):
         learning_rate: jax.Array,
         step: jax.Array,
     ) -> tuple[jax.Array, dict]:
-        """`-learning_rate * orthogonalized momentum` of a matrix, else the step of Adam."""
+        """`-learning_rate * orthogonalized momentum` of a matrix, else the step of Adam.
+
+        Args:
+            gradient: Gradient of the loss.
+            weight: The weight's value.
+            slots: Values of the weight's slots by name; their new values come back.
+            learning_rate: Learning rate of this step.
+            step: Number of the step, from 0.
+        """
         if "velocity" in slots:
             rate = learning_rate * self.adam_lr_ratio
             betas = (self.adam_beta_1, self.adam_beta_2)

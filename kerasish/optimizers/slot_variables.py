@@ -57,10 +57,18 @@ class SlotVariables:
         return slot
 
     def adopt(self, variable: Variable) -> None:
-        """Count a Variable made elsewhere among them."""
+        """Count a Variable made elsewhere among them.
+
+        Args:
+            variable: The Variable.
+        """
         if not any(v is variable for v in self.variables):
             self.variables.append(variable)
 
     def identity(self, variable: Variable) -> Hashable:
-        """What a Variable is to the optimizer: a weight's slot of that name, or its own path."""
+        """What a Variable is to the optimizer: a weight's slot of that name, or its own path.
+
+        Args:
+            variable: The Variable.
+        """
         return self._slot_of.get(variable, variable.path)

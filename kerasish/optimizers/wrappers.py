@@ -98,7 +98,12 @@ class LossScaleOptimizer(Optimizer):
         return self.inner_optimizer.learning_rate_factors
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
-        """Update weights by gradients of the scaled loss, unless one is infinite or NaN."""
+        """Update weights by gradients of the scaled loss, unless one is infinite or NaN.
+
+        Args:
+            grads: Gradients, in the order of the weights.
+            trainable_variables: The weights; by default those it was built for.
+        """
         grads = list(grads)
         if not grads:
             return
@@ -123,11 +128,19 @@ class LossScaleOptimizer(Optimizer):
         choose(jnp.all(jnp.stack(finite)) if finite else True, update, skip)
 
     def scale_loss(self, loss: Any) -> Any:
-        """The loss times the scale: what to differentiate."""
+        """The loss times the scale: what to differentiate.
+
+        Args:
+            loss: The loss.
+        """
         return loss * (self.dynamic_scale.read() if self.built else self.initial_scale)
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
-        """Let the inner optimizer replace weights by their averages."""
+        """Let the inner optimizer replace weights by their averages.
+
+        Args:
+            var_list: The weights.
+        """
         self.inner_optimizer.finalize_variable_values(var_list)
 
     def get_config(self) -> dict:
@@ -191,7 +204,11 @@ class OptimizerMap(MutableMapping, Configurable):
 
     @classmethod
     def from_config(cls, config: dict) -> "OptimizerMap":
-        """Make the map that `get_config` described."""
+        """Make the map that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         return cls(**{name: deserialize_keras_object(value) for name, value in config.items()})
 
 
@@ -280,7 +297,12 @@ class MultiOptimizer(Optimizer):
         raise TypeError(f"{self.name}: has no learning rate; scale those of its `optimizers`.")
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:
-        """Let each optimizer update its weights."""
+        """Let each optimizer update its weights.
+
+        Args:
+            grads: Gradients, in the order of the weights.
+            trainable_variables: The weights; by default those it was built for.
+        """
         grads = list(grads)
         if not grads:
             return
@@ -290,6 +312,10 @@ class MultiOptimizer(Optimizer):
         self._iterations.assign_add(1)
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
-        """Let each optimizer replace weights by their averages."""
+        """Let each optimizer replace weights by their averages.
+
+        Args:
+            var_list: The weights.
+        """
         for optimizer, own in self._shares(var_list, var_list):
             optimizer.finalize_variable_values(own)

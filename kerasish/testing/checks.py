@@ -30,19 +30,36 @@ ONLY_JAX = (
 
 
 def name_of(obj: Any) -> str:
-    """What an error calls it: its function's or class's name."""
+    """What an error calls it: its function's or class's name.
+
+    Args:
+        obj: The function, layer or other object.
+    """
     return getattr(obj, "__name__", None) or type(obj).__name__
 
 
 def require(holds: Any, obj: Any, failed: str, advice: str) -> None:
-    """Raise an `AssertionError` that says whose fault, which one, and what to do."""
+    """Raise an `AssertionError` that says whose fault, which one, and what to do.
+
+    Args:
+        holds: Whether it is as it must be.
+        obj: The function, layer or other object.
+        failed: What is wrong, in words.
+        advice: What to do.
+    """
     if not holds:
         raise AssertionError(f"{name_of(obj)}: {failed}. {advice}")
 
 
 @contextlib.contextmanager
 def attempt(obj: Any, doing: str, advice: str) -> Any:
-    """Turn any error inside into an `AssertionError` that says what was tried."""
+    """Turn any error inside into an `AssertionError` that says what was tried.
+
+    Args:
+        obj: The function, layer or other object.
+        doing: What is tried, in words.
+        advice: What to do.
+    """
     try:
         yield
     except AssertionError:
@@ -61,7 +78,17 @@ def require_close(
     rtol: float = 1e-5,
     atol: float = 1e-5,
 ) -> None:
-    """Raise when two pytrees of arrays differ."""
+    """Raise when two pytrees of arrays differ.
+
+    Args:
+        obj: The function, layer or other object.
+        got: What came.
+        wanted: What should have come.
+        failed: What is wrong, in words.
+        advice: What to do.
+        rtol: Relative tolerance.
+        atol: Absolute tolerance.
+    """
     ours, theirs = jax.tree.leaves(got), jax.tree.leaves(wanted)
     require(
         len(ours) == len(theirs), obj, f"{failed}: {len(ours)} arrays, not {len(theirs)}", advice
@@ -83,13 +110,25 @@ def _wide(x):
 
 
 def require_finite(obj: Any, tree: Any, failed: str, advice: str) -> None:
-    """Raise when a pytree of arrays holds NaN or infinity."""
+    """Raise when a pytree of arrays holds NaN or infinity.
+
+    Args:
+        obj: The function, layer or other object.
+        tree: The pytree.
+        failed: What is wrong, in words.
+        advice: What to do.
+    """
     bad = [x for x in jax.tree.leaves(tree) if not np.all(np.isfinite(np.asarray(x, "float32")))]
     require(not bad, obj, failed, advice)
 
 
 def run_checks(checks: Mapping[str, Callable], without: Iterable[str]) -> None:
-    """Run the named checks but those left out."""
+    """Run the named checks but those left out.
+
+    Args:
+        checks: Checks by name.
+        without: Names of those to leave out.
+    """
     without = [without] if isinstance(without, str) else list(without)
     for name in without:
         if name not in checks:
@@ -100,7 +139,12 @@ def run_checks(checks: Mapping[str, Callable], without: Iterable[str]) -> None:
 
 
 def own_names(obj: Any, custom_objects: Mapping | None = None) -> dict:
-    """What a file that uses `obj` needs as `custom_objects`: nothing for what is registered."""
+    """What a file that uses `obj` needs as `custom_objects`: nothing for what is registered.
+
+    Args:
+        obj: The function, layer or other object.
+        custom_objects: Classes and functions by the names that the config has.
+    """
     found = dict(custom_objects or {})
     named = obj if hasattr(obj, "__name__") else type(obj)
     known = module_of(named) if inspect.isclass(named) else _is_published(named)
@@ -117,7 +161,13 @@ def _is_published(fn):
 
 
 def twin(obj: Any, custom_objects: Mapping, change: Callable = lambda config: config) -> Any:
-    """A new object from the config, changed by a function."""
+    """A new object from the config, changed by a function.
+
+    Args:
+        obj: The function, layer or other object.
+        custom_objects: Classes and functions by the names that the config has.
+        change: Function that makes one config of another.
+    """
     if not hasattr(obj, "get_config"):
         return obj
     with custom_object_scope(custom_objects):
@@ -125,7 +175,12 @@ def twin(obj: Any, custom_objects: Mapping, change: Callable = lambda config: co
 
 
 def check_config(obj: Any, custom_objects: Mapping) -> None:
-    """The config is plain data, holds every argument, and makes the same object again."""
+    """The config is plain data, holds every argument, and makes the same object again.
+
+    Args:
+        obj: The function, layer or other object.
+        custom_objects: Classes and functions by the names that the config has.
+    """
     if not hasattr(obj, "get_config"):
         return
     config = obj.get_config()
@@ -192,7 +247,13 @@ _WHEN_NOT_READ = (
 
 
 def through_file(obj: Any, model: Any, custom_objects: Mapping) -> Any:
-    """A model that uses `obj`, saved to a file and loaded from it."""
+    """A model that uses `obj`, saved to a file and loaded from it.
+
+    Args:
+        obj: The function, layer or other object.
+        model: The model.
+        custom_objects: Classes and functions by the names that the config has.
+    """
     _refuse_lambda(obj)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"

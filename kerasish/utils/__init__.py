@@ -97,7 +97,11 @@ Sequence = PyDataset
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Start names anew and let go of compiled programs and memory no one uses."""
+    """Start names anew and let go of compiled programs and memory no one uses.
+
+    Args:
+        free_memory: Whether to run the garbage collector too.
+    """
     clear_names()
     if free_memory:
         jax.clear_caches()

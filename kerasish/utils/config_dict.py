@@ -67,15 +67,29 @@ class Config:
         return self._config.items()
 
     def get(self, keyname: str, value: Any = None) -> Any:
-        """The value of a name, or `value` if there is none."""
+        """The value of a name, or `value` if there is none.
+
+        Args:
+            keyname: The name.
+            value: What comes where there is none.
+        """
         return self._config.get(keyname, value)
 
     def pop(self, *args: Any) -> Any:
-        """Take a value out, as `dict.pop` does."""
+        """Take a value out, as `dict.pop` does.
+
+        Args:
+            *args: The name, and what comes where there is none.
+        """
         return self._change().pop(*args)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several values, as `dict.update` does."""
+        """Set several values, as `dict.update` does.
+
+        Args:
+            *args: As for a dict.
+            **kwargs: As for a dict.
+        """
         self._change().update(*args, **kwargs)
 
     def __getattr__(self, name):

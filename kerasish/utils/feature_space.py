@@ -112,30 +112,56 @@ class FeatureSpace(layers.Layer):
     def cross(
         cls, feature_names: Sequence[str], crossing_dim: int, output_mode: str = "one_hot"
     ) -> Cross:
-        """Columns taken together; see `Cross`."""
+        """Columns taken together; see `Cross`.
+
+        Args:
+            feature_names: Names of the columns.
+            crossing_dim: Number of bins.
+            output_mode: `"one_hot"` or `"int"`.
+        """
         return Cross(feature_names, crossing_dim, output_mode)
 
     @classmethod
     def feature(cls, dtype: str, preprocessor: Any, output_mode: str) -> Feature:
-        """A column prepared by a layer of one's own; see `Feature`."""
+        """A column prepared by a layer of one's own; see `Feature`.
+
+        Args:
+            dtype: Type of the column's elements.
+            preprocessor: The layer.
+            output_mode: `"int"` or `"float"`: what the layer gives.
+        """
         return Feature(dtype, preprocessor, output_mode)
 
     @classmethod
     def float(cls, name: str | None = None) -> Feature:
-        """Numbers as they are."""
+        """Numbers as they are.
+
+        Args:
+            name: Name of the column's layer.
+        """
         return Feature("float32", layers.Identity(**_named(name, "float", "float32")), "float")
 
     @classmethod
     def float_rescaled(
         cls, scale: Any = 1.0, offset: Any = 0.0, name: str | None = None
     ) -> Feature:
-        """Numbers times `scale`, plus `offset`."""
+        """Numbers times `scale`, plus `offset`.
+
+        Args:
+            scale: The factor.
+            offset: The summand.
+            name: Name of the column's layer.
+        """
         layer = layers.Rescaling(scale, offset, **_named(name, "float_rescaled"))
         return Feature("float32", layer, "float")
 
     @classmethod
     def float_normalized(cls, name: str | None = None) -> Feature:
-        """Numbers less their mean, divided by their standard deviation."""
+        """Numbers less their mean, divided by their standard deviation.
+
+        Args:
+            name: Name of the column's layer.
+        """
         layer = layers.Normalization(axis=-1, **_named(name, "float_normalized"))
         return Feature("float32", layer, "float")
 
@@ -147,7 +173,14 @@ class FeatureSpace(layers.Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """Numbers as the bin they lie in, of equally many rows each, or between boundaries."""
+        """Numbers as the bin they lie in, of equally many rows each, or between boundaries.
+
+        Args:
+            num_bins: Number of bins.
+            bin_boundaries: Boundaries between the bins; learned by `adapt` unless given.
+            output_mode: `"one_hot"` or `"int"`.
+            name: Name of the column's layer.
+        """
         options = _named(name, "float_discretized")
         layer = layers.Discretization(
             bin_boundaries, None if bin_boundaries else num_bins, **options
@@ -162,7 +195,14 @@ class FeatureSpace(layers.Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """Integers, each a category."""
+        """Integers, each a category.
+
+        Args:
+            max_tokens: Most categories to know, the frequent ones first; `None` is no limit.
+            num_oov_indices: Number of categories for what is not known.
+            output_mode: `"one_hot"` or `"int"`.
+            name: Name of the column's layer.
+        """
         options = {"num_oov_indices": num_oov_indices, **_named(name, "integer_categorical")}
         return Feature("int32", layers.IntegerLookup(max_tokens, **options), output_mode)
 
@@ -174,7 +214,14 @@ class FeatureSpace(layers.Layer):
         output_mode: str = "one_hot",
         name: str | None = None,
     ) -> Feature:
-        """Strings, each a category."""
+        """Strings, each a category.
+
+        Args:
+            max_tokens: Most categories to know, the frequent ones first; `None` is no limit.
+            num_oov_indices: Number of categories for what is not known.
+            output_mode: `"one_hot"` or `"int"`.
+            name: Name of the column's layer.
+        """
         options = {"num_oov_indices": num_oov_indices, **_named(name, "string_categorical")}
         return Feature("string", layers.StringLookup(max_tokens, **options), output_mode)
 
@@ -182,7 +229,13 @@ class FeatureSpace(layers.Layer):
     def string_hashed(
         cls, num_bins: int, output_mode: str = "one_hot", name: str | None = None
     ) -> Feature:
-        """Strings as the bin they are hashed into."""
+        """Strings as the bin they are hashed into.
+
+        Args:
+            num_bins: Number of bins.
+            output_mode: `"one_hot"` or `"int"`.
+            name: Name of the column's layer.
+        """
         layer = layers.Hashing(num_bins, **_named(name, "string_hashed"))
         return Feature("string", layer, output_mode)
 
@@ -190,7 +243,13 @@ class FeatureSpace(layers.Layer):
     def integer_hashed(
         cls, num_bins: int, output_mode: str = "one_hot", name: str | None = None
     ) -> Feature:
-        """Integers as the bin they are hashed into."""
+        """Integers as the bin they are hashed into.
+
+        Args:
+            num_bins: Number of bins.
+            output_mode: `"one_hot"` or `"int"`.
+            name: Name of the column's layer.
+        """
         layer = layers.Hashing(num_bins, **_named(name, "integer_hashed"))
         return Feature("int32", layer, output_mode)
 
@@ -407,7 +466,11 @@ class FeatureSpace(layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """The space that a config describes."""
+        """The space that a config describes.
+
+        Args:
+            config: What `get_config` gave.
+        """
         return cls(**config)
 
     def get_build_config(self) -> dict:
@@ -415,7 +478,11 @@ class FeatureSpace(layers.Layer):
         return {key: layer.get_build_config() for key, layer in self.preprocessors.items()}
 
     def build_from_config(self, config: dict) -> None:
-        """Build each column's layer."""
+        """Build each column's layer.
+
+        Args:
+            config: What `get_config` gave.
+        """
         for name, built in config.items():
             layer = self.preprocessors.get(name)
             if layer is not None and built and not layer.built:

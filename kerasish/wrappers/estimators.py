@@ -166,7 +166,11 @@ class SKLearnClassifier(ClassifierMixin, ModelEstimator):
         return np.eye(len(self.classes_))[indices.reshape(-1)]
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """The model's outputs, `(samples, classes)`."""
+        """The model's outputs, `(samples, classes)`.
+
+        Args:
+            X: Samples, a row each.
+        """
         return self._outputs(X)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -83,57 +83,131 @@ class Callback:
         vars(self).update(state)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Called when `fit` begins."""
+        """Called when `fit` begins.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Called when `fit` ends, with the last epoch's logs."""
+        """Called when `fit` ends, with the last epoch's logs.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Called when an epoch of `fit` begins; `epoch` counts from 0."""
+        """Called when an epoch of `fit` begins; `epoch` counts from 0.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Called when an epoch of `fit` ends, with its results; validation's begin with `val_`."""
+        """Called when an epoch of `fit` ends, with its results; validation's begin with `val_`.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Called before a batch of training; `batch` counts from 0 within the epoch."""
+        """Called before a batch of training; `batch` counts from 0 within the epoch.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self.on_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Called after a batch of training, with the epoch's results so far."""
+        """Called after a batch of training, with the epoch's results so far.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self.on_batch_end(batch, logs)
 
     def on_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """The older name of `on_train_batch_begin`, which calls it."""
+        """The older name of `on_train_batch_begin`, which calls it.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """The older name of `on_train_batch_end`, which calls it."""
+        """The older name of `on_train_batch_end`, which calls it.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def release(self) -> None:
         """Called when `fit` is left, also by an error: to let go of what the callback took."""
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Called when `evaluate` begins, and validation within `fit`."""
+        """Called when `evaluate` begins, and validation within `fit`.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        """Called when `evaluate` or validation ends, with the results."""
+        """Called when `evaluate` or validation ends, with the results.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_test_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Called before a batch of `evaluate` or validation."""
+        """Called before a batch of `evaluate` or validation.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Called after a batch of `evaluate` or validation, with the results so far."""
+        """Called after a batch of `evaluate` or validation, with the results so far.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_predict_begin(self, logs: dict | None = None) -> None:
-        """Called when `predict` begins."""
+        """Called when `predict` begins.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_predict_end(self, logs: dict | None = None) -> None:
-        """Called when `predict` ends."""
+        """Called when `predict` ends.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_predict_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Called before a batch of `predict`."""
+        """Called before a batch of `predict`.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Called after a batch of `predict`, with its `outputs`."""
+        """Called after a batch of `predict`, with its `outputs`.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
 
 
 class LambdaCallback(Callback):

@@ -112,7 +112,11 @@ class NullDisplay(StreamDisplay):
     """What processes other than the first one have: nothing is shown."""
 
     def say(self, text: str) -> None:
-        """Nothing."""
+        """Nothing.
+
+        Args:
+            text: The text.
+        """
 
 
 class Terminal(StreamDisplay):
@@ -124,7 +128,11 @@ class Terminal(StreamDisplay):
         self._length = 0
 
     def draw(self, line: list) -> None:
-        """Write over the line drawn last."""
+        """Write over the line drawn last.
+
+        Args:
+            line: The line.
+        """
         # A line that wraps could not be written over.
         line = _cut(line, shutil.get_terminal_size().columns - 1)
         self._write(line)
@@ -132,7 +140,11 @@ class Terminal(StreamDisplay):
         self.drawn = time.monotonic()
 
     def finish(self, line: list) -> None:
-        """Write over the line drawn last, and go to the next one."""
+        """Write over the line drawn last, and go to the next one.
+
+        Args:
+            line: The line.
+        """
         self._write(line)
         self._length = 0
         self.say("")
@@ -160,22 +172,38 @@ class Notebook(StreamDisplay):
         self._title = ""
 
     def begin(self, title: Any) -> None:
-        """Let the next line begin with this, so that an epoch takes one row."""
+        """Let the next line begin with this, so that an epoch takes one row.
+
+        Args:
+            title: What the line begins with.
+        """
         self._title = title
 
     def draw(self, line: list) -> None:
-        """Show the line below the finished ones."""
+        """Show the line below the finished ones.
+
+        Args:
+            line: The line.
+        """
         self._live = self._titled(line)
         self._update()
 
     def finish(self, line: list) -> None:
-        """Show the line and keep it."""
+        """Show the line and keep it.
+
+        Args:
+            line: The line.
+        """
         self._finished.append(self._titled(line))
         self._live, self._title = [], ""
         self._update()
 
     def say(self, text: str) -> None:
-        """Show the text and keep it."""
+        """Show the text and keep it.
+
+        Args:
+            text: The text.
+        """
         self.finish([(text, PLAIN)])
 
     def _titled(self, line):

@@ -59,11 +59,20 @@ class History(Callback):
         self.epoch, self.history, self._epochs = state["epoch"], state["history"], state["epochs"]
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Start counting epochs anew."""
+        """Start counting epochs anew.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self.epoch = []
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Note the epoch's results, without looking at them."""
+        """Note the epoch's results, without looking at them.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self.epoch.append(epoch)
         self._unread.append((epoch, logs or {}))
 

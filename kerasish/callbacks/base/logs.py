@@ -51,7 +51,12 @@ class Logs(dict):
         self.update({name: value})
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        """Add or replace values; arrays among them are pending."""
+        """Add or replace values; arrays among them are pending.
+
+        Args:
+            *args: As for a dict.
+            **kwargs: As for a dict.
+        """
         new = dict(*args, **kwargs)
         arrays = [name for name, value in new.items() if isinstance(value, jax.Array)]
         self._unread = [n for n in self._unread if n not in new] + arrays

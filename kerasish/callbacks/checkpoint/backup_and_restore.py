@@ -69,14 +69,22 @@ class BackupAndRestore(ResumableCheckpoint):
         self.delete_checkpoint = delete_checkpoint
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Look for a backup to resume, and listen for SIGTERM."""
+        """Look for a backup to resume, and listen for SIGTERM.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if processes.is_first():  # what a run left that was killed while it wrote
             for path in pathlib.Path(self.backup_dir).glob(f"{BESIDE}*"):
                 path.unlink()
         super().on_train_begin(logs)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Delete the backup: it is no longer needed."""
+        """Delete the backup: it is no longer needed.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if self.delete_checkpoint and processes.is_first():
             folder = pathlib.Path(self.backup_dir)
             for name in (_LATEST, _PREVIOUS):

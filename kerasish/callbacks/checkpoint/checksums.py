@@ -12,7 +12,11 @@ import numpy as np
 
 
 def checksums_of(arrays: Mapping[str, Any]) -> dict[str, int]:
-    """The sum of each array's bits, taken as unsigned integers of at most 32, modulo 2**32."""
+    """The sum of each array's bits, taken as unsigned integers of at most 32, modulo 2**32.
+
+    Args:
+        arrays: The arrays.
+    """
     found, groups = {}, {}
     for name, value in arrays.items():
         if isinstance(value, jax.Array):

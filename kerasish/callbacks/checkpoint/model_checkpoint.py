@@ -70,7 +70,12 @@ class ModelCheckpoint(MonitorCallback):
         return self.save_freq != "epoch"
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Start counting batches from 0."""
+        """Start counting batches from 0.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._epoch = epoch
         self._last_batch = -1
 
@@ -79,11 +84,21 @@ class ModelCheckpoint(MonitorCallback):
         return {**super().get_state(), "_batches_since_saving": self._batches_since_saving}
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Note how many batches are done: an epoch may resume in its middle."""
+        """Note how many batches are done: an epoch may resume in its middle.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._last_batch = batch - 1
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Save if it is time."""
+        """Save if it is time.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.save_freq == "epoch":
             return
         self._batches_since_saving += batch - self._last_batch
@@ -93,7 +108,12 @@ class ModelCheckpoint(MonitorCallback):
             self._save(self._epoch, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Save, unless batches decide."""
+        """Save, unless batches decide.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.save_freq == "epoch":
             self._save(epoch, None, logs or {})
 

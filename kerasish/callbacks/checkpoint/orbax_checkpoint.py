@@ -142,12 +142,20 @@ class OrbaxCheckpoint(ResumableCheckpoint):
     # -- hooks
 
     def set_model(self, model: Any) -> None:
-        """Take the model to watch."""
+        """Take the model to watch.
+
+        Args:
+            model: The model.
+        """
         super().set_model(model)
         self._watch.set_model(model)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Look for checkpoints, and listen for SIGTERM."""
+        """Look for checkpoints, and listen for SIGTERM.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._folder.open()
         self._step = self._folder.latest() or 0
         super().on_train_begin(logs)
@@ -159,7 +167,11 @@ class OrbaxCheckpoint(ResumableCheckpoint):
         return {"step": self._step, "best": self._watch.best}
 
     def set_state(self, state: dict) -> None:
-        """Take over the numbers of the interrupted run."""
+        """Take over the numbers of the interrupted run.
+
+        Args:
+            state: What `get_state` gave.
+        """
         self._step, self._watch.best = state["step"], state["best"]
 
     def release(self) -> None:

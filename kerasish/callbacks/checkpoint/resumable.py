@@ -52,7 +52,11 @@ class ResumableCheckpoint(Callback):
         return self.save_freq == 1
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Look for a run to resume, and listen for SIGTERM."""
+        """Look for a run to resume, and listen for SIGTERM.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._unsaved, self._terminated = 0, False
         in_main_thread = threading.current_thread() is threading.main_thread()
         if in_main_thread and processes.count() == 1:  # of several, JAX listens
@@ -75,15 +79,30 @@ class ResumableCheckpoint(Callback):
         raise NotImplementedError
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Count from here."""
+        """Count from here.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._epoch = epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
-        """Note how many batches of the epoch are done."""
+        """Note how many batches of the epoch are done.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._batch = batch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Save if it is time."""
+        """Save if it is time.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._count(batch + 1 - self._batch)
         self._batch = batch + 1
         due = not isinstance(self.save_freq, str | bool) and self._unsaved >= self.save_freq
@@ -94,7 +113,12 @@ class ResumableCheckpoint(Callback):
         self._unsaved += batches
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Save, unless batches decide."""
+        """Save, unless batches decide.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if self.save_freq == "epoch" or self._must_end():
             self._save(epoch + 1, 0, logs)
 

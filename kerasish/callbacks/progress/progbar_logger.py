@@ -36,7 +36,11 @@ class ProgbarLogger(Callback):
         self._in_fit = False
 
     def set_params(self, params: dict) -> None:
-        """Take the verbosity and the numbers of epochs and steps."""
+        """Take the verbosity and the numbers of epochs and steps.
+
+        Args:
+            params: Verbosity, epochs and steps by name.
+        """
         super().set_params(params)
         verbose = params.get("verbose", 1)
         if verbose not in ("auto", 0, 1, 2):
@@ -46,43 +50,79 @@ class ProgbarLogger(Callback):
         self.target = params.get("steps")
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Keep validation quiet from now on."""
+        """Keep validation quiet from now on.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._in_fit = True
         self._screen = displays.choose(self.verbose)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Show what is not yet shown."""
+        """Show what is not yet shown.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._in_fit = False
         self._close()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Begin a bar, under its epoch's number."""
+        """Begin a bar, under its epoch's number.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._begin()
         if self.verbose and self.epochs > 1:
             self._screen.begin(f"Epoch {epoch + 1}/{self.epochs}")
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Move the bar."""
+        """Move the bar.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._update(batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Show the epoch's results."""
+        """Show the epoch's results.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._finish(logs)
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Begin a bar; in `fit`, show that it is validating."""
+        """Begin a bar; in `fit`, show that it is validating.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if not self._in_fit:
             self._begin()
         elif self.progbar is not None:
             self.progbar.pause(_VALIDATING)
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Move the bar, unless this is validation."""
+        """Move the bar, unless this is validation.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if not self._in_fit:
             self._update(batch, logs)
 
     def on_test_end(self, logs: dict | None = None) -> None:
-        """Show the results, unless this is validation."""
+        """Show the results, unless this is validation.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         if not self._in_fit:
             self._finish(logs)
             self._close()
@@ -90,15 +130,28 @@ class ProgbarLogger(Callback):
             self.progbar.resume(_VALIDATING)
 
     def on_predict_begin(self, logs: dict | None = None) -> None:
-        """Begin a bar."""
+        """Begin a bar.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._begin()
 
     def on_predict_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Move the bar; predictions are not shown."""
+        """Move the bar; predictions are not shown.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._update(batch, None)
 
     def on_predict_end(self, logs: dict | None = None) -> None:
-        """Show that it is done."""
+        """Show that it is done.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._finish(None)
         self._close()
 

@@ -436,7 +436,15 @@ class Layer(Operation):
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute. Overridden by every layer."""
+        """Compute. Overridden by every layer.
+
+        Args:
+            *args: What is computed from, mostly one argument called `inputs`: an array or pytree of
+                arrays, symbolic tensors while a model is made.
+            **kwargs: Further arguments of the layer's own. If it has one called `training`, it is
+                told there whether this is training; if it has one called `mask`, the mask that
+                comes with the inputs.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no `call`: define `call(self, inputs)` with its "
             "computation."
@@ -527,7 +535,12 @@ class Layer(Operation):
         return previous_mask
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The output as symbolic tensors, for inputs that are."""
+        """The output as symbolic tensors, for inputs that are.
+
+        Args:
+            *args: Arguments of `call`, symbolic tensors for arrays.
+            **kwargs: Arguments of `call` by name.
+        """
         call = calling.shapes_of(self, context.training)
         try:
             return infer(call, *args, **kwargs)
@@ -540,7 +553,12 @@ class Layer(Operation):
     symbolic_call = compute_output_spec
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
-        """Shape (or pytree of shapes) of the output for inputs of the given shape or shapes."""
+        """Shape (or pytree of shapes) of the output for inputs of the given shape or shapes.
+
+        Args:
+            *args: Shapes of the arguments of `call`.
+            **kwargs: Shapes of arguments of `call` by name.
+        """
         shapes = [*args, *kwargs.values()]
         tensors = [map_shapes(lambda s: KerasTensor(s, self.compute_dtype), s) for s in shapes]
         with name_scope(self.name, owner=self):
@@ -580,7 +598,12 @@ class Layer(Operation):
     # -- losses
 
     def add_metric(self, *args: Any, **kwargs: Any) -> None:
-        """What Keras no longer has: raises, saying what to do instead."""
+        """What Keras no longer has: raises, saying what to do instead.
+
+        Args:
+            *args: Anything.
+            **kwargs: Anything.
+        """
         raise NotImplementedError(
             f"Layer {self.name!r} ({type(self).__name__}): there is no `add_metric`. Give metrics "
             "to `compile(metrics=...)`, or hold a metric as an attribute of the layer and call its "

@@ -117,6 +117,7 @@ def Input(  # noqa: N802
         name: Name, by which dicts of inputs are matched.
         tensor: An existing symbolic tensor to start from.
         optional: Whether the input may be `None`.
+        ragged: Accepted for Keras' sake; ragged tensors are not supported.
 
     Example:
         >>> Input((28, 28, 1)).shape

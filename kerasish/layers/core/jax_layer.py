@@ -228,7 +228,11 @@ class FlaxLayer(JaxLayer):
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """Make the layer that `get_config` described."""
+        """Make the layer that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         config = {name: deserialize_keras_object(value) for name, value in config.items()}
         if isinstance(config["method"], str):
             config["method"] = getattr(config["module"], config["method"])

@@ -48,18 +48,32 @@ class ImageLayer(Layer):
         self.bounding_box_format = bounding_box_format
 
     def keep_seed(self, seed: Any) -> None:
-        """Store the seed, and make the generator of the layer's random numbers."""
+        """Store the seed, and make the generator of the layer's random numbers.
+
+        Args:
+            seed: An integer, a generator or `None`.
+        """
         self.seed = seed
         self.generator = SeedGenerator(seed)
 
     # -- what a subclass says
 
     def draw(self, shape: tuple, seed: Any) -> Any:
-        """Random numbers for a batch of that shape, channels last; `None`: it takes none."""
+        """Random numbers for a batch of that shape, channels last; `None`: it takes none.
+
+        Args:
+            shape: Shape of the batch.
+            seed: Seed of JAX, or `None` where nothing is to be drawn.
+        """
         return None
 
     def alter(self, images: jax.Array, drawn: Any) -> jax.Array:
-        """A batch, channels last, changed by what was drawn."""
+        """A batch, channels last, changed by what was drawn.
+
+        Args:
+            images: Batch of images.
+            drawn: What `draw` gave.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `alter`: say what it does.")
 
     # -- the parts of a call
@@ -95,7 +109,13 @@ class ImageLayer(Layer):
             raise bad_argument(self, "images", "one image or a batch: of 3 or 4 axes", shape)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
-        """What a call on `data` would draw; `None` if it would do nothing."""
+        """What a call on `data` would draw; `None` if it would do nothing.
+
+        Args:
+            data: Images, or a dict with them.
+            training: Whether this is training.
+            seed: Seed; the layer's own generator gives one unless given.
+        """
         if not (training or self.always):
             return None
         given = shape = (data["images"] if isinstance(data, dict) else data).shape
@@ -108,7 +128,13 @@ class ImageLayer(Layer):
     def transform_images(
         self, images: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
-        """A batch of images changed by what `get_random_transformation` gave."""
+        """A batch of images changed by what `get_random_transformation` gave.
+
+        Args:
+            images: Batch of images.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         images = jnp.asarray(images)
         images = images if self.keeps_dtype else images.astype(self.compute_dtype)
         if not (training or self.always):
@@ -118,50 +144,98 @@ class ImageLayer(Layer):
     def transform_labels(
         self, labels: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
-        """Labels changed as the images were: most layers leave them."""
+        """Labels changed as the images were: most layers leave them.
+
+        Args:
+            labels: A batch of labels.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         return labels
 
     def transform_segmentation_masks(
         self, segmentation_masks: Any, transformation: Any = None, training: bool = True
     ) -> Any:
-        """Masks moved as the images were: layers that change colours leave them."""
+        """Masks moved as the images were: layers that change colours leave them.
+
+        Args:
+            segmentation_masks: A batch of masks.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         return segmentation_masks
 
     def transform_bounding_boxes(
         self, bounding_boxes: Any, transformation: Any = None, training: bool = True
     ) -> dict:
-        """Boxes moved as the images were: layers that change colours leave them."""
+        """Boxes moved as the images were: layers that change colours leave them.
+
+        Args:
+            bounding_boxes: Dict with `boxes` and `labels`.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         return bounding_boxes
 
     def transform_single_image(
         self, image: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
-        """`transform_images` of one image, without the batch's axis."""
+        """`transform_images` of one image, without the batch's axis.
+
+        Args:
+            image: One image.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         return self.transform_images(jnp.asarray(image)[None], transformation, training)[0]
 
     def transform_single_label(
         self, label: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
-        """`transform_labels` of one image's label, without the batch's axis."""
+        """`transform_labels` of one image's label, without the batch's axis.
+
+        Args:
+            label: Its label.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         return self.transform_labels(jnp.asarray(label)[None], transformation, training)[0]
 
     def transform_single_segmentation_mask(
         self, segmentation_mask: Any, transformation: Any = None, training: bool = True
     ) -> jax.Array:
-        """`transform_segmentation_masks` of one image's mask, without the batch's axis."""
+        """`transform_segmentation_masks` of one image's mask, without the batch's axis.
+
+        Args:
+            segmentation_mask: Its mask.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         masks = jnp.asarray(segmentation_mask)[None]
         return self.transform_segmentation_masks(masks, transformation, training)[0]
 
     def transform_single_bounding_box(
         self, bounding_box: Any, transformation: Any = None, training: bool = True
     ) -> dict:
-        """`transform_bounding_boxes` of one image's boxes, without the batch's axis."""
+        """`transform_bounding_boxes` of one image's boxes, without the batch's axis.
+
+        Args:
+            bounding_box: Its boxes.
+            transformation: What `get_random_transformation` gave.
+            training: Whether this is training.
+        """
         boxes = jax.tree.map(lambda x: jnp.asarray(x)[None], bounding_box)
         moved = self.transform_bounding_boxes(boxes, transformation, training)
         return jax.tree.map(lambda x: x[0], moved)
 
     def channels_last(self, function: Callable, images: jax.Array, *args: Any) -> jax.Array:
-        """`function(images, ...)` for a function that wants channels last."""
+        """`function(images, ...)` for a function that wants channels last.
+
+        Args:
+            function: The function.
+            images: Batch of images in the layer's data format.
+            *args: Further arguments of the function.
+        """
         if self.data_format == "channels_last":
             return function(images, *args)
         return jnp.moveaxis(function(jnp.moveaxis(images, 1, -1), *args), -1, 1)
@@ -182,13 +256,25 @@ class GeometricImageLayer(ImageLayer):
     interpolation = "bilinear"
 
     def keep_filling(self, fill_mode: str, fill_value: Any, interpolation: str) -> None:
-        """Check and store what pixels from outside are, and what lies between pixels."""
+        """Check and store what pixels from outside are, and what lies between pixels.
+
+        Args:
+            fill_mode: What pixels from outside are.
+            fill_value: Their value where `fill_mode` is `"constant"`.
+            interpolation: `"nearest"` or `"bilinear"`.
+        """
         self.fill_mode = one_of(self, "fill_mode", fill_mode, FILLS)
         self.fill_value = fill_value
         self.interpolation = one_of(self, "interpolation", interpolation, INTERPOLATIONS)
 
     def move(self, images: jax.Array, drawn: Any, interpolation: str) -> jax.Array:
-        """A batch, channels last, moved by what was drawn."""
+        """A batch, channels last, moved by what was drawn.
+
+        Args:
+            images: Batch of images.
+            drawn: What `draw` gave.
+            interpolation: `"nearest"` or `"bilinear"`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `move`: say what it does.")
 
     def alter(self, images: Any, drawn: Any) -> Any:
@@ -203,11 +289,21 @@ class GeometricImageLayer(ImageLayer):
         return self.channels_last(self.move, masks, transformation, "nearest")
 
     def move_boxes(self, boxes: jax.Array, drawn: Any, size: tuple) -> jax.Array:
-        """`xyxy` boxes `(batch, boxes, 4)` of images of `size`, moved by what was drawn."""
+        """`xyxy` boxes `(batch, boxes, 4)` of images of `size`, moved by what was drawn.
+
+        Args:
+            boxes: The boxes.
+            drawn: What `draw` gave.
+            size: Height and width.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no `move_boxes`: say what it does.")
 
     def size_after(self, size: tuple) -> tuple:
-        """Height and width of the result for images of `size`."""
+        """Height and width of the result for images of `size`.
+
+        Args:
+            size: Height and width.
+        """
         return size
 
     def transform_bounding_boxes(
@@ -227,7 +323,15 @@ class GeometricImageLayer(ImageLayer):
 
 
 def interval(layer: Any, name: str, value: Any, least: float = -1.0, most: float = 1.0) -> tuple:
-    """Two numbers in order, from two in any order, or from one: `-value` (or `least`) to it."""
+    """Two numbers in order, from two in any order, or from one: `-value` (or `least`) to it.
+
+    Args:
+        layer: The layer, for the error.
+        name: Name of the argument, for the error.
+        value: One or two numbers.
+        least: The least that may be.
+        most: The most that may be.
+    """
     wanted = f"a number from {least} to {most}, or two of them"
     pair = value if isinstance(value, list | tuple) else (value, value)
     numbers = [n for n in pair if isinstance(n, int | float) and not isinstance(n, bool)]
@@ -239,14 +343,25 @@ def interval(layer: Any, name: str, value: Any, least: float = -1.0, most: float
 
 
 def value_pair(layer: Any, value: Any) -> list:
-    """The least and the largest value of pixels."""
+    """The least and the largest value of pixels.
+
+    Args:
+        layer: The layer, for the error.
+        value: The pair.
+    """
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise bad_argument(layer, "value_range", "two numbers, the least and the largest", value)
     return sorted(value)
 
 
 def rescale(x: jax.Array, old: Any, new: Any) -> jax.Array:
-    """Values of one range brought to another."""
+    """Values of one range brought to another.
+
+    Args:
+        x: The values.
+        old: Ends of the range they are in.
+        new: Ends of the range to bring them to.
+    """
     if tuple(old) == tuple(new):
         return x
     return (x - old[0]) / (old[1] - old[0]) * (new[1] - new[0]) + new[0]

@@ -30,7 +30,13 @@ FORMATS = (*_ORDERS, *(f"rel_{name}" for name in _RELATIVE))
 
 
 def check_format(owner: Any, name: str, value: Any) -> str:
-    """A format's name in lower case."""
+    """A format's name in lower case.
+
+    Args:
+        owner: Who asks, for the error.
+        name: Name of the argument.
+        value: The format's name.
+    """
     word = value.lower() if isinstance(value, str) else value
     if word not in FORMATS:
         raise bad_argument(owner, name, f"one of {FORMATS}", value)
@@ -128,6 +134,10 @@ def dense_boxes(owner: Any, bounding_boxes: Any) -> dict:
     """Boxes in one float array, from arrays or from lists of any length for each image.
 
     Lists are filled up with boxes of zeros, of the label -1.
+
+    Args:
+        owner: Who asks, for the error.
+        bounding_boxes: Dict with `boxes` and `labels`.
     """
     given = bounding_boxes.keys() if isinstance(bounding_boxes, dict) else bounding_boxes
     if not isinstance(bounding_boxes, dict) or not {"boxes", "labels"} <= given:
@@ -202,12 +212,20 @@ def _corners(boxes):
 
 
 def around(points: jax.Array) -> jax.Array:
-    """The least `xyxy` boxes around points: `(..., points, 2)` -> `(..., 4)`."""
+    """The least `xyxy` boxes around points: `(..., points, 2)` -> `(..., 4)`.
+
+    Args:
+        points: The points.
+    """
     return jnp.concatenate([jnp.min(points, axis=-2), jnp.max(points, axis=-2)], axis=-1)
 
 
 def project_boxes(boxes: jax.Array, matrix: jax.Array) -> jax.Array:
     """Boxes around what a projective map of the plane makes of `xyxy` boxes.
+
+    Args:
+        boxes: The boxes.
+        matrix: Matrix of each image's map.
 
     Shapes:
         `(batch, boxes, 4)` and `(batch, 3, 3)` -> `(batch, boxes, 4)`.

@@ -14,7 +14,11 @@ from kerasish.ops.image import hsv_to_rgb, rgb_to_grayscale, rgb_to_hsv
 
 
 def per_image(drawn: jax.Array) -> jax.Array:
-    """Numbers of a batch's images, so that they broadcast over pixels."""
+    """Numbers of a batch's images, so that they broadcast over pixels.
+
+    Args:
+        drawn: A number for each image.
+    """
     return drawn[:, None, None, None]
 
 
