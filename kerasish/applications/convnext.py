@@ -43,6 +43,11 @@ class LayerScale(layers.Layer):
         )
 
     def call(self, x: Any) -> Any:
+        """The input times `gamma`.
+
+        Args:
+            x: The array.
+        """
         return x * self.gamma
 
 

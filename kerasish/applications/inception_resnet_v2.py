@@ -36,6 +36,11 @@ class CustomScaleLayer(layers.Layer):
         self.scale = scale
 
     def call(self, inputs: Any) -> Any:
+        """The first input plus the second times `scale`.
+
+        Args:
+            inputs: What the layer is called on.
+        """
         return inputs[0] + inputs[1] * self.scale
 
 

@@ -93,6 +93,12 @@ class Merge(Layer):
         raise NotImplementedError(f"{type(self).__name__} has no `combine`.")
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where any input has a step, if all have masks.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         masks = _masks(self, inputs, mask)
         if any(mask is None for mask in masks):
             return None
@@ -292,6 +298,12 @@ class Concatenate(Merge):
         return jnp.concatenate(inputs, axis=self.axis)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where any input has a step, those without a mask having all.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         masks = _masks(self, inputs, mask)
         if all(mask is None for mask in masks):
             return None
@@ -373,6 +385,12 @@ class Dot(Merge):
         return result[:, None] if result.ndim == 1 else result
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """`None`: no steps are left.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return None
 
     def _origin_of_mask(self, inputs, masks):

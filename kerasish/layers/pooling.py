@@ -254,6 +254,12 @@ class GlobalAveragePooling1D(GlobalPooling):
         return (total / jnp.maximum(jnp.sum(mask, **options), 1)).astype(inputs.dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """`None`: no steps are left.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return None
 
 

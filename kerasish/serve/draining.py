@@ -50,7 +50,11 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets=None):
-        """Take no more connections, answer on those there are, and end."""
+        """Take no more connections, answer on those there are, and end.
+
+        Args:
+            sockets: Sockets that are listened to.
+        """
         loop = asyncio.get_running_loop()
         for connection in self._stop_listening():
             await loop.connect_accepted_socket(self._protocol, connection)

@@ -84,6 +84,16 @@ class Attention(Layer):
         return_attention_scores: bool = False,
         use_causal_mask: bool = False,
     ) -> Any:
+        """Attend: for each query the values, weighted by how well their keys fit.
+
+        Args:
+            inputs: List of queries `(batch, queries, size)`, values `(batch, keys, size)` and,
+                unless the values are the keys too, keys `(batch, keys, size)`.
+            mask: List of the masks of queries and values, `(batch, queries)` and `(batch, keys)`.
+            training: Whether this is training, so that `dropout` applies.
+            return_attention_scores: Whether to return the weights as well.
+            use_causal_mask: Whether no query attends to keys after its own position.
+        """
         self._check_list("inputs", inputs)
         if mask is not None:
             self._check_list("mask", mask)
@@ -120,6 +130,12 @@ class Attention(Layer):
         return random.dropout(weights, self.dropout, pattern, seed=self.seed_generator)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the queries: the output has their steps.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return None if mask is None else mask[0]
 
     def _origin_of_mask(self, inputs, masks):

@@ -91,6 +91,13 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         )
 
     def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
+        """Make the projections.
+
+        Args:
+            query_shape: Shape of the queries.
+            value_shape: Shape of the values.
+            key_shape: Shape of the keys, if they are not the values.
+        """
         key_shape = value_shape if key_shape is None else key_shape
         self._query_dense = self._made("query", self.num_query_heads, query_shape)
         self._key_dense = self._made("key", self.num_key_value_heads, key_shape)
@@ -122,6 +129,20 @@ class GroupedQueryAttention(BaseMultiHeadAttention):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
+        """Attend: for each query the values, weighted by how well their keys fit.
+
+        Args:
+            query: `(batch, queries, size)`.
+            value: `(batch, keys, any size)`.
+            key: As `value`, which it is unless given.
+            query_mask: `(batch, queries)`: whether a query is to be computed.
+            value_mask: `(batch, keys)`: whether a value may be attended to.
+            key_mask: `(batch, keys)`: whether a key may be attended to.
+            attention_mask: `(batch, queries, keys)`: which query may attend to which key.
+            return_attention_scores: Whether to return the weights as well.
+            training: Whether this is training, so that `dropout` applies.
+            use_causal_mask: Whether no query attends to keys after its own position.
+        """
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         masks = (query_mask, value_mask, key_mask, attention_mask, self.sliding_window)

@@ -114,6 +114,13 @@ class MultiHeadAttention(BaseMultiHeadAttention):
     _output_dense = property(operator.attrgetter("output_dense"))
 
     def build(self, query_shape: tuple, value_shape: tuple, key_shape: tuple | None = None) -> None:
+        """Make the projections.
+
+        Args:
+            query_shape: Shape of the queries.
+            value_shape: Shape of the values.
+            key_shape: Shape of the keys, if they are not the values.
+        """
         key_shape = value_shape if key_shape is None else key_shape
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             wanted = f"like that of the values, {tuple(value_shape)}, but for the last axis"
@@ -156,6 +163,20 @@ class MultiHeadAttention(BaseMultiHeadAttention):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
+        """Attend: for each query the values, weighted by how well their keys fit.
+
+        Args:
+            query: `(batch, queries, size)`.
+            value: `(batch, keys, any size)`.
+            key: As `value`, which it is unless given.
+            query_mask: `(batch, queries)`: whether a query is to be computed.
+            value_mask: `(batch, keys)`: whether a value may be attended to.
+            key_mask: `(batch, keys)`: whether a key may be attended to.
+            attention_mask: `(batch, queries, keys)`: which query may attend to which key.
+            return_attention_scores: Whether to return the weights as well.
+            training: Whether this is training, so that `dropout` applies.
+            use_causal_mask: Whether no query attends to keys after its own position.
+        """
         key = value if key is None else key
         query, value, key = (without_mask(x) for x in (query, value, key))
         # A subclass that attends in its own way is given the causal mask with the others.

@@ -70,11 +70,24 @@ class Lambda(Layer):
         self.supports_masking = mask is not None
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """`function` of the inputs.
+
+        Args:
+            inputs: Argument of `function`.
+            mask: Passed to `function` if it has an argument `mask`.
+            training: Passed to `function` if it has an argument `training`.
+        """
         offered = {"mask": mask, "training": training}
         wanted = {k: v for k, v in offered.items() if k in _argument_names(self.function)}
         return self.function(inputs, **{**self.arguments, **wanted})
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """What the argument `mask` of the layer is, or gives.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict:
@@ -112,6 +125,12 @@ class Masking(Layer):
         self.mask_value = mask_value
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where a step has another value than `mask_value`.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return jnp.any(inputs != self.mask_value, axis=-1)
 
     def _origin_of_mask(self, inputs, masks):

@@ -113,6 +113,12 @@ class Embedding(LoRALayer):
             raise bad_argument(self, "inputs", wanted, far.item())
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """Where the integers are not 0, if `mask_zero`.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
     def _origin_of_mask(self, inputs, masks):
@@ -190,6 +196,12 @@ class ReversibleEmbedding(Embedding):
             self.reverse_embeddings = self.add_weight(shape, rule, "reverse_embeddings")
 
     def call(self, inputs: jax.Array, reverse: bool = False) -> jax.Array:
+        """Vectors of integers, or scores of vectors.
+
+        Args:
+            inputs: Integers; if `reverse`, vectors.
+            reverse: Whether to go from vectors back to a score for each integer.
+        """
         if not reverse:
             vectors = super().call(inputs)
             if self.mask_zero:
@@ -204,4 +216,10 @@ class ReversibleEmbedding(Embedding):
         return scores if cap is None else jnp.tanh(scores / cap) * cap
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """`None`: `call` puts a mask on what it returns.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         return None  # `call` sets it: only one of its two ways has one

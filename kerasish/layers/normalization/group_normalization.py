@@ -130,6 +130,11 @@ class RMSNormalization(Layer):
         self.scale = self.add_weight(sizes, "ones", "scale")
 
     def call(self, x: jax.Array) -> jax.Array:
+        """The inputs over the root of their mean square, times `scale`.
+
+        Args:
+            x: The array.
+        """
         dtype = x.dtype
         x = at_least_float32(x)
         axes = positive_axes(self.axis, x.ndim)

@@ -133,6 +133,12 @@ class CategoryEncoding(Layer):
         self.sparse = sparse
 
     def call(self, inputs: Any, count_weights: Any = None) -> Any:
+        """Integers as vectors.
+
+        Args:
+            inputs: Integers.
+            count_weights: With `output_mode="count"` what each integer counts, instead of 1.
+        """
         if count_weights is not None and self.output_mode != "count":
             wanted = f"None where `output_mode` is {self.output_mode!r}"
             raise bad_argument(self, "count_weights", wanted, count_weights)

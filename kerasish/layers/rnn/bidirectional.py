@@ -84,6 +84,12 @@ class Bidirectional(Layer):
                 raise bad_argument(self, "backward_layer", f"a layer with {name}={value}", backward)
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+        """Build both layers.
+
+        Args:
+            sequences_shape: Shape of the sequences: `(batch, steps, ...)`.
+            initial_state_shape: Shapes of the initial states, unused.
+        """
         for layer in (self.forward_layer, self.backward_layer):
             if not layer.built:
                 layer.build(sequences_shape)
@@ -97,6 +103,15 @@ class Bidirectional(Layer):
         mask: Any = None,
         training: bool | None = None,
     ) -> Any:
+        """Run both layers, and merge what they give.
+
+        Args:
+            sequences: `(batch, steps, ...)`.
+            initial_state: States before the first step; zeros unless given, or what the last batch
+                left where `stateful`.
+            mask: `(batch, steps)`: steps to take; others leave output and states as they were.
+            training: Whether this is training, so that dropout applies.
+        """
         both = self.forward_layer, self.backward_layer
         options = [{"mask": mask, "training": training} for _ in both]
         if initial_state is not None:
@@ -117,6 +132,12 @@ class Bidirectional(Layer):
         return (*output, *states) if self.merge_mode is None else (output, *states)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the steps, if the output has them.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         # States have none: masks go to as many outputs as there are masks.

@@ -206,6 +206,13 @@ class RecurrentCell(Layer):
         raise NotImplementedError("A cell defines what happens in a step.")
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        """One step: the output, and the states after it.
+
+        Args:
+            inputs: `(batch, ...)`, input of one step.
+            states: States before the step: an array or a list of them.
+            training: Whether this is training, so that dropout applies.
+        """
         is_list = isinstance(states, list | tuple)
         of_inputs, of_states = self.dropout_masks(inputs.shape[0], training)
         x, bias = self.project(inputs, of_inputs), self.input_bias()
@@ -393,6 +400,13 @@ class StackedRNNCells(Layer):
         return [zero_states(cell, batch_size, self.compute_dtype) for cell in self.cells]
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        """One step of each cell, on the output of the one below.
+
+        Args:
+            inputs: `(batch, ...)`, input of one step.
+            states: For each cell its states.
+            training: Whether this is training, so that dropout applies.
+        """
         after = []
         for cell, before in zip(self.cells, states, strict=True):
             is_list = isinstance(before, list | tuple)

@@ -108,6 +108,12 @@ class RNN(Layer):
                 setattr(cls, name, property(operator.attrgetter(f"cell.{name}")))
 
     def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+        """Build the cell.
+
+        Args:
+            sequences_shape: Shape of the sequences: `(batch, steps, ...)`.
+            initial_state_shape: Shapes of the initial states, unused.
+        """
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
             self.cell.built = True
@@ -194,6 +200,15 @@ class RNN(Layer):
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
     ) -> Any:
+        """Run the cell over all steps.
+
+        Args:
+            sequences: `(batch, steps, ...)`.
+            initial_state: States before the first step; zeros unless given, or what the last batch
+                left where `stateful`.
+            mask: `(batch, steps)`: steps to take; others leave output and states as they were.
+            training: Whether this is training, so that dropout applies.
+        """
         states = self._first_states(initial_state, sequences.shape[0])
         masks = self._dropout_masks(self.cell, sequences.shape[0], training)
         xs = jnp.swapaxes(sequences, 0, 1)
@@ -274,6 +289,12 @@ class RNN(Layer):
         return jax.tree.map(lambda y: jnp.zeros(y.shape, y.dtype), output)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the steps, if the output has them.
+
+        Args:
+            inputs: What the layer is called on.
+            mask: Mask of the inputs, or one for each of them; `None` where there is none.
+        """
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         mask = mask if self.return_sequences else None
         return [mask, *(None for _ in self.state_size)] if self.return_state else mask

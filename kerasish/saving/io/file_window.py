@@ -31,6 +31,12 @@ class Window(io.RawIOBase):
         self.file, self.start, self.size, self.position = file, start, size, 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte of the window.
+
+        Args:
+            offset: Bytes.
+            whence: Where they count from, as for files.
+        """
         origin = {os.SEEK_SET: 0, os.SEEK_CUR: self.position, os.SEEK_END: self.size}[whence]
         self.position = origin + offset
         return self.position
@@ -39,6 +45,11 @@ class Window(io.RawIOBase):
         return self.position
 
     def readinto(self, buffer: Any) -> int:
+        """Fill a buffer from where the window stands.
+
+        Args:
+            buffer: What is filled.
+        """
         wanted = max(0, min(len(buffer), self.size - self.position))
         with memoryview(buffer)[:wanted] as target:
             read = _read_at(self.file, target, self.start + self.position)

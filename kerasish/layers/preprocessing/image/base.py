@@ -79,6 +79,13 @@ class ImageLayer(Layer):
     # -- the parts of a call
 
     def call(self, data: Any, training: bool = True) -> Any:
+        """The images, changed, and with them what belongs to them.
+
+        Args:
+            data: Images, one or a batch, or a dict with `images` and what belongs to them:
+                `labels`, `bounding_boxes`, `segmentation_masks`.
+            training: Whether random changes are made.
+        """
         parts = data if isinstance(data, dict) else {"images": data}
         self._check(parts)
         single = parts["images"].ndim == 3

@@ -134,6 +134,12 @@ class RandomRotation(_Affine):
         return {"angle": random.uniform((shape[0],), least, most, seed=seed)}
 
     def matrix(self, drawn: Any, size: tuple) -> Any:
+        """A rotation about the middle, by the angles drawn.
+
+        Args:
+            drawn: What `draw` gave.
+            size: Height and width of the images.
+        """
         height, width = size
         angle = jnp.asarray(drawn["angle"]) * (math.pi / 180.0)
         batch = angle.shape[0]
@@ -196,6 +202,12 @@ class RandomZoom(_Affine):
         return {"height_zoom": tall, "width_zoom": wide}
 
     def matrix(self, drawn: Any, size: tuple) -> Any:
+        """A change of size about the middle, by the factors drawn.
+
+        Args:
+            drawn: What `draw` gave.
+            size: Height and width of the images.
+        """
         height, width = size
         tall, wide = (jnp.ravel(jnp.asarray(drawn[n])) for n in ("height_zoom", "width_zoom"))
         batch = tall.shape[0]
@@ -251,6 +263,12 @@ class RandomTranslation(_Affine):
         return {"translations": jnp.concatenate([right, down], axis=-1)}
 
     def matrix(self, drawn: Any, size: tuple) -> Any:
+        """A translation by the shares of the size drawn.
+
+        Args:
+            drawn: What `draw` gave.
+            size: Height and width of the images.
+        """
         right, down = jnp.moveaxis(jnp.asarray(drawn["translations"]), -1, 0)
         return _rows(right.shape[0], 1, 0, -right, 0, 1, -down)
 
@@ -301,5 +319,11 @@ class RandomShear(_Affine):
         return {"shear_factor": jnp.stack([x, y], axis=-1)}
 
     def matrix(self, drawn: Any, size: tuple) -> Any:
+        """A shear by the factors drawn.
+
+        Args:
+            drawn: What `draw` gave.
+            size: Height and width of the images.
+        """
         x, y = jnp.moveaxis(jnp.asarray(drawn["shear_factor"]), -1, 0)
         return _rows(x.shape[0], 1, x, 0, y, 1, 0)

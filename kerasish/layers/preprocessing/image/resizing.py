@@ -158,6 +158,11 @@ class CenterCrop(_Crop):
         return {}
 
     def middle(self, size: tuple) -> tuple:
+        """The part that is kept: top, left, height and width.
+
+        Args:
+            size: Height and width of the images.
+        """
         rows, columns = size
         height, width = self.height, self.width
         if rows < height or columns < width:
@@ -224,6 +229,11 @@ class RandomCrop(_Crop):
         return {"starts": starts}
 
     def middle(self, size: tuple) -> tuple:
+        """The part that is kept outside of training: top, left, height and width.
+
+        Args:
+            size: Height and width of the images.
+        """
         rows, columns = size
         tall, wide = to_aspect(rows, columns, (self.height, self.width))
         top = (rows - max(min(rows, tall), 1)) // 2
