@@ -79,7 +79,14 @@ class MaxPooling1D(Pooling):
 
 
 class MaxPooling2D(Pooling):
-    """Greatest value of each window of an image; arguments as `MaxPooling1D`, with two elements.
+    """Greatest value of each window of an image.
+
+    Args:
+        pool_size: Rows and columns in a window, or one number for both.
+        strides: Distance between windows in rows and columns, or one number; `None`: `pool_size`,
+            so that they do not overlap.
+        padding: `"valid"`: whole windows only; `"same"`: windows at the edges may be partly empty.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -93,7 +100,14 @@ class MaxPooling2D(Pooling):
 
 
 class MaxPooling3D(Pooling):
-    """Greatest value of each window of a volume; arguments as `MaxPooling1D`, with three elements.
+    """Greatest value of each window of a volume.
+
+    Args:
+        pool_size: Elements in a window along each of the three axes, or one number for all.
+        strides: Distance between windows along the three axes, or one number; `None`: `pool_size`,
+            so that they do not overlap.
+        padding: `"valid"`: whole windows only; `"same"`: windows at the edges may be partly empty.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.
@@ -109,7 +123,11 @@ class MaxPooling3D(Pooling):
 class AveragePooling1D(Pooling):
     """Mean of each window of steps; with `padding="same"` of those that exist.
 
-    Arguments as `MaxPooling1D`.
+    Args:
+        pool_size: Steps in a window.
+        strides: Steps between windows; `None`: `pool_size`, so that they do not overlap.
+        padding: `"valid"`: whole windows only; `"same"`: windows at the ends may be partly empty.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, steps, channels)` -> `(batch, new_steps, channels)`.
@@ -124,7 +142,14 @@ class AveragePooling1D(Pooling):
 
 
 class AveragePooling2D(AveragePooling1D):
-    """Mean of each window of an image; arguments as `MaxPooling1D`, with two elements.
+    """Mean of each window of an image; with `padding="same"` of the pixels that exist.
+
+    Args:
+        pool_size: Rows and columns in a window, or one number for both.
+        strides: Distance between windows in rows and columns, or one number; `None`: `pool_size`,
+            so that they do not overlap.
+        padding: `"valid"`: whole windows only; `"same"`: windows at the edges may be partly empty.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, channels)`.
@@ -138,7 +163,14 @@ class AveragePooling2D(AveragePooling1D):
 
 
 class AveragePooling3D(AveragePooling1D):
-    """Mean of each window of a volume; arguments as `MaxPooling1D`, with three elements.
+    """Mean of each window of a volume; with `padding="same"` of the elements that exist.
+
+    Args:
+        pool_size: Elements in a window along each of the three axes, or one number for all.
+        strides: Distance between windows along the three axes, or one number; `None`: `pool_size`,
+            so that they do not overlap.
+        padding: `"valid"`: whole windows only; `"same"`: windows at the edges may be partly empty.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, channels)`.
@@ -191,7 +223,11 @@ class GlobalMaxPooling1D(GlobalPooling):
 
 
 class GlobalMaxPooling2D(GlobalPooling):
-    """Greatest value of an image, for each channel; arguments as `GlobalMaxPooling1D`.
+    """Greatest value of an image, for each channel.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        keepdims: Whether to keep the reduced axes, with size 1.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, channels)`.
@@ -205,7 +241,11 @@ class GlobalMaxPooling2D(GlobalPooling):
 
 
 class GlobalMaxPooling3D(GlobalPooling):
-    """Greatest value of a volume, for each channel; arguments as `GlobalMaxPooling1D`.
+    """Greatest value of a volume, for each channel.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        keepdims: Whether to keep the reduced axes, with size 1.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, channels)`.
@@ -264,7 +304,11 @@ class GlobalAveragePooling1D(GlobalPooling):
 
 
 class GlobalAveragePooling2D(GlobalPooling):
-    """Mean of an image, for each channel; arguments as `GlobalMaxPooling1D`.
+    """Mean of an image, for each channel.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        keepdims: Whether to keep the reduced axes, with size 1.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, channels)`.
@@ -279,7 +323,11 @@ class GlobalAveragePooling2D(GlobalPooling):
 
 
 class GlobalAveragePooling3D(GlobalPooling):
-    """Mean of a volume, for each channel; arguments as `GlobalMaxPooling1D`.
+    """Mean of a volume, for each channel.
+
+    Args:
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        keepdims: Whether to keep the reduced axes, with size 1.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, channels)`.
@@ -333,6 +381,10 @@ class AdaptiveAveragePooling1D(AdaptivePooling):
 class AdaptiveAveragePooling2D(AdaptivePooling):
     """As `AdaptiveAveragePooling1D`, over images.
 
+    Args:
+        output_size: Rows and columns of windows, or one number for both.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, *output_size, channels)`.
 
@@ -346,6 +398,10 @@ class AdaptiveAveragePooling2D(AdaptivePooling):
 
 class AdaptiveAveragePooling3D(AdaptivePooling):
     """As `AdaptiveAveragePooling1D`, over volumes.
+
+    Args:
+        output_size: Windows along each of the three axes, or one number for all.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, *output_size, channels)`.
@@ -380,6 +436,10 @@ class AdaptiveMaxPooling1D(AdaptivePooling):
 class AdaptiveMaxPooling2D(AdaptiveMaxPooling1D):
     """As `AdaptiveMaxPooling1D`, over images.
 
+    Args:
+        output_size: Rows and columns of windows, or one number for both.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, *output_size, channels)`.
 
@@ -393,6 +453,10 @@ class AdaptiveMaxPooling2D(AdaptiveMaxPooling1D):
 
 class AdaptiveMaxPooling3D(AdaptiveMaxPooling1D):
     """As `AdaptiveMaxPooling1D`, over volumes.
+
+    Args:
+        output_size: Windows along each of the three axes, or one number for all.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, *output_size, channels)`.

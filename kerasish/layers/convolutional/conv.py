@@ -272,7 +272,28 @@ class Conv2D(Conv):
 
 
 class Conv3D(Conv):
-    """Convolution over volumes; arguments as `Conv2D`, with three elements.
+    """Convolution over volumes.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Elements a kernel covers along each of the three axes, or one number for all.
+        strides: Distance between its positions along each of the three axes, or one number for all.
+        padding: `"valid"`: only where it fits; `"same"`: zeros around, so that with stride 1 the
+            size stays.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
+        groups: Number of groups that channels are split in; each output sees one.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
+        lora_rank: Train a correction of this rank instead of the kernel: see `enable_lora`.
+        lora_alpha: The correction is scaled by `lora_alpha / lora_rank`.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
@@ -387,7 +408,25 @@ class Conv1DTranspose(ConvTranspose):
 
 
 class Conv2DTranspose(ConvTranspose):
-    """The transpose of `Conv2D`; arguments as `Conv1DTranspose`, with two elements.
+    """The transpose of `Conv2D`: what goes back through one, as a layer.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Rows and columns a kernel covers, or one number for both.
+        strides: Output rows and columns for each one of the input, or one number for both.
+        padding: `"valid"` or `"same"`; with `"same"` the output has `strides` times the steps.
+        output_padding: Steps more at the end, less than `strides`; `None`: from the padding.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel elements in the output.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.
@@ -401,9 +440,28 @@ class Conv2DTranspose(ConvTranspose):
 
 
 class Conv3DTranspose(ConvTranspose):
-    """The transpose of `Conv3D`; arguments as `Conv1DTranspose`, with three elements.
+    """The transpose of `Conv3D`: what goes back through one, as a layer.
 
     As in Keras, `data_format` stands before `output_padding` here.
+
+    Args:
+        filters: Number of output channels.
+        kernel_size: Elements a kernel covers along each of the three axes, or one number for all.
+        strides: Output elements for each one of the input along the three axes, or one number for
+            all.
+        padding: `"valid"` or `"same"`; with `"same"` the output has `strides` times the steps.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        output_padding: Steps more at the end, less than `strides`; `None`: from the padding.
+        dilation_rate: Distance of neighbouring kernel elements in the output.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        kernel_regularizer: Regularizer of the kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        bias_constraint: Constraint on the bias.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.

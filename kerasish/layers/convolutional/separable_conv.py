@@ -122,7 +122,22 @@ class DepthwiseConv1D(DepthwiseConv):
 class DepthwiseConv2D(DepthwiseConv):
     """Convolution over images, each channel with kernels of its own.
 
-    Arguments as `DepthwiseConv1D`, with two elements.
+    Args:
+        kernel_size: Rows and columns a kernel covers, or one number for both.
+        strides: Distance between its positions, in rows and columns, or one number for both.
+        padding: `"valid"` or `"same"`.
+        depth_multiplier: Number of output channels for each input channel.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        depthwise_initializer: Initializer of the kernels, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        depthwise_regularizer: Regularizer of the kernels.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        depthwise_constraint: Constraint on the kernels.
+        bias_constraint: Constraint on the bias.
 
     Shapes:
         `(batch, rows, columns, channels)` -> the same with new rows, columns and
@@ -245,7 +260,26 @@ class SeparableConv1D(SeparableConv):
 class SeparableConv2D(SeparableConv):
     """Depthwise convolution over images, then a mix of the channels at each pixel.
 
-    Arguments as `SeparableConv1D`, with two elements.
+    Args:
+        filters: Number of output channels.
+        kernel_size: Rows and columns a kernel covers, or one number for both.
+        strides: Distance between its positions, in rows and columns, or one number for both.
+        padding: `"valid"` or `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring kernel elements in the input.
+        depth_multiplier: Number of depthwise kernels for each input channel.
+        activation: Function of the result, or its name.
+        use_bias: Whether to add a trainable bias.
+        depthwise_initializer: Initializer of the depthwise kernels, or its name.
+        pointwise_initializer: Initializer of the mixing kernel, or its name.
+        bias_initializer: Initializer of the bias, or its name.
+        depthwise_regularizer: Regularizer of the depthwise kernels.
+        pointwise_regularizer: Regularizer of the mixing kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        depthwise_constraint: Constraint on the depthwise kernels.
+        pointwise_constraint: Constraint on the mixing kernel.
+        bias_constraint: Constraint on the bias.
 
     Shapes:
         `(batch, rows, columns, channels)` -> `(batch, new_rows, new_columns, filters)`.

@@ -198,7 +198,37 @@ class ConvLSTM(RNN):
 
 
 class ConvLSTM1D(ConvLSTM):
-    """Long short-term memory over series of series; arguments as `ConvLSTM2D`, of one axis.
+    """Long short-term memory over series of series: `ConvLSTM2D` of one axis.
+
+    Args:
+        filters: Channels of the states and the output.
+        kernel_size: Elements that both kernels cover.
+        strides: Distance between the input kernel's positions.
+        padding: `"valid"` or `"same"`, of the input's convolution; the state's is always `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring elements of the input kernel in the input.
+        activation: Function of the candidate and of the new memory, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(*kernel_size, channels, 4 * filters)` kernel.
+        recurrent_initializer: Initializer of the `(*kernel_size, filters, 4 * filters)` kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Probability of an element of the input to become 0 in training, for each gate by
+            itself and the same ones at each step; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as its kernel sees them.
+        seed: Integer; makes the dropout the same in each run.
+        return_sequences: As in `RNN`.
+        return_state: As in `RNN`.
+        go_backwards: As in `RNN`.
+        stateful: As in `RNN`.
 
     Shapes:
         `(batch, steps, rows, channels)` -> `(batch, new_rows, filters)`.
@@ -267,7 +297,38 @@ class ConvLSTM2D(ConvLSTM):
 
 
 class ConvLSTM3D(ConvLSTM):
-    """Long short-term memory over series of volumes; arguments as `ConvLSTM2D`, of three axes.
+    """Long short-term memory over series of volumes: `ConvLSTM2D` of three axes.
+
+    Args:
+        filters: Channels of the states and the output.
+        kernel_size: Elements that both kernels cover along each of the three axes, or one number
+            for all.
+        strides: Distance between the input kernel's positions along the three axes, or one number.
+        padding: `"valid"` or `"same"`, of the input's convolution; the state's is always `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        dilation_rate: Distance of neighbouring elements of the input kernel in the input.
+        activation: Function of the candidate and of the new memory, or its name.
+        recurrent_activation: Function of the gates, or its name.
+        use_bias: Whether to add a trainable bias.
+        kernel_initializer: Initializer of the `(*kernel_size, channels, 4 * filters)` kernel.
+        recurrent_initializer: Initializer of the `(*kernel_size, filters, 4 * filters)` kernel.
+        bias_initializer: Initializer of the bias, or its name.
+        unit_forget_bias: Whether the forget gate's bias starts from 1: states last at first.
+        kernel_regularizer: Regularizer of the kernel.
+        recurrent_regularizer: Regularizer of the recurrent kernel.
+        bias_regularizer: Regularizer of the bias.
+        activity_regularizer: Regularizer of the output.
+        kernel_constraint: Constraint on the kernel.
+        recurrent_constraint: Constraint on the recurrent kernel.
+        bias_constraint: Constraint on the bias.
+        dropout: Probability of an element of the input to become 0 in training, for each gate by
+            itself and the same ones at each step; from 0 to 1.
+        recurrent_dropout: The same for the elements of the state, as its kernel sees them.
+        seed: Integer; makes the dropout the same in each run.
+        return_sequences: As in `RNN`.
+        return_state: As in `RNN`.
+        go_backwards: As in `RNN`.
+        stateful: As in `RNN`.
 
     Shapes:
         `(batch, steps, d1, d2, d3, channels)` -> `(batch, n1, n2, n3, filters)`.
