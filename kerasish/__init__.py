@@ -74,7 +74,12 @@ _LATER = ("applications",)
 
 
 def version() -> str:
-    """The version of kerasish."""
+    """The version of kerasish.
+
+    Example:
+        >>> version() == keras.__version__
+        True
+    """
     return __version__
 
 

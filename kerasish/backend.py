@@ -1040,6 +1040,12 @@ def clear_session(free_memory: bool = True) -> None:
 
     Args:
         free_memory: Whether to run the garbage collector too.
+
+    Example:
+        >>> _ = keras.layers.Dense(1)
+        >>> keras.backend.clear_session()
+        >>> keras.layers.Dense(1).name
+        'dense'
     """
     names.clear_names()
     _uids.clear()

@@ -31,7 +31,12 @@ from kerasish.core.settings import (
 
 
 def is_nnx_enabled() -> bool:
-    """Whether layers are Flax NNX modules: never, here."""
+    """Whether layers are Flax NNX modules: never, here.
+
+    Example:
+        >>> is_nnx_enabled()
+        False
+    """
     return False
 
 

@@ -26,6 +26,10 @@ def serialize(dtype_policy: DTypePolicy) -> dict:
 
     Args:
         dtype_policy: The policy.
+
+    Example:
+        >>> serialize(keras.DTypePolicy("mixed_float16"))["config"]
+        {'name': 'mixed_float16'}
     """
     return serialize_keras_object(dtype_policy)
 
@@ -36,5 +40,9 @@ def deserialize(config: Any, custom_objects: dict | None = None) -> DTypePolicy:
     Args:
         config: What `get_config` gave.
         custom_objects: Classes by the names that the config has.
+
+    Example:
+        >>> deserialize(serialize(keras.DTypePolicy("mixed_float16"))).compute_dtype
+        'float16'
     """
     return get(config)

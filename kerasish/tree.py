@@ -28,7 +28,12 @@ __all__ = [
 
 
 class MAP_TO_NONE:  # noqa: N801  (Keras' name)
-    """What a function given to `traverse` returns to put `None` for a part."""
+    """What a function given to `traverse` returns to put `None` for a part.
+
+    Example:
+        >>> traverse(lambda x: MAP_TO_NONE if x == 1 else None, [1, 2])
+        [None, 2]
+    """
 
 
 def _is_leaf(x):

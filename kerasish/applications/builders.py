@@ -47,6 +47,11 @@ Raises:
 
 References:
     {reference}.
+
+Example:
+    >>> build = keras.applications.{title}
+    >>> build(weights=None, input_shape=(128, 128, 3), classes=10).output_shape
+    (None, 10)
 """
 SCALED = "It scales its images, from 0 to 255, itself."
 

@@ -91,6 +91,11 @@ def decode_predictions(preds: Any, top: int = 5) -> list:
 
     Raises:
         RuntimeError: If the names are not in the cache and cannot be downloaded.
+
+    Example:
+        >>> scores = np.eye(1000)[:1]
+        >>> decode_predictions(scores, top=1)  # doctest: +SKIP
+        [[('n01440764', 'tench', 1.0)]]
     """
     shape = tuple(getattr(preds, "shape", np.shape(preds)))
     if len(shape) != 2 or shape[1] != 1000:

@@ -13,6 +13,10 @@ def caffe(x: Any, data_format: str | None = None) -> Any:
     Args:
         x: Images of values from 0 to 255.
         data_format: Where the channels are.
+
+    Example:
+        >>> print(caffe(np.full((1, 1, 3), 128.0)))
+        [[[24.061 11.221  4.32 ]]]
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="caffe")
 
@@ -25,6 +29,10 @@ def tf(x: Any, data_format: str | None = None) -> Any:
     Args:
         x: Images of values from 0 to 255.
         data_format: Where the channels are.
+
+    Example:
+        >>> print(tf(np.array([[[0.0, 127.5, 255.0]]])))
+        [[[-1.  0.  1.]]]
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="tf")
 
@@ -37,6 +45,10 @@ def torch(x: Any, data_format: str | None = None) -> Any:
     Args:
         x: Images of values from 0 to 255.
         data_format: Where the channels are.
+
+    Example:
+        >>> print(torch(np.full((1, 1, 3), 255.0)).round(2))
+        [[[2.25 2.43 2.64]]]
     """
     return imagenet_utils.preprocess_input(x, data_format, mode="torch")
 
@@ -47,5 +59,9 @@ def unchanged(x: Any, data_format: str | None = None) -> Any:
     Args:
         x: Images of values from 0 to 255.
         data_format: Where the channels are.
+
+    Example:
+        >>> print(unchanged(np.array([[[0.0, 127.5, 255.0]]])))
+        [[[  0.  127.5 255. ]]]
     """
     return x

@@ -28,6 +28,10 @@ def standardize_dtype(dtype: Any) -> str:
 
     Args:
         dtype: The dtype.
+
+    Example:
+        >>> standardize_dtype(jnp.bfloat16), standardize_dtype(int), standardize_dtype(None)
+        ('bfloat16', 'int32', 'float32')
     """
     if dtype is None:
         return settings.floatx()
@@ -49,6 +53,10 @@ def is_float(dtype: Any) -> bool:
 
     Args:
         dtype: The dtype.
+
+    Example:
+        >>> is_float("bfloat16"), is_float("int32")
+        (True, False)
     """
     return jnp.issubdtype(dtype, jnp.floating)
 
@@ -58,6 +66,10 @@ def is_inexact(dtype: Any) -> bool:
 
     Args:
         dtype: The dtype.
+
+    Example:
+        >>> is_inexact("complex64"), is_inexact("int32")
+        (True, False)
     """
     return jnp.issubdtype(dtype, jnp.inexact)
 
@@ -67,6 +79,10 @@ def result_type(*dtypes: Any) -> str:
 
     Args:
         *dtypes: Names of dtypes, dtypes or Python types.
+
+    Example:
+        >>> result_type("int32", "float16"), result_type("bfloat16", float)
+        ('float16', 'bfloat16')
     """
     # NumPy's dtypes equal Python's types, but are none.
     weak = [isinstance(t, type) and t in (int, float, bool) for t in dtypes]
@@ -80,6 +96,10 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
     Args:
         x: A number, an array, a Variable, or lists of them.
         dtype: Name of the result's type; the value's own, or the global float type, unless given.
+
+    Example:
+        >>> to_array([1, 2.5]).dtype.name
+        'float32'
     """
     if isinstance(x, jax.Array) and dtype is not None and x.dtype == dtype and not x.weak_type:
         return x
@@ -164,7 +184,12 @@ class DTypePolicy:
 
 
 class FloatDTypePolicy(DTypePolicy):
-    """Another name of `DTypePolicy`, which files may hold."""
+    """Another name of `DTypePolicy`, which files may hold.
+
+    Example:
+        >>> FloatDTypePolicy("mixed_float16").variable_dtype
+        'float32'
+    """
 
 
 class _Global:
@@ -175,7 +200,12 @@ _global = _Global()
 
 
 def dtype_policy() -> DTypePolicy:
-    """The policy of layers that are given none."""
+    """The policy of layers that are given none.
+
+    Example:
+        >>> dtype_policy().name
+        'float32'
+    """
     return _global.policy or DTypePolicy(settings.floatx())
 
 
@@ -184,6 +214,11 @@ def set_dtype_policy(policy: str | DTypePolicy) -> None:
 
     Args:
         policy: The policy, or its name.
+
+    Example:
+        >>> set_dtype_policy("mixed_bfloat16")
+        >>> keras.layers.Dense(1).compute_dtype
+        'bfloat16'
     """
     _global.policy = get_policy(policy)
 
@@ -193,6 +228,10 @@ def get_policy(identifier: Any) -> DTypePolicy:
 
     Args:
         identifier: What stands for a policy.
+
+    Example:
+        >>> get_policy("mixed_float16").compute_dtype
+        'float16'
     """
     if identifier is None:
         return dtype_policy()
@@ -217,6 +256,12 @@ def autocast(dtype: str | None) -> Iterator[None]:
 
     Args:
         dtype: Name of the type, or `None`.
+
+    Example:
+        >>> weight = keras.Variable(1.0)
+        >>> with autocast("bfloat16"):
+        ...     weight.value.dtype.name
+        'bfloat16'
     """
     before = _autocast.dtype
     _autocast.dtype = dtype if dtype and is_float(dtype) else None
@@ -227,5 +272,11 @@ def autocast(dtype: str | None) -> Iterator[None]:
 
 
 def autocast_dtype() -> str | None:
-    """The dtype that Variables are read as just now, if any."""
+    """The dtype that Variables are read as just now, if any.
+
+    Example:
+        >>> with autocast("float16"):
+        ...     autocast_dtype()
+        'float16'
+    """
     return _autocast.dtype

@@ -20,6 +20,12 @@ def bad_argument(
         got: What came.
         hint: What to do.
         code: Of a common error, that of its entry in `docs/errors.md`: "E03".
+
+    Example:
+        >>> raise bad_argument("dense", "units", "a positive integer", -1)
+        Traceback (most recent call last):
+            ...
+        ValueError: dense: `units` must be a positive integer; got -1.
     """
     who = owner if isinstance(owner, str) else getattr(owner, "name", None)
     who = who or (owner if isinstance(owner, type) else type(owner)).__name__
@@ -43,6 +49,10 @@ def did_you_mean(word: Any, known: Iterable[str]) -> str:
     Args:
         word: The misspelt word.
         known: The known ones.
+
+    Example:
+        >>> print(did_you_mean("rleu", ["relu", "tanh"]))
+        Did you mean 'relu'?
     """
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""

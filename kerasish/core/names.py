@@ -25,6 +25,10 @@ def snake_case(name: str) -> str:
 
     Args:
         name: Name of a class.
+
+    Example:
+        >>> snake_case("MaxPooling2D")
+        'max_pooling2d'
     """
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
@@ -36,6 +40,10 @@ def auto_name(prefix: str) -> str:
 
     Args:
         prefix: Class name, or the name's beginning.
+
+    Example:
+        >>> auto_name("Dense"), auto_name("Dense")
+        ('dense', 'dense_1')
     """
     prefix = snake_case(prefix)
     with _lock:
@@ -45,12 +53,24 @@ def auto_name(prefix: str) -> str:
 
 
 def next_serial() -> int:
-    """A number greater than any given before: what was made, or set, when."""
+    """A number greater than any given before: what was made, or set, when.
+
+    Example:
+        >>> next_serial() < next_serial()
+        True
+    """
     return next(_serials)
 
 
 def clear_names() -> None:
-    """Start numbering again, as `keras.utils.clear_session` promises."""
+    """Start numbering again, as `keras.utils.clear_session` promises.
+
+    Example:
+        >>> _ = auto_name("Dense")
+        >>> clear_names()
+        >>> auto_name("Dense")
+        'dense'
+    """
     with _lock:
         _counters.clear()
 
@@ -64,6 +84,12 @@ def name_scope(name: str, owner: object = None) -> Iterator[None]:
     Args:
         name: The prefix.
         owner: Object whose scope it is, if any.
+
+    Example:
+        >>> with name_scope("encoder"):
+        ...     weight = keras.Variable(1.0, name="scale")
+        >>> weight.path
+        'encoder/scale'
     """
     before = _path.parts, _path.owners
     if owner is None or not _path.owners or _path.owners[-1] is not owner:
@@ -75,10 +101,21 @@ def name_scope(name: str, owner: object = None) -> Iterator[None]:
 
 
 def current_path() -> str:
-    """The open name scopes, joined by slashes."""
+    """The open name scopes, joined by slashes.
+
+    Example:
+        >>> with name_scope("encoder"):
+        ...     current_path()
+        'encoder'
+    """
     return "/".join(_path.parts)
 
 
 def current_owner() -> object:
-    """Whose name scope is the innermost: the layer that makes something, `None` if no one's."""
+    """Whose name scope is the innermost: the layer that makes something, `None` if no one's.
+
+    Example:
+        >>> current_owner() is None
+        True
+    """
     return _path.owners[-1] if _path.owners else None

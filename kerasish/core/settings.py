@@ -36,7 +36,12 @@ def current() -> dict[str, Any]:
 
 
 def floatx() -> str:
-    """The float type used where none is named: `"float32"` unless changed."""
+    """The float type used where none is named: `"float32"` unless changed.
+
+    Example:
+        >>> floatx()
+        'float32'
+    """
     return _settings.floatx
 
 
@@ -45,6 +50,11 @@ def set_floatx(value: str) -> None:
 
     Args:
         value: Name of the type.
+
+    Example:
+        >>> set_floatx("bfloat16")
+        >>> keras.ops.zeros(1).dtype.name
+        'bfloat16'
     """
     if value not in _FLOATS:
         raise bad_argument("set_floatx", "value", f"one of {_FLOATS}", value)
@@ -54,7 +64,12 @@ def set_floatx(value: str) -> None:
 
 
 def epsilon() -> float:
-    """The small number that keeps divisions and logarithms finite: 1e-7 unless changed."""
+    """The small number that keeps divisions and logarithms finite: 1e-7 unless changed.
+
+    Example:
+        >>> epsilon()
+        1e-07
+    """
     return _settings.epsilon
 
 
@@ -63,12 +78,22 @@ def set_epsilon(value: float) -> None:
 
     Args:
         value: A small positive number.
+
+    Example:
+        >>> set_epsilon(1e-3)
+        >>> epsilon()
+        0.001
     """
     _settings.epsilon = value
 
 
 def image_data_format() -> str:
-    """Where images have their channels: `"channels_last"` unless changed."""
+    """Where images have their channels: `"channels_last"` unless changed.
+
+    Example:
+        >>> image_data_format()
+        'channels_last'
+    """
     return _settings.image_data_format
 
 
@@ -77,6 +102,11 @@ def set_image_data_format(data_format: str) -> None:
 
     Args:
         data_format: Either of the two.
+
+    Example:
+        >>> set_image_data_format("channels_first")
+        >>> keras.layers.Conv2D(8, 3)(np.ones((1, 3, 5, 5))).shape
+        (1, 8, 3, 3)
     """
     _settings.image_data_format = standardize_data_format(data_format)
 
@@ -86,6 +116,10 @@ def standardize_data_format(data_format: Any) -> str:
 
     Args:
         data_format: Either of the two, or `None`.
+
+    Example:
+        >>> standardize_data_format(None)
+        'channels_last'
     """
     if data_format is None:
         return _settings.image_data_format
@@ -98,37 +132,76 @@ def enable_nan_checks() -> None:
     """Make `fit` and `evaluate` stop at the first NaN and name the layer that made it.
 
     Costs a pass over every layer's output. The model keeps the weights it had before the bad step.
+
+    Example:
+        >>> enable_nan_checks()
+        >>> nan_checks_enabled()
+        True
     """
     _settings.nan_checks = True
 
 
 def disable_nan_checks() -> None:
-    """Undo `enable_nan_checks`."""
+    """Undo `enable_nan_checks`.
+
+    Example:
+        >>> disable_nan_checks()
+        >>> nan_checks_enabled()
+        False
+    """
     _settings.nan_checks = False
 
 
 def nan_checks_enabled() -> bool:
-    """Whether `enable_nan_checks` is in force."""
+    """Whether `enable_nan_checks` is in force.
+
+    Example:
+        >>> nan_checks_enabled()
+        False
+    """
     return _settings.nan_checks
 
 
 def enable_interactive_logging() -> None:
-    """Show progress bars (the default)."""
+    """Show progress bars (the default).
+
+    Example:
+        >>> enable_interactive_logging()
+        >>> is_interactive_logging_enabled()
+        True
+    """
     _settings.interactive_logging = True
 
 
 def disable_interactive_logging() -> None:
-    """Write one plain line an epoch instead of progress bars."""
+    """Write one plain line an epoch instead of progress bars.
+
+    Example:
+        >>> disable_interactive_logging()
+        >>> is_interactive_logging_enabled()
+        False
+        >>> enable_interactive_logging()
+    """
     _settings.interactive_logging = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether progress bars are shown."""
+    """Whether progress bars are shown.
+
+    Example:
+        >>> is_interactive_logging_enabled()
+        True
+    """
     return _settings.interactive_logging
 
 
 def max_epochs() -> int | None:
-    """The most epochs that a `fit` runs, whatever it is asked for; `None` is no limit."""
+    """The most epochs that a `fit` runs, whatever it is asked for; `None` is no limit.
+
+    Example:
+        >>> max_epochs() is None
+        True
+    """
     return _settings.max_epochs
 
 
@@ -137,12 +210,23 @@ def set_max_epochs(max_epochs: int | None) -> None:
 
     Args:
         max_epochs: Number of epochs, or `None`.
+
+    Example:
+        >>> set_max_epochs(2)
+        >>> max_epochs()
+        2
+        >>> set_max_epochs(None)
     """
     _settings.max_epochs = _limit("set_max_epochs", "max_epochs", max_epochs)
 
 
 def max_steps_per_epoch() -> int | None:
-    """The most batches that `fit`, `evaluate` and `predict` take; `None` is no limit."""
+    """The most batches that `fit`, `evaluate` and `predict` take; `None` is no limit.
+
+    Example:
+        >>> max_steps_per_epoch() is None
+        True
+    """
     return _settings.max_steps_per_epoch
 
 
@@ -151,6 +235,12 @@ def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
 
     Args:
         max_steps_per_epoch: Number of batches, or `None`.
+
+    Example:
+        >>> set_max_steps_per_epoch(10)
+        >>> max_steps_per_epoch()
+        10
+        >>> set_max_steps_per_epoch(None)
     """
     limit = _limit("set_max_steps_per_epoch", "max_steps_per_epoch", max_steps_per_epoch)
     _settings.max_steps_per_epoch = limit
@@ -163,17 +253,37 @@ def _limit(owner, name, value):
 
 
 def enable_flash_attention() -> None:
-    """Use cuDNN's fused attention on NVIDIA devices, wherever numbers of 16 bits allow it."""
+    """Use cuDNN's fused attention on NVIDIA devices, wherever numbers of 16 bits allow it.
+
+    Example:
+        >>> enable_flash_attention()
+        >>> is_flash_attention_enabled()
+        True
+        >>> disable_flash_attention()
+    """
     _settings.flash_attention = True
 
 
 def disable_flash_attention() -> None:
-    """Use cuDNN's fused attention only in layers that ask for it (the default)."""
+    """Use cuDNN's fused attention only in layers that ask for it (the default).
+
+    Example:
+        >>> disable_flash_attention()
+        >>> is_flash_attention_enabled()
+        False
+    """
     _settings.flash_attention = False
 
 
 def is_flash_attention_enabled() -> bool | None:
-    """Whether `enable_flash_attention` is in force; `None` if nothing was said."""
+    """Whether `enable_flash_attention` is in force; `None` if nothing was said.
+
+    Example:
+        >>> enable_flash_attention()
+        >>> is_flash_attention_enabled()
+        True
+        >>> disable_flash_attention()
+    """
     return _settings.flash_attention
 
 
@@ -181,17 +291,30 @@ def enable_unsafe_deserialization() -> None:
     """Load as with `safe_mode=False`, wherever something is loaded.
 
     No code in a file is run all the same: it is `custom_objects` that may then stand for lambdas.
+
+    Example:
+        >>> enable_unsafe_deserialization()  # doctest: +SKIP
     """
     _settings.unsafe_deserialization = True
 
 
 def unsafe_deserialization_enabled() -> bool:
-    """Whether `enable_unsafe_deserialization` is in force."""
+    """Whether `enable_unsafe_deserialization` is in force.
+
+    Example:
+        >>> unsafe_deserialization_enabled()
+        False
+    """
     return _settings.unsafe_deserialization
 
 
 def backend() -> str:
-    """Always `"jax"`: kerasish has no other."""
+    """Always `"jax"`: kerasish has no other.
+
+    Example:
+        >>> backend()
+        'jax'
+    """
     return "jax"
 
 
@@ -200,23 +323,44 @@ def set_backend(backend: str) -> None:
 
     Args:
         backend: `"jax"`.
+
+    Example:
+        >>> set_backend("jax")
     """
     if backend != "jax":
         raise bad_argument("set_backend", "backend", "'jax': kerasish has no other", backend)
 
 
 def enable_traceback_filtering() -> None:
-    """Leave frames of kerasish and JAX out of tracebacks (the default)."""
+    """Leave frames of kerasish and JAX out of tracebacks (the default).
+
+    Example:
+        >>> enable_traceback_filtering()
+        >>> is_traceback_filtering_enabled()
+        True
+    """
     jax.config.update("jax_traceback_filtering", "auto")
 
 
 def disable_traceback_filtering() -> None:
-    """Show all frames in tracebacks, those of kerasish and JAX too."""
+    """Show all frames in tracebacks, those of kerasish and JAX too.
+
+    Example:
+        >>> disable_traceback_filtering()
+        >>> is_traceback_filtering_enabled()
+        False
+        >>> enable_traceback_filtering()
+    """
     jax.config.update("jax_traceback_filtering", "off")
 
 
 def is_traceback_filtering_enabled() -> bool:
-    """Whether frames of kerasish and JAX are left out of tracebacks."""
+    """Whether frames of kerasish and JAX are left out of tracebacks.
+
+    Example:
+        >>> is_traceback_filtering_enabled()
+        True
+    """
     return jax.config.jax_traceback_filtering != "off"
 
 
@@ -225,6 +369,10 @@ def user_cache_folder() -> pathlib.Path:
 
     Raises:
         RuntimeError: If the user has no home.
+
+    Example:
+        >>> user_cache_folder().name
+        'kerasish'
     """
     folder = os.environ.get("XDG_CACHE_HOME")
     return (pathlib.Path(folder) if folder else pathlib.Path.home() / ".cache") / "kerasish"
@@ -235,6 +383,9 @@ def use_compilation_cache() -> None:
 
     Programs compiled once are read from disk in the next process. A folder the user gave JAX
     is kept. `KERASISH_COMPILATION_CACHE=0` turns it off; a path moves it.
+
+    Example:
+        >>> use_compilation_cache()  # from now on programs are kept between runs
     """
     choice = os.environ.get("KERASISH_COMPILATION_CACHE", "")
     if choice.lower() in ("0", "off", "false") or jax.config.jax_compilation_cache_dir:

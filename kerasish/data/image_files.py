@@ -48,6 +48,13 @@ def load_img(
 
     Returns:
         A Pillow image; `img_to_array` makes it an array.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "black.png")
+        >>> save_img(path, np.zeros((4, 6, 3)))
+        >>> load_img(path, target_size=(2, 3)).size
+        (3, 2)
     """
     image_module = _pillow()
     if color_mode not in _MODES:
@@ -84,6 +91,10 @@ def img_to_array(img: Any, data_format: Any = None, dtype: Any = None) -> np.nda
 
     Shapes:
         `(height, width, channels)`, or channels first.
+
+    Example:
+        >>> img_to_array(array_to_img(np.zeros((4, 6, 3)))).shape
+        (4, 6, 3)
     """
     first = standardize_data_format(data_format) == "channels_first"
     x = np.array(img, dtype=dtype or settings.floatx())
@@ -106,6 +117,10 @@ def array_to_img(x: Any, data_format: Any = None, scale: bool = True, dtype: Any
 
     Shapes:
         `(height, width, channels)` with 1, 3 or 4 channels, or channels first.
+
+    Example:
+        >>> array_to_img(np.zeros((4, 6, 3))).size
+        (6, 4)
     """
     image_module = _pillow()
     x = np.asarray(x, dtype=dtype or settings.floatx())
@@ -141,6 +156,13 @@ def save_img(
         file_format: `"png"`, `"jpeg"`, ...; `None` tells by the path's ending.
         scale: Whether to stretch the values so that they span 0 to 255.
         **kwargs: What Pillow's `save` takes besides.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "black.png")
+        >>> save_img(path, np.zeros((4, 6, 3)))
+        >>> load_img(path).size
+        (6, 4)
     """
     image = array_to_img(x, data_format=data_format, scale=scale)
     file_format = {"jpg": "jpeg"}.get(file_format, file_format)
@@ -172,6 +194,10 @@ def smart_resize(
 
     Returns:
         A NumPy array if one came, otherwise a JAX array.
+
+    Example:
+        >>> smart_resize(np.zeros((4, 8, 3)), (2, 2)).shape
+        (2, 2, 3)
     """
     if len(size) != 2:
         raise bad_argument("smart_resize", "size", "(height, width)", size)

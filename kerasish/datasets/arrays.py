@@ -41,6 +41,13 @@ def read_npz(path: Any) -> dict[str, np.ndarray]:
 
     Args:
         path: Path of the file.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "a.npz")
+        >>> np.savez(path, x=np.arange(3))
+        >>> read_npz(path)["x"]
+        array([0, 1, 2])
     """
     arrays = {}
     with zipfile.ZipFile(path) as archive:
@@ -69,6 +76,11 @@ def shuffled(seed: Any, *arrays: Any) -> list:
     Args:
         seed: Seed of the order.
         *arrays: Arrays of as many rows each.
+
+    Example:
+        >>> x, y = shuffled(0, np.arange(3), np.arange(3))
+        >>> bool((x == y).all()), sorted(x.tolist())
+        (True, [0, 1, 2])
     """
     order = np.arange(len(arrays[0]))
     generator = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
@@ -83,6 +95,11 @@ def split(x: Any, y: Any, test_split: float) -> tuple:
         x: Inputs.
         y: Targets.
         test_split: Share of the samples that is for testing.
+
+    Example:
+        >>> x, y = np.arange(4), np.arange(4)
+        >>> split(x, y, 0.25)
+        ((array([0, 1, 2]), array([0, 1, 2])), (array([3]), array([3])))
     """
     first = int(len(x) * (1 - test_split))
     return (np.array(x[:first]), np.array(y[:first])), (np.array(x[first:]), np.array(y[first:]))
@@ -93,6 +110,9 @@ def check_split(test_split: float) -> None:
 
     Args:
         test_split: Share of the samples that is for testing.
+
+    Example:
+        >>> check_split(0.2)
     """
     if not 0 <= test_split < 1:
         raise bad_argument("load_data", "test_split", "from 0, less than 1", test_split)
@@ -105,6 +125,10 @@ def number_words(sequences: Any, start_char: int | None, index_from: int) -> lis
         sequences: Lists of word numbers.
         start_char: The mark, or `None`.
         index_from: What is added to each number.
+
+    Example:
+        >>> number_words([[5, 6]], 1, 3)
+        [[1, 8, 9]]
     """
     first = [] if start_char is None else [start_char]
     move = index_from if start_char is not None or index_from else 0
@@ -118,6 +142,10 @@ def shorter(maxlen: int | None, sequences: Any, labels: Any) -> tuple:
         maxlen: The number, or `None`.
         sequences: Lists of word numbers.
         labels: Their labels.
+
+    Example:
+        >>> shorter(3, [[1], [1, 2, 3]], [0, 1])
+        ([[1]], array([0]))
     """
     if not maxlen:
         return sequences, labels
@@ -137,6 +165,10 @@ def frequent(
         num_words: Numbers from here on are rare; `None`: only the largest one, as in Keras.
         skip_top: Numbers below are too frequent.
         oov_char: Number that stands for such words.
+
+    Example:
+        >>> frequent([[1, 5, 9]], 6, 2, 0)
+        array([list([0, 5, 0])], dtype=object)
     """
     limit = num_words or max(max(sequence) for sequence in sequences)
 
@@ -168,6 +200,10 @@ def read_cifar(path: Any, key: Any) -> tuple[np.ndarray, np.ndarray]:
     Args:
         path: Path of the file.
         key: Key of the labels.
+
+    Example:
+        >>> read_cifar("data_batch_1", b"labels")[0].shape  # doctest: +SKIP
+        (10000, 32, 32, 3)
     """
     with open(path, "rb") as file:
         found = {name.decode(): value for name, value in read_pickle(file).items()}

@@ -24,6 +24,11 @@ def load_data(
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: columns `(n, 13)`, prices `(n,)`.
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (404, 13)
     """
     check_split(test_split)
     data = read_npz(get_file(path, ORIGIN, file_hash=HASH))

@@ -30,6 +30,11 @@ def load_data(
 
     References:
         Pace and Barry, 1997, "Sparse Spatial Autoregressions".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (16512, 8)
     """
     if version not in _ROWS:
         raise bad_argument("load_data", "version", "'small' or 'large'", version)

@@ -22,6 +22,11 @@ def load_data() -> tuple:
 
     References:
         Krizhevsky, 2009, "Learning Multiple Layers of Features from Tiny Images".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (50000, 32, 32, 3)
     """
     folder = get_file("cifar-10-batches-py-target", ORIGIN, extract=True, file_hash=HASH)
     folder = pathlib.Path(folder, "cifar-10-batches-py")

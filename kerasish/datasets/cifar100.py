@@ -22,6 +22,11 @@ def load_data(label_mode: str = "fine") -> tuple:
 
     References:
         Krizhevsky, 2009, "Learning Multiple Layers of Features from Tiny Images".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (50000, 32, 32, 3)
     """
     if label_mode not in ("fine", "coarse"):
         raise bad_argument("load_data", "label_mode", "'fine' or 'coarse'", label_mode)

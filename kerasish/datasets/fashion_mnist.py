@@ -23,6 +23,11 @@ def load_data() -> tuple:
     References:
         Xiao, Rasul and Vollgraf, 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking
         Machine Learning Algorithms".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (60000, 28, 28)
     """
     return _part("train"), _part("t10k")
 

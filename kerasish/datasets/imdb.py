@@ -43,6 +43,11 @@ def load_data(
 
     References:
         Maas et al., 2011, "Learning Word Vectors for Sentiment Analysis".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (25000,)
     """
     data = read_npz(get_file(path, ORIGIN + "imdb.npz", file_hash=HASH))
     parts = []
@@ -60,6 +65,10 @@ def get_word_index(path: Any = "imdb_word_index.json") -> dict[str, int]:
 
     Args:
         path: Name of the file in the cache.
+
+    Example:
+        >>> get_word_index()["the"]  # doctest: +SKIP
+        1
     """
     path = get_file(path, ORIGIN + "imdb_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:

@@ -23,6 +23,11 @@ def load_data(path: Any = "mnist.npz") -> tuple:
     References:
         LeCun, Bottou, Bengio and Haffner, 1998, "Gradient-Based Learning Applied to Document
         Recognition".
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (60000, 28, 28)
     """
     with np.load(get_file(path, ORIGIN, file_hash=HASH), allow_pickle=False) as data:
         return (data["x_train"], data["y_train"]), (data["x_test"], data["y_test"])

@@ -46,6 +46,11 @@ def load_data(
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: arrays of lists, and topics from 0 to 45.
+
+    Example:
+        >>> (x, y), (x_test, y_test) = load_data()  # doctest: +SKIP
+        >>> x.shape  # doctest: +SKIP
+        (8982,)
     """
     data = read_npz(get_file(path, ORIGIN + "reuters.npz", file_hash=HASH))
     sequences, labels = shuffled(seed, data["x"], data["y"])
@@ -58,6 +63,10 @@ def get_word_index(path: Any = "reuters_word_index.json") -> dict[str, int]:
 
     Args:
         path: Name of the file in the cache.
+
+    Example:
+        >>> get_word_index()["the"]  # doctest: +SKIP
+        1
     """
     path = get_file(path, ORIGIN + "reuters_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:

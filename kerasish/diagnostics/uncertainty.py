@@ -27,6 +27,9 @@ class UncertaintyReport:
         bins: For each bin of confidence its mean confidence, accuracy and count, `(bins, 3)`;
             `None` without labels.
 
+    Args:
+        samples, y_true, bins: As for `uncertainty_report`, which makes it.
+
     Example:
         >>> samples = np.array([[[0.9, 0.1], [0.5, 0.5]], [[0.9, 0.1], [0.1, 0.9]]])
         >>> report = uncertainty_report(samples, [0, 1])
@@ -111,6 +114,12 @@ def uncertainty_report(samples: Any, y_true: Any = None, bins: int = _BINS) -> U
     References:
         Gal, 2016, "Uncertainty in Deep Learning". Guo, Pleiss, Sun and Weinberger, 2017, "On
         Calibration of Modern Neural Networks".
+
+    Example:
+        >>> samples = np.array([[[0.9, 0.1]], [[0.1, 0.9]], [[0.8, 0.2]]])
+        >>> report = uncertainty_report(samples)
+        >>> report.prediction, report.agreement.round(2)
+        (array([0]), array([0.67]))
     """
     return UncertaintyReport(samples, y_true, bins)
 

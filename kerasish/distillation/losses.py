@@ -49,7 +49,15 @@ def _sum_over(structure, function, *outputs):
 
 
 class DistillationLoss(Configurable):
-    """Base of what compares a teacher's outputs with a student's. Override `compute_loss`."""
+    """Base of what compares a teacher's outputs with a student's. Override `compute_loss`.
+
+    Example:
+        >>> class Gap(DistillationLoss):
+        ...     def compute_loss(self, teacher_outputs, student_outputs, **kwargs):
+        ...         return abs(teacher_outputs - student_outputs).mean()
+        >>> Gap().compute_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])).item()
+        1.0
+    """
 
     def compute_loss(self, teacher_outputs: Any, student_outputs: Any, **kwargs: Any) -> Any:
         """The cost, one number.

@@ -27,6 +27,10 @@ def get_device_count(device_type: str | None = None) -> int:
 
     Args:
         device_type: `"cpu"`, `"gpu"` or `"tpu"`. `None` is the best kind there is.
+
+    Example:
+        >>> get_device_count("cpu")
+        8
     """
     return len(_devices(device_type))
 

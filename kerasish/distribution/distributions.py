@@ -30,6 +30,11 @@ class Distribution:
         auto_shard_dataset: With several processes: whether arrays and `PyDataset`s are the same
             whole data in each, of which it takes its rows. `False`: each has its own share, as
             generators and loaders always do.
+
+    Example:
+        >>> mesh = keras.distribution.DeviceMesh((8,), ["batch"])
+        >>> Distribution(mesh).batch_dim_name
+        'batch'
     """
 
     def __init__(
@@ -201,7 +206,13 @@ def _check_processes(owner, device_mesh):
 
 
 def distribution() -> Distribution | None:
-    """The current distribution, if one is set."""
+    """The current distribution, if one is set.
+
+    Example:
+        >>> with DataParallel().scope():
+        ...     type(distribution()).__name__
+        'DataParallel'
+    """
     return partitioning.state.distribution
 
 
@@ -248,6 +259,13 @@ class DataParallel(Distribution):
         device_mesh: A mesh of one axis.
         devices: Names or JAX devices to make one of; `None` or none: all there are.
         auto_shard_dataset: As in `Distribution`.
+
+    Example:
+        >>> with DataParallel().scope():
+        ...     layer = keras.layers.Dense(4)
+        ...     layer.build((None, 8))
+        >>> len(layer.kernel.value.sharding.device_set)
+        8
     """
 
     def __init__(
@@ -269,6 +287,16 @@ class ModelParallel(Distribution):
         layout_map: Layouts by regular expressions for the weights' paths.
         batch_dim_name: The mesh axis that splits batches; `None` is the first.
         auto_shard_dataset: As in `Distribution`.
+
+    Example:
+        >>> mesh = keras.distribution.DeviceMesh((4, 2), ["batch", "model"])
+        >>> layouts = keras.distribution.LayoutMap(mesh)
+        >>> layouts["dense.*kernel"] = (None, "model")
+        >>> with ModelParallel(layout_map=layouts).scope():
+        ...     layer = keras.layers.Dense(4, name="dense")
+        ...     layer.build((None, 8))
+        >>> tuple(layer.kernel.value.sharding.spec)
+        (None, 'model')
     """
 
     def __init__(

@@ -67,6 +67,13 @@ class TensorLayout:
         axes: For each axis of the array a mesh axis's name (or a tuple of several), or `None` for
             one that is not split. Last axes that are left out are not split.
         device_mesh: The mesh; a `LayoutMap` gives its own to layouts without one.
+
+    Example:
+        >>> mesh = DeviceMesh((4, 2), ["batch", "model"])
+        >>> layout = TensorLayout((None, "model"), mesh)
+        >>> tensor = keras.distribution.distribute_tensor(np.ones((3, 8)), layout)
+        >>> tensor.addressable_shards[0].data.shape
+        (3, 4)
     """
 
     def __init__(self, axes: Sequence, device_mesh: DeviceMesh | None = None):

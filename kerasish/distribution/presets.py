@@ -27,6 +27,13 @@ class FullySharded(Distribution):
     References:
         Rajbhandari, Rasley, Ruwase and He, 2020, "ZeRO: Memory Optimizations Toward Training
         Trillion Parameter Models".
+
+    Example:
+        >>> with FullySharded(min_size=1).scope():
+        ...     layer = keras.layers.Dense(16)
+        ...     layer.build((None, 8))
+        >>> layer.kernel.value.addressable_shards[0].data.shape
+        (8, 2)
     """
 
     gathers = True
@@ -60,6 +67,13 @@ class TensorParallel(Distribution):
     References:
         Shoeybi et al., 2019, "Megatron-LM: Training Multi-Billion Parameter Language Models Using
         Model Parallelism".
+
+    Example:
+        >>> with TensorParallel().scope():
+        ...     layer = keras.layers.Dense(16)
+        ...     layer.build((None, 8))
+        >>> layer.kernel.value.addressable_shards[0].data.shape
+        (8, 2)
     """
 
     def __init__(self, device_mesh: Any = None, auto_shard_dataset: bool = True):
@@ -127,6 +141,14 @@ class FullyShardedTensorParallel(TensorParallel):
             does), the second weights and work (as `TensorParallel` does).
         min_size: Numbers that a weight must have to be split along the first.
         auto_shard_dataset: As in `Distribution`.
+
+    Example:
+        >>> mesh = keras.distribution.DeviceMesh((2, 4), ["batch", "model"])
+        >>> with FullyShardedTensorParallel(mesh, min_size=1).scope():
+        ...     layer = keras.layers.Dense(16)
+        ...     layer.build((None, 8))
+        >>> layer.kernel.value.addressable_shards[0].data.shape
+        (4, 4)
     """
 
     gathers = True

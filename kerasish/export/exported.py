@@ -30,6 +30,14 @@ def load(path: Any) -> "ExportedModel":
 
     Args:
         path: Path of the file or folder.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.zip")
+        >>> model.export(path, verbose=False)
+        >>> load(path)(np.ones((5, 2), "float32")).shape
+        (5, 3)
     """
     return ExportedModel(path)
 
@@ -40,6 +48,19 @@ class Endpoint:
     Attributes:
         inputs: Name, shape and dtype of each input.
         outputs: Name, shape and dtype of each output.
+
+    Args:
+        meta: What the archive says of it: `inputs`, `outputs`.
+        program: The program, as JAX reads it.
+        weights: The arrays it is called with.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.zip")
+        >>> model.export(path, verbose=False)
+        >>> ExportedModel(path).serve.inputs[0]["shape"]
+        [None, 2]
     """
 
     def __init__(self, meta: Any, program: Any, weights: Any):
@@ -68,6 +89,17 @@ class ExportedModel:
         meta: Dict with `inputs` and `outputs` (name, shape, dtype each), `platforms`, `versions`.
         endpoints: The programs by name.
         collections: Lists of arrays by name.
+
+    Args:
+        path: Path of the archive.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.zip")
+        >>> model.export(path, verbose=False)
+        >>> ExportedModel(path).endpoints.keys()
+        dict_keys(['serve'])
     """
 
     def __init__(self, path: Any):

@@ -205,6 +205,10 @@ def serialize(layer: typing.Any) -> dict:
 
     Args:
         layer: The layer.
+
+    Example:
+        >>> serialize(keras.layers.Flatten(name="flat"))["class_name"]
+        'Flatten'
     """
     return serialize_keras_object(layer)
 
@@ -215,6 +219,10 @@ def deserialize(config: dict, custom_objects: dict | None = None) -> typing.Any:
     Args:
         config: What `serialize` gave.
         custom_objects: Classes and functions by the names that the config has for them.
+
+    Example:
+        >>> deserialize(serialize(keras.layers.Flatten(name="flat"))).name
+        'flat'
     """
     with custom_object_scope(custom_objects or {}):
         return resolve(config, published("keras.layers"), "layer")

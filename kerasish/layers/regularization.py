@@ -188,7 +188,12 @@ class SpatialDropout2D(Dropout):
 
 
 class SpatialDropout3D(SpatialDropout2D):
-    """`Dropout` of whole channels of a volume; arguments as `SpatialDropout2D`.
+    """`Dropout` of whole channels of a volume.
+
+    Args:
+        rate: Probability of a channel to become 0 in training, from 0 to 1.
+        data_format: `"channels_last"` or `"channels_first"`; `None`: the global one.
+        seed: Integer; makes the dropout the same in each run.
 
     Shapes:
         `(batch, d1, d2, d3, channels)` -> the same.

@@ -47,6 +47,12 @@ def check_sparse_labels(y: Any, classes: int, who: str, ignore_class: int | None
         classes: Number of classes.
         who: Whom the error names.
         ignore_class: A number allowed besides.
+
+    Example:
+        >>> check_sparse_labels([0, 5], 3, "the loss")
+        Traceback (most recent call last):
+            ...
+        ValueError: ...
     """
     y = np.asarray(y)
     good = (y >= 0) & (y < classes) & (y == np.floor(y))

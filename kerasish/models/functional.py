@@ -12,6 +12,11 @@ class Functional(Model):
         inputs: Symbolic tensors, from `keras.Input`, in any pytree.
         outputs: Symbolic tensors computed from them, in any pytree.
         name: Name; generated if not given.
+
+    Example:
+        >>> x = keras.Input((2,))
+        >>> Functional(x, 2 * x)(np.ones((1, 2)))
+        Array([[2., 2.]], dtype=float32)
     """
 
     def __init__(

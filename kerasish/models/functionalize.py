@@ -18,6 +18,12 @@ class Values(NamedTuple):
     Attributes:
         trainable: The weights that training changes.
         state: All others: statistics, frozen weights, random states, metrics of the model's own.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> _, values = functionalize(model)
+        >>> sorted(value.shape for value in values.trainable.values())
+        [(2, 3), (3,)]
     """
 
     trainable: dict[str, jax.Array]
@@ -29,6 +35,16 @@ class PureCall:
 
     It depends only on its arguments and changes nothing, so `jax.jit`, `jax.grad`, `jax.vmap`,
     `jax.lax.scan` and `optax` do what they like with it.
+
+    Args:
+        layer: The model or layer, built.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> apply, values = functionalize(model)
+        >>> y, state = apply(values, np.ones((5, 2)))
+        >>> y.shape
+        (5, 3)
     """
 
     def __init__(self, layer: Layer):

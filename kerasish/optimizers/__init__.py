@@ -37,6 +37,10 @@ def serialize(optimizer: Optimizer) -> dict:
 
     Args:
         optimizer: The optimizer.
+
+    Example:
+        >>> serialize(SGD(0.1))["config"]["learning_rate"]
+        0.1...
     """
     return serialize_keras_object(optimizer)
 
@@ -47,6 +51,10 @@ def deserialize(config: dict, custom_objects: Mapping | None = None) -> Optimize
     Args:
         config: The plain data.
         custom_objects: Names to classes and functions, used before all others.
+
+    Example:
+        >>> float(deserialize(serialize(SGD(0.5))).learning_rate)
+        0.5
     """
     known = _BY_NAME.get(str(config.get("class_name")).lower())
     if known is not None:

@@ -4,7 +4,14 @@ __all__ = ["Adagrad", "Adam", "Ftrl", "Optimizer", "RMSprop", "SGD"]
 
 
 class _Gone:
-    """Stands for an optimizer of Keras 2 that neither Keras 3 nor kerasish has."""
+    """Stands for an optimizer of Keras 2 that neither Keras 3 nor kerasish has.
+
+    Example:
+        >>> keras.optimizers.legacy.Adam()
+        Traceback (most recent call last):
+            ...
+        ImportError: keras.optimizers.legacy: ...
+    """
 
     def __init__(self, *args, **kwargs):
         raise ImportError(

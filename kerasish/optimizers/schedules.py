@@ -385,6 +385,10 @@ def up_and_down(
         start: Value at the start.
         top: Value at the top.
         end: Value at the end.
+
+    Example:
+        >>> [round(float(up_and_down(i, 10, 0.5, 0.0, 1.0, 0.0)), 2) for i in (0, 4, 9)]
+        [0.0, 1.0, 0.0]
     """
     step, total, start, top, end = _floats(step, total_steps, start, top, end)
     summit = jnp.maximum(fraction * total - 1, 1)
@@ -417,6 +421,10 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> dict:
 
     Args:
         learning_rate_schedule: The schedule.
+
+    Example:
+        >>> serialize(ExponentialDecay(0.1, 100, 0.9))["class_name"]
+        'ExponentialDecay'
     """
     return serialize_keras_object(learning_rate_schedule)
 
@@ -427,5 +435,9 @@ def deserialize(config: dict, custom_objects: Mapping | None = None) -> Learning
     Args:
         config: The plain data.
         custom_objects: Names to classes and functions, used before all others.
+
+    Example:
+        >>> deserialize(serialize(ExponentialDecay(0.1, 100, 0.9))).decay_steps
+        100
     """
     return deserialize_keras_object(config, custom_objects=custom_objects)

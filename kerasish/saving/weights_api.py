@@ -67,6 +67,11 @@ def save_weights(
         overwrite: Whether an existing file may be replaced.
         max_shard_size: Most gigabytes in one file: the arrays are then spread over several.
         objects_to_skip: Layers whose weights are left out.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> save_weights(model, pathlib.Path(tempfile.mkdtemp(), "model.weights.h5"))
     """
     remote.refuse("save_weights", filepath, "a path on this machine")
     path = pathlib.Path(filepath)

@@ -101,6 +101,12 @@ def clear_session(free_memory: bool = True) -> None:
 
     Args:
         free_memory: Whether to run the garbage collector too.
+
+    Example:
+        >>> _ = keras.layers.Dense(1)
+        >>> clear_session()
+        >>> keras.layers.Dense(1).name
+        'dense'
     """
     clear_names()
     if free_memory:

@@ -60,6 +60,11 @@ def plot_bounding_box_gallery(
 
     Returns:
         The figure.
+
+    Example:
+        >>> boxes = {"boxes": np.array([[[1, 1, 5, 5]]]), "labels": np.array([[0]])}
+        >>> images = np.zeros((1, 8, 8, 3))
+        >>> figure = plot_bounding_box_gallery(images, "xyxy", boxes, rows=1, cols=1)
     """
     owner = "plot_bounding_box_gallery"
     if legend and legend_handles:
@@ -122,6 +127,10 @@ def plot_segmentation_mask_gallery(
 
     Returns:
         The figure.
+
+    Example:
+        >>> images, masks = np.zeros((1, 8, 8, 3)), np.ones((1, 8, 8, 1), int)
+        >>> figure = plot_segmentation_mask_gallery(images, 2, y_true=masks, rows=1, cols=1)
     """
     owner = "plot_segmentation_mask_gallery"
     plain = _to_bytes(owner, images, value_range, data_format)

@@ -48,6 +48,9 @@ def plot_image_gallery(
 
     Returns:
         The figure.
+
+    Example:
+        >>> figure = plot_image_gallery(np.zeros((4, 8, 8, 3)), rows=2, cols=2)
     """
     import matplotlib.pyplot as plt
 

@@ -1,5 +1,6 @@
 """Several callbacks as one."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,10 +170,19 @@ def _with_index(hook):
     return call
 
 
+_ARGUMENTS = {
+    "index": "Number of the epoch or batch, from 0.",
+    "logs": "Results so far by name; empty where there are none.",
+}
+
+
 def _define(make, hooks):
     for hook in hooks:
         method = make(hook)
-        method.__name__, method.__doc__ = hook, f"Call `{hook}` of each callback."
+        names = [name for name in inspect.signature(method).parameters if name in _ARGUMENTS]
+        lines = [f"    {name}: {_ARGUMENTS[name]}" for name in names]
+        document = [f"Call `{hook}` of each callback.", "", "Args:", *lines]
+        method.__name__, method.__doc__ = hook, "\n".join(document)
         setattr(CallbackList, hook, method)
 
 

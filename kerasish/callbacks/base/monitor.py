@@ -19,6 +19,13 @@ class MonitorCallback(Callback):
             losses, what the model's metric of that name says for others.
         baseline: The value to beat at first; `None`: the first one seen is the best.
         min_delta: How much better a value must be to count as better, in the result's unit.
+
+    Example:
+        >>> class Shout(MonitorCallback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         value = self.look(logs)
+        >>> Shout(monitor="val_loss").monitor
+        'val_loss'
     """
 
     def __init__(

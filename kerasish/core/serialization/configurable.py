@@ -17,6 +17,13 @@ class Configurable:
 
     Each argument of `__init__` is an attribute of the same name, so the config follows from the
     signature. A class whose attributes do not say it all overrides `get_config`.
+
+    Example:
+        >>> class Scale(Configurable):
+        ...     def __init__(self, factor=2):
+        ...         self.factor = factor
+        >>> Scale(3).get_config()
+        {'factor': 3}
     """
 
     def __new__(cls, *args, **kwargs):

@@ -26,6 +26,11 @@ def publish(module: str, objects: Mapping[str, Any]) -> None:
     Args:
         module: The module name: `"keras.layers"`, say.
         objects: Public names to classes and functions.
+
+    Example:
+        >>> publish("keras.mine", {"swap": lambda x: -x})
+        >>> sorted(published("keras.mine"))
+        ['swap']
     """
     _builtins.setdefault(module, {}).update(objects)
 
@@ -97,6 +102,13 @@ def get_registered_name(obj: Any) -> str:
 
     Args:
         obj: The class or function.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... def swap(x):
+        ...     return -x
+        >>> get_registered_name(swap)
+        'mine>swap'
     """
     return _registered_names.get(obj, getattr(obj, "__name__", str(obj)))
 
@@ -110,6 +122,13 @@ def get_registered_object(
         name: The name, with its package if it was registered with one.
         custom_objects: Names to classes and functions, looked up first.
         module_objects: The same, looked up last.
+
+    Example:
+        >>> @keras.saving.register_keras_serializable("mine")
+        ... def swap(x):
+        ...     return -x
+        >>> get_registered_object("mine>swap") is swap
+        True
     """
     tables = (custom_objects or {}, _custom.objects, _global_custom)
     for table in (*tables, module_objects or {}):
@@ -119,7 +138,13 @@ def get_registered_object(
 
 
 def get_custom_objects() -> dict[str, Any]:
-    """The process-wide table of custom and registered objects, to add to or to clear."""
+    """The process-wide table of custom and registered objects, to add to or to clear.
+
+    Example:
+        >>> get_custom_objects()["swap"] = lambda x: -x
+        >>> keras.activations.get("swap")(3)
+        -3
+    """
     return _global_custom
 
 

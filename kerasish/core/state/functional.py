@@ -30,6 +30,12 @@ def capture(fn: Callable, *args: Any, **kwargs: Any) -> Captured:
         fn: The function.
         *args: Its arguments; arrays or symbolic tensors.
         **kwargs: Its arguments by name.
+
+    Example:
+        >>> v = keras.Variable(2.0, name="v")
+        >>> seen = capture(lambda x: v * x, jnp.ones(3))
+        >>> [r.name for r in seen.reads], seen.result.shape
+        (['v'], (3,))
     """
     scope = Scope()
 
@@ -50,6 +56,13 @@ def pure(fn: Callable, variables: Sequence[Variable]) -> Callable:
     Args:
         fn: The function.
         variables: The Variables whose values it takes and returns.
+
+    Example:
+        >>> v = keras.Variable(2.0)
+        >>> run = pure(lambda x: v.assign_add(x), [v])
+        >>> result, (new,) = run([jnp.array(5.0)], 1.0)
+        >>> float(new), float(v)
+        (6.0, 2.0)
     """
     variables = list(variables)
 

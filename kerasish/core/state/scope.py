@@ -50,6 +50,13 @@ class Scope:
         written: The Variables assigned inside, in order of their first assignment.
         reads: The Variables read from outside the scope, in order of their first read.
         notes: Python values that belong to this trace only (added losses, say), by key.
+
+    Example:
+        >>> v = keras.Variable(1.0)
+        >>> with Scope([(v, jnp.array(5.0))]) as scope:
+        ...     _ = v.assign_add(1.0)
+        >>> float(scope.values[v]), float(v)
+        (6.0, 1.0)
     """
 
     def __init__(self, values: Iterable[tuple[Variable, Any]] = (), sealed: Any = None):

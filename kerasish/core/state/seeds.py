@@ -132,6 +132,13 @@ def set_random_seed(seed: int) -> None:
 
     Args:
         seed: Integer from 0 to 2**32 - 1.
+
+    Example:
+        >>> set_random_seed(1)
+        >>> first = keras.random.normal((2,))
+        >>> set_random_seed(1)
+        >>> bool((keras.random.normal((2,)) == first).all())
+        True
     """
     if not isinstance(seed, int | np.integer):
         raise bad_argument("set_random_seed", "seed", "an integer", seed)

@@ -170,6 +170,11 @@ def remat(f: Callable, policy: Callable | None = None, prevent_cse: bool = True)
         f: The function.
         policy: Which values to keep: one of `jax.checkpoint_policies`.
         prevent_cse: Whether XLA is kept from undoing it; needless inside of `scan`.
+
+    Example:
+        >>> square = remat(lambda x: jnp.sin(x) ** 2)
+        >>> float(keras.grad(square)(0.0))
+        0.0
     """
 
     def run(*args, **kwargs):

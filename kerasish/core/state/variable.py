@@ -77,6 +77,7 @@ class Variable:
         name: Its name; its `path` is this after the open name scopes.
         layout: How it is spread over devices: a `keras.distribution.TensorLayout`, JAX's sharding,
             or another Variable, to be laid out as it. `None`: as the current distribution says.
+        synchronization: Accepted for Keras' sake; without effect.
 
     Attributes:
         kinds: Names of the classes of the layer that made it.

@@ -29,6 +29,13 @@ class KerasTensor:
         dtype: Name of the type.
         name: Name; generated if not given.
         sparse: Whether real inputs may be sparse matrices.
+        ragged: Accepted for Keras' sake; kerasish has no ragged tensors.
+        record_history: Accepted for Keras' sake: calls are always recorded.
+
+    Example:
+        >>> x = keras.Input((4,))
+        >>> (x + 1).shape, x.dtype
+        ((None, 4), 'float32')
     """
 
     __array_priority__ = 100  # so that `numpy_array + tensor` asks the tensor
@@ -165,6 +172,10 @@ def is_keras_tensor(x: Any) -> bool:
 
     Args:
         x: Any object.
+
+    Example:
+        >>> is_keras_tensor(keras.Input((4,))), is_keras_tensor(1.0)
+        (True, False)
     """
     return isinstance(x, KerasTensor)
 

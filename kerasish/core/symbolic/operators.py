@@ -30,7 +30,11 @@ def _reshape(self, *shape):
 
 @short_tracebacks
 def _squeeze(self, axis=None):
-    """Without axes of size 1."""
+    """Without axes of size 1.
+
+    Args:
+        axis: Axis of size 1, or several; `None` is all there are.
+    """
     return squeeze(self, axis)
 
 
@@ -42,7 +46,11 @@ def _transposed(self):
 
 @short_tracebacks
 def _astype(self, dtype):
-    """Cast to another type."""
+    """Cast to another type.
+
+    Args:
+        dtype: Name of the type.
+    """
     return cast(self, dtype)
 
 

@@ -145,6 +145,13 @@ class Wrapper(Layer):
 
     Args:
         layer: The layer to hold.
+
+    Example:
+        >>> class Doubled(Wrapper):
+        ...     def call(self, inputs):
+        ...         return 2 * self.layer(inputs)
+        >>> print(Doubled(Identity())(np.array([1.0, 2.0])))
+        [2. 4.]
     """
 
     def __init__(self, layer: Any, **kwargs: Any):

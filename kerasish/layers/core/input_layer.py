@@ -23,6 +23,11 @@ class InputLayer(Layer):
         input_tensor: An existing symbolic tensor to use.
         optional: Whether the input may be `None`.
         name: Name, by which dicts of inputs are matched.
+        ragged: Accepted for Keras' sake; ragged tensors are not supported.
+
+    Example:
+        >>> InputLayer((4,)).output.shape
+        (None, 4)
     """
 
     def __init__(

@@ -96,6 +96,11 @@ def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
 
     Args:
         tensor: The symbolic tensor.
+
+    Example:
+        >>> x = keras.Input((2,), name="x")
+        >>> [tensor.name for tensor in get_source_inputs(2 * x + 1)]
+        ['x']
     """
     found, seen, stack = {}, set(), [tensor]
     while stack:

@@ -51,6 +51,11 @@ def model_to_dot(
         show_trainable: Whether to say what is trained.
         splines: How Graphviz draws lines: `"ortho"`, `"curved"`, `"polyline"`, `"spline"` or
             `"line"`.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="out")])
+        >>> "out" in str(model_to_dot(model))
+        True
     """
     pydot = _pydot()
     _check_built(model)
@@ -288,6 +293,14 @@ def plot_model(
     Raises:
         ValueError: If the model is not built.
         ImportError: If pydot or Graphviz is missing, and the file is no `.svg`.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.svg")
+        >>> _ = plot_model(model, path)
+        >>> path.exists()
+        True
     """
     kind = pathlib.Path(to_file).suffix.removeprefix(".") or "png"
     if kind == "svg":
