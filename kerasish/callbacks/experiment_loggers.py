@@ -98,7 +98,8 @@ class MLflowLogger(_ExperimentLogger):
         ImportError: When mlflow is not installed.
 
     Example:
-        >>> model.fit(x, y, callbacks=[MLflowLogger(run_name="first")])  # doctest: +SKIP
+        >>> logger = MLflowLogger(run_name="first")  # doctest: +SKIP
+        >>> model.fit(x, y, callbacks=[logger])  # doctest: +SKIP
     """
 
     _package = "mlflow"
@@ -137,7 +138,8 @@ class WandbLogger(_ExperimentLogger):
         ImportError: When wandb is not installed.
 
     Example:
-        >>> model.fit(x, y, callbacks=[WandbLogger(project="digits")])  # doctest: +SKIP
+        >>> logger = WandbLogger(project="digits")  # doctest: +SKIP
+        >>> model.fit(x, y, callbacks=[logger])  # doctest: +SKIP
     """
 
     _package = "wandb"

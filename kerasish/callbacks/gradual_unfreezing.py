@@ -48,7 +48,11 @@ class GradualUnfreezing(Callback):
         self._stage: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begin anew."""
+        """Begin anew.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._stage = None
 
     def get_state(self) -> dict:

@@ -54,20 +54,39 @@ class TimeLimit(Callback):
         return {"_before": self._elapsed()}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Look at the clock."""
+        """Look at the clock.
+
+        Args:
+            logs: Results so far by name; empty where there are none.
+        """
         self._began, self._before = time.monotonic(), 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Note the epoch."""
+        """Note the epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stop if the time is over."""
+        """Stop if the time is over.
+
+        Args:
+            batch: Number of the batch in the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if processes.count() == 1:
             self._stop_if(self._elapsed() >= self._limit)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Stop if the time is over, on all processes at once."""
+        """Stop if the time is over, on all processes at once.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            logs: Results so far by name; empty where there are none.
+        """
         if processes.count() > 1:
             over = processes.first_says("time limit", lambda: int(self._elapsed() >= self._limit))
             self._stop_if(over == "1")

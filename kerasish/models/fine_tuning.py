@@ -10,7 +10,12 @@ from kerasish.training.trainer import Trainer
 
 
 def freeze_up_to(model: Any, layer: Any) -> None:
-    """See `Model.freeze_up_to`."""
+    """See `Model.freeze_up_to`.
+
+    Args:
+        model: The model.
+        layer: The last layer to freeze: itself, its name or its index; `None` freezes none.
+    """
     order = list(model._flatten_layers(include_self=False))
     model.trainable = True
     if layer is None:
@@ -46,7 +51,13 @@ def _found(model, order, layer):
 
 
 def rates_by_depth(model: Any, optimizer: Any, first: float) -> Optimizer:
-    """See `Model.rates_by_depth`."""
+    """See `Model.rates_by_depth`.
+
+    Args:
+        model: The model.
+        optimizer: The optimizer, not used yet.
+        first: The part of the learning rate that the first layer has.
+    """
     who = "rates_by_depth"
     if isinstance(first, bool) or not isinstance(first, numbers.Real) or not 0 < first <= 1:
         raise bad_argument(who, "first", "a number above 0 and at most 1", first)

@@ -97,7 +97,11 @@ class OptaxOptimizer(Optimizer):
         self.learning_rate.assign(value)
 
     def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
-        """Always an error: what a transformation does to each weight is its own affair."""
+        """Always an error: what a transformation does to each weight is its own affair.
+
+        Args:
+            factors: Factors of the learning rate by path.
+        """
         raise TypeError(
             f"{self.name}: an optax transformation applies its learning rate itself. Give groups "
             "of weights one each with `optax.multi_transform`."

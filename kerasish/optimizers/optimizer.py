@@ -828,7 +828,11 @@ class Optimizer(Configurable):
 
     @classmethod
     def from_config(cls, config: dict) -> Any:
-        """Make the optimizer that `get_config` described."""
+        """Make the optimizer that `get_config` described.
+
+        Args:
+            config: What `get_config` gave.
+        """
         own = {k: v for k, v in config.items() if k != "learning_rate_factors"}
         made = super().from_config(own)
         if "learning_rate_factors" in config:

@@ -232,6 +232,9 @@ class Muon(Optimizer):
     def lr_adjust(self, x: jax.Array) -> jax.Array:
         """A matrix times `rms_rate` and the root of its longer side; as it is without `rms_rate`.
 
+        Args:
+            x: The matrix.
+
         References:
             Liu et al., 2025, "Muon is Scalable for LLM Training".
         """

@@ -89,7 +89,11 @@ class LossScaleOptimizer(Optimizer):
         self.inner_optimizer.learning_rate = value
 
     def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
-        """Let the inner optimizer give weights a part of the learning rate."""
+        """Let the inner optimizer give weights a part of the learning rate.
+
+        Args:
+            factors: Factors of the learning rate by path.
+        """
         self.inner_optimizer.scale_learning_rates(factors)
 
     @property
@@ -293,7 +297,11 @@ class MultiOptimizer(Optimizer):
         raise AttributeError(f"{self.name}: has no learning rate; see its `optimizers`.")
 
     def scale_learning_rates(self, factors: Mapping[str, float]) -> None:
-        """Always an error: each of `optimizers` has a learning rate of its own."""
+        """Always an error: each of `optimizers` has a learning rate of its own.
+
+        Args:
+            factors: Factors of the learning rate by path.
+        """
         raise TypeError(f"{self.name}: has no learning rate; scale those of its `optimizers`.")
 
     def apply(self, grads: Iterable, trainable_variables: Iterable | None = None) -> None:

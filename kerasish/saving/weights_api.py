@@ -116,6 +116,17 @@ def load_weights(
     Raises:
         ValueError: If the file does not fit the model, is damaged, or its hash does not fit.
         RuntimeError: If it cannot be downloaded.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "model.weights.h5")
+        >>> first, second = (keras.layers.Dense(1) for _ in range(2))
+        >>> first.build((None, 2)), second.build((None, 2))
+        (None, None)
+        >>> save_weights(first, path)
+        >>> load_weights(second, path)
+        >>> bool((first.kernel.value == second.kernel.value).all())
+        True
     """
     path = remote.local_path("load_weights", filepath, file_hash)
     if not path.is_file():

@@ -48,7 +48,12 @@ class HostedInputs:
 
     @classmethod
     def tree_unflatten(cls, form: tuple, parts: tuple) -> "HostedInputs":
-        """For JAX: from arrays, and the form."""
+        """For JAX: from arrays, and the form.
+
+        Args:
+            form: The form.
+            parts: The arrays.
+        """
         return cls(*parts, form)
 
     def restore(self) -> Any:

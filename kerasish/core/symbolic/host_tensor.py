@@ -245,7 +245,15 @@ class Recording:
         self.program, self.values = program, list(strings)
 
     def call(self, owner: Any, method: str, inputs: tuple, shape: tuple, dtype: Any) -> Any:
-        """Note a call; its result is computed for the examples, as its shape is needed."""
+        """Note a call; its result is computed for the examples, as its shape is needed.
+
+        Args:
+            owner: The layer.
+            method: Name of its method.
+            inputs: What it is called on.
+            shape: Shape of the result.
+            dtype: Type of the result.
+        """
         call = _call(owner, method, inputs)
         number = self.program.number_of(call)
         if number is None:
@@ -273,7 +281,15 @@ class Replay:
         self.found = dict(zip(program.results, results, strict=True))
 
     def call(self, owner: Any, method: str, inputs: tuple, shape: tuple, dtype: Any) -> Any:
-        """The result of a call of the program."""
+        """The result of a call of the program.
+
+        Args:
+            owner: The layer.
+            method: Name of its method.
+            inputs: What it is called on.
+            shape: Shape of the result.
+            dtype: Type of the result.
+        """
         number = self.program.number_of(_call(owner, method, inputs))
         if number is None:
             raise RuntimeError(
@@ -297,11 +313,23 @@ class Shapes:
         self.size = size
 
     def tensor(self, shape: Sequence) -> HostTensor:
-        """Strings of a shape, whose unknown sizes are `None`."""
+        """Strings of a shape, whose unknown sizes are `None`.
+
+        Args:
+            shape: The shape.
+        """
         return HostTensor(self, 0, self._known(shape))
 
     def call(self, owner: Any, method: str, inputs: tuple, shape: tuple, dtype: Any) -> Any:
-        """Something of the result's shape."""
+        """Something of the result's shape.
+
+        Args:
+            owner: The layer.
+            method: Name of its method.
+            inputs: What it is called on.
+            shape: Shape of the result.
+            dtype: Type of the result.
+        """
         if dtype == "string":
             return self.tensor(shape)
         return jnp.zeros(self._known(shape), jax.dtypes.canonicalize_dtype(dtype))

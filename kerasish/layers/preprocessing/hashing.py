@@ -107,7 +107,11 @@ class Hashing(HostLayer):
         return encode(jnp.asarray(bins), self.output_mode, self.num_bins, dtype, self.sparse)
 
     def host_bins(self, inputs: Any) -> np.ndarray:
-        """The bins, as NumPy's."""
+        """The bins, as NumPy's.
+
+        Args:
+            inputs: The strings or integers.
+        """
         texts, masked = strings_of(self, inputs), self.mask_value is not None and self.num_bins > 1
         bins = fingerprints(texts, self.salt) % (self.num_bins - masked)
         if masked:
@@ -178,12 +182,20 @@ class HashedCrossing(HostLayer):
         return call_on_host(self, "host_words", strings, shape=(*strings.shape, 2), dtype=_WORD)
 
     def host_words(self, strings: Any) -> np.ndarray:
-        """Fingerprints of strings, each as two words, as NumPy's."""
+        """Fingerprints of strings, each as two words, as NumPy's.
+
+        Args:
+            strings: The strings.
+        """
         found = fingerprints(as_strings(self, strings))
         return np.ascontiguousarray(found).view(_WORD).reshape(*found.shape, 2)
 
     def host_bins(self, *inputs: Any) -> np.ndarray:
-        """The bins of features, as NumPy's."""
+        """The bins of features, as NumPy's.
+
+        Args:
+            *inputs: The strings or integers.
+        """
         features = [self._numbers(x) for x in inputs]
         rows = zip(*(x.ravel().tolist() for x in features), strict=True)
         # TensorFlow's key of crossings.

@@ -106,11 +106,19 @@ class StringLookup(IndexLookup):
         return self.encoded_on_host(self, inputs, np.shape(inputs))
 
     def host_indices(self, inputs: Any) -> np.ndarray:
-        """Numbers of strings, as NumPy's."""
+        """Numbers of strings, as NumPy's.
+
+        Args:
+            inputs: The strings.
+        """
         return self.indices(self.standardized(inputs))
 
     def host_encoded(self, inputs: Any) -> np.ndarray:
-        """Numbers of strings, encoded, as NumPy's."""
+        """Numbers of strings, encoded, as NumPy's.
+
+        Args:
+            inputs: The strings.
+        """
         return self.encoded_array(self.host_indices(inputs))
 
     def _strings_of(self, inputs):
@@ -130,7 +138,11 @@ class StringLookup(IndexLookup):
         return self.numbers_of(x.ravel().tolist()).reshape(x.shape)
 
     def numbers_of(self, tokens: list[str]) -> np.ndarray:
-        """The numbers of many strings."""
+        """The numbers of many strings.
+
+        Args:
+            tokens: The strings.
+        """
         table = self._table()
         if self.num_oov_indices == 1:
             find, other = table.get, self._oov_start
@@ -290,6 +302,10 @@ class IntegerLookup(IndexLookup):
         return xp.asarray(call_on_host(self, "host_bins", x, shape=x.shape) + self._oov_start)
 
     def host_bins(self, x: Any) -> np.ndarray:
-        """Bins of integers by their fingerprints, as NumPy's."""
+        """Bins of integers by their fingerprints, as NumPy's.
+
+        Args:
+            x: The integers.
+        """
         texts = np.asarray(x).astype("int64").astype(str)
         return (fingerprints(texts, self.salt) % self.num_oov_indices).astype("int32")

@@ -230,11 +230,19 @@ class TextVectorization(HostLayer):
         return is_plain and self.split is None and len(shape) < 2
 
     def host_encoded(self, inputs: Any) -> np.ndarray:
-        """What the layer gives, as NumPy's."""
+        """What the layer gives, as NumPy's.
+
+        Args:
+            inputs: The strings.
+        """
         return self._lookup_layer.encoded_array(self.host_indices(inputs))
 
     def host_indices(self, inputs: Any) -> np.ndarray:
-        """The numbers of the words of each text, as NumPy's."""
+        """The numbers of the words of each text, as NumPy's.
+
+        Args:
+            inputs: The strings.
+        """
         rows = self.tokens_of(inputs)
         length = max(map(len, rows), default=0)
         wanted = self.output_sequence_length
