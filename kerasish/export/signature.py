@@ -26,11 +26,13 @@ def model_signature(model: Model, given: Any = None, who: str = "export") -> Any
         return model.input
     except (AttributeError, ValueError):
         pass
-    shape = (model.get_build_config() or {}).get("input_shape")
+    config = model.get_build_config() or {}
+    shape = config.get("input_shape")
     if not isinstance(shape, list | tuple) or any(isinstance(n, list | tuple) for n in shape):
         hint = "Give `[keras.Input(...)]` for each input."
         raise bad_argument(who, "input_signature", "given for this model", None, hint)
-    return KerasTensor((None, *shape[1:]), model.compute_dtype, name="inputs")
+    dtype = "string" if "string_inputs" in config else model.compute_dtype
+    return KerasTensor((None, *shape[1:]), dtype, name="inputs")
 
 
 def input_names(tensors: list) -> list[str]:

@@ -6,16 +6,20 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from kerasish import saving
 from kerasish.core.errors import did_you_mean
 from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.state.scope import innermost
+from kerasish.core.symbolic.host_tensor import is_string
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
+from kerasish.layers.base.signatures import as_tuples, map_shapes
 from kerasish.models.graph.graph import Function, starting_at_inputs
 from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
@@ -53,7 +57,7 @@ class Model(Trainer, Layer):
         return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
 
     _graph_class: type  # `Functional`, set where that is defined
-    _not_saved = ("_function", "_graph_layers", "_calls")
+    _not_saved = ("_function", "_graph_layers", "_calls", "_string_inputs")
     _calls: RepeatedCalls | None = None
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
@@ -137,13 +141,36 @@ class Model(Trainer, Layer):
         # What the layers inside are built by is a call.
         shapes = config.get("shapes_dict") or {"input_shape": config.get("input_shape")}
         try:
-            Layer.compute_output_shape(self, **shapes)
+            if "string_inputs" in config:
+                self._trial_call(shapes, config["string_inputs"])
+            else:
+                Layer.compute_output_shape(self, **shapes)
         except Exception as error:
             warnings.warn(
                 f"Model {self.name!r} ({type(self).__name__}) could not be built for the shapes "
                 f"{shapes} that its config names: {error} Call it on data before loading weights.",
                 stacklevel=2,
             )
+
+    def get_build_config(self) -> dict | None:
+        """The shapes it was built with, for files, and which of its inputs are strings."""
+        config = super().get_build_config()
+        strings = vars(self).get("_string_inputs")
+        return {**config, "string_inputs": strings} if config and strings else config
+
+    def _ensure_built(self, tensors):
+        if not self.built and any(map(is_string, jax.tree.leaves(tensors))):
+            self._string_inputs = jax.tree.map(is_string, tensors)
+        super()._ensure_built(tensors)
+
+    def _trial_call(self, shapes, strings):
+        """Build what is inside by a call on symbolic tensors."""
+        flags = jax.tree.leaves(strings)
+        shapes = list(map(as_tuples, shapes.values()))
+        dtypes = iter("string" if flag else self.compute_dtype for flag in flags)
+        tensors = [map_shapes(lambda shape: KerasTensor(shape, next(dtypes)), s) for s in shapes]
+        self._ensure_built(dict(zip(strings, tensors, strict=True)))
+        Layer.compute_output_spec(self, *tensors)
 
     def _has_no_build(self):
         return self._function is None and type(self).build is Model.build

@@ -10,7 +10,7 @@ from kerasish.core.serialization.live_objects import live_objects
 from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.graph import node_of
-from kerasish.core.symbolic.host_tensor import HostTensor, is_string_array
+from kerasish.core.symbolic.host_tensor import is_string
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
@@ -168,9 +168,8 @@ class Sequential(Model):
     def _ensure_built(self, tensors):
         if not self.built and self._stack:
             (x, *_) = jax.tree.leaves(tensors)
-            strings = isinstance(x, HostTensor) or is_string_array(x)
             shape = (None, *x.shape[1:])  # the next batch may have another size
-            self._build_on(shape, "string" if strings else self._input_dtype())
+            self._build_on(shape, "string" if is_string(x) else self._input_dtype())
 
     @property
     def _fixed_sizes(self):

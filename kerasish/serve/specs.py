@@ -75,7 +75,7 @@ class TensorSpec:
         return [-1 if n is None else n for n in self.shape]
 
     def example(self, rows: int, size: int = 1) -> np.ndarray:
-        """Zeros, or empty strings, of sizes that the input takes; `size` for those that vary.
+        """Zeros, or strings, of sizes that the input takes; `size` for those that vary.
 
         Args:
             rows: Number of rows.
@@ -83,7 +83,7 @@ class TensorSpec:
         """
         shape = (rows, *(size if n is None else n for n in self.shape[1:]))
         if self.is_string:
-            return np.full(shape, "", object)
+            return np.full(shape, "a", object)
         return np.zeros(shape, self.numpy_dtype)
 
     def say(self) -> str:

@@ -28,7 +28,10 @@ def from_json(spec: TensorSpec, values: Any, allow_nan: bool = False) -> np.ndar
         rows = [_image(spec, value) for value in values]
         return from_images(spec, rows, allow_nan)
     if spec.is_string:
-        return _checked(spec, _strings(spec, values), allow_nan)
+        strings = _strings(spec, values)
+        if strings.ndim == 1 and spec.shape[1:] == (1,):  # one string a row, as one writes it
+            strings = strings[:, None]
+        return _checked(spec, strings, allow_nan)
     if not values:
         raise _empty(spec)
     return _checked(spec, _numbers(spec, values), allow_nan)

@@ -199,6 +199,20 @@ class ResidentSource(ArraySource):
         return chunk._replace(kind="order", start=start)
 
 
+def array_source(batches: ArrayBatches) -> type[ArraySource]:
+    """The kind of source for arrays: where they are, or on the device if they fit there.
+
+    Args:
+        batches: The batches.
+    """
+    device = jax.local_devices()[0]
+    if device.platform == "cpu":
+        return ArraySource
+    room = (device.memory_stats() or {}).get("bytes_limit", 0) / 4
+    size = sum(a.nbytes for a in jax.tree.leaves(batches.arrays))
+    return ResidentSource if size < room else ArraySource
+
+
 class StreamSource(ChunkSource):
     """Batches from an iterable, read ahead by a thread and stacked."""
 

@@ -26,6 +26,7 @@ from kerasish.data import ArrayBatches, Batches
 from kerasish.data.array_batches import RowBatches
 from kerasish.data.array_conversion import to_arrays
 from kerasish.training.chunk import batch_spec
+from kerasish.training.host_cache import RowCache, as_array_batches
 
 
 @jax.tree_util.register_pytree_node_class
@@ -113,6 +114,8 @@ class HostBatches(Batches):
         read = batches.epoch(epoch)
         first = next(read, None)
         self._begun: tuple | None = (epoch, itertools.chain([] if first is None else [first], read))
+        several = isinstance(batches, RowBatches) and kind != "predict" and not model.run_eagerly
+        self.cache = RowCache(batches.num_samples) if several else None
         if first is not None:
             self._converted(first)  # here, as the thread that reads ahead is to trace nothing
 
@@ -141,26 +144,49 @@ class HostBatches(Batches):
             read = begun[1]
         else:
             read = self.batches.epoch(epoch)
-        for batch in read:
-            yield self._converted(batch)
+        order = None if self.cache is None else self.batches.order(epoch)
+        for i, batch in enumerate(read):
+            rows = None
+            if self.cache is not None:
+                rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
+                rows = rows if order is None else order[rows]
+            yield self._converted(batch, rows)
 
-    def _converted(self, batch):
-        leaves, structure = jax.tree.flatten(batch[0])
-        tails = tuple(x.shape[1:] if is_string_array(x) else None for x in leaves)
-        strings = [x for x in leaves if is_string_array(x)]
+    def from_memory(self) -> ArrayBatches | None:
+        """The same batches from arrays, once the numbers of all rows are known."""
+        results = None if self.cache is None else self.cache.complete()
+        if results is None:
+            return None
+        x, *rest = self.batches.arrays
+        numbers, _, structure, tails = _split(x)
+        hosted = HostedInputs(numbers, results, (structure, tails, self.cache.program))
+        return as_array_batches(self.batches, (hosted, *rest))
+
+    def _converted(self, batch, rows=None):
+        numbers, strings, structure, tails = _split(batch[0])
         if not strings:
             return batch
-        numbers = [x for x in leaves if not is_string_array(x)]
         if self.model.run_eagerly:
-            rows = np.zeros(len(strings[0]), "bool")  # so that they can be counted
-            return HostedInputs(numbers, [rows], (structure, tails, strings)), *batch[1:]
+            counted = np.zeros(len(strings[0]), "bool")
+            return HostedInputs(numbers, [counted], (structure, tails, strings)), *batch[1:]
         programs = self.model.__dict__.setdefault("_host_programs", {})
         key = self.kind, structure, tails
         if key not in programs:
             body = self.model._step(self.kind).body
             programs[key] = _host_program(body, structure, tails, numbers, strings, batch[1:])
         program = programs[key]
-        return HostedInputs(numbers, program.run(strings), (structure, tails, program)), *batch[1:]
+        results = program.run(strings)
+        if rows is not None:
+            self.cache.put(program, rows, results)
+        return HostedInputs(numbers, results, (structure, tails, program)), *batch[1:]
+
+
+def _split(x):
+    """Inputs as arrays of numbers, strings, their structure, and the strings' trailing sizes."""
+    leaves, structure = jax.tree.flatten(x)
+    tails = tuple(x.shape[1:] if is_string_array(x) else None for x in leaves)
+    strings = [x for x in leaves if is_string_array(x)]
+    return [x for x in leaves if not is_string_array(x)], strings, structure, tails
 
 
 def _host_program(body, structure, tails, numbers, strings, rest):

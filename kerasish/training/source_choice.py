@@ -9,8 +9,9 @@ from kerasish.data import ArrayBatches, Batches
 from kerasish.data.stream_batches import StreamBatches
 from kerasish.distribution import distribution
 from kerasish.training.chunk import batch_spec
-from kerasish.training.chunk_sources import ArraySource, ChunkSource, ResidentSource, StreamSource
+from kerasish.training.chunk_sources import ChunkSource, StreamSource, array_source
 from kerasish.training.consistency import sample
+from kerasish.training.host_cache import HostSource
 from kerasish.training.host_inputs import HostBatches
 from kerasish.training.multihost_source import SharedSource, columns_of
 
@@ -42,14 +43,11 @@ def _source_for(batches) -> Any:
         read = batches.batches if isinstance(batches, HostBatches) else batches
         if isinstance(read, StreamBatches) or not current.auto_shard_dataset:
             return SharedSource
+    if isinstance(batches, HostBatches) and batches.cache is not None:
+        return HostSource if processes.count() == 1 else StreamSource
     if not isinstance(batches, ArrayBatches):
         return StreamSource
-    device = jax.local_devices()[0]
-    if device.platform == "cpu":
-        return ArraySource
-    room = (device.memory_stats() or {}).get("bytes_limit", 0) / 4
-    size = sum(a.nbytes for a in jax.tree.leaves(batches.arrays))
-    return ResidentSource if size < room else ArraySource
+    return array_source(batches)
 
 
 def _compare_data(batches, kind):

@@ -24,6 +24,15 @@ def is_string_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.dtype.kind in _STRING_KINDS
 
 
+def is_string(x: Any) -> bool:
+    """Whether a tensor holds strings: an array, what stands for one, or a symbolic tensor.
+
+    Args:
+        x: The tensor.
+    """
+    return is_string_array(x) or (not isinstance(x, np.ndarray) and x.dtype == "string")
+
+
 class HostTensor:
     """Strings inside a traced function, which knows their shape; the host knows the strings.
 
@@ -92,6 +101,8 @@ def no_strings(who: str, shape: Sequence) -> str:
 
 
 class _At:
+    host_version = ()
+
     def __init__(self, index):
         self.index = index
 
@@ -107,6 +118,10 @@ class _At:
 
 class _Shaped(NamedTuple):
     sizes: tuple
+
+    @property
+    def host_version(self):
+        return ()
 
     def shaped(self, strings):
         return strings.reshape(self.sizes)
@@ -201,6 +216,15 @@ class HostProgram:
         for call in self.calls:
             values.append(call.run(values))
         return [values[number] for number in self.results]
+
+    def version(self) -> tuple | None:
+        """What changes when other numbers would come out; `None` if they may differ any time.
+
+        They depend on nothing but a row's strings, and what a layer has learnt, where a call's
+        owner says so by `host_version`.
+        """
+        found = [getattr(call.owner, "host_version", None) for call in self.calls]
+        return None if None in found else tuple(found)
 
     def number_of(self, call: HostCall) -> int | None:
         """The number of a call's result, if it is in the program.

@@ -87,8 +87,7 @@ class Layer(Operation):
     _building = False
     # Arguments in Keras' older configs, with the values that may be dropped; `None`: any.
     old_arguments: ClassVar[dict[str, tuple | None]] = {}
-    # Whether a layer of kerasish's makes numbers of strings, which it does on the host, or lets
-    # them pass.
+    # Whether a layer of kerasish's makes numbers of strings, on the host, or lets them pass.
     takes_strings = False
     passes_strings = False
     _not_parts = ("_built_with", "_frozen", "_set_at")

@@ -13,7 +13,7 @@ from kerasish.core.symbolic.host_tensor import HostTensor, call_on_host
 from kerasish.layers.base.arguments import one_of, positive_int
 from kerasish.layers.preprocessing.category_encoding import encode
 from kerasish.layers.preprocessing.farmhash import farm, join, sip
-from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, strings_of
+from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, strings_of, version_of
 from kerasish.ops.wrappers import real_dtype
 
 _WORD = np.dtype("uint32")
@@ -106,6 +106,11 @@ class Hashing(HostLayer):
         dtype = real_dtype(self.dtype)
         return encode(jnp.asarray(bins), self.output_mode, self.num_bins, dtype, self.sparse)
 
+    @property
+    def host_version(self) -> tuple | None:
+        """Nothing that changes, unless the class is the user's."""
+        return version_of(self)
+
     def host_bins(self, inputs: Any) -> np.ndarray:
         """The bins, as NumPy's.
 
@@ -180,6 +185,11 @@ class HashedCrossing(HostLayer):
 
     def _words(self, strings):
         return call_on_host(self, "host_words", strings, shape=(*strings.shape, 2), dtype=_WORD)
+
+    @property
+    def host_version(self) -> tuple | None:
+        """Nothing that changes, unless the class is the user's."""
+        return version_of(self)
 
     def host_words(self, strings: Any) -> np.ndarray:
         """Fingerprints of strings, each as two words, as NumPy's.

@@ -36,6 +36,17 @@ def in_model(*args: Any) -> bool:
     return any(isinstance(x, later) for x in jax.tree.leaves(args))
 
 
+def version_of(layer: Layer, *learnt: Any) -> tuple | None:
+    """What a layer's numbers depend on beside the strings; `None` for a class of the user's own.
+
+    Args:
+        layer: The layer.
+        *learnt: What stands for what it has learnt.
+    """
+    is_own = type(layer).__module__.startswith("kerasish.layers")
+    return learnt if is_own else None
+
+
 def note_program(layer: Layer, inputs: Any) -> None:
     """Note that a compiled program has been made with what the layer has learnt so far.
 

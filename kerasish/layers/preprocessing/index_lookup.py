@@ -85,6 +85,7 @@ class IndexLookup(Layer):
         self._expected_size = vocabulary_size  # of a file, until its vocabulary is read
         self._tokens = np.zeros(0, self.kind)
         self._known_size = False
+        self.revision = 0  # how often it took a vocabulary
         self.idf_weights = None
         self.reset_state()
         if vocabulary is not None:
@@ -167,6 +168,7 @@ class IndexLookup(Layer):
             )
         self._tokens = tokens
         self._known_size = True
+        self.revision += 1
         warn_of_programs(self)
 
     # -- learning it

@@ -16,7 +16,12 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.arguments import one_of
 from kerasish.layers.base.calling import context
 from kerasish.layers.preprocessing.hashing import fingerprints
-from kerasish.layers.preprocessing.host_layer import as_strings, in_model, on_host
+from kerasish.layers.preprocessing.host_layer import (
+    as_strings,
+    in_model,
+    on_host,
+    version_of,
+)
 from kerasish.layers.preprocessing.index_lookup import IndexLookup
 
 
@@ -113,6 +118,11 @@ class StringLookup(IndexLookup):
         """
         return self.indices(self.standardized(inputs))
 
+    @property
+    def host_version(self) -> tuple | None:
+        """What the numbers depend on beside the strings."""
+        return version_of(self, self.revision)
+
     def host_encoded(self, inputs: Any) -> np.ndarray:
         """Numbers of strings, encoded, as NumPy's.
 
@@ -137,8 +147,8 @@ class StringLookup(IndexLookup):
     def indices(self, x: jax.Array) -> Any:
         return self.numbers_of(x.ravel().tolist()).reshape(x.shape)
 
-    def numbers_of(self, tokens: list[str]) -> np.ndarray:
-        """The numbers of many strings.
+    def numbers_of(self, tokens: list) -> np.ndarray:
+        """The numbers of many strings, or, with one number for all others, of bytes of UTF-8.
 
         Args:
             tokens: The strings.
@@ -165,6 +175,7 @@ class StringLookup(IndexLookup):
             table = dict(zip(self._tokens.tolist(), numbers, strict=False))
             if self.mask_token is not None:
                 table[self.mask_token] = 0 if self.output_mode == "int" else -1
+            table |= {token.encode(): number for token, number in table.items()}
             vars(self)["_made_table"] = self._tokens, table
         return table
 

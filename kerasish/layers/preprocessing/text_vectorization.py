@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import one_of, within_budget
-from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings
+from kerasish.layers.preprocessing.host_layer import HostLayer, as_strings, version_of
 from kerasish.layers.preprocessing.index_lookup import OLD_MODES
 from kerasish.layers.preprocessing.lookup import StringLookup
 
@@ -17,6 +17,16 @@ _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 _STANDARDIZE = ("lower_and_strip_punctuation", "lower", "strip_punctuation")
 _SPLIT = ("whitespace", "character")
+# By way of standardizing: how bytes of UTF-8 change, and which go.
+_BYTES = {
+    None: (None, b""),
+    "lower": (
+        bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode()),
+        b"",
+    ),
+    "strip_punctuation": (None, string.punctuation.encode()),
+}
+_BYTES["lower_and_strip_punctuation"] = _BYTES["lower"][0], _BYTES["strip_punctuation"][1]
 _MODES = ("int", "multi_hot", "count", "tf_idf")
 
 
@@ -184,10 +194,7 @@ class TextVectorization(HostLayer):
         if self.split is None:
             rows = [list(np.atleast_1d(row)) for row in texts]
         else:
-            if texts.ndim > 2 or (texts.ndim == 2 and texts.shape[1] != 1):
-                wanted = "of shape (batch,) or (batch, 1), one text in each row"
-                raise bad_argument(self, "inputs", wanted, texts.shape)
-            texts = texts.reshape(-1)
+            texts = self._checked(texts)
             rows = self.split(texts.astype(str)) if callable(self.split) else list(texts)
         rows = [self._prepared(row) for row in rows]
         if self.ngrams is None:
@@ -229,6 +236,12 @@ class TextVectorization(HostLayer):
         is_plain = self.output_mode == "int" and self.output_sequence_length is None
         return is_plain and self.split is None and len(shape) < 2
 
+    @property
+    def host_version(self) -> tuple | None:
+        """What the numbers depend on beside the texts; functions of the user's may do anything."""
+        is_known = not callable(self.standardize) and not callable(self.split)
+        return version_of(self, self._lookup_layer.revision) if is_known else None
+
     def host_encoded(self, inputs: Any) -> np.ndarray:
         """What the layer gives, as NumPy's.
 
@@ -243,15 +256,31 @@ class TextVectorization(HostLayer):
         Args:
             inputs: The strings.
         """
-        rows = self.tokens_of(inputs)
-        length = max(map(len, rows), default=0)
-        wanted = self.output_sequence_length
-        numbers = self._lookup_layer.numbers_of([token for row in rows for token in row])
-        indices = np.full((len(rows), length), 0 if self.output_mode == "int" else -1, "int32")
-        indices[np.arange(length) < np.array([len(row) for row in rows])[:, None]] = numbers
+        rows, wanted = self._rows(inputs), self.output_sequence_length
         if wanted is not None:
-            indices = np.pad(indices[:, :wanted], ((0, 0), (0, max(wanted - length, 0))))
+            rows = [row[:wanted] for row in rows]
+        sizes = [len(row) for row in rows]
+        numbers = self._lookup_layer.numbers_of([token for row in rows for token in row])
+        length = max(sizes, default=0) if wanted is None else wanted
+        indices = np.full((len(rows), length), 0 if self.output_mode == "int" else -1, "int32")
+        indices[np.arange(length) < np.array(sizes, int)[:, None]] = numbers
         return indices[:, 0] if self._stays_flat(np.shape(inputs)) and length else indices
+
+    def _rows(self, inputs):
+        """The tokens of each text, as strings or, where that is quicker, as bytes of UTF-8."""
+        is_known = self.standardize is None or isinstance(self.standardize, str)
+        if not is_known or self.split != "whitespace" or self.ngrams is not None:
+            return self.tokens_of(inputs)
+        texts = self._checked(np.atleast_1d(as_strings(self, inputs, self.encoding)))
+        table, left_out = _BYTES[self.standardize]
+        return [text.encode().translate(table, left_out).split() for text in texts.tolist()]
+
+    def _checked(self, texts):
+        """One text a row, in a flat array."""
+        if texts.ndim > 2 or (texts.ndim == 2 and texts.shape[1] != 1):
+            wanted = "of shape (batch,) or (batch, 1), one text in each row"
+            raise bad_argument(self, "inputs", wanted, texts.shape)
+        return texts.reshape(-1)
 
     # -- files
 
