@@ -18,8 +18,8 @@ from kerasish.core.symbolic.host_tensor import is_string
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
-from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
 from kerasish.layers.base.signatures import as_tuples, map_shapes
+from kerasish.models.fine_tuning import freeze_up_to, rates_by_depth
 from kerasish.models.graph.graph import Function, starting_at_inputs
 from kerasish.models.graph.graph_config import graph_config, rebuild_graph
 from kerasish.models.graph.input_matching import arrange_inputs
