@@ -116,8 +116,8 @@ class HostBatches(Batches):
         self._begun: tuple | None = (epoch, itertools.chain([] if first is None else [first], read))
         several = isinstance(batches, RowBatches) and kind != "predict" and not model.run_eagerly
         self.cache = RowCache(batches.num_samples) if several else None
-        if first is not None:
-            self._converted(first)  # here, as the thread that reads ahead is to trace nothing
+        if first is not None and not model.run_eagerly:
+            self._program_for(first)  # here, as the thread that reads ahead is to trace nothing
 
     @property
     def num_batches(self) -> int | None:  # type: ignore[override]
@@ -169,16 +169,21 @@ class HostBatches(Batches):
         if self.model.run_eagerly:
             counted = np.zeros(len(strings[0]), "bool")
             return HostedInputs(numbers, [counted], (structure, tails, strings)), *batch[1:]
-        programs = self.model.__dict__.setdefault("_host_programs", {})
-        key = self.kind, structure, tails
-        if key not in programs:
-            body = self.model._step(self.kind).body
-            programs[key] = _host_program(body, structure, tails, numbers, strings, batch[1:])
-        program = programs[key]
+        program = self._program_for(batch)
         results = program.run(strings)
         if rows is not None:
             self.cache.put(program, rows, results)
         return HostedInputs(numbers, results, (structure, tails, program)), *batch[1:]
+
+    def _program_for(self, batch):
+        """What the step does with strings in such a batch, which is found out but once."""
+        numbers, strings, structure, tails = _split(batch[0])
+        programs = self.model.__dict__.setdefault("_host_programs", {})
+        key = self.kind, structure, tails
+        if strings and key not in programs:
+            body = self.model._step(self.kind).body
+            programs[key] = _host_program(body, structure, tails, numbers, strings, batch[1:])
+        return programs.get(key)
 
 
 def _split(x):

@@ -77,7 +77,23 @@ class Cross(_Saved):
         return "_X_".join(self.feature_names)
 
 
-publish(_MODULE, {"Cross": Cross, "Feature": Feature})
+class TFDConcat(layers.Concatenate):
+    """What joins the columns in files of Keras.
+
+    Args:
+        axis: The axis to join along.
+    """
+
+    def __init__(self, axis, **kwargs):
+        super().__init__(axis=axis, **kwargs)
+
+
+class TFDIdentity(layers.Identity):
+    """What lets a column through in files of Keras."""
+
+
+_IN_FILES = (Cross, Feature, TFDConcat, TFDIdentity)
+publish(_MODULE, {cls.__name__: cls for cls in _IN_FILES})
 
 
 class FeatureSpace(layers.Layer):

@@ -12,6 +12,8 @@ import pytest
 
 import kerasish as keras
 from kerasish import layers
+from kerasish.serve.served_model import ServedModel
+from kerasish.serve.tensors import from_json
 
 TEXTS = np.array(
     ["a good film", "A bad film!", "so good, so long", "very bad indeed", "good", "bad, bad"] * 8,
@@ -460,6 +462,50 @@ def test_a_table_goes_through_a_file_and_json(tmp_path):
     assert dtypes.count("string") == 2
 
 
+class Table(keras.Model):
+    """Made without arguments; what it has learnt is in the file alone."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.words = layers.TextVectorization(output_sequence_length=4)
+        self.embedding, self.out = layers.Embedding(20, 3), layers.Dense(1)
+
+    def call(self, columns):
+        if isinstance(columns, dict):
+            words = keras.ops.mean(self.embedding(self.words(columns["text"])), 1)
+            return self.out(keras.ops.concatenate([words, columns["age"]], -1))
+        return self.out(keras.ops.mean(self.embedding(self.words(columns)), 1))
+
+
+@pytest.mark.parametrize(
+    "x", [TEXTS, {"text": TEXTS[:, None], "age": AGES[:, None]}], ids=["texts", "columns"]
+)
+def test_subclassed_models_go_through_files(x, tmp_path):
+    model = Table()
+    model.words.adapt(TEXTS)
+    model.compile("adam", "mse")
+    model.fit(x, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", {"Table": Table})
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.words.get_vocabulary() == model.words.get_vocabulary()
+
+
+def test_a_served_model_takes_strings_and_is_warm():
+    parts = [layers.Embedding(20, 4), layers.Flatten(), layers.Dense(2, name="out")]
+    model = keras.Sequential(
+        [keras.Input((1,), dtype="string", name="text"), vectorization(), *parts]
+    )
+    served = ServedModel(model)
+    assert served.inputs[0].say() == "(batch, 1) of string"
+    served.warm_up(8)
+    traces = model._compiled_steps["predict"].traces
+    text = from_json(served.inputs[0], ["a good film", "bad"])
+    outputs = served.run({"text": np.concatenate([text] * 4)})["out"]
+    assert model._compiled_steps["predict"].traces == traces == 4
+    np.testing.assert_allclose(outputs[:2], np.asarray(model(text)), rtol=1e-5)
+
+
 # -- how it is done
 
 
@@ -475,7 +521,7 @@ def test_the_host_works_in_the_thread_that_reads_ahead():
     words.adapt(TEXTS)
     model = compiled(keras.Sequential([words, *head()]))
     model.fit(TEXTS, LABELS, batch_size=12, epochs=3, verbose=0)
-    assert threads.count("prefetch") == 12
+    assert threads.count("prefetch") == 12  # a class of the user's own: nothing is kept
 
 
 def test_a_model_without_strings_has_no_part_on_the_host():
@@ -494,6 +540,23 @@ def test_what_strings_become_is_found_once():
         model.predict_on_batch(TEXTS[:4])
     assert len(model._host_programs) == 1
     assert model._compiled_steps["predict"].traces == 1
+
+
+def test_numbers_are_kept_over_epochs_until_another_vocabulary():
+    lookup = layers.StringLookup(vocabulary=["Rome", "Oslo"])
+    calls = []
+    model = functional(lookup, layers.Embedding(4, 1), layers.Flatten(), layers.Dense(1))
+    model.compile("sgd", "mse")
+    find = lookup.numbers_of
+    lookup.__dict__["numbers_of"] = lambda tokens: calls.append(1) or find(tokens)
+
+    class Swap(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 2:
+                lookup.set_vocabulary(["Oslo", "Rome"])
+
+    model.fit(CITIES, LABELS, batch_size=12, epochs=6, callbacks=[Swap()], verbose=0)
+    assert len(calls) == 1 + 4 + 4  # the trial, then each batch, and again
 
 
 def test_a_new_vocabulary_counts_at_once():
