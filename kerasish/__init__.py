@@ -1,9 +1,11 @@
 """kerasish: Keras, rebuilt on JAX alone. `import kerasish as keras`."""
 
+import sys as _sys
 from importlib import import_module as _import_module
 
 from kerasish.core.gc_pause import gc_paused as _undisturbed
 from kerasish.core.malloc import share_one_arena as _share_one_arena
+from kerasish.core.public_dir import list_public_names as _list_public_names
 
 _share_one_arena()
 with _undisturbed():
@@ -89,10 +91,6 @@ def __getattr__(name: str):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
-
 __all__ = [
     "DTypePolicy",
     "FloatDTypePolicy",
@@ -159,4 +157,5 @@ __all__ = [
     "wrappers",
 ]
 
+_list_public_names(_sys.modules[__name__])
 _use_compilation_cache()

@@ -9,6 +9,8 @@ Example:
     (None, 1280)
 """
 
+import sys as _sys
+
 from kerasish.applications import (
     convnext,
     densenet,
@@ -66,6 +68,7 @@ from kerasish.applications.resnet_v2 import ResNet50V2, ResNet101V2, ResNet152V2
 from kerasish.applications.vgg16 import VGG16
 from kerasish.applications.vgg19 import VGG19
 from kerasish.applications.xception import Xception
+from kerasish.core.public_dir import list_public_names as _list_public_names
 
 __all__ = [
     "ConvNeXtBase",
@@ -126,3 +129,5 @@ __all__ = [
     "vgg19",
     "xception",
 ]
+
+_list_public_names(_sys.modules[__name__])

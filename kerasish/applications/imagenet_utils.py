@@ -123,3 +123,6 @@ def _names():
     )
     with open(path) as file:
         return json.load(file)
+
+
+__all__ = ["decode_predictions", "preprocess_input"]

@@ -33,3 +33,6 @@ def load_data(
     check_split(test_split)
     data = read_npz(get_file(path, ORIGIN, file_hash=HASH))
     return split(*shuffled(seed, data["x"], data["y"]), test_split)
+
+
+__all__ = ["load_data"]

@@ -42,3 +42,6 @@ def load_data(
     data = read_npz(get_file(path, ORIGIN, file_hash=HASH))
     rows = slice(_ROWS[version])
     return split(*shuffled(seed, data["x"][rows], data["y"][rows]), test_split)
+
+
+__all__ = ["load_data"]

@@ -35,3 +35,6 @@ def load_data() -> tuple:
     x_test, y_test = read_cifar(folder / "test_batch", "labels")
     train = np.concatenate(images), np.concatenate(kinds).astype("uint8")
     return train, (x_test, y_test.astype("uint8"))
+
+
+__all__ = ["load_data"]

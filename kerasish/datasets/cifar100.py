@@ -34,3 +34,6 @@ def load_data(label_mode: str = "fine") -> tuple:
     folder = pathlib.Path(folder, "cifar-100-python")
     train, test = (read_cifar(folder / part, f"{label_mode}_labels") for part in ("train", "test"))
     return train, test
+
+
+__all__ = ["load_data"]

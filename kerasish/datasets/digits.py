@@ -34,3 +34,6 @@ def load_data(test_split: float = 0.2, seed: int | None = 113) -> tuple:
     found = load_digits()
     images, kinds = found.images.astype(np.uint8), found.target.astype(np.uint8)
     return split(*shuffled(seed, images, kinds), test_split)
+
+
+__all__ = ["load_data"]

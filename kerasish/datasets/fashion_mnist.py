@@ -42,3 +42,6 @@ def _bytes(name, header):
     folder = os.path.join("datasets", "fashion-mnist")
     with gzip.open(get_file(name, ORIGIN + name, cache_subdir=folder)) as file:
         return np.frombuffer(file.read(), np.uint8, offset=header)
+
+
+__all__ = ["load_data"]

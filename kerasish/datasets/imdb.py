@@ -73,3 +73,6 @@ def get_word_index(path: Any = "imdb_word_index.json") -> dict[str, int]:
     path = get_file(path, ORIGIN + "imdb_word_index.json", file_hash=WORDS_HASH)
     with open(path, encoding="utf-8") as file:
         return json.load(file)
+
+
+__all__ = ["load_data"]

@@ -31,3 +31,6 @@ def load_data(path: Any = "mnist.npz") -> tuple:
     """
     with np.load(get_file(path, ORIGIN, file_hash=HASH), allow_pickle=False) as data:
         return (data["x_train"], data["y_train"]), (data["x_test"], data["y_test"])
+
+
+__all__ = ["load_data"]

@@ -81,3 +81,6 @@ def get_label_names() -> tuple[str, ...]:
         (46, 'earn')
     """
     return tuple(_TOPICS.split())
+
+
+__all__ = ["load_data"]

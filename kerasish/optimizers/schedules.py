@@ -441,3 +441,18 @@ def deserialize(config: dict, custom_objects: Mapping | None = None) -> Learning
         100
     """
     return deserialize_keras_object(config, custom_objects=custom_objects)
+
+
+__all__ = [
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "LearningRateSchedule",
+    "OneCycle",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "PowerDecay",
+    "deserialize",
+    "serialize",
+]

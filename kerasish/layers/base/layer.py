@@ -57,6 +57,16 @@ def _bookkept(build):
     return wrapped
 
 
+# What parts of the library ask of layers and models, and users need not: `dir` leaves it out.
+_BETWEEN_PARTS = {
+    "adapted_weight",
+    "old_arguments",
+    "place_in_data",
+    "resume_from",
+    "set_lora_options",
+}
+
+
 class Layer(Operation):
     """Weights, and a computation with them.
 
@@ -662,6 +672,9 @@ class Layer(Operation):
     def _locked_for(self, name, value):
         known = parts(self, type(value))
         return self.__dict__.get("_locked") and not any(value is one for one in known)
+
+    def __dir__(self):
+        return sorted(set(super().__dir__()) - _BETWEEN_PARTS)
 
     def __repr__(self):
         return messages.description(self)
