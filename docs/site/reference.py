@@ -7,6 +7,8 @@ import re
 from docstrings import as_markdown
 from public_names import PAGES, Entry, entries, source_of
 
+from kerasish.layers.base.layer import BETWEEN_PARTS
+
 _MODULE = re.compile(
     r"\b(?:kerasish|jax|collections|numpy|typing|types)\.(?:\w+\.)+(?=\w)|\btyping\."
 )
@@ -74,7 +76,7 @@ def own_members(kind: type, public: set[type]) -> list[str]:
             is_member = inspect.isroutine(value) or isinstance(
                 value, property | classmethod | staticmethod
             )
-            if is_member and not name.startswith("_") and name not in inherited:
+            if is_member and not name.startswith("_") and name not in inherited | BETWEEN_PARTS:
                 found.append(name)
     return sorted({n for n in found if inspect.getdoc(getattr(kind, n))})
 

@@ -58,7 +58,7 @@ def _bookkept(build):
 
 
 # What parts of the library ask of layers and models, and users need not: `dir` leaves it out.
-_BETWEEN_PARTS = {
+BETWEEN_PARTS = {
     "adapted_weight",
     "old_arguments",
     "place_in_data",
@@ -674,7 +674,7 @@ class Layer(Operation):
         return self.__dict__.get("_locked") and not any(value is one for one in known)
 
     def __dir__(self):
-        return sorted(set(super().__dir__()) - _BETWEEN_PARTS)
+        return sorted(set(super().__dir__()) - BETWEEN_PARTS)
 
     def __repr__(self):
         return messages.description(self)
