@@ -36,12 +36,13 @@ def main() -> int:
     shutil.rmtree(SITE, ignore_errors=True)
     _gather(PAGES)
     found = reference.write(PAGES / "reference")
-    gallery.write(PAGES / "gallery")
+    undrawn = gallery.write(PAGES / "gallery")
     aliases = {alias: entry.name for entry in found for alias in entry.aliases}
     failed = _run_sphinx(aliases)
     sources.write(SITE / "source")
     problems = links.broken(SITE)
     problems += [f"not in the reference: {name}" for name in _lacking(found)]
+    problems += [f"not in the gallery: {name}" for name in undrawn]
     print(*problems, sep="\n", end="\n" if problems else "")
     names = len(found) + len(aliases)
     print(f"{names} public names; {time.perf_counter() - start:.0f} s; {SITE / 'index.html'}")

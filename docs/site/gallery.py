@@ -18,11 +18,11 @@ from kerasish import layers
 
 keras.utils.set_random_seed(0)
 (x, y), (x_test, y_test) = keras.datasets.digits.load_data()
+x, x_test = x[..., None], x_test[..., None]  # one channel
 model = keras.Sequential(
     [
-        keras.Input((8, 8)),
+        keras.Input((8, 8, 1)),
         layers.Rescaling(1 / 16),
-        layers.Reshape((8, 8, 1)),
         layers.Conv2D(16, 3, activation="relu", name="edges"),
         layers.MaxPooling2D(name="halves"),
         layers.Flatten(),
@@ -81,10 +81,50 @@ keras.utils.plot_model(model, "model.svg", show_shapes=True, rankdir="LR")
 dot = keras.utils.model_to_dot(model)
 """,
     ),
+    "A batch": (
+        "`show_batch` draws samples as `fit` gets them: images, texts, series, numbers.",
+        """
+figure = keras.visualization.show_batch(x, y, count=8)
+""",
+    ),
+    "Results": (
+        "`show_results` adds what the model says.",
+        """
+figure = keras.visualization.show_results(model, x_test, y_test, count=8)
+""",
+    ),
+    "The hardest": (
+        "`top_losses` finds the samples of the greatest losses: hard ones, and wrong labels.",
+        """
+hardest = keras.visualization.top_losses(model, x_test, y_test, count=8)
+figure = hardest.plot()
+""",
+    ),
+    "What is taken for what": (
+        "`confusion_matrix` counts which classes are taken for which.",
+        """
+matrix = keras.visualization.confusion_matrix(model, x_test, y_test)
+figure = matrix.plot()
+""",
+    ),
+    "What it looked at": (
+        "`grad_cam` shows which places of an image speak for its class.",
+        """
+heat = keras.visualization.grad_cam(model, x_test[:6], layer="edges")
+figure = heat.plot()
+""",
+    ),
+    "One batch by heart": (
+        "`overfit_one_batch`: a model that cannot learn one batch will not learn the rest.",
+        """
+by_heart = keras.diagnostics.overfit_one_batch(model, x, y)
+figure = by_heart.plot()
+""",
+    ),
     "Images": (
         "`plot_image_gallery`, with labels and predictions.",
         """
-images = np.repeat(x_test[:10, :, :, None], 3, axis=-1) * 16
+images = np.repeat(x_test[:10], 3, axis=-1) * 16
 predicted = model.predict(x_test[:10], verbose=0).argmax(axis=-1)
 figure = keras.visualization.plot_image_gallery(images, y_test[:10], predicted, rows=2, cols=5)
 """,
@@ -124,8 +164,8 @@ drawn = [*boxes, *over]
 }
 
 
-def write(folder: pathlib.Path) -> None:
-    """Draw every plot into the folder, and write the page that shows them."""
+def write(folder: pathlib.Path) -> list[str]:
+    """Draw every plot into the folder, write the page that shows them, return what is lacking."""
     folder.mkdir(parents=True)
     found = {"model_svg": folder / "model.svg"}
     parts = ["# Gallery", "Every plot that the library draws, and the code that drew it."]
@@ -138,6 +178,7 @@ def write(folder: pathlib.Path) -> None:
         file = _save(found, folder, number)
         parts += [f"## {title}", text, f"![{title}]({file})", f"```python{code}```"]
     (folder / "index.md").write_text("\n\n".join(parts) + "\n")
+    return _lacking({type(value).__name__ for value in found.values()})
 
 
 def _save(found, folder, number):
@@ -157,17 +198,15 @@ def _save(found, folder, number):
     return file
 
 
-def lacking() -> list[str]:
-    """What draws and is in no plot's code: functions of `visualization`, classes with `plot`."""
-    code = "\n".join(text + code for text, code in PLOTS.values())
-    shown = {"LearningRateCurve": "curve", "History": "history", "LayerStatistics": "watch"}
-    shown |= {"UncertaintyReport": "report", "Profile": "profile"}
+def _lacking(shown: set[str]) -> list[str]:
+    """What draws and was not drawn: functions of `visualization`, and classes with `plot`."""
+    code = "\n".join(code for _, code in PLOTS.values())
     functions = [name for name in keras.visualization.__all__ if not name[0].isupper()]
-    absent = [name for name in functions if not re.search(rf"\b{name}\b", code)]
+    absent = [name for name in functions if not re.search(rf"\b{name}\(", code)]
     for path in _PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and any(
                 isinstance(part, ast.FunctionDef) and part.name == "plot" for part in node.body
             ):
-                absent += [] if f"{shown.get(node.name)}.plot(" in code else [node.name]
+                absent += [] if node.name in shown else [node.name]
     return absent

@@ -73,7 +73,8 @@ def as_text(
     for row in rows:
         table.add_row(*map(escape, row))
     out = io.StringIO()
-    console = Console(file=out, width=width, force_terminal=colour)
+    # Not as Jupyter's: there rich would show the table at once, and leave `out` empty.
+    console = Console(file=out, width=width, force_terminal=colour, force_jupyter=False)
     console.print(f"[bold]{escape(title)}[/bold]", highlight=False)
     console.print(table)
     for line in lines:
