@@ -1,9 +1,10 @@
-"""`keras.tree`: functions over pytrees of lists, tuples and dicts; `None` is a leaf.
+"""`keras.tree`: functions over pytrees of lists, tuples, deques and dicts; `None` is a leaf.
 
 Leaves of a dict come in the order of its sorted keys, as JAX has them. What is made from a dict
 keeps the dict's own order.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,48 @@ class MAP_TO_NONE:  # noqa: N801  (Keras' name)
     """
 
 
+class _Deque:
+    """A deque on its way into JAX, which knows none: a pytree node that becomes a deque again."""
+
+    def __init__(self, items, maxlen):
+        self.items, self.maxlen = items, maxlen
+
+
+def _as_deque(maxlen, items):
+    return deque(items, maxlen)
+
+
+jax.tree_util.register_pytree_with_keys(
+    _Deque,
+    lambda node: (
+        [(jax.tree_util.SequenceKey(i), item) for i, item in enumerate(node.items)],
+        node.maxlen,
+    ),
+    _as_deque,
+    lambda node: (tuple(node.items), node.maxlen),
+)
+
+
+def _readable(structure):
+    """The pytree with what JAX takes in place of its deques; itself if there are none."""
+    if isinstance(structure, deque):
+        return _Deque([_readable(item) for item in structure], structure.maxlen)
+    if isinstance(structure, dict):
+        items = {key: _readable(value) for key, value in structure.items()}
+        if all(items[key] is value for key, value in structure.items()):
+            return structure
+        twin = structure.copy()
+        twin.update(items)
+        return twin
+    if isinstance(structure, list | tuple):
+        parts = [_readable(item) for item in structure]
+        if all(new is old for new, old in zip(parts, structure, strict=True)):
+            return structure
+        named = hasattr(structure, "_fields")
+        return type(structure)(*parts) if named else type(structure)(parts)
+    return structure
+
+
 def _is_leaf(x):
     return x is None or is_variable(x)
 
@@ -50,7 +93,7 @@ def _in_own_order(made, structure):
         items = {key: _in_own_order(made[key], value) for key, value in structure.items()}
         made.clear()
         made.update(items)
-    elif isinstance(structure, list | tuple) and isinstance(made, list | tuple):
+    elif isinstance(structure, list | tuple | deque) and isinstance(made, list | tuple | deque):
         for part, of in zip(made, structure, strict=False):
             _in_own_order(part, of)
     return made
@@ -66,7 +109,7 @@ def flatten(structure: Any) -> list:
         >>> keras.tree.flatten({"b": 2, "a": [1, 3]})
         [1, 3, 2]
     """
-    return jax.tree.leaves(structure, is_leaf=_is_leaf)
+    return jax.tree.leaves(_readable(structure), is_leaf=_is_leaf)
 
 
 def flatten_with_path(structure: Any) -> list[tuple]:
@@ -79,7 +122,7 @@ def flatten_with_path(structure: Any) -> list[tuple]:
         >>> flatten_with_path({"b": [5], "a": 6})
         [(('a',), 6), (('b', 0), 5)]
     """
-    found, _ = jax.tree_util.tree_flatten_with_path(structure, is_leaf=_is_leaf)
+    found, _ = jax.tree_util.tree_flatten_with_path(_readable(structure), is_leaf=_is_leaf)
     return [(tuple(map(_key, path)), leaf) for path, leaf in found]
 
 
@@ -88,7 +131,7 @@ def _key(element):
 
 
 def is_nested(structure: Any) -> bool:
-    """Whether it is a list, tuple or dict.
+    """Whether it is a list, tuple, deque or dict.
 
     Args:
         structure: Anything.
@@ -97,7 +140,7 @@ def is_nested(structure: Any) -> bool:
         >>> keras.tree.is_nested([1]), keras.tree.is_nested(1)
         (True, False)
     """
-    return isinstance(structure, list | tuple | dict)
+    return isinstance(structure, list | tuple | dict | deque)
 
 
 def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -> Any:
@@ -117,7 +160,8 @@ def map_structure(func: Callable, *structures: Any, none_is_leaf: bool = True) -
     if not callable(func) or not structures:
         raise TypeError(f"map_structure: wants a function and at least one pytree; got {func!r}.")
     is_leaf = _is_leaf if none_is_leaf else is_variable
-    return _in_own_order(jax.tree.map(func, *structures, is_leaf=is_leaf), structures[0])
+    made = jax.tree.map(func, *map(_readable, structures), is_leaf=is_leaf)
+    return _in_own_order(made, structures[0])
 
 
 def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any) -> Any:
@@ -132,8 +176,8 @@ def map_structure_up_to(shallow_structure: Any, func: Callable, *structures: Any
         >>> map_structure_up_to([0, 0], len, [[7, 8], [9]])
         [2, 1]
     """
-    form = jax.tree.structure(shallow_structure, is_leaf=_is_leaf)
-    rows = zip(*map(form.flatten_up_to, structures), strict=True)
+    form = jax.tree.structure(_readable(shallow_structure), is_leaf=_is_leaf)
+    rows = zip(*map(form.flatten_up_to, map(_readable, structures)), strict=True)
     return _in_own_order(form.unflatten([func(*row) for row in rows]), shallow_structure)
 
 
@@ -148,7 +192,7 @@ def map_shape_structure(func: Callable, structure: Any) -> Any:
         >>> keras.tree.map_shape_structure(len, [(None, 3), (2,)])
         [2, 1]
     """
-    return _in_own_order(jax.tree.map(func, structure, is_leaf=_is_shape), structure)
+    return _in_own_order(jax.tree.map(func, _readable(structure), is_leaf=_is_shape), structure)
 
 
 def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
@@ -162,7 +206,7 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
         >>> keras.tree.pack_sequence_as([0, (0,)], [1, 2])
         [1, (2,)]
     """
-    form, leaves = jax.tree.structure(structure, is_leaf=_is_leaf), list(flat_sequence)
+    form, leaves = jax.tree.structure(_readable(structure), is_leaf=_is_leaf), list(flat_sequence)
     if form.num_leaves != len(leaves):
         raise ValueError(
             f"pack_sequence_as: `flat_sequence` must hold {form.num_leaves} leaves; got "
@@ -210,6 +254,9 @@ def traverse(func: Callable, structure: Any, top_down: bool = True) -> Any:
         parts = [traverse(func, part, top_down) for part in structure]
         named = hasattr(structure, "_fields")
         structure = type(structure)(*parts) if named else type(structure)(parts)
+    elif isinstance(structure, deque):
+        parts = [traverse(func, part, top_down) for part in structure]
+        structure = deque(parts, structure.maxlen)
     if not top_down:
         answer = func(structure)
         if answer is not None:
@@ -229,7 +276,7 @@ def assert_same_structure(a: Any, b: Any, check_types: bool | None = None) -> No
         >>> keras.tree.assert_same_structure([1, 2], [3, 4])
 
     """
-    forms = [jax.tree.structure(x, is_leaf=_is_leaf) for x in (a, b)]
+    forms = [jax.tree.structure(_readable(x), is_leaf=_is_leaf) for x in (a, b)]
     if forms[0] != forms[1]:
         raise ValueError(f"The structures differ: {forms[0]} and {forms[1]}.")
 

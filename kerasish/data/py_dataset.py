@@ -62,7 +62,8 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} must define `__getitem__(index)`.")
 
     def __iter__(self):
-        count = self.num_batches
+        tells = hasattr(self, "__len__") or type(self).num_batches is not PyDataset.num_batches
+        count = self.num_batches if tells else None
         for index in itertools.count() if count is None else range(count):
             yield self[index]
 

@@ -1,6 +1,7 @@
 """`compile`, `fit`, `evaluate` and `predict`: a model's loops over data."""
 
 import contextlib
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
@@ -173,6 +174,14 @@ class Trainer(OverridableSteps):
         Args:
             config: The arguments of `compile` as plain data.
         """
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(
+                f"{type(self).__name__}: `compile()` was not called as part of model loading, as "
+                "the class has a `compile()` of its own. Call it yourself, or write "
+                "`get_compile_config()` and `compile_from_config(config)` too.",
+                stacklevel=2,
+            )
+            return
         config = {
             k: deserialize_keras_object(v) if _holds_objects(v) else v for k, v in config.items()
         }

@@ -83,7 +83,7 @@ SCALAR_USES = {
     "index": (lambda v: list(range(v)), [0, 1, 2]),
     "subscript": (lambda v: "abcd"[v], "d"),
     "format": (lambda v: f"{v:d}", "3"),
-    "and": (lambda v: int(v & 1), 1),
+    "and": (lambda v: bool(v & 1), True),
     "invert": (lambda v: int(~v), -4),
     "shift": (lambda v: int(v << 1), 6),
 }

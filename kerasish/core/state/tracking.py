@@ -80,11 +80,11 @@ def untracked(method: Callable) -> Callable:
     return run
 
 
-def _search(value, types):
+def _search(value, types, inside=()):
     for item in value.values() if isinstance(value, dict) else value:
         if type(item) in _PLAIN:
             continue
         if isinstance(item, types):
             yield item
-        elif isinstance(item, _CONTAINERS):
-            yield from _search(item, types)
+        elif isinstance(item, _CONTAINERS) and not any(item is outer for outer in inside):
+            yield from _search(item, types, (*inside, value))

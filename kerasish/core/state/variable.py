@@ -396,10 +396,26 @@ def _forward(name):
     return operator
 
 
-_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift divmod".split()
+def _logical(function, is_reflected):
+    """`&`, `|` and `^`, which are logical, as Keras has them, also for numbers."""
+
+    def operator(self, other):
+        if getattr(other, "is_symbolic", False):
+            return NotImplemented
+        other = other.value if isinstance(other, Variable) else dtypes.to_array(other)
+        return function(other, self.value) if is_reflected else function(self.value, other)
+
+    return operator
+
+
+_BINARY = "add sub mul truediv floordiv mod pow matmul lshift rshift divmod".split()
 _OTHERS = "neg pos abs invert round eq ne lt le gt ge complex".split()
 for _name in [*_BINARY, *(f"r{n}" for n in _BINARY), *_OTHERS]:
     setattr(Variable, f"__{_name}__", _forward(f"__{_name}__"))
+for _name in ("and", "or", "xor"):
+    _function = getattr(jnp, f"logical_{_name}")
+    setattr(Variable, f"__{_name}__", _logical(_function, is_reflected=False))
+    setattr(Variable, f"__r{_name}__", _logical(_function, is_reflected=True))
 
 
 # Flattened to its value and rebuilt as a bare array: so jnp, jax.nn, optax, jax.grad, jax.vmap and

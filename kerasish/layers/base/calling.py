@@ -182,13 +182,24 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
         bound: Arguments of `call`, changed in place.
     """
     name = next(iter(bound.arguments), None)
-    if isinstance(bound.arguments.get(name), list):
-        value = bound.arguments[name]
+    value = bound.arguments.get(name)
+    if isinstance(value, jax.Array | np.ndarray | KerasTensor):
+        return
+    if any(map(_is_like_array, jax.tree.leaves(value))):  # a DataFrame, say
+        as_array = lambda leaf: np.asarray(leaf) if _is_like_array(leaf) else leaf  # noqa: E731
+        bound.arguments[name] = value = map_in_order(as_array, value, is_leaf=is_variable)
+    if isinstance(value, list):
         leaves = jax.tree.leaves(value)
         if all(isinstance(leaf, int | float) for leaf in leaves):
             bound.arguments[name] = dtypes.to_array(value)
         elif all(isinstance(leaf, str | bytes) for leaf in leaves):
             bound.arguments[name] = np.array(value, object)
+
+
+def _is_like_array(leaf):
+    """Whether it is no array, but can be made one."""
+    known = jax.Array | np.ndarray | np.generic | KerasTensor | HostTensor | Variable
+    return not isinstance(leaf, known) and hasattr(type(leaf), "__array__")
 
 
 def mask_argument(name: str, tensors: dict, parameters: Any) -> str:

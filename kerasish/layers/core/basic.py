@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
+from kerasish.core.serialization.registry import custom_object_scope
 from kerasish.core.serialization.serialize import deserialize_keras_object
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
 from kerasish.layers.base.layer import Layer
@@ -89,6 +90,20 @@ class Lambda(Layer):
             mask: Mask of the inputs, or one for each of them; `None` where there is none.
         """
         return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    @classmethod
+    def from_config(
+        cls, config: dict, custom_objects: Any = None, safe_mode: bool | None = None
+    ) -> "Lambda":
+        """Make the layer again.
+
+        Args:
+            config: What `get_config` gave.
+            custom_objects: Classes and functions of one's own by name.
+            safe_mode: Kept for Keras' sake: no code in a config is ever run.
+        """
+        with custom_object_scope(custom_objects or {}):
+            return super().from_config(config)
 
     def get_config(self) -> dict:
         config = super().get_config()

@@ -1,6 +1,7 @@
 """Matching what a functional model is called on to its inputs."""
 
 import itertools
+import warnings
 from typing import Any
 
 import jax
@@ -33,18 +34,40 @@ def _by_name_or_order(model, wanted, inputs):
     struct = model._function._inputs_struct
     if isinstance(inputs, dict) and not _same_structure(struct, inputs):
         keys = _keys(struct) or names
+        _warn_of_extra(model, {*keys, *names}, inputs)
         return [_named(model, keys, t, key, inputs) for t, key in zip(wanted, keys, strict=True)]
     if isinstance(struct, dict) and isinstance(inputs, dict):
+        if len(inputs) > len(struct):
+            _warn_of_extra(model, struct, inputs)
         return jax.tree.leaves([inputs[k] for k in sorted(struct)], is_leaf=_is_value)
     values = jax.tree.leaves(inputs, is_leaf=_is_value)
     if len(values) == len(wanted) > 1 and not _has_names(inputs):
         _refuse_guess(model, struct)
+        if isinstance(struct, dict):
+            _warn(model, f"it has a dict of inputs, {list(struct)}, and was given a list")
     if len(values) != len(wanted):
         raise ValueError(
             f"Model {model.name!r} expects {len(wanted)} input(s) {names}; got {len(values)}. "
             + see("E16")
         )
     return values
+
+
+def _warn_of_extra(model, known, inputs):
+    extra = [key for key in inputs if key not in known]
+    if extra:
+        _warn(model, f"it does not take {extra}; its inputs are {sorted(known)}")
+
+
+def _warn(model, what):
+    """Warn, once for a model, of inputs that are taken all the same."""
+    if not vars(model).get("_warned_of_inputs"):
+        model.__dict__["_warned_of_inputs"] = True
+        warnings.warn(
+            "The structure of `inputs` doesn't match the expected structure of model "
+            f"{model.name!r}: {what}.",
+            stacklevel=2,
+        )
 
 
 def _refuse_guess(model, struct):

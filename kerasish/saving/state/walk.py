@@ -105,7 +105,9 @@ def walk(saveable: Any, path: str = "", seen: set | None = None) -> Iterator[tup
             yield from _walk_container(child, inner, seen)
 
 
-def _walk_container(container, path, seen):
+def _walk_container(container, path, seen, inside=()):
+    if any(container is outer for outer in inside):
+        return
     used: dict[str, int] = {}
     for child in container.values() if isinstance(container, dict) else container:
         if not _is_saveable(child) and not isinstance(child, _CONTAINERS):
@@ -116,7 +118,7 @@ def _walk_container(container, path, seen):
         if _is_saveable(child):
             yield from walk(child, inner, seen)
         else:
-            yield from _walk_container(child, inner, seen)
+            yield from _walk_container(child, inner, seen, (*inside, container))
 
 
 def own_arrays(part: Any) -> dict[str, np.ndarray]:
