@@ -195,6 +195,21 @@ def memory_of(process) -> int:
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def processor_of(process) -> float:
+    """Seconds of the processor that a process has had."""
+    fields = pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(process, port, message, options, seconds, check=None):
+    """A load after a first one, and the microseconds of the processor that each request took."""
+    Load().run(port, message, options.clients, min(2, seconds))
+    began = processor_of(process)
+    load = Load().run(port, message, options.clients, seconds, check=check)
+    each = (processor_of(process) - began) / max(len(load.seconds), 1)
+    return load, f"{load}   {each * 1e6:4.0f} us of processor each"
+
+
 def throughput(folder, model, options):
     """Throughput and latency, beside the floor and calls without HTTP."""
     x = np.random.default_rng(0).random((1, 8, 8, 1), "float32")
@@ -207,17 +222,17 @@ def throughput(folder, model, options):
     for name, rate in single_calls(model, x, min(5.0, options.seconds)).items():
         print(f"{name:44}{rate:8,.0f} a second")
     port = free_port()
-    with running(["-c", ECHO, str(port)], port):
-        print(f"{'bare Starlette echo':44}{Load().run(port, message, options.clients, 5)}")
+    with running(["-c", ECHO, str(port)], port) as process:
+        _, said = measured(process, port, message, options, min(5.0, options.seconds))
+        print(f"{'bare Starlette echo':44}{said}")
     for name, more in (
         ("one request at a time, computed alone", ("--max-batch", "1", "--max-wait-ms", "0")),
         ("batched", ()),
     ):
         port = free_port()
-        with serving(port, f"digits={folder / 'model.keras'}", options=more):
-            Load().run(port, message, options.clients, 2)
-            load = Load().run(port, message, options.clients, options.seconds, check=check)
-            print(f"{f'server, {options.clients} clients, {name}':44}{load}")
+        with serving(port, f"digits={folder / 'model.keras'}", options=more) as process:
+            load, said = measured(process, port, message, options, options.seconds, check)
+            print(f"{f'server, {options.clients} clients, {name}':44}{said}")
             print("    " + "; ".join(load.errors[:3]) if load.errors else "    every answer right")
 
 

@@ -20,7 +20,7 @@ class Closed(RuntimeError):
     """The batcher takes no more: another version of the model has taken over."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class _Waiting:
     """A request, or a part of a large one, on its way to be computed."""
 
@@ -75,6 +75,8 @@ class Batcher:
             RequestError: Too much waits already, or the model failed.
             Closed: `close` was called before.
         """
+        if rows <= self.max_batch:
+            return await self._put([(arrays, rows)])[0]
         parts = [
             (
                 {k: v[i : i + self.max_batch] for k, v in arrays.items()},
@@ -83,8 +85,6 @@ class Batcher:
             for i in range(0, rows, self.max_batch)
         ]
         futures = self._put(parts)
-        if len(futures) == 1:
-            return await futures[0]
         await asyncio.wait(futures)
         errors = [error for error in [future.exception() for future in futures] if error]
         if errors:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kerasish.serve.errors import RequestError, bad_request
@@ -9,33 +10,43 @@ from kerasish.serve.errors import RequestError, bad_request
 _SLOW = 30.0  # seconds in which a whole body must have come
 
 
-async def read_body(request: Any, limit: int) -> bytes:
+class ClientGone(Exception):
+    """The client ended the connection before its request had come."""
+
+
+async def read_body(headers: Mapping[bytes, bytes], receive: Callable, limit: int) -> bytes:
     """All bytes of a request's body.
 
     Args:
-        request: Starlette's.
+        headers: The request's, by their names in lower case.
+        receive: ASGI's.
         limit: The most bytes.
 
     Raises:
         RequestError: It is larger, is compressed, or does not come to an end.
+        ClientGone: The client ended the connection.
     """
-    encoding = request.headers.get("content-encoding", "identity")
-    if encoding != "identity":
-        raise RequestError(415, f"The body must not be compressed; it is {encoding!r}.")
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit, f"{declared} bytes")
-    parts, size = [], 0
+    encoding = headers.get(b"content-encoding", b"identity")
+    if encoding != b"identity":
+        raise RequestError(415, f"The body must not be compressed; it is {encoding.decode()!r}.")
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit, f"{declared.decode()} bytes")
+    parts, size, more = [], 0, True
     try:
         async with asyncio.timeout(_SLOW):
-            async for part in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part, more = message.get("body", b""), message.get("more_body", False)
                 size += len(part)
                 if size > limit:
                     raise _too_large(limit, "more")
                 parts.append(part)
     except TimeoutError:
         raise RequestError(408, f"The body did not come to an end in {_SLOW:g} seconds.") from None
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _too_large(limit, came):
@@ -50,6 +61,12 @@ def _refuse(literal):
     raise _NotFinite(literal)
 
 
+# Made once: it takes longer than to parse a row.
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
+_LENIENT = json.JSONDecoder()
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+
+
 def parse_json(body: bytes, allow_nan: bool = False) -> dict:
     """The object that a body of JSON holds.
 
@@ -59,7 +76,8 @@ def parse_json(body: bytes, allow_nan: bool = False) -> dict:
             know.
     """
     try:
-        found = json.loads(body, parse_constant=None if allow_nan else _refuse)
+        text = body.decode(json.detect_encoding(body), "surrogatepass")
+        found = (_LENIENT if allow_nan else _STRICT).decode(text)
     except _NotFinite as error:
         raise bad_request(f"The body holds {error}, which is no JSON and forbidden here.") from None
     except RecursionError:
@@ -89,7 +107,7 @@ def dump_json(value: Any) -> bytes:
     Args:
         value: The value.
     """
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def only(keys: dict, known: tuple, what: str) -> None:

@@ -1,44 +1,73 @@
 """What a server counts: for Prometheus, and for its page."""
 
+import bisect
 import collections
+import itertools
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _KEPT = 1000  # latencies of each model that the page's percentiles are of
 
 
-class Measures:
+class _Histogram:
+    """Values counted by buckets: as cheap as it can be, as each request does it."""
+
+    __slots__ = ("_bounds", "_counts", "_total")
+
+    def __init__(self, bounds):
+        self._bounds, self._counts, self._total = bounds, [0] * (len(bounds) + 1), 0.0
+
+    def observe(self, value):
+        self._counts[bisect.bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def add_to(self, family, labels):
+        ends = [*map(str, map(float, self._bounds)), "+Inf"]
+        counts = itertools.accumulate(self._counts)
+        family.add_metric(labels, list(zip(ends, counts, strict=True)), self._total)
+
+
+class _Histograms(dict):
+    """Histograms by labels, made as they are asked for."""
+
+    def __init__(self, name, text, labels, bounds):
+        super().__init__()
+        self.name, self.text, self.labels, self._bounds = name, text, labels, bounds
+
+    def __missing__(self, labels):
+        self[labels] = found = _Histogram(self._bounds)
+        return found
+
+    def family(self):
+        found = HistogramMetricFamily(self.name, self.text, labels=self.labels)
+        for labels, histogram in self.items():
+            histogram.add_to(found, labels)
+        return found
+
+
+class Measures(Collector):
     """Counts and times by model."""
 
     def __init__(self):
         self._registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "kerasish_requests",
-            "Requests answered.",
-            ["model", "protocol", "code"],
-            registry=registry,
-        )
-        self._seconds = Histogram(
+        self._requests: collections.Counter = collections.Counter()
+        self._seconds = _Histograms(
             "kerasish_request_seconds",
             "Seconds from a request's coming to its answer.",
             ["model", "protocol"],
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
         )
-        self._batch_rows = Histogram(
-            "kerasish_batch_rows", "Rows of batches.", ["model"], buckets=_ROWS, registry=registry
-        )
-        self._batch_seconds = Histogram(
-            "kerasish_batch_seconds",
-            "Seconds to compute a batch.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=registry,
+        self._batch_rows = _Histograms("kerasish_batch_rows", "Rows of batches.", ["model"], _ROWS)
+        self._batch_seconds = _Histograms(
+            "kerasish_batch_seconds", "Seconds to compute a batch.", ["model"], _SECONDS
         )
         self._queued = Gauge(
             "kerasish_queued_rows", "Rows that wait.", ["model"], registry=registry
@@ -46,10 +75,19 @@ class Measures:
         self._version = Gauge(
             "kerasish_model_version", "Version that takes requests.", ["model"], registry=registry
         )
-        self._children: dict[tuple, Any] = {}
         self._lock = threading.Lock()
         self._latencies: dict[str, collections.deque] = {}
-        self._answered: collections.Counter = collections.Counter()
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus' library asks for."""
+        with self._lock:
+            labels = ["model", "protocol", "code"]
+            found = CounterMetricFamily("kerasish_requests", "Requests answered.", labels=labels)
+            for (model, protocol, code), count in self._requests.items():
+                found.add_metric([model, protocol, str(code)], count)
+            families = (self._seconds, self._batch_rows, self._batch_seconds)
+            yield from [found, *(family.family() for family in families)]
 
     def answered(self, model: str, protocol: str, code: int, seconds: float) -> None:
         """Count an answer.
@@ -60,17 +98,14 @@ class Measures:
             code: HTTP's status.
             seconds: Seconds.
         """
-        key = model, protocol, code
-        found = self._children.get(key)
-        if found is None:
-            counter = self._requests.labels(model, protocol, str(code))
-            found = self._children[key] = counter, self._seconds.labels(model, protocol)
-        found[0].inc()
-        found[1].observe(seconds)
-        if code == 200:
-            with self._lock:
-                self._answered[model] += 1
-                self._latencies.setdefault(model, collections.deque(maxlen=_KEPT)).append(seconds)
+        with self._lock:
+            self._requests[model, protocol, code] += 1
+            self._seconds[model, protocol].observe(seconds)
+            if code == 200:
+                latencies = self._latencies.get(model)
+                if latencies is None:
+                    latencies = self._latencies[model] = collections.deque(maxlen=_KEPT)
+                latencies.append(seconds)
 
     def batch(self, model: str, rows: int, seconds: float) -> None:
         """Count a batch.
@@ -80,8 +115,9 @@ class Measures:
             rows: Number of rows.
             seconds: Seconds.
         """
-        self._batch_rows.labels(model).observe(rows)
-        self._batch_seconds.labels(model).observe(seconds)
+        with self._lock:
+            self._batch_rows[model,].observe(rows)
+            self._batch_seconds[model,].observe(seconds)
 
     def of(self, model: str) -> dict:
         """Answers so far, and percentiles of the last ones' milliseconds.
@@ -90,7 +126,10 @@ class Measures:
             model: Name of the model.
         """
         with self._lock:
-            count, latencies = self._answered[model], list(self._latencies.get(model, ()))
+            count = sum(
+                n for (m, _, code), n in self._requests.items() if (m, code) == (model, 200)
+            )
+            latencies = list(self._latencies.get(model, ()))
         if not latencies:
             return {"answered": count, "p50_ms": None, "p99_ms": None}
         p50, p99 = np.percentile(latencies, [50, 99]) * 1e3

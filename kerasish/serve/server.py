@@ -3,21 +3,20 @@
 import contextlib
 import logging
 import pathlib
-import time
 from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from kerasish.serve import open_inference, tensorflow_rest
 from kerasish.serve.api_keys import ApiKeys
 from kerasish.serve.batching import Closed
-from kerasish.serve.bodies import dump_json, parse_json, read_body
+from kerasish.serve.bodies import dump_json, parse_json
+from kerasish.serve.computing import FAILED, Asked, Computing
 from kerasish.serve.errors import RequestError
 from kerasish.serve.measures import Measures
 from kerasish.serve.repository import Options, Repository
@@ -51,13 +50,30 @@ def make_app(models: Any, options: Options, max_body: int, api_key_file: Any) ->
         yield
         await run_in_threadpool(repository.close)
 
-    found = Starlette(
+    found = Application(
         routes=server.routes(),
         lifespan=lifespan,
         exception_handlers={HTTPException: _no_such_route, Exception: _failed},
     )
     found.state.server = server
     return found
+
+
+class Application(Starlette):
+    """The routes, and a short way to those that compute.
+
+    What most requests ask for is found by their path alone. Where middleware has been added, all
+    go through it.
+    """
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if not self.user_middleware and scope["type"] == "http" and scope["method"] == "POST":
+            found = self.state.server.short_ways.get(scope["path"])
+            if found is not None:
+                computing, scope["path_params"] = found
+                await computing(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def _no_such_route(request, error):
@@ -68,7 +84,7 @@ def _no_such_route(request, error):
 
 def _failed(request, error):
     log.error("A request failed.", exc_info=error)
-    return _error(RequestError(500, "The server failed to answer; its log says why."))
+    return _error(RequestError(500, FAILED))
 
 
 def _error(error):
@@ -91,12 +107,24 @@ class Server:
     Attributes:
         draining: Whether it is about to end: it still answers, but is not ready for more, and ends
             each connection with the answer.
+        short_ways: Paths of requests that compute with the present version of a model, to what
+            answers them, and the parameters that the path has.
     """
 
     def __init__(self, repository: Repository, measures: Measures, keys: ApiKeys, max_body: int):
-        self._repository, self._measures = repository, measures
-        self._keys, self._max_body = keys, max_body
+        self.repository, self.measures = repository, measures
+        self.keys, self.max_body = keys, max_body
         self.draining = False
+        self._computing = {
+            "/v1/models/{name}%s:predict": Computing(self, "v1", self._predict),
+            "/v2/models/{name}%s/infer": Computing(self, "v2", self._infer),
+            "/v1/models/{name}%s:classify": Computing(self, "v1", self._classify),
+        }
+        self.short_ways = {
+            (path % "").format(name=name): (computing, {"name": name})
+            for path, computing in self._computing.items()
+            for name in repository.entries
+        }
 
     def routes(self) -> list[Route]:
         """Starlette's routes."""
@@ -104,9 +132,7 @@ class Server:
         for end in ("", "/versions/{version}"):  # first what is asked for most
             one, two = f"/v1/models/{{name}}{end}", f"/v2/models/{{name}}{end}"
             found += [
-                self._post(f"{one}:predict", "v1", self._predict),
-                self._post(f"{two}/infer", "v2", self._infer),
-                self._post(f"{one}:classify", "v1", self._classify),
+                *(Route(p % end, c, methods=["POST"]) for p, c in self._computing.items()),
                 Route(f"{one}/metadata", self._guarded(self._v1_metadata)),
                 Route(one, self._guarded(self._v1_status)),
                 Route(f"{two}/ready", self._guarded(self._model_ready)),
@@ -126,7 +152,7 @@ class Server:
         async def endpoint(request):
             try:
                 if not is_open:
-                    self._keys.check(request.headers.get("authorization"))
+                    self.keys.check(request.headers.get("authorization"))
                 response = await answer(request)
             except RequestError as error:
                 response = _error(error)
@@ -136,33 +162,16 @@ class Server:
 
         return endpoint
 
-    def _post(self, path, protocol, answer):
-        """A route that computes, counted and timed."""
-        guarded = self._guarded(answer)
-
-        async def endpoint(request):
-            began, code = time.perf_counter(), 500
-            try:
-                response = await guarded(request)
-                code = response.status_code
-                return response
-            finally:
-                name = request.path_params["name"]
-                if name in self._repository.entries:  # others would be series without end
-                    self._measures.answered(name, protocol, code, time.perf_counter() - began)
-
-        return Route(path, endpoint, methods=["POST"])
-
     # -- for people and programs that watch
 
     async def _page(self, request):
         return HTMLResponse(_PAGE.read_text(), headers=_PAGE_HEADERS)
 
     async def _status(self, request):
-        return _json({"models": [self._describe(e) for e in self._repository.entries.values()]})
+        return _json({"models": [self._describe(e) for e in self.repository.entries.values()]})
 
     def _describe(self, entry):
-        found = {"name": entry.name, **self._measures.of(entry.name)}
+        found = {"name": entry.name, **self.measures.of(entry.name)}
         version = entry.current
         if version is None:
             return {**found, "version": None}
@@ -178,57 +187,53 @@ class Server:
         }
 
     async def _metrics(self, request):
-        text = self._measures.text(self._repository)
+        text = self.measures.text(self.repository)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def _live(self, request):
         return _json({"live": True})
 
     async def _ready(self, request):
-        ready = self._repository.ready and not self.draining
+        ready = self.repository.ready and not self.draining
         return _json({"ready": ready}, 200 if ready else 503)
 
     # -- TensorFlow Serving's
 
     def _version(self, request):
-        entry = self._repository.entry(request.path_params["name"])
+        entry = self.repository.entry(request.path_params["name"])
         return entry.version(request.path_params.get("version"))
 
     async def _v1_status(self, request):
-        entry = self._repository.entry(request.path_params["name"])
+        entry = self.repository.entry(request.path_params["name"])
         return _json(tensorflow_rest.status(entry, request.path_params.get("version")))
 
     async def _v1_metadata(self, request):
         version = self._version(request)
         return _json(tensorflow_rest.metadata(request.path_params["name"], version))
 
-    async def _compute(self, request, read):
+    async def _compute(self, asked, read):
         """What `read(served)` gave, its outputs, and the version that made them."""
         while True:
-            version = self._version(request)
+            version = asked.version
             found = read(version.served)
-            with contextlib.suppress(Closed):  # another has just taken over
+            try:
                 return found, await version.batcher(found[0], found[1]), version
+            except Closed:  # another has just taken over
+                continue
 
-    async def _predict(self, request: Request):
-        self._version(request)
-        body = await read_body(request, self._max_body)
-
+    async def _predict(self, asked: Asked):
         def read(served):
-            return tensorflow_rest.read_predict(served, parse_json(body, served.allow_nan))
+            return tensorflow_rest.read_predict(served, parse_json(asked.body, served.allow_nan))
 
-        (_, _, by_row), outputs, _ = await self._compute(request, read)
-        return _json(tensorflow_rest.predictions(outputs, by_row))
+        (_, _, by_row), outputs, _ = await self._compute(asked, read)
+        return dump_json(tensorflow_rest.predictions(outputs, by_row)), {}
 
-    async def _classify(self, request: Request):
-        self._version(request)
-        body = await read_body(request, self._max_body)
-
+    async def _classify(self, asked: Asked):
         def read(served):
-            return tensorflow_rest.read_classify(served, parse_json(body, served.allow_nan))
+            return tensorflow_rest.read_classify(served, parse_json(asked.body, served.allow_nan))
 
-        _, outputs, version = await self._compute(request, read)
-        return _json(tensorflow_rest.classes(version.served, outputs))
+        _, outputs, version = await self._compute(asked, read)
+        return dump_json(tensorflow_rest.classes(version.served, outputs)), {}
 
     # -- the Open Inference Protocol's
 
@@ -243,19 +248,18 @@ class Server:
         self._version(request)
         return _json({"name": request.path_params["name"], "ready": True})
 
-    async def _infer(self, request: Request):
-        self._version(request)
-        body = await read_body(request, self._max_body)
-        header_length = request.headers.get(open_inference.HEADER)
+    async def _infer(self, asked: Asked):
+        header_length = asked.headers.get(open_inference.HEADER.lower().encode())
 
         def read(served):
             open_inference.check_output_types(served)
-            found = open_inference.InferRequest(served, body, header_length)
+            found = open_inference.InferRequest(
+                served, asked.body, header_length and header_length.decode("latin-1")
+            )
             return found.arrays, found.rows, found
 
-        (_, _, asked), outputs, version = await self._compute(request, read)
-        text, headers = asked.answer(request.path_params["name"], version, outputs)
-        return Response(text, 200, headers)
+        (_, _, request), outputs, version = await self._compute(asked, read)
+        return request.answer(asked.name, version, outputs)
 
 
 def _plain(spec):

@@ -1,5 +1,6 @@
 """What a served model takes and gives: names, types and shapes of its inputs and outputs."""
 
+import functools
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -62,12 +63,18 @@ class TensorSpec:
         """Whether it holds strings."""
         return self.dtype == "string"
 
-    @property
+    @functools.cached_property
     def numpy_dtype(self) -> np.dtype:
         """Its type in NumPy's arrays."""
         if self.is_string:
             return np.dtype(object)
         return np.dtype(getattr(ml_dtypes, self.dtype, self.dtype))
+
+    @functools.cached_property
+    def largest(self) -> float:
+        """The largest number of its type, if that is one of floats; else 0."""
+        is_float = self.numpy_dtype.kind in "fV"
+        return float(ml_dtypes.finfo(self.numpy_dtype).max) if is_float else 0.0
 
     @property
     def open_shape(self) -> list:
@@ -97,6 +104,8 @@ class TensorSpec:
         Args:
             shape: The shape.
         """
+        if shape[1:] == self.shape[1:]:
+            return len(shape) > 0
         return len(shape) == len(self.shape) and all(
             wanted in (None, n) for wanted, n in zip(self.shape[1:], shape[1:], strict=True)
         )

@@ -201,6 +201,8 @@ def _as_type(spec, array, allow_nan):
     wanted = spec.numpy_dtype
     is_float = wanted.kind in "fV"
     given = array.dtype.kind
+    if is_float and given == "f" and array.size and max(array.max(), -array.min()) <= spec.largest:
+        return array.astype(wanted, copy=False)  # as nearly always; NaN is not `<=`
     if (wanted.kind == "b") != (given == "b") or (given == "f" and not is_float):
         raise bad_request(f"{_wants(spec)}; got {kinds[given]}.")
     if given in "fV" and not allow_nan and not np.isfinite(array).all():

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import threading
+import types
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("prometheus_client")
 pytest.importorskip("httpx2")
 
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from kerasish import serve
@@ -419,6 +422,64 @@ def test_the_page_and_the_figures(client):
     text = client.get("/metrics").text
     assert 'kerasish_requests_total{code="200",model="small",protocol="v1"}' in text
     assert 'kerasish_batch_rows_bucket{le="4.0",model="small"}' in text
+
+
+def test_middleware_sees_every_request(models):
+    application = serve.app({"small": models["small"]}, max_batch=1)
+    seen = []
+
+    class Watching:
+        def __init__(self, app):
+            self.app = app
+
+        async def __call__(self, scope, receive, send):
+            seen.append(scope.get("path"))
+            await self.app(scope, receive, send)
+
+    application.add_middleware(Watching)
+    with TestClient(application) as client:
+        predict(client, "small", instances=[X])
+    assert "/v1/models/small:predict" in seen
+
+
+def test_the_application_may_be_mounted(models):
+    inner = serve.app({"small": models["small"]}, max_batch=1)
+    client = TestClient(Starlette(routes=[Mount("/deep", inner)]))
+    answer = client.post("/deep/v1/models/small:predict", json={"instances": [X]})
+    assert answer.status_code == 200, answer.text
+    assert client.post("/deep/v1/models/none:predict", json={}).status_code == 404
+
+
+def test_a_client_that_goes_away_is_forgotten(client):
+    sent = []
+
+    async def receive():
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    path = "/v1/models/small:predict"
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+    asyncio.run(client.app(scope, receive, send))
+    assert sent == []
+    predict(client, "small", instances=[X])
+
+
+def test_buckets_hold_what_is_at_most_their_bound():
+    from kerasish.serve.measures import Measures
+
+    measures = Measures()
+    for rows in (1, 2, 3, 4, 1000):
+        measures.batch("m", rows, 0.5)
+    lines = measures.text(types.SimpleNamespace(entries={})).decode().splitlines()
+    found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("kerasish_batch_rows"))
+    buckets = {
+        bound: found[f'kerasish_batch_rows_bucket{{le="{bound}",model="m"}}']
+        for bound in ("1.0", "2.0", "4.0", "512.0", "+Inf")
+    }
+    assert list(map(float, buckets.values())) == [1, 2, 4, 4, 5]
+    assert float(found['kerasish_batch_rows_sum{model="m"}']) == 1010
 
 
 def test_a_fixed_batch_is_filled_up():
