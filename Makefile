@@ -19,7 +19,7 @@ pip := $(run) -m pip --disable-pip-version-check
 needs := kerasish needs Python 3.11 or later, and $(PYTHON) is not: \
 	name one with make PYTHON=/path/to/python
 
-.PHONY: help demo test smoke test-slow notebooks docs release-check bench lint format clean
+.PHONY: help demo test smoke test-slow test-onnx notebooks docs release-check bench lint format clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make test       all tests but the slow ones"
 	@echo "make smoke      what a newcomer does first, in ten seconds"
 	@echo "make test-slow  the slow ones"
+	@echo "make test-onnx  export to ONNX, every layer, in an environment of its own"
 	@echo "make notebooks  run the notebooks and examples from top to bottom"
 	@echo "make docs       the site: guides, notebooks, gallery, reference of every public name"
 	@echo "make release-check   wheel and sdist: built, checked, installed and used"
@@ -46,6 +47,12 @@ smoke: $(VENV)/.installed-test
 
 test-slow: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow $(TESTS) $(ARGS)
+
+# jax2onnx holds other packages back, so its tests have an environment of their own.
+ONNX := $(VENV)-onnx
+test-onnx: $(ONNX)/.installed-onnx
+	$(ONNX)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "slow or not slow" \
+		tests/export/test_onnx.py tests/export/test_deploy.py $(ARGS)
 
 notebooks: $(VENV)/.installed-test $(VENV)/.native
 	$(run) -m pytest -m slow tests/structure/test_notebooks.py tests/structure/test_examples.py \
@@ -86,6 +93,13 @@ $(VENV)/.installed-%: pyproject.toml | $(run)
 $(VENV)/.installed-bench: pyproject.toml | $(run)
 	@echo "Installing kerasish[bench] into $(VENV): a minute or two, the first time."
 	$(pip) install -qq --editable ".[bench]" "$(TORCH)"
+	@touch $@
+
+$(ONNX)/.installed-onnx: pyproject.toml
+	@test -n "$(python)" || { echo "$(needs)"; exit 1; }
+	@echo "Installing kerasish[onnx,test] into $(ONNX): a minute or two, the first time."
+	test -x $(ONNX)/bin/python || $(python) -m venv $(ONNX)
+	$(ONNX)/bin/python -m pip --disable-pip-version-check install -qq --editable ".[onnx,test]"
 	@touch $@
 
 # Faster convolutions on CPUs, compiled where there is a C++ compiler. Without, XLA computes them.

@@ -184,7 +184,7 @@ def load_model(
             path = pathlib.Path(folder, "model.keras")
             with path.open("wb") as copy:
                 shutil.copyfileobj(filepath, copy)
-            return load_model(path, custom_objects, compile, safe_mode)
+            return load_model(path, custom_objects, compile, safe_mode, file_hash)
     path = remote.local_path("load_model", filepath, file_hash, folders=True)
     if model_folder.located(path, _CONFIG).is_file():
         return _load_folder(path, custom_objects, compile, safe_mode)

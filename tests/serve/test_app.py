@@ -8,6 +8,7 @@ import struct
 import threading
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -264,6 +265,39 @@ def test_strings_go_through_the_vocabulary():
         np.testing.assert_allclose(np.reshape(answer.json()["outputs"][0]["data"], (3, 2)), wanted)
     answer = client.post("/v1/models/m:predict", json={"instances": ["good", 3]})
     assert answer.status_code == 400 and "(batch,) of string; got a number" in answer.text
+
+
+def test_a_file_of_a_model_that_takes_strings_is_served_warm(tmp_path, caplog):
+    words = layers.TextVectorization(output_sequence_length=4)
+    words.adapt(["a good film", "a bad film"])
+    text = keras.Input((), dtype="string", name="text")
+    h = layers.GlobalAveragePooling1D()(layers.Embedding(8, 4)(words(text)))
+    model = keras.Model(text, layers.Dense(2, "softmax", name="y")(h))
+    model.save(tmp_path / "m.keras")
+    texts = ["good film", "a bad film", "", "né", "good"]
+    wanted = model.predict(np.array(texts, object), verbose=0)
+    client = TestClient(serve.app({"m": tmp_path / "m.keras"}, max_batch=4))
+    assert client.get("/v2/models/m").json()["inputs"] == [
+        {"name": "text", "datatype": "BYTES", "shape": [-1]}
+    ]
+    jax.config.update("jax_log_compiles", True)  # in every thread
+    try:
+        for rows in (1, 3, 5):
+            found = predict(client, "m", instances=texts[:rows])["predictions"]
+            np.testing.assert_allclose(found, wanted[:rows], rtol=1e-5)
+        named = [{"text": t} for t in texts]
+        found = predict(client, "m", instances=named)["predictions"]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        entry = {"name": "text", "shape": [5], "datatype": "BYTES", "data": texts}
+        found = infer(client, "m", {"inputs": [entry]}).json()["outputs"][0]["data"]
+        np.testing.assert_allclose(np.reshape(found, (5, 2)), wanted, rtol=1e-5)
+        assert "Compiling" not in caplog.text
+        jax.jit(lambda x: x + 1)(np.zeros(7))
+        assert "Compiling" in caplog.text
+    finally:
+        jax.config.update("jax_log_compiles", False)
+    answer = client.post("/v1/models/m:predict", json={"instances": [["good"]]})
+    assert answer.status_code == 400 and "(batch,) of string; got shape (1, 1)" in answer.text
 
 
 X = [1.0, 2.0, 3.0]
