@@ -74,8 +74,18 @@ def interrupts():
 QUICK = pytest.StashKey[bool]()
 
 
+# Of the examples that build a network of `keras.applications`, those that are always run.
+QUICK_NETWORKS = ("MobileNet", "MobileNetV3Small", "ResNet50", "EfficientNetV2B0", "ConvNeXtTiny")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Leave modules marked `exact` to the end, as the others are compiled in another way."""
+    for item in items:
+        network = getattr(kerasish.applications, item.name.rsplit(".", 1)[-1], None)
+        is_example = isinstance(item, pytest.DoctestItem) and callable(network)
+        if is_example and network.__name__[0].isupper() and network.__name__ not in QUICK_NETWORKS:
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("exact") is not None)
 
 

@@ -10,14 +10,30 @@ from kerasish.core.tracebacks import short_tracebacks
 
 
 def _getitem(x, key):
+    """`x[key]`.
+
+    Args:
+        x: Symbolic tensor.
+        key: Index, slice or tuple of them.
+    """
     return x[jax.tree.map(lambda part: part, key)]  # Variables in the key become arrays
+
+
+def _cast(x, dtype):
+    """`x` as another type.
+
+    Args:
+        x: Symbolic tensor.
+        dtype: Name of the type.
+    """
+    return dtypes.to_array(x, dtype)
 
 
 getitem = symbolic(_getitem, "get_item")
 reshape = symbolic(jnp.reshape, "reshape")
 squeeze = symbolic(jnp.squeeze, "squeeze")
 transpose = symbolic(jnp.transpose, "transpose")
-cast = symbolic(lambda x, dtype: dtypes.to_array(x, dtype), "cast")
+cast = symbolic(_cast, "cast")
 
 
 @short_tracebacks
