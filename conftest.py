@@ -75,7 +75,7 @@ QUICK = pytest.StashKey[bool]()
 
 
 # Of the examples that build a network of `keras.applications`, those that are always run.
-QUICK_NETWORKS = ("MobileNet", "MobileNetV3Small", "ResNet50", "EfficientNetV2B0", "ConvNeXtTiny")
+QUICK_NETWORKS = ("MobileNet", "ResNet50")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -18,13 +18,21 @@ _LINK = re.compile(r"\[([^]]+)]\([^)]+\)")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+    """Say what the command takes.
+
+    Args:
+        parser: The command's parser.
+    """
     parser.add_argument("code", nargs="?", metavar="CODE", help="such as E01; all without it")
     add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one entry, or the list of all."""
+    """Print one entry, or the list of all.
+
+    Args:
+        options: Parsed arguments.
+    """
     known = entries()
     if options.code is None:
         found = {code: title for code, (title, _) in known.items()}

@@ -36,6 +36,9 @@ def bad_argument(
 def see(code: str) -> str:
     """What ends the message of a common error: the command that explains it, in `docs/errors.md`.
 
+    Args:
+        code: The code.
+
     Example:
         >>> see("E01")
         '(kerasish explain E01)'

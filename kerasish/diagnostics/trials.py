@@ -45,6 +45,10 @@ class OverfitReport:
         losses: The loss of the batch before each step, and after the last.
         overfits: Whether the loss fell to a tenth of the first.
         unchanged: Paths of weights that are to be trained and that no step changed.
+
+    Example:
+        >>> OverfitReport([8.0, 2.0, 0.1], []).overfits
+        True
     """
 
     def __init__(self, losses: Any, unchanged: list[str]):
@@ -160,6 +164,10 @@ class DryRun:
         seconds: Seconds of each part, by name. Compiling is in them.
         logs: Results of the one step of training, and of validation.
         left_out: Callbacks that were left out, as they report to services.
+
+    Example:
+        >>> DryRun({"train": 0.5}, {"loss": 1.0}, []).seconds["train"]
+        0.5
     """
 
     def __init__(self, seconds: dict[str, float], logs: dict, left_out: list[str]):

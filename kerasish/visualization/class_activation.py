@@ -26,6 +26,15 @@ class GradCAM:
         classes: The class of each, `(n,)`.
         layer: Name of the layer.
         images: The images.
+
+    Args:
+        heatmaps, classes, layer, images: As the attributes.
+        names: Names of the classes, by number; `None`: the numbers.
+
+    Example:
+        >>> found = GradCAM(np.ones((1, 2, 2)), np.array([1]), "conv", np.ones((1, 8, 8, 1)), None)
+        >>> found.layer
+        'conv'
     """
 
     def __init__(self, heatmaps: Any, classes: Any, layer: str, images: Any, names: Any):

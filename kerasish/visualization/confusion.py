@@ -19,6 +19,9 @@ class ConfusionMatrix:
         counts: `(classes, classes)`: rows are true classes, columns predicted ones.
         accuracy: Part of the samples that were predicted right.
 
+    Args:
+        class_names: Names of the classes, by number; the numbers unless given.
+
     Example:
         >>> matrix = ConfusionMatrix([[3, 1], [0, 4]], class_names=["cat", "dog"])
         >>> matrix.accuracy, matrix.most_confused()

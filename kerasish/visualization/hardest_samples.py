@@ -25,6 +25,18 @@ class TopLosses:
         x: These samples.
         y: Their targets.
         predictions: What the model predicts for them.
+
+    Args:
+        losses, indices, x, y, predictions: As the attributes.
+        names: Names of the classes, by number; `None`: the numbers.
+        words: Words by number, to show samples of word numbers; `None` for others.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> model.compile(loss="mse")
+        >>> x, y = np.array([[1.0], [2.0]]), np.array([[1.0], [5.0]])
+        >>> top_losses(model, x, y, 1).indices
+        array([1])
     """
 
     def __init__(

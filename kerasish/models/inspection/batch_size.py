@@ -76,7 +76,16 @@ _COLUMNS = ("Batch", "Memory", "A step", "Samples a second")
 def find_batch_size(
     model: Any, x: Any, y: Any, sample_weight: Any, start: int, most: int | None
 ) -> BatchSizes:
-    """See `Model.find_batch_size`."""
+    """See `Model.find_batch_size`.
+
+    Args:
+        model: The model, compiled.
+        x: Inputs.
+        y: Targets.
+        sample_weight: Weight of each sample, or `None`.
+        start: First size to try.
+        most: Largest size to try; `None`: all samples.
+    """
     who = "find_batch_size"
     model._require_compiled(who)
     if model.run_eagerly:
