@@ -125,8 +125,10 @@ def one_context():
 
 @pytest.fixture(autouse=True, scope="session")
 def rare_collection():
-    """Look for garbage seldom: what JAX and Keras keep is large, and was looked through for 1/6 of
-    the time."""
+    """Look for garbage seldom.
+
+    What JAX and Keras keep is large, and was looked through for a sixth of the time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(200_000, 10, 10)

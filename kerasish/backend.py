@@ -460,7 +460,8 @@ def batch_dot(x: TensorLike, y: TensorLike, axes: Any = None) -> jax.Array:
     """The sum of products over an axis of each, row by row of the batch.
 
     Args:
-        x, y: Arrays of at least 2 axes, the first being the batch.
+        x: Array of at least 2 axes, the first being the batch.
+        y: Another, of the same batch.
         axes: Axis of `x` and axis of `y` to sum over, or one number for both; by default the
             last of `x` and the last but one of `y` (the last if it has only 2).
 

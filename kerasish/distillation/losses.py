@@ -65,6 +65,7 @@ class DistillationLoss(Configurable):
         Args:
             teacher_outputs: The teacher's outputs, an array or a pytree of them.
             student_outputs: The student's, in the same pytree.
+            **kwargs: For subclasses.
         """
         raise NotImplementedError(f"{type(self).__name__} has no `compute_loss`: say what it is.")
 

@@ -194,8 +194,10 @@ def _quantized(model):
 
 
 def _simplified(model, large):
-    """The model after what ONNX Runtime does to every model, in ONNX's own operators: constants
-    computed, transpositions that undo each other dropped, sums joined with products."""
+    """The model after what ONNX Runtime does to every model, in ONNX's own operators.
+
+    Constants are computed, transpositions that undo each other dropped, sums joined with products.
+    """
     if _size(model) > large:
         return model  # it would have to be written twice
     import onnx

@@ -194,8 +194,7 @@ def transpose_weights(model: Any) -> None:
 
 
 def name_softmax(model: Any) -> None:
-    """Let exponentials divided by their sum over the last axis be `Softmax`, where all sizes are
-    known.
+    """Let exponentials over their sum along the last axis be `Softmax`, where all sizes are known.
 
     Args:
         model: ONNX's `ModelProto`, changed in place.

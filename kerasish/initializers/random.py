@@ -177,8 +177,8 @@ def compute_fans(shape: tuple, input_axes: Any = None, output_axes: Any = None) 
 
     Args:
         shape: Shape of the kernel.
-        input_axes, output_axes: Axes of inputs and outputs; by default the last two, the others
-            being a window.
+        input_axes: Axes of inputs; by default the last but one, those before being a window.
+        output_axes: Axes of outputs; by default the last.
 
     Example:
         >>> from kerasish.initializers.random import compute_fans
@@ -199,7 +199,8 @@ class GlorotUniform(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     Example:
         >>> GlorotUniform(seed=1)((300, 300)).max().round(2)  # sqrt(6 / 600)
@@ -215,7 +216,8 @@ class GlorotNormal(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     Example:
         >>> GlorotNormal(seed=1)((100, 100)).std().round(2)
@@ -231,7 +233,8 @@ class LecunNormal(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     References:
         LeCun, Bottou, Orr and Müller, 1998, "Efficient BackProp".
@@ -250,7 +253,8 @@ class LecunUniform(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     Example:
         >>> LecunUniform(seed=1)((300, 300)).max().round(2)  # sqrt(3 / 300)
@@ -266,7 +270,8 @@ class HeNormal(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     Example:
         >>> HeNormal(seed=1)((200, 100)).std().round(2)
@@ -282,7 +287,8 @@ class HeUniform(VarianceScaling):
 
     Args:
         seed: An integer, a `SeedGenerator` or `None`.
-        input_axes, output_axes: As in `VarianceScaling`.
+        input_axes: As in `VarianceScaling`.
+        output_axes: As in `VarianceScaling`.
 
     Example:
         >>> HeUniform(seed=1)((600, 100)).max().round(2)  # sqrt(6 / 600)

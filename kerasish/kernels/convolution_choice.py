@@ -54,7 +54,8 @@ def choose_product(
 
     Args:
         by_itself: The convolution as XLA computes it.
-        x, kernel: Its arguments.
+        x: Its images.
+        kernel: Its kernel.
         options: Its options.
         forward_only: Whether no gradient is taken.
     """

@@ -81,7 +81,8 @@ def convolution(kind: str, geometry: Geometry, a: jax.Array, b: jax.Array) -> ja
     Args:
         kind: What is computed: `"output"`, or the gradient by the `"input"` or the `"kernel"`.
         geometry: Sizes along the spatial axes.
-        a, b: The two others of (input, kernel, output), in this order.
+        a: The first of the two others of (input, kernel, output).
+        b: The second.
     """
     a, b = match_varying_axes((a, b))
     return _convolution.bind(a, b, kind=kind, geometry=geometry)

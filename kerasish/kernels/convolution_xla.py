@@ -59,8 +59,10 @@ def convolve_on_cpu(
 
 
 def _as_image(x, kernel, strides, padding, dilation):
-    """A convolution along one axis, of images of one row: of many channels XLA is fast for those,
-    and makes patches of lines."""
+    """A convolution along one axis as one of images of one row.
+
+    Of many channels XLA is fast for those, and makes patches of lines.
+    """
     padding = padding if isinstance(padding, str) else ((0, 0), *padding)
     options = (1, *strides), padding, (1, *dilation), 1
     return jnp.squeeze(convolve_on_cpu(x[:, None], kernel[None], *options), 1)

@@ -122,8 +122,9 @@ def is_undistributed() -> bool:
 
 
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """`x + bias`, which has the shape of `x`; on a CPU its gradient, summed for the bias, is
-    materialized.
+    """`x + bias`, which has the shape of `x`.
+
+    On a CPU its gradient, summed for the bias, is materialized.
 
     Args:
         x: The array.
@@ -133,8 +134,9 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 def scale_by(x: jax.Array, scale: jax.Array) -> jax.Array:
-    """`x * scale`, which has the shape of `x`; on a CPU what is summed for the gradient of the
-    scale is materialized.
+    """`x * scale`, which has the shape of `x`.
+
+    On a CPU what is summed for the gradient of the scale is materialized.
 
     Args:
         x: The array.

@@ -83,8 +83,9 @@ def apply_functions(functions: Sequence[Callable | None], gates: list) -> list[j
 
 
 def recompute_gates(fn: Callable) -> Callable:
-    """The function, of which the gradient keeps only the arguments: gates are cheap, their traffic
-    not.
+    """The function, of which the gradient keeps only the arguments.
+
+    Gates are cheap, their traffic not.
 
     Args:
         fn: The function.

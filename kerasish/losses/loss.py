@@ -304,7 +304,8 @@ def squeeze_or_expand_to_same_rank(x1: Any, x2: Any, expand_rank_1: bool = True)
     """Give two arrays one rank where they differ by one last axis of size 1.
 
     Args:
-        x1, x2: The arrays.
+        x1: One array.
+        x2: The other.
         expand_rank_1: Whether a vector opposite a matrix gains the axis, rather than the matrix
             losing it.
     """

@@ -14,7 +14,8 @@ def dice(y_true: ArrayLike, y_pred: ArrayLike, axis: Any = None) -> jax.Array:
     """`1 - 2 |overlap| / (|y_true| + |y_pred|)`.
 
     Args:
-        y_true, y_pred: Memberships, between 0 and 1.
+        y_true: True memberships, between 0 and 1.
+        y_pred: Predicted ones.
         axis: The axes to sum over; `None` is all, the batch too.
 
     Shapes:
@@ -40,7 +41,8 @@ def tversky(
     """`1 - |overlap| / (|overlap| + alpha |missed| + beta |wrongly marked|)`.
 
     Args:
-        y_true, y_pred: Memberships, between 0 and 1.
+        y_true: True memberships, between 0 and 1.
+        y_pred: Predicted ones.
         alpha: Weight of what is in `y_true` only.
         beta: Weight of what is in `y_pred` only.
         axis: The axes to sum over; `None` is all, the batch too.

@@ -57,7 +57,8 @@ def circle(
     Args:
         y_true: Class numbers.
         y_pred: Embeddings of length 1.
-        ref_labels, ref_embeddings: What to compare with; the batch itself if not given.
+        ref_labels: Labels of what to compare with; the batch itself if not given.
+        ref_embeddings: Its embeddings.
         remove_diagonal: Whether to leave out the comparison of each sample with itself.
         gamma: Scale, positive.
         margin: Relaxation, between 0 and 1.

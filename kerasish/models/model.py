@@ -633,7 +633,11 @@ _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def has_own_arguments(cls) -> bool:
-    """Whether a class takes more than a functional model does."""
+    """Whether a class takes more than a functional model does.
+
+    Args:
+        cls: The class.
+    """
     return any(p.kind not in _STARS and p.name not in _OF_MODELS for p in _parameters_of(cls))
 
 
@@ -656,10 +660,11 @@ def _made_of_tensors(cls, inputs, outputs, options):
     return made
 
 
-def taken_by(cls, options: dict[str, Any]) -> dict[str, Any]:
+def taken_by(cls: type, options: dict[str, Any]) -> dict[str, Any]:
     """The options without a name and a dtype that the class does not take.
 
     Args:
+        cls: The class.
         options: Arguments by name.
     """
     parameters = _parameters_of(cls)

@@ -352,7 +352,11 @@ def istft(
     Args:
         x: A pair of float arrays: real and imaginary part.
         length: Samples to return; by default all that the windows cover.
-        sequence_length, sequence_stride, fft_length, window, center: As for `stft`.
+        sequence_length: As for `stft`.
+        sequence_stride: As for `stft`.
+        fft_length: As for `stft`.
+        window: As for `stft`.
+        center: As for `stft`.
 
     References:
         Griffin and Lim, 1984, "Signal estimation from modified short-time Fourier transform".

@@ -36,8 +36,10 @@ def by_layer(model, x, **options):
 
 
 def test_selu_keeps_mean_and_variance_through_a_hundred_layers():
-    """Klambauer et al., 2017, theorem 1: from mean in (-0.1, 0.1) and variance in [0.8, 1.5]
-    (for weights of mean 0 and variance 1/n) they stay there."""
+    """Klambauer et al., 2017, theorem 1, for weights of mean 0 and variance 1/n.
+
+    From mean in (-0.1, 0.1) and variance in [0.8, 1.5] they stay there.
+    """
     statistics = by_layer(deep(100, "selu", "lecun_normal"), inputs())
     assert np.abs(statistics[:, 0]).max() < 0.1
     assert statistics[:, 1].min() > 0.8 and statistics[:, 1].max() < 1.5

@@ -41,7 +41,7 @@ def arguments(function) -> set[str]:
     """Names of the arguments; `*args` and `**kwargs` may do without a description."""
     stars = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()
-    return {p.name for p in parameters if p.kind not in stars} - {"self", "cls"}
+    return {p.name for p in parameters if p.kind not in stars}
 
 
 def methods(cls):
@@ -64,7 +64,7 @@ def undescribed(path):
                 known = described(doc)
                 if method == "call" and doc == inspect.getdoc(kerasish.Layer.call):
                     known |= OF_EVERY_CALL
-                missing = arguments(function) - known
+                missing = arguments(function) - known - {"self", "cls"}
                 if missing and f"{value.__name__}.{method}" not in DOCUMENTED_BY_CLASSES:
                     yield f"{key}.{method}: {sorted(missing)}"
         elif inspect.isfunction(value):

@@ -173,7 +173,11 @@ CustomObjectScope = custom_object_scope
 
 
 def module_of(cls: type) -> str | None:
-    """The module name that Keras writes for one of kerasish's own classes; `None` for others."""
+    """The module name that Keras writes for one of kerasish's own classes; `None` for others.
+
+    Args:
+        cls: The class or function.
+    """
     for module, table in _builtins.items():
         if table.get(cls.__name__) is cls or cls in table.values():
             return module
@@ -184,6 +188,7 @@ def published_name(cls: type, module: str | None) -> str:
     """The name a class is public under: its own, but for a few whose public name is another.
 
     Args:
+        cls: The class.
         module: Name of the module it is in.
     """
     table = published(module or "")

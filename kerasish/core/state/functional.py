@@ -10,8 +10,15 @@ from kerasish.core.state.variable import Variable, values_of
 
 
 class Captured(NamedTuple):
-    """What `capture` saw: the Variables a function only read, those it wrote, its result's shapes,
-    the traced program, and the notes of its scope."""
+    """What `capture` saw.
+
+    Attributes:
+        reads: Variables that the function only read.
+        written: Those it wrote.
+        result: Shapes of its result.
+        jaxpr: The traced program.
+        notes: The notes of its scope.
+    """
 
     reads: list
     written: list

@@ -60,7 +60,8 @@ def fori_loop(
     """`jax.lax.fori_loop` over a function that may read and write Variables.
 
     Args:
-        lower, upper: First index and the one after the last; they may be traced.
+        lower: First index; it may be traced.
+        upper: The one after the last; it may be traced.
         body: Function `(index, carry) -> carry`.
         init: First carry.
         variables: The Variables that `body` may write, if known; found by tracing otherwise.

@@ -18,6 +18,7 @@ def declared(cls: type, attribute: str) -> frozenset[str]:
     those that files hold under another name, or not at all.
 
     Args:
+        cls: The class.
         attribute: Name of the class attribute.
     """
     return frozenset(name for c in cls.__mro__ for name in vars(c).get(attribute, ()))

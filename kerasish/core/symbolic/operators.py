@@ -49,6 +49,7 @@ def _squeeze(self, axis=None):
     """Without axes of size 1.
 
     Args:
+        self: The symbolic tensor.
         axis: Axis of size 1, or several; `None` is all there are.
     """
     return squeeze(self, axis)
@@ -65,6 +66,7 @@ def _astype(self, dtype):
     """Cast to another type.
 
     Args:
+        self: The symbolic tensor.
         dtype: Name of the type.
     """
     return cast(self, dtype)

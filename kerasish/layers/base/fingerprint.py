@@ -32,7 +32,11 @@ _OF_TRAINING = ("_trainable",)
 
 
 def is_own(cls: type) -> bool:
-    """Whether a class is one of kerasish's."""
+    """Whether a class is one of kerasish's.
+
+    Args:
+        cls: The class.
+    """
     return cls.__module__.partition(".")[0] == "kerasish"
 
 

@@ -589,7 +589,9 @@ class Layer(Operation):
         Args:
             trainable_variables: Values for `self.trainable_variables`, in order.
             non_trainable_variables: Values for `self.non_trainable_variables`, in order.
+            *args: What the layer is called on.
             return_losses: Whether to return the losses too.
+            **kwargs: What it is called with, by name.
 
         Returns:
             `(outputs, new values of the non-trainable variables)`, then the losses if asked for.

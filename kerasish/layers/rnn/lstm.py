@@ -18,7 +18,11 @@ from kerasish.layers.rnn.rnn import RNN
 
 
 def forget_gate_bias(self: RecurrentCell) -> Variable:
-    """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for."""
+    """The bias of a cell's four gates, that of the forget gate starting from 1 if asked for.
+
+    Args:
+        self: The layer.
+    """
     initializer, units = self.bias_initializer, self.units
 
     def forgetful(shape, dtype=None):

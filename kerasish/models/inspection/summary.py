@@ -20,8 +20,10 @@ from kerasish.models.inspection.cost import ModelCost, model_cost
 
 
 class Row(NamedTuple):
-    """One layer: its name and class, output shape, number of weights, sources, trained or not;
-    and, if asked for, its FLOPs forward and in training, and the bytes it moves in training."""
+    """One layer: its name and class, output shape, number of weights, sources, trained or not.
+
+    If asked for, also its FLOPs forward and in training, and the bytes it moves in training.
+    """
 
     layer: str
     shape: str

@@ -145,7 +145,8 @@ def perspective_transform(
 
     Args:
         images: One image or a batch.
-        start_points, end_points: `(4, 2)` or `(batch, 4, 2)`, each point `(x, y)`.
+        start_points: `(4, 2)` or `(batch, 4, 2)`, each point `(x, y)`.
+        end_points: Where these points go, in the same form.
         interpolation: `"bilinear"` or `"nearest"`.
         fill_value: What is outside.
         data_format: Where the channels are.
@@ -212,7 +213,10 @@ def elastic_transform(
         images: One image or a batch.
         alpha: How far pixels move.
         sigma: How smooth the field is, in pixels; a Python number.
-        interpolation, fill_mode, fill_value, data_format: As for `affine_transform`.
+        interpolation: As for `affine_transform`.
+        fill_mode: As for `affine_transform`.
+        fill_value: As for `affine_transform`.
+        data_format: As for `affine_transform`.
         seed: Integer, `SeedGenerator` or `None`.
 
     Shapes:

@@ -32,7 +32,9 @@ def dot_product_attention(
     """`softmax(query @ key * scale + bias) @ value`, per head.
 
     Args:
-        query, key, value: `(batch, time, heads, depth)`; fewer heads of key and value are shared.
+        query: `(batch, time, heads, depth)`.
+        key: The same; fewer heads are shared by those of the query.
+        value: The same; as many heads as `key` has.
         bias: Added to the logits, broadcast to `(batch, heads, query time, key time)`.
         mask: Whether an element counts, broadcast likewise.
         scale: Factor of the logits; `1 / sqrt(depth)` unless given.

@@ -169,7 +169,8 @@ def ctc_loss(
     Args:
         target: Labels, `(batch, labels)`.
         output: Logits, `(batch, time, classes)`.
-        target_length, output_length: How many of them count, `(batch,)`.
+        target_length: How many labels of each row count, `(batch,)`.
+        output_length: How many steps of each row count, `(batch,)`.
         mask_index: The class that stands for no label.
 
     Shapes:

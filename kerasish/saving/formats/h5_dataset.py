@@ -69,8 +69,9 @@ class Stored(NamedTuple):
 
 
 def find_array(node: Any, who: str, limit: int) -> Stored:
-    """What a node stores, if it is an array of numbers, within the file, that claims no more than
-    it has; else an error.
+    """What a node stores; an error unless it is an array of numbers within the file.
+
+    It must claim no more than it has.
 
     Args:
         node: What a name in a file stands for, as h5py's lower floor has it.
