@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument, did_you_mean
+from kerasish.core.sparse import SparseInput, is_sparse
 
 DTYPES = (
     "bool",
@@ -107,6 +108,8 @@ def to_array(x: Any, dtype: Any = None) -> jax.Array:
         x = jnp.asarray(x)
         return x if dtype is None else x.astype(jax.dtypes.canonicalize_dtype(dtype))
     if not isinstance(x, np.ndarray):
+        if is_sparse(x):
+            raise SparseInput
         if any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(x)):
             return jnp.asarray(x, dtype and jax.dtypes.canonicalize_dtype(dtype))
         if dtype is None and _holds_python_floats(x):

@@ -12,9 +12,9 @@ from jax.typing import DTypeLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
+from kerasish.core.sparse import is_sparse
 from kerasish.core.symbolic.operation import symbolic
 from kerasish.core.symbolic.tensor_like import TensorLike
-from kerasish.ops.sparse import is_sparse
 from kerasish.ops.wrappers import as_array, as_indices, real_dtype
 
 # fmt: off
@@ -56,7 +56,7 @@ def convert_to_tensor(
 
 
 def _cast(x, dtype):
-    if dtype is None:
+    if dtype is None or is_sparse(x):
         return as_array(x)
     if not isinstance(x, jax.Array | list | tuple) and not hasattr(x, "__jax_array__"):
         x = np.asarray(x)

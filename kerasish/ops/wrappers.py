@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasish.core import dtypes, settings
 from kerasish.core.errors import bad_argument
+from kerasish.core.sparse import SparseInput, is_sparse
 from kerasish.core.symbolic.operation import symbolic
 from kerasish.core.symbolic.tensor_like import TensorLike
 
@@ -22,7 +23,11 @@ def as_array(x: Any) -> jax.Array:
     Args:
         x: Array, Variable, number or list of numbers.
     """
-    return x if isinstance(x, jax.Array) else jnp.asarray(x)
+    if isinstance(x, jax.Array):
+        return x
+    if is_sparse(x):
+        raise SparseInput
+    return jnp.asarray(x)
 
 
 def as_float(x: Any) -> jax.Array:
@@ -69,6 +74,13 @@ def as_indices(op: str, name: str, x: Any) -> jax.Array:
     if not isinstance(x, jax.core.Tracer) and not np.array_equal(x, np.floor(x)):
         raise bad_argument(op, name, "integers", np.asarray(x).tolist())
     return x.astype("int32")
+
+
+def as_axis(op: str, axis: int, rank: int) -> int:
+    """An axis counted from the first; one that is not there is a `ValueError`."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"{op}: axis {axis} is out of bounds for an array of rank {rank}.")
+    return axis % rank
 
 
 def as_axes(axis: Any) -> Any:

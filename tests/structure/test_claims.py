@@ -48,9 +48,7 @@ CLAIMS = {
     ),
     "follows its losses": "training/test_fit_against_keras.py::test_same_curves_and_weights",
     "saved files open in both": "saving/test_against_keras.py::test_a_model_goes_there_and_back",
-    "`kerasish --help` lists the rest": (
-        "commands/test_commands.py::test_each_command_has_help"
-    ),
+    "`kerasish --help` lists the rest": ("commands/test_commands.py::test_each_command_has_help"),
     "`docs/README.md` lists all pages": (
         "structure/test_readme.py::test_the_index_names_every_page"
     ),

@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -21,13 +22,39 @@ from kerasish.core.symbolic.keras_tensor import KerasTensor
 _scope = SymbolicScope()
 
 
+def _symbol(_tensor, axis):
+    return _symbols(axis)
+
+
 @functools.cache
-def _symbol(axis):
+def _symbols(axis):
     return symbolic_shape("b" if axis == 0 else f"d{axis}", scope=_scope)[0]
 
 
-# Two sizes no window reaches and nothing else has: what differs between them is unknown.
+# Two sizes no window reaches and nothing else has: what differs between them is unknown. The
+# second pair is tried where the first fails: it can be cut into equal parts.
 _TRIAL_SIZES = (83, 89)
+_DIVISIBLE_SIZES = (27720, 55440)
+
+
+class _Trial(threading.local):
+    """Sizes that depend on values: what they are taken to be, and whether one was asked for."""
+
+    size: int | None = None
+    asked: bool = False
+
+
+_trial = _Trial()
+
+
+def size_by_value() -> int | None:
+    """The size of what depends on values, such as the number of nonzero elements.
+
+    While shapes are found by tracing it is a trial's, so that the axis comes out as unknown;
+    `None` elsewhere.
+    """
+    _trial.asked = True
+    return _trial.size
 
 
 def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -48,7 +75,7 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
     numbers = [t for t in tensors if t.dtype != "string"]
 
     def run(sizes):
-        strings, shapes = [], Shapes(sizes or _symbol)
+        strings, shapes = [], Shapes(functools.partial(sizes, None))
 
         def stand_in(leaf, rest):
             if not isinstance(leaf, KerasTensor):
@@ -69,21 +96,26 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
                 lambda x: jnp.zeros(x.shape, "bool") if isinstance(x, HostTensor) else x, result
             )
 
-        found = jax.eval_shape(fresh, *(_shape_struct(t, sizes) for t in numbers))
+        structs = [_shape_struct(i, tensor, sizes) for i, tensor in enumerate(numbers)]
+        found = jax.eval_shape(fresh, *structs)
         if not any(strings):
             return found
         found, structure = jax.tree.flatten(found)
         pairs = zip(found, strings, strict=True)
         return structure.unflatten([_Strings(x.shape) if s else x for x, s in pairs])
 
-    if all(None not in t.shape for t in tensors):
-        with hints():
-            return map_in_order(_as_tensor, run(None))
-    # A comparison that symbols cannot decide, or a real mistake: the trials tell.
-    with contextlib.suppress(Exception):
-        return map_in_order(_as_tensor, run(_symbol))
-    with hints():
-        first, second = _two_trials(run, tensors)
+    known = all(None not in t.shape for t in tensors)
+    with contextlib.ExitStack() as stack:
+        # A comparison that symbols cannot decide, or a real mistake: the trials tell.
+        if not known:
+            stack.enter_context(contextlib.suppress(Exception))
+        stack.enter_context(_as_value_error())
+        stack.enter_context(hints())
+        found, asked = _try(run, _symbol, _TRIAL_SIZES[0])
+        if not asked:
+            return map_in_order(_as_tensor, found)
+    with _as_value_error(), hints():
+        first, second = _two_trials(run, tensors, numbers)
     return jax.tree.map(_as_tensor, in_order(first), in_order(second))
 
 
@@ -97,15 +129,24 @@ class _Strings:
         self.shape = shape
 
 
-def _two_trials(run, tensors):
-    found, errors = [], []
-    for size in _TRIAL_SIZES:
-        try:
-            found.append(run(lambda axis, size=size: size))
-        except Exception as error:
-            errors.append(error)
+def _try(run, sizes, by_value):
+    """The outputs, unknown sizes being given, and whether one of them depends on values."""
+    before = _trial.size, _trial.asked
+    _trial.size, _trial.asked = by_value, False
+    try:
+        return run(sizes), _trial.asked
+    finally:
+        _trial.size, _trial.asked = before
+
+
+def _two_trials(run, tensors, numbers):
+    found, errors = _trials_of(run, {}, _TRIAL_SIZES)
     if not errors:
         return found
+    for sizes, pair in _guesses(numbers):
+        found, failed = _trials_of(run, sizes, pair)
+        if not failed:
+            return found
     error, others = errors[0], errors[1:]
     if len(error.args) == 1 and isinstance(error.args[0], str):
         error.args = (_without_trial_sizes(error.args[0], [str(e) for e in others]),)
@@ -116,6 +157,59 @@ def _two_trials(run, tensors):
     if shapes not in "".join((str(error), *notes[0])):
         error.add_note(f"Called on symbolic tensors of shape {shapes}.")
     raise error
+
+
+def _trials_of(run, sizes, pair):
+    found, errors = [], []
+    for size in pair:
+        try:
+            found.append(_try(run, lambda i, axis, size=size: sizes.get((i, axis), size), size)[0])
+        except Exception as error:
+            errors.append(error)
+    return found, errors
+
+
+def _guesses(tensors):
+    """What unknown sizes may be where not every size is right: by tensor and axis; and a pair.
+
+    First all may be divisible, then an axis has the size that another tensor has there, counted
+    from the last axis or from the first, and then one axis has any size that another tensor has.
+    """
+    yield {}, _DIVISIBLE_SIZES
+    holes = [(i, a) for i, t in enumerate(tensors) for a, n in enumerate(t.shape) if n is None]
+    for from_end in (True, False):
+        yield _aligned(tensors, holes, from_end), _TRIAL_SIZES
+    for i, axis in holes:
+        others = {n for j, t in enumerate(tensors) if j != i for n in t.shape if n is not None}
+        yield from (({(i, axis): size}, _TRIAL_SIZES) for size in sorted(others)[:4])
+
+
+def _aligned(tensors, holes, from_end):
+    sizes = {}
+    for i, axis in holes:
+        there = axis - len(tensors[i].shape) if from_end else axis
+        shapes = [t.shape for t in tensors if -len(t.shape) <= there < len(t.shape)]
+        known = [shape[there] for shape in shapes if shape[there] not in (None, 1)]
+        if known:
+            sizes[i, axis] = known[0]
+    return sizes
+
+
+_SHAPES = re.compile(r"shapes?\b.*(broadcast|same|differ|match|got)|Incompatible", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def _as_value_error() -> Iterator[None]:
+    """Raise JAX's errors about shapes as a `ValueError`, as Keras does for symbolic tensors."""
+    try:
+        yield
+    except TypeError as error:
+        if not _SHAPES.search(str(error)):
+            raise
+        found = ValueError(str(error))
+        for note in getattr(error, "__notes__", ()):
+            found.add_note(note)
+        raise found from error
 
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.]*\d)")
@@ -132,8 +226,8 @@ def _without_trial_sizes(message, others):
     return "".join("None" if part == first else part for part in parts)
 
 
-def _shape_struct(tensor, sizes):
-    shape = tuple(sizes(i) if n is None else n for i, n in enumerate(tensor.shape))
+def _shape_struct(i, tensor, sizes):
+    shape = tuple(sizes(i, axis) if n is None else n for axis, n in enumerate(tensor.shape))
     return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(tensor.dtype))
 
 

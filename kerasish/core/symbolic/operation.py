@@ -4,12 +4,15 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable
+from kerasish.core.sparse import SparseInput, compute_sparse, rules
 from kerasish.core.symbolic.graph import record
 from kerasish.core.symbolic.inference import infer
-from kerasish.core.symbolic.keras_tensor import any_symbolic
+from kerasish.core.symbolic.keras_tensor import KerasTensor, any_symbolic
 from kerasish.core.tracebacks import short_tracebacks, shorten
 
 
@@ -114,6 +117,16 @@ class Op:
         return f"<Op {self.function.__name__}, name={self.name}>"
 
 
+def _mark_sparse(name, outputs, args, kwargs):
+    """Say of the output of symbolic tensors whether it would be sparse."""
+    tensors = [x for x in jax.tree.leaves((args, kwargs)) if isinstance(x, KerasTensor)]
+    given = [tensor.sparse for tensor in tensors]
+    if any(given) and name in rules and isinstance(outputs, KerasTensor):
+        # What is no symbolic tensor is an array, unless the rule asks about all of one argument.
+        arrays = [x for x in jax.tree.leaves((args, kwargs)) if isinstance(x, jax.Array)]
+        outputs.sparse = rules[name].is_sparse([*given, *(False for _ in arrays)])
+
+
 def symbolic(function: Callable, name: str | None = None) -> Callable:
     """Make a function of arrays take symbolic tensors too, recording the call.
 
@@ -133,8 +146,12 @@ def symbolic(function: Callable, name: str | None = None) -> Callable:
     def run(*args, **kwargs):
         try:
             if not any_symbolic(args, kwargs):
-                return function(*args, **kwargs)
+                try:
+                    return function(*args, **kwargs)
+                except SparseInput:
+                    return compute_sparse(run.__name__, function, args, kwargs)
             outputs = infer(function, *args, **kwargs)
+            _mark_sparse(run.__name__, outputs, args, kwargs)
         except Exception as error:
             shorten(error)
             raise

@@ -11,9 +11,11 @@ from jax.typing import ArrayLike, DTypeLike
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.operation import symbolic
 from kerasish.core.symbolic.tensor_like import TensorLike
+from kerasish.ops.numpy.reductions import nonzero
 from kerasish.ops.wrappers import (
     as_array,
     as_axes,
+    as_axis,
     binary,
     bitwise,
     describe,
@@ -356,7 +358,7 @@ def where(
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both `x1` and `x2`, or neither.")
     if x1 is None:
-        return jnp.where(as_array(condition))
+        return nonzero(condition)
     return jnp.where(as_array(condition), as_array(x1), as_array(x2))
 
 
@@ -406,7 +408,7 @@ def diff(a: TensorLike, n: int = 1, axis: int = -1) -> jax.Array:
     a = as_array(a)
     if n < 0:
         raise bad_argument("diff", "n", "at least 0", n)
-    size = a.shape[axis] if a.ndim else 0
+    size = a.shape[as_axis("diff", axis, a.ndim)] if a.ndim else 0
     if isinstance(size, int):
         n = min(n, size)  # no element is left after as many steps as there are elements
     elif n > _MAX_STEPS:
@@ -418,7 +420,12 @@ def _cumulative(name, fn, what, example):
     def op(
         x: TensorLike, axis: int | Sequence[int] | None = None, dtype: DTypeLike | None = None
     ) -> jax.Array:
-        return fn(as_array(x), axis=as_axes(axis), dtype=real_dtype(dtype))
+        x, axis, dtype = as_array(x), as_axes(axis), real_dtype(dtype)
+        if isinstance(axis, tuple):
+            for one in axis:
+                x = fn(x, axis=one, dtype=dtype)
+            return x
+        return fn(x, axis=axis, dtype=dtype)
 
     axis = "The axis; `None` is that of the flattened array."
     dtype = "Name of the type; by default that of `x`."

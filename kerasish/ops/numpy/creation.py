@@ -319,7 +319,7 @@ def meshgrid(*x: TensorLike, indexing: str = "xy") -> list[jax.Array]:
     """Coordinates of the points of the grid that 1-D arrays span.
 
     Args:
-        *x: 1-D arrays.
+        *x: 1-D arrays; others are flattened.
         indexing: `"xy"`: the first array runs along the second axis; `"ij"`: along the first.
 
     Shapes:
@@ -330,7 +330,7 @@ def meshgrid(*x: TensorLike, indexing: str = "xy") -> list[jax.Array]:
         [[1 2]
          [1 2]]
     """
-    return jnp.meshgrid(*map(as_array, x), indexing=indexing)
+    return jnp.meshgrid(*(as_array(each).reshape(-1) for each in x), indexing=indexing)
 
 
 @symbolic

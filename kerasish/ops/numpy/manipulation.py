@@ -12,11 +12,13 @@ import numpy as np
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
+from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.operation import symbolic
 from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.wrappers import (
     as_array,
     as_axes,
+    as_axis,
     as_indices,
     describe,
     unary,
@@ -179,7 +181,9 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> jax.Array:
         >>> keras.ops.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
         (4, 3, 2)
     """
-    return jnp.swapaxes(as_array(x), axis1, axis2)
+    x = as_array(x)
+    first, second = (as_axis("swapaxes", axis, x.ndim) for axis in (axis1, axis2))
+    return jnp.swapaxes(x, first, second)
 
 
 @symbolic
@@ -200,7 +204,10 @@ def moveaxis(
         >>> keras.ops.moveaxis(np.ones((2, 3, 4)), 0, -1).shape
         (3, 4, 2)
     """
-    return jnp.moveaxis(as_array(x), source, destination)
+    x = as_array(x)
+    for axis in (*np.atleast_1d(source), *np.atleast_1d(destination)):
+        as_axis("moveaxis", int(axis), x.ndim)
+    return jnp.moveaxis(x, source, destination)
 
 
 @symbolic
@@ -306,7 +313,17 @@ def repeat(x: TensorLike, repeats: Any, axis: int | None = None) -> jax.Array:
         >>> print(keras.ops.repeat([1, 2], 2))
         [1 1 2 2]
     """
-    return jnp.repeat(as_array(x), repeats if isinstance(repeats, int) else as_array(repeats), axis)
+    x = as_array(x)
+    if isinstance(repeats, int) or is_variable(repeats) or isinstance(repeats, jax.Array):
+        return jnp.repeat(x, repeats if isinstance(repeats, int) else as_array(repeats), axis)
+    counts = np.asarray(repeats)
+    if counts.size == 1:
+        return jnp.repeat(x, int(counts.item()), axis)
+    size = x.size if axis is None else x.shape[as_axis("repeat", axis, x.ndim)]
+    if isinstance(size, int) and counts.size != size:
+        wanted = f"one number, or one for each of {size} elements"
+        raise bad_argument("repeat", "repeats", wanted, counts.tolist())
+    return jnp.repeat(x, counts, axis, total_repeat_length=int(counts.sum()))
 
 
 @symbolic
@@ -403,7 +420,10 @@ def concatenate(xs: Any, axis: int = 0) -> jax.Array:
         >>> print(keras.ops.concatenate([[1, 2], [3]]))
         [1 2 3]
     """
-    return jnp.concatenate([*map(as_array, xs)], axis)
+    xs = [as_array(x) for x in xs]
+    if axis is not None and xs and xs[0].ndim:
+        axis = as_axis("concatenate", axis, xs[0].ndim)
+    return jnp.concatenate(xs, axis)
 
 
 @symbolic
@@ -503,7 +523,9 @@ def split(
         >>> [part.tolist() for part in keras.ops.split(np.arange(6), [2, 3])]
         [[0, 1], [2], [3, 4, 5]]
     """
-    return jnp.split(as_array(x), _sections("split", indices_or_sections), axis)
+    x = as_array(x)
+    axis = as_axis("split", axis, x.ndim)
+    return jnp.split(x, _sections("split", indices_or_sections), axis)
 
 
 @symbolic
@@ -529,7 +551,9 @@ def array_split(
         raise TypeError(f"array_split: `indices_or_sections` must be an integer; {got}.")
     if indices_or_sections <= 0:
         raise bad_argument("array_split", "indices_or_sections", "positive", indices_or_sections)
-    return jnp.array_split(as_array(x), _sections("array_split", indices_or_sections), axis)
+    x = as_array(x)
+    axis = as_axis("array_split", axis, x.ndim)
+    return jnp.array_split(x, _sections("array_split", indices_or_sections), axis)
 
 
 # -- picking
@@ -676,7 +700,10 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
         [[20]
          [30]]
     """
-    return jnp.take_along_axis(as_array(x), as_indices("take_along_axis", "indices", indices), axis)
+    x = as_array(x)
+    if axis is not None:
+        axis = as_axis("take_along_axis", axis, x.ndim)
+    return jnp.take_along_axis(x, as_indices("take_along_axis", "indices", indices), axis)
 
 
 @symbolic

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic.inference import size_by_value
 from kerasish.core.symbolic.operation import symbolic
 from kerasish.core.symbolic.tensor_like import TensorLike
 from kerasish.ops.sparse import to_sparse
@@ -541,8 +542,11 @@ def unique(
         >>> print(keras.ops.unique([3, 1, 3]))
         [1 3]
     """
+    x = as_array(x)
+    if size is None and isinstance(x, jax.core.Tracer):
+        size = size_by_value()
     return jnp.unique(
-        as_array(x),
+        x,
         return_index=return_index,
         return_inverse=return_inverse,
         return_counts=return_counts,
@@ -568,4 +572,5 @@ def nonzero(x: TensorLike) -> tuple[jax.Array, ...]:
         >>> print(*keras.ops.nonzero([0, 5, 7]))
         [1 2]
     """
-    return jnp.nonzero(as_array(x))
+    x = as_array(x)
+    return jnp.nonzero(x, size=size_by_value() if isinstance(x, jax.core.Tracer) else None)
