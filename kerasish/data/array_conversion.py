@@ -13,6 +13,7 @@ import numpy as np
 from kerasish.core import settings
 from kerasish.core.dtypes import is_float
 from kerasish.core.errors import bad_argument, see
+from kerasish.ops.sparse import is_sparse as is_jax_sparse
 
 _SEQUENCES = (list, tuple, range)
 _STRINGS = (
@@ -56,7 +57,7 @@ def holds_arrays(data: Any) -> bool:
         return all(map(holds_arrays, data.values()))
     if isinstance(data, _SEQUENCES):
         return _lists_values(data) or all(map(holds_arrays, data))
-    return data is None or hasattr(data, "__array__") or is_sparse(data)
+    return data is None or hasattr(data, "__array__") or is_sparse(data) or is_jax_sparse(data)
 
 
 def is_sparse(data: Any) -> bool:
@@ -77,6 +78,8 @@ def _lists_values(data):
 
 
 def _to_array(data, name, strings):
+    if is_jax_sparse(data):
+        data = _with_rows(data)
     if isinstance(data, jax.Array):
         array = data
     elif isinstance(data, np.ndarray):
@@ -98,6 +101,20 @@ def _to_array(data, name, strings):
         hint = "If the source gives single samples, group them into batches first."
         raise bad_argument("data", name, "an array whose first axis counts rows", data, hint)
     return array
+
+
+def _with_rows(matrix):
+    """One of JAX's sparse arrays as scipy's, whose rows are quick to take; dense if no matrix."""
+    from scipy.sparse import csr_matrix  # JAX needs it, we seldom do
+
+    if matrix.ndim != 2 or not hasattr(matrix, "indices"):
+        return matrix.todense()
+    if matrix.n_batch or matrix.n_dense:
+        return matrix.todense()
+    rows, columns = np.asarray(matrix.indices).T
+    kept = (rows < matrix.shape[0]) & (columns < matrix.shape[1])  # others are padding
+    values = np.asarray(matrix.data)[kept]
+    return csr_matrix((values, (rows[kept], columns[kept])), matrix.shape)
 
 
 def _from_list(values, name):

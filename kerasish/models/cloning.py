@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from kerasish.core.dict_order import map_in_order
+from kerasish.core.errors import bad_argument
 from kerasish.core.serialization.live_objects import copy_by_config, live_objects
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
@@ -38,7 +39,7 @@ def clone_model(
         recursive: Whether `clone_function` is given the layers of models inside too.
 
     Returns:
-        The new model, not compiled.
+        The new model, compiled as a `Sequential` or functional model is, with a new optimizer.
 
     Raises:
         ValueError: If layers are to be replaced in a subclassed model, or an argument of a layer's
@@ -74,6 +75,8 @@ def clone_model(
             "replaced from outside; clone it without `clone_function`, `call_function` and "
             "`input_tensors`."
         )
+    if model.compiled:
+        made.compile_from_config(model.get_compile_config())
     return _disjoint(made, model) if as_it_is else made
 
 
@@ -116,6 +119,10 @@ def _clone_functional(model, input_tensors, clone, call_function):
         start = [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in function.inputs]
     else:
         start = jax.tree.leaves(input_tensors)
+        forms = [jax.tree.structure(x) for x in (function._inputs_struct, input_tensors)]
+        if forms[0] != forms[1] and not (len(start) == len(function.inputs) == 1):
+            wanted = f"of the structure of the model's inputs, {forms[0]}"
+            raise bad_argument("clone_model", "input_tensors", wanted, forms[1])
     copies: dict[int, Any] = {}
 
     def call(operation, args, kwargs):

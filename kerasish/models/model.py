@@ -213,6 +213,11 @@ class Model(Trainer, Layer):
         )
 
     @property
+    def _functional(self) -> Any:
+        """The model itself if it has a graph; Keras' name for that inside of a `Sequential`."""
+        return None if self._function is None else self
+
+    @property
     def operations(self) -> list:
         """Layers and ops of the graph."""
         return self._require_graph("operations").operations

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import jax
-
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name, name_scope
 from kerasish.core.serialization.live_objects import live_objects
@@ -167,9 +165,15 @@ class Sequential(Model):
 
     def _ensure_built(self, tensors):
         if not self.built and self._stack:
-            (x, *_) = jax.tree.leaves(tensors)
+            (x, *_) = tensors.values()
+            if isinstance(x, dict | list | tuple):
+                self.built = True  # without a graph, which starts at a single tensor
+                return
             shape = (None, *x.shape[1:])  # the next batch may have another size
-            self._build_on(shape, "string" if is_string(x) else self._input_dtype())
+            try:
+                self._build_on(shape, "string" if is_string(x) else self._input_dtype())
+            except NotImplementedError:  # a layer of the user's that cannot tell its shape
+                self.built = True
 
     @property
     def _fixed_sizes(self):
@@ -195,6 +199,10 @@ class Sequential(Model):
         """
         if not self.built:
             raise ValueError(f"Sequential {self.name!r} has no layers yet.")
+        if self._function is None:
+            for layer in self.layers:
+                inputs = layer(inputs)
+            return inputs
         return super().call(inputs, training=training, mask=mask)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -12,23 +12,26 @@ from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask
 from kerasish.core.symbolic.keras_tensor import KerasTensor
-from kerasish.training.output_matching import Outputs, distinct
+from kerasish.training.loss_matching import is_nested, losses_in, match_losses
+from kerasish.training.output_matching import Outputs, distinct, walk
 
 
 class _Part(NamedTuple):
-    """One loss of one output.
+    """One loss of one output, or of a pytree of outputs.
 
     Attributes:
-        output: Number of the output.
-        name: What the output is called.
+        path: Keys that lead to it.
+        name: What it is called in errors.
         loss: The loss.
         factor: Its weight in the sum; `None` for 1.
+        tracker: Number of the mean in the logs that it is part of.
     """
 
-    output: int
+    path: tuple
     name: str
     loss: Any
     factor: Any
+    tracker: int
 
 
 class CompiledLoss:
@@ -45,7 +48,7 @@ class CompiledLoss:
         self.loss = loss
         self.loss_weights = loss_weights
         self.output_names = output_names
-        for one in jax.tree.leaves(loss, is_leaf=lambda x: not isinstance(x, dict | list | tuple)):
+        for one in losses_in(loss):
             if one not in ("crossentropy", "ce"):
                 losses_module.get(one)  # a misspelt name fails in `compile`, not in `fit`
         self._parts: list[_Part] = []
@@ -64,67 +67,55 @@ class CompiledLoss:
         Args:
             outputs: The model's outputs.
         """
-        return list(map(_has_loss, outputs.match(self.loss, "loss", for_all=True)))
+        if not is_nested(self.loss):
+            return [True] * len(outputs)
+        starts = [one.path for one in match_losses(outputs, self.loss)]
+        return [any(path[: len(s)] == s for s in starts) for path in outputs.paths]
 
     def _build(self, outputs, truths):
-        chosen = [_as_list(one) for one in outputs.match(self.loss, "loss", for_all=True)]
-        weights = self._weights(outputs, chosen)
         shown: list[str] = []
-        for i, (losses, factors) in enumerate(zip(chosen, weights, strict=True)):
-            for one, factor in zip(losses, factors, strict=True):
-                if one is None:
-                    continue
-                loss = _make_loss(one, truths[i], outputs.leaves[i])
-                self._parts.append(_Part(i, outputs.names[i], loss, factor))
-                name = outputs.log_name(i, one if isinstance(one, str) else loss.name)
+        trackers: dict[tuple, int] = {}
+        for path, one, factor in match_losses(outputs, self.loss, self.loss_weights):
+            truth, prediction = _at(truths, path), _at(outputs.pytree, path)
+            loss = _make_loss(one, truth, prediction)
+            if isinstance(prediction, dict | list | tuple) and _takes_one_output(loss):
+                raise ValueError(outputs.misfit("loss", self.loss))
+            name = outputs.part_name(path, one if isinstance(one, str) else loss.name)
+            if path not in trackers or outputs.own_names is None:
+                trackers[path] = len(shown)
                 shown.append(distinct(f"{name}_loss", shown))
-        self.metrics = [metrics_module.Mean(name=name) for name in shown if len(shown) > 1]
-
-    def _weights(self, outputs, chosen):
-        """For each output the weights of its losses."""
-        given, used = self.loss_weights, [i for i, one in enumerate(chosen) if _has_loss(one)]
-        if isinstance(given, list | tuple) and len(given) == len(used) < len(outputs):
-            by_output: list = [None] * len(outputs)
-            for i, weight in zip(used, given, strict=True):
-                by_output[i] = weight
-        else:
-            by_output = outputs.match(given, "loss_weights", for_all=True)
-        found = []
-        for name, losses, weight in zip(outputs.names, chosen, by_output, strict=True):
-            is_list = isinstance(weight, list | tuple)
-            weight = list(weight) if is_list else [weight] * len(losses)
-            if len(weight) != len(losses):
-                raise ValueError(
-                    f"compile: `loss_weights` must have one entry for the output {[name]}; "
-                    f"got {len(weight)}."
-                )
-            found.append(weight)
-        return found
+            error_name = outputs.part_name(path)
+            self._parts.append(_Part(path, error_name, loss, factor, trackers[path]))
+        several = len(self._parts) > 1
+        self.metrics = [metrics_module.Mean(name=name) for name in shown if several]
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array | None:
         """The total, or `None` when no output has a loss."""
         outputs = Outputs(y_pred, self.output_names)
-        truths = outputs.match_data(y_true, "y", self.outputs_with_loss(outputs))
-        weights = outputs.match_weights(sample_weight)
+        truths = outputs.pack(outputs.match_data(y_true, "y", self.outputs_with_loss(outputs)))
+        weights = outputs.pack(outputs.match_weights(sample_weight))
         if not self._parts:
             self._build(outputs, truths)
-        totals, trackers = [], iter(self.metrics)
+        totals: list = []
+        shown: list = [0] * len(self.metrics)
         self._rules = []
-        for i, name, fn, factor in self._parts:
-            truth, prediction, weight = truths[i], outputs.leaves[i], weights[i]
-            if truth is None:
+        for path, name, fn, factor, tracker in self._parts:
+            truth, prediction, weight = (_at(x, path) for x in (truths, outputs.pytree, weights))
+            if all(one is None for _, one in walk(truth)):
                 raise ValueError(_lacks_targets(name, len(outputs), y_true))
             rule = _label_rule(fn, prediction)
             self._rules.append(rule)
+            weight = _one_weight(weight, name)
             if rule is not None and _is_concrete(truth) and _is_concrete(weight):  # uncompiled
                 rule.check(np.asarray(truth), weight, _name_for_errors(fn, name, len(outputs)))
             value = dtypes.to_array(fn(truth, prediction, sample_weight=weight))
             if value.ndim:
                 value = jnp.mean(value)
             if self.metrics:
-                rows_seen = jax.tree.leaves(prediction)[0].shape[0]
-                next(trackers).update_state(value, sample_weight=rows_seen)
+                shown[tracker] = shown[tracker] + value
             totals.append(value if factor is None else _weighted(value, factor))
+        for metric, value in zip(self.metrics, shown, strict=True):
+            metric.update_state(value, sample_weight=jax.tree.leaves(y_pred)[0].shape[0])
         self._outputs = outputs.without_values()
         return sum(totals[1:], totals[0]) if totals else None
 
@@ -151,20 +142,36 @@ class CompiledLoss:
         if only is not None and isinstance(y, np.ndarray) and only.are_good(y):
             return
         outputs = self._outputs
-        weights = outputs.match_weights(sample_weight)
-        labels = outputs.match_data(y, "y", self.outputs_with_loss(outputs))
-        for (i, name, fn, _), rule in zip(self._parts, self._rules, strict=True):
-            if rule is not None and labels[i] is not None:
+        all_weights = outputs.pack(outputs.match_weights(sample_weight))
+        all_labels = outputs.pack(outputs.match_data(y, "y", self.outputs_with_loss(outputs)))
+        for (path, name, fn, *_), rule in zip(self._parts, self._rules, strict=True):
+            labels, weights = _at(all_labels, path), _at(all_weights, path)
+            if rule is not None and labels is not None:
                 who = _name_for_errors(fn, name, len(outputs))
-                rule.check(np.asarray(labels[i]), weights[i], who)
+                rule.check(np.asarray(labels), weights, who)
 
 
-def _has_loss(given):
-    return any(one is not None for one in _as_list(given))
+def _at(pytree, path):
+    for key in path:
+        pytree = pytree[key]
+    return pytree
 
 
-def _as_list(one):
-    return list(one) if isinstance(one, list | tuple) else [one]
+def _takes_one_output(loss):
+    """Whether it is a loss of kerasish's; one of a user's own may take a pytree of outputs."""
+    maths = getattr(loss, "fn", type(loss))
+    return str(getattr(maths, "__module__", "")).startswith("kerasish.")
+
+
+def _one_weight(weights, name):
+    """The weights of the samples for a loss that takes several outputs as one."""
+    found = [weight for _, weight in walk(weights)]
+    if any(weight is not found[0] for weight in found):
+        raise ValueError(
+            f"data: `sample_weight` must be one array for the outputs {name!r}, of which one loss "
+            f"makes one value; got {len(found)}."
+        )
+    return found[0]
 
 
 def _name_for_errors(loss, output, outputs):
@@ -244,7 +251,7 @@ class LabelRule(NamedTuple):
 
 def _label_rule(loss, prediction):
     """The rule for a loss's labels; none where a mask may leave some of them out."""
-    if get_mask(prediction) is not None:
+    if isinstance(prediction, dict | list | tuple) or get_mask(prediction) is not None:
         return None
     function = getattr(loss, "fn", None)
     sparse = losses_module.sparse_categorical_crossentropy

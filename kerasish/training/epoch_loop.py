@@ -12,7 +12,7 @@ from kerasish.training.chunk import Chunk
 from kerasish.training.chunk_sources import ChunkSource
 from kerasish.training.compiled_step import CompiledStep
 from kerasish.training.source_choice import make_source
-from kerasish.training.step_runner import run_steps
+from kerasish.training.step_runner import Ran, run_steps
 
 
 @contextlib.contextmanager
@@ -61,22 +61,25 @@ def run_epoch(
     wants = getattr(callbacks, f"wants_{kind}_batches")
     begin, end = (getattr(callbacks, f"on_{kind}_batch_{part}") for part in ("begin", "end"))
     training = kind == "train"
-    max_batches = None if model.steps_per_execution == "auto" else model.steps_per_execution
+    together = None if model.steps_per_execution == "auto" else model.steps_per_execution
+    max_batches = together
     if wants or (training and model.stop_training):  # it was told to before the first
         max_batches = max_batches or 1
     stop = "stop_training" if training else "stop_evaluating"
     before, last = done, limit or source.batches.num_batches
     logs = Logs(model.get_metrics_result() if before else {})
     steps = limit and limit - before
+    number = done  # as callbacks count: in whole groups of `steps_per_execution`
     runs = run_steps(step, source, steps, max_batches, check, callbacks.show_compiling)
     with contextlib.closing(runs):
         while True:
-            begin(done)
-            ran = next(runs, None)
+            begin(number)
+            ran = advanced(runs, done - before + (together or 1))
             if ran is None:
                 break
+            number = number + together if together else before + ran.done
             done, logs = before + ran.done, Logs(ran.logs)
-            end(done - 1, logs)
+            end(number - 1, logs)
             if done == last or getattr(model, stop) or (limit and at_end(source)):
                 break
     if limit is not None and 0 < done < limit and not getattr(model, stop):
@@ -86,6 +89,20 @@ def run_epoch(
             stacklevel=4,
         )
     return done, logs
+
+
+def advanced(runs: Iterator[Ran], steps: int) -> Ran | None:
+    """What was run last of the calls that bring a run to so many steps; `None` at its end.
+
+    Args:
+        runs: The calls.
+        steps: Number of steps since the run's beginning.
+    """
+    ran = None
+    for ran in runs:
+        if ran.done >= steps:
+            break
+    return ran
 
 
 def at_end(source: ChunkSource) -> bool:

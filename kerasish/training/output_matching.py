@@ -1,9 +1,10 @@
 """What users give for several outputs, matched to the outputs by name or by order."""
 
+import functools
 import itertools
 import warnings
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kerasish.core.errors import did_you_mean
@@ -36,7 +37,7 @@ class Outputs:
     """
 
     def __init__(self, y_pred: Any, names: Sequence[str] | None = None):
-        found = list(_walk(y_pred))
+        found = list(walk(y_pred))
         self.pytree = y_pred
         self.paths = [path for path, _ in found]
         self.leaves = [leaf for _, leaf in found]
@@ -51,6 +52,18 @@ class Outputs:
 
     def __len__(self) -> int:
         return len(self.leaves)
+
+    def part_name(self, path: tuple, otherwise: str | None = None) -> str:
+        """What the loss of an output, or of a pytree of outputs, is called.
+
+        Args:
+            path: Keys that lead to it.
+            otherwise: What to put for an output without a name.
+        """
+        if path in self.paths:
+            return self.log_name(self.paths.index(path), otherwise)
+        inside = [str(key) for key in path] or self.own_names or [otherwise or "output"]
+        return ("/" if path else "_").join(inside)
 
     def log_name(self, i: int, otherwise: str | None = None) -> str:
         """What the loss of an output is called: its path, with its own name in place of a number.
@@ -68,7 +81,7 @@ class Outputs:
 
     def without_values(self) -> "Outputs":
         """The same, without the outputs' values."""
-        return Outputs(_without_leaves(self.pytree), self.own_names)
+        return Outputs(self.pack([None] * len(self)), self.own_names)
 
     def match(self, given: Any, what: str, for_all: bool = False) -> list:
         """What `compile` was given for each output.
@@ -82,25 +95,21 @@ class Outputs:
         Raises:
             ValueError: It names an output that there is not, or its length is another.
         """
-
-        def refuse_unknown(given, known):
-            unknown = [key for key in given if key not in known]
-            if unknown:
-                hint = did_you_mean(unknown[0], known)
-                raise ValueError(
-                    f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are "
-                    f"{list(known)}. {hint}".rstrip()
-                )
-
         try:
-            return self._spread(given, for_all, refuse_unknown)
-        except _Misfit as misfit:
-            is_list = isinstance(misfit.given, list | tuple)
-            got = len(misfit.given) if is_list else f"one {type(misfit.given).__name__}"
-            raise ValueError(
-                f"compile: `{what}` must have one entry for each of the {len(self)} outputs "
-                f"{self.names}; got {got}."
-            ) from None
+            return self._spread(given, for_all, functools.partial(refuse_unknown, what))
+        except Misfit as misfit:
+            raise ValueError(self.misfit(what, misfit.given)) from None
+
+    def misfit(self, what: str, given: Any) -> str:
+        """What to say of something whose structure is not that of the outputs.
+
+        Args:
+            what: What it is: "loss".
+            given: The part of it that does not fit.
+        """
+        got = len(given) if isinstance(given, list | tuple) else f"one {type(given).__name__}"
+        count = "the output" if len(self) == 1 else f"each of the {len(self)} outputs"
+        return f"compile: `{what}` must have one entry for {count} {self.names}; got {got}."
 
     def match_data(self, y: Any, what: str, needed: list[bool] | None = None) -> list:
         """Targets or weights of the outputs in order; `None` for those that have none.
@@ -115,13 +124,13 @@ class Outputs:
         """
         if len(self) == 1 and not _names(self, y):
             # A loss of one's own may take a pytree of targets for one output.
-            items = list(_walk(y))
+            items = list(walk(y))
             return [items[0][1] if len(items) == 1 else y]
         try:
             return self._spread(y)
-        except _Misfit:
+        except Misfit:
             pass
-        items = [item for _, item in _walk(y)]
+        items = [item for _, item in walk(y)]
         wanted = needed or [True] * len(self)
         if len(items) == sum(wanted):
             rest = iter(items)
@@ -132,6 +141,14 @@ class Outputs:
         raise ValueError(
             f"`{what}` must hold one array for each of the outputs {self.names}; got {got}."
         )
+
+    def pack(self, leaves: list) -> Any:
+        """The pytree of the outputs with other leaves.
+
+        Args:
+            leaves: The new leaves, in order.
+        """
+        return _packed(self.pytree, iter(leaves))
 
     def match_weights(self, weights: Any) -> list:
         """Sample weights of the outputs in order: one array stands for all of them.
@@ -144,9 +161,9 @@ class Outputs:
         return [weights] * len(self)
 
     def _spread(self, given, for_all=False, check=None):
-        """What was given, for each output in order; raises `_Misfit`."""
+        """What was given, for each output in order; raises `Misfit`."""
         keys = self.own_names if all(len(path) <= 1 for path in self.paths) else None
-        if _children(self.pytree) is None:
+        if children_of(self.pytree) is None:
             if isinstance(given, Mapping) and (check or _names(self, given)):
                 known = keys or ["output"]
                 if check:
@@ -157,7 +174,7 @@ class Outputs:
         return _spread(self.pytree, given, for_all, check, keys)
 
 
-class _Misfit(Exception):
+class Misfit(Exception):
     """What was given has another structure than the outputs."""
 
     def __init__(self, given):
@@ -172,34 +189,39 @@ def _names(outputs, given):
 
 
 def _spread(node, given, for_all, check, names=None) -> list:
-    children = _children(node)
+    children = children_of(node)
     if children is None:
         return [given]
-    size = sum(1 for _ in _walk(node))
+    size = sum(1 for _ in walk(node))
     if given is None or (for_all and not isinstance(given, Mapping | list | tuple)):
         return [given] * size
     if isinstance(given, Mapping):
         keys = [key for key, _ in children] if isinstance(node, Mapping) else names
         if keys is None:
-            raise _Misfit(given)
+            raise Misfit(given)
         if check:
             check(given, keys)
         inside = [given.get(key) for key in keys]
     elif not isinstance(given, list | tuple):
-        raise _Misfit(given)
+        raise Misfit(given)
     elif len(given) == len(children):
         inside = given
-        _warn_of_order(node)
+        warn_of_order(node)
     elif len(given) == size:
         return list(given)
     else:
-        raise _Misfit(given)
+        raise Misfit(given)
     rows = zip(children, inside, strict=True)
     return list(itertools.chain(*(_spread(child, one, for_all, check) for (_, child), one in rows)))
 
 
-def _warn_of_order(node):
-    if isinstance(node, Mapping) and list(node) != (keys := [key for key, _ in _children(node)]):
+def warn_of_order(node: Any) -> None:
+    """Warn if a list was given for a dict whose keys are not sorted.
+
+    Args:
+        node: The outputs.
+    """
+    if isinstance(node, Mapping) and list(node) != (keys := [key for key, _ in children_of(node)]):
         warnings.warn(
             f"A list was given for outputs in a dict, whose order is that of the sorted keys, "
             f"{keys}, not {list(node)} as written. Give a dict.",
@@ -207,8 +229,12 @@ def _warn_of_order(node):
         )
 
 
-def _children(node: Any) -> list[tuple[Any, Any]] | None:
-    """Keys and elements of a dict, list or tuple, in order; `None` of anything else."""
+def children_of(node: Any) -> list[tuple[Any, Any]] | None:
+    """Keys and elements of a dict, list or tuple, in order; `None` of anything else.
+
+    Args:
+        node: The dict, list or tuple.
+    """
     if isinstance(node, Mapping):
         return [(key, node[key]) for key in _ordered(node)]
     if isinstance(node, list | tuple):
@@ -225,22 +251,53 @@ def _ordered(node: Mapping) -> Iterable:
         return node
 
 
-def _without_leaves(node):
-    """The same pytree, with `None` for each leaf."""
+def _packed(node, leaves):
+    """The pytree with other leaves, each the next of an iterator."""
+    children = children_of(node)
+    if children is None:
+        return next(leaves)
+    inside = [(key, _packed(child, leaves)) for key, child in children]
     if isinstance(node, Mapping):
-        inside = {key: _without_leaves(value) for key, value in node.items()}
-        return OrderedDict(inside) if isinstance(node, OrderedDict) else inside
-    return [_without_leaves(item) for item in node] if isinstance(node, list | tuple) else None
+        found = dict(inside)
+        items = {key: found[key] for key in node}
+        return OrderedDict(items) if isinstance(node, OrderedDict) else items
+    items = [item for _, item in inside]
+    return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
 
 
-def _walk(node: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
-    """Paths and leaves of dicts, lists and tuples, in order; `None` is a leaf."""
-    children = _children(node)
+def walk(
+    node: Any, is_nested: Callable[[Any], bool] | None = None, path: tuple = ()
+) -> Iterator[tuple[tuple, Any]]:
+    """Paths and leaves of dicts, lists and tuples, in order; `None` is a leaf.
+
+    Args:
+        node: The pytree.
+        is_nested: Whether to look inside a part; `None` looks inside all.
+        path: Its own path.
+    """
+    children = children_of(node) if is_nested is None or is_nested(node) else None
     if children is None:
         yield path, node
         return
     for key, child in children:
-        yield from _walk(child, (*path, key))
+        yield from walk(child, is_nested, (*path, key))
+
+
+def refuse_unknown(what: str, given: Mapping, known: Collection) -> None:
+    """Raise a `ValueError` if a dict names outputs that there are not.
+
+    Args:
+        what: What it is: "loss".
+        given: The dict.
+        known: The outputs' names.
+    """
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        hint = did_you_mean(unknown[0], known)
+        raise ValueError(
+            f"compile: `{what}` names output {unknown[0]!r}; the model's outputs are "
+            f"{list(known)}. {hint}".rstrip()
+        )
 
 
 def by_output(given: Any, names: Sequence[str] | None) -> Any:

@@ -34,24 +34,36 @@ def predict(
     found: list = []
     callbacks.on_predict_begin()
     source.batches.on_epoch_begin()
+    together = None if model.steps_per_execution == "auto" else model.steps_per_execution
     done, last = 0, steps or source.batches.num_batches
     runs = run_steps(step, source, steps, max_batches, on_compile=callbacks.show_compiling)
     while done != last and not (done and (model.stop_predicting or (steps and at_end(source)))):
         callbacks.on_predict_batch_begin(done)
-        ran = next(runs, None)
-        if ran is None:
+        taken, wanted = [], done + (together or 1)
+        for ran in runs:
+            taken.append(host_rows(ran.outputs, ran.chunk))
+            if ran.done >= wanted:
+                break
+        if not taken:
             break
         done = ran.done
-        found.append(host_rows(ran.outputs, ran.chunk))
-        callbacks.on_predict_batch_end(done - 1, {"outputs": found[-1]})
+        found.append(_joined(taken))
+        number = wanted if together else done
+        callbacks.on_predict_batch_end(number - 1, {"outputs": found[-1]})
     runs.close()
     source.batches.on_epoch_end()
     callbacks.on_predict_end()
     if not found:
         raise no_batch("predict")
-    return jax.tree.map(
-        lambda *chunks: chunks[0] if len(chunks) == 1 else np.concatenate(chunks), *found
-    )
+    return _joined(found)
+
+
+def _joined(outputs):
+    return outputs[0] if len(outputs) == 1 else jax.tree.map(_concatenated, *outputs)
+
+
+def _concatenated(*arrays):
+    return np.concatenate(arrays)
 
 
 def host_rows(outputs: Any, chunk: Chunk) -> Any:

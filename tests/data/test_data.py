@@ -787,17 +787,9 @@ ERRORS = {
         lambda: make_batches(X, shuffle="yes"),
         "`shuffle` must be True, False or 'batch'; got 'yes'",
     ),
-    "both weights": (
-        lambda: make_batches(X, Y, W, class_weight={0: 1}),
-        "None where `sample_weight` is given",
-    ),
-    "both weights, stream": (
-        lambda: drain(iter([(X, Y, W)]), class_weight={0: 1}),
-        "None where batches hold",
-    ),
     "class weight, two outputs": (
         lambda: make_batches(X, [Y, Y], class_weight={0: 1}),
-        "with a single output",
+        "one dict for each of the outputs",
     ),
     "class weight, no y": (lambda: make_batches(X, class_weight={0: 1}), "used with labels"),
     "class weight list": (

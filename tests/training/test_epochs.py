@@ -109,10 +109,12 @@ def test_an_empty_validation_generator_is_an_error():
         model(kerasish).fit(X, Y, verbose=0, validation_data=generator(0), validation_steps=3)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 4])
-def test_numbers_of_batches_that_run_together(steps):
+@pytest.mark.parametrize("steps", [1, 2, 3, 5])
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_numbers_of_batches_that_run_together(steps, eagerly):
     def program(keras):
-        made, seen = model(keras, steps_per_execution=steps), recorder(keras)
+        made = model(keras, steps_per_execution=steps, run_eagerly=eagerly)
+        seen = recorder(keras)
         made.fit(X, Y, batch_size=2, verbose=0, callbacks=[seen])
         made.evaluate(X, Y, batch_size=2, verbose=0, callbacks=[seen])
         made.predict(X, batch_size=2, verbose=0, callbacks=[seen])

@@ -178,6 +178,8 @@ class ProgbarLogger(Callback):
 
     def _update(self, batch, logs):
         self.seen = batch + 1
+        if self.target is not None:  # the last of `steps_per_execution` batches may not exist
+            self.seen = min(self.seen, self.target)
         self.progbar.update(self.seen, {} if logs is None else logs, finalize=False)
 
     def _finish(self, logs):

@@ -226,6 +226,9 @@ def find_function(name: str, registered: str | None = None) -> Callable:
     """
     candidates = [find(key) for key in (name, registered) if isinstance(key, str)]
     found = next((obj for obj in candidates if obj is not None), None)
+    if found is None:  # Keras 3.6 and older leave the package of a registered function out
+        packaged = [obj for key, obj in get_custom_objects().items() if key.endswith(f">{name}")]
+        found = packaged[0] if len(packaged) == 1 else None
     if found is None:
         raise _unknown("function", name)
     if inspect.isclass(found) or not callable(found):

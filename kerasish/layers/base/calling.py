@@ -265,7 +265,7 @@ def convert(layer: Any, name: str, x: Any) -> Any:
 
 def _takes_strings(layer):
     """Whether strings may reach the `call` of a layer: those of users see to them themselves."""
-    is_own = type(layer).call.__module__.startswith("kerasish.layers")
+    is_own = str(type(layer).call.__module__).startswith("kerasish.layers")
     return layer.takes_strings or layer.passes_strings or not is_own
 
 

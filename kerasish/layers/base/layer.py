@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import jax
@@ -320,8 +320,8 @@ class Layer(Operation):
     def _sublayers(self) -> list["Layer"]:
         return list(parts(self, Layer))
 
-    def _flatten_layers(self, include_self=True, recursive=True) -> Iterator["Layer"]:
-        return weights_of.flatten_layers(self, include_self, recursive)
+    def _flatten_layers(self, include_self=True, recursive=True) -> list["Layer"]:
+        return list(weights_of.flatten_layers(self, include_self, recursive))
 
     def _passing_variables(self) -> list[Variable]:
         """Variables that no file holds: random states."""
