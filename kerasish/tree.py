@@ -121,6 +121,48 @@ def _readable(structure):
     return structure
 
 
+class _Deque:
+    """A deque on its way into JAX, which knows none: a pytree node that becomes a deque again."""
+
+    def __init__(self, items, maxlen):
+        self.items, self.maxlen = items, maxlen
+
+
+def _as_deque(maxlen, items):
+    return deque(items, maxlen)
+
+
+jax.tree_util.register_pytree_with_keys(
+    _Deque,
+    lambda node: (
+        [(jax.tree_util.SequenceKey(i), item) for i, item in enumerate(node.items)],
+        node.maxlen,
+    ),
+    _as_deque,
+    lambda node: (tuple(node.items), node.maxlen),
+)
+
+
+def _readable(structure):
+    """The pytree with what JAX takes in place of its deques; itself if there are none."""
+    if isinstance(structure, deque):
+        return _Deque([_readable(item) for item in structure], structure.maxlen)
+    if isinstance(structure, dict):
+        items = {key: _readable(value) for key, value in structure.items()}
+        if all(items[key] is value for key, value in structure.items()):
+            return structure
+        twin = structure.copy()
+        twin.update(items)
+        return twin
+    if isinstance(structure, list | tuple):
+        parts = [_readable(item) for item in structure]
+        if all(new is old for new, old in zip(parts, structure, strict=True)):
+            return structure
+        named = hasattr(structure, "_fields")
+        return type(structure)(*parts) if named else type(structure)(parts)
+    return structure
+
+
 def _is_leaf(x):
     return x is None or is_variable(x)
 
