@@ -4,7 +4,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -141,6 +141,8 @@ class SpatialDropout1D(Dropout):
         True
     """
 
+    old_arguments: ClassVar = {"noise_shape": None}
+
     def __init__(
         self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None
     ):
@@ -169,6 +171,7 @@ class SpatialDropout2D(Dropout):
     """
 
     rank = 2
+    old_arguments: ClassVar = {"noise_shape": None}
 
     def __init__(
         self,

@@ -29,7 +29,8 @@ from kerasish.models.inspection.profile import Profile, profile
 from kerasish.models.inspection.summary import as_html_table, summarize
 from kerasish.models.repeated_calls import MISSED, RepeatedCalls, is_possible
 from kerasish.models.state_tree import set_state_tree, state_tree
-from kerasish.saving.state.keras_2 import is_older, modernized
+from kerasish.saving.state.keras_2 import is_older, modernized, modernized_arguments
+from kerasish.saving.state.keras_2_graph import is_older_config
 from kerasish.training.trainer import Trainer
 
 
@@ -589,6 +590,7 @@ class Model(Trainer, Layer):
             config: What `get_config` gave.
             custom_objects: Classes and functions by the names that the config has.
         """
+        config = modernized_arguments(config, "Functional", custom_objects)
         with custom_object_scope(custom_objects or {}):
             if "input_layers" not in config or "layers" not in config:
                 return super().from_config(config)
@@ -706,6 +708,7 @@ def model_from_json(
         (None, 1)
     """
     config = json.loads(json_string)
-    if isinstance(config, dict) and "keras_version" in config and is_older(config["keras_version"]):
+    says_so = isinstance(config, dict) and "keras_version" in config
+    if (says_so and is_older(config["keras_version"])) or is_older_config(config):
         config = modernized(config, custom_objects)
     return deserialize_keras_object(config, custom_objects=custom_objects)

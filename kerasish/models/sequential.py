@@ -14,6 +14,7 @@ from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
 from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model, has_own_arguments, taken_by
+from kerasish.saving.state.keras_2 import modernized_arguments
 
 _OF_STACKS = ("layers", "name", "trainable", "dtype")
 
@@ -258,6 +259,7 @@ class Sequential(Model):
             config: What `get_config` gave.
             custom_objects: Classes and functions by the names that the config has.
         """
+        config = modernized_arguments(config, "Sequential", custom_objects)
         own = {k: v for k, v in config.items() if k not in (*_OF_STACKS, "build_input_shape")}
         with custom_object_scope(custom_objects or {}):
             own = deserialize_keras_object(own)

@@ -24,7 +24,10 @@ from kerasish.ops.nn import attention
 class BaseMultiHeadAttention(Layer):
     """Base of attention layers with heads: projections, masks, and the attention itself."""
 
-    old_arguments: ClassVar = {"query_shape": None, "key_shape": None, "value_shape": None}
+    old_arguments: ClassVar = {
+        **dict.fromkeys(("query_shape", "key_shape", "value_shape")),
+        "softmax_robust_masking": None,
+    }
 
     def set_attention_options(
         self,

@@ -121,7 +121,16 @@ def without_old_arguments(cls: type, config: dict) -> dict:
         if name in config and values is not None and config[name] not in values:
             wanted = f"one of {values}, as it is no longer an argument,"
             raise bad_argument(cls, name, wanted, config[name])
-    return {name: value for name, value in config.items() if name not in old}
+    found = {name: value for name, value in config.items() if name not in old}
+    if "trainable" in found and not _takes(cls, "trainable"):  # nothing to train in it
+        del found["trainable"]
+    return found
+
+
+def _takes(cls, name):
+    """Whether `__init__` takes an argument, or hands on what it does not know."""
+    parameters = inspect.signature(cls.__init__).parameters
+    return name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
 
 # Elements of the arrays and lists that a layer makes from the numbers in its config, which may be a
