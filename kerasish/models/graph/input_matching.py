@@ -114,6 +114,9 @@ def _named(model, keys, tensor, key, inputs):
             return inputs[name]
     if getattr(tensor._keras_history.operation, "optional", False):
         return None
+    for name in inputs:  # as a file of Keras 2 called it
+        if str(name).replace("/", "_") == tensor.name:
+            return inputs[name]
     hint = did_you_mean(key, inputs)
     raise ValueError(
         f"Model {model.name!r} is missing input {key!r}: it expects {list(keys)} and was given "

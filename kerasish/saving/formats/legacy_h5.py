@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from kerasish.core.serialization.serialize import serialize_keras_object
+from kerasish.saving.formats.cudnn_weights import Converted, from_cudnn
 from kerasish.saving.formats.h5_dataset import write_array
 from kerasish.saving.formats.h5_reader import Tree
 from kerasish.saving.io import bounded_json
@@ -164,7 +165,7 @@ def load_weights(
         pairs.append((model.name, _own_weights(model), _arrays(tree, own)))
     found = []
     for name, variables, stored in pairs:
-        arrays = _in_order_of(variables, stored)
+        arrays = from_cudnn(variables, _in_order_of(variables, stored))
         problem = _mismatch(variables, arrays)
         if problem and not skip_mismatch:
             raise ValueError(f"{tree.where} does not fit layer {name!r}: {problem}")
@@ -208,18 +209,27 @@ def _ranked(paths):
 
 
 def _assign(tree, pairs):
-    begun = [(variable, tree.begin(array, array.shape)) for variable, array in pairs]
+    begun = [(variable, _begin(tree, array)) for variable, array in pairs]
     values = [(variable, wait()) for variable, wait in begun]  # all are whole, or none is taken
     for variable, value in values:
         variable.assign(value)
 
 
+def _begin(tree, array):
+    if not isinstance(array, Converted):
+        return tree.begin(array, array.shape)
+    wait = tree.begin(array.stored, array.stored.shape)
+    return lambda: array.convert(wait())
+
+
 def _by_name(model, tree, group):
     layers = {layer.name: layer for layer in model.layers}
+    stored = tree.names(group, "layer_names")
+    ours = {name: name if name in layers else name.replace("/", "_") for name in stored}
     return [
-        (name, _weights_of(layers[name]), _layer_arrays(tree, group, name))
-        for name in tree.names(group, "layer_names")
-        if name in layers
+        (name, _weights_of(layers[ours[name]]), _layer_arrays(tree, group, name))
+        for name in stored
+        if ours[name] in layers
     ]
 
 

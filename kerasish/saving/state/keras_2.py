@@ -100,7 +100,9 @@ def _renamed(config):
     shape = inner.pop("batch_input_shape", None)
     if config.get("class_name") == "InputLayer" and shape is not None:
         inner["batch_shape"] = shape
-    if config.get("class_name") in ("Model", "Functional") and isinstance(inner.get("layers"), list):
+    if config.get("class_name") in ("Model", "Functional") and isinstance(
+        inner.get("layers"), list
+    ):
         kind = {"class_name": "Functional", "module": "keras.src.models.functional"}
         return {**config, **kind, "config": with_calls(inner)}
     rule = _RULES.get(str(config.get("class_name")))

@@ -55,7 +55,11 @@ def _names_in(config) -> Iterator[str]:
             yield from _names_in(item)
     elif isinstance(config, dict):
         inner = config.get("config")
-        if "class_name" in config and isinstance(inner, dict) and isinstance(inner.get("name"), str):
+        if (
+            "class_name" in config
+            and isinstance(inner, dict)
+            and isinstance(inner.get("name"), str)
+        ):
             yield inner["name"]
         for item in config.values():
             yield from _names_in(item)
