@@ -21,6 +21,7 @@ BOOKKEEPING = frozenset(
         *("_set_at", "_serial", "_output_shapes", "_locked", "_built_with", "_untracked", "name"),
         *("_weights", "_frozen", "_loss_functions", "_added_losses", "_input_shape_arg"),
         *("_calls", "_compiled_steps", "_predict_sizes", "_last_form", "_orders", "_metrics"),
+        *("_host_programs", "_string_inputs"),
         *("stop_training", "history", "_resume_point", "_fit", "_source", "optimizer", "loss"),
         *("_compile_arguments", "_compiled_loss", "_compiled_metrics", "_loss_tracker"),
         *("steps_per_execution", "jit_compile", "compiled", "run_eagerly"),
