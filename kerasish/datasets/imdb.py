@@ -75,4 +75,4 @@ def get_word_index(path: Any = "imdb_word_index.json") -> dict[str, int]:
         return json.load(file)
 
 
-__all__ = ["load_data"]
+__all__ = ["get_word_index", "load_data"]

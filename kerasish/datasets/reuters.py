@@ -83,4 +83,4 @@ def get_label_names() -> tuple[str, ...]:
     return tuple(_TOPICS.split())
 
 
-__all__ = ["load_data"]
+__all__ = ["get_label_names", "get_word_index", "load_data"]

@@ -1,4 +1,4 @@
-"""The README's claims, and the test that holds each; a claim that is reworded is looked at again."""
+"""The README's claims, and the test that holds each; one that is reworded is looked at again."""
 
 import ast
 import pathlib
