@@ -139,13 +139,18 @@ def _writes(lines, is_text=False):
     return draw
 
 
+# Images that are all darker, such as scikit-learn's digits from 0 to 16, have a range of their own.
+_DARKEST_OF_BYTES = 32
+
+
 def _brightness(images):
     """Images from 0 to 1, by what their values show their range to be."""
     images = images.astype("float32")
     images = images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
     low, high = float(images.min()), float(images.max())
     if low >= 0:
-        low, high = 0.0, 1.0 if high <= 1 else max(high, 255.0)
+        as_bytes = high > _DARKEST_OF_BYTES
+        low, high = 0.0, 1.0 if high <= 1 else max(high, 255.0) if as_bytes else high
     elif low >= -1 and high <= 1:
         low, high = -1.0, 1.0
     return (images - low) / max(high - low, 1e-12)

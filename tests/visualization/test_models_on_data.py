@@ -39,6 +39,7 @@ def words(axis):
         (np.full((1, 8, 8), 0.25, "float32"), 0.25),
         (np.full((1, 8, 8, 3), -0.5, "float32"), 0.25),
         (np.full((1, 8, 8, 3), 102.0, "float32"), 0.4),
+        (np.full((1, 8, 8), 16, "uint8"), 1.0),
     ],
 )
 def test_images_are_as_bright_as_their_values(images, shown):
