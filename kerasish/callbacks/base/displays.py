@@ -227,7 +227,7 @@ class Notebook(StreamDisplay):
         # Small enough for a loss and a metric, with validation, beside each other in JupyterLab.
         style = (
             "white-space:pre;overflow-x:auto;word-break:normal;line-height:1.3;margin:0;"
-            "font-size:.85em"
+            "font-size:.8em"
         )
         shown = {
             "text/plain": "\n".join(map(text_of, lines)),
