@@ -3,6 +3,8 @@
 import sys as _sys
 from importlib import import_module as _import_module
 
+from kerasish.core.departed_names import missing as _missing
+from kerasish.core.departed_names import point_to_replacements as _point_to_replacements
 from kerasish.core.gc_pause import gc_paused as _undisturbed
 from kerasish.core.malloc import share_one_arena as _share_one_arena
 from kerasish.core.public_dir import list_public_names as _list_public_names
@@ -88,7 +90,7 @@ def version() -> str:
 def __getattr__(name: str):
     if name in _LATER:
         return _import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise _missing(__name__, name, depth=2)
 
 
 __all__ = [
@@ -158,4 +160,5 @@ __all__ = [
 ]
 
 _list_public_names(_sys.modules[__name__])
+_point_to_replacements(__name__)
 _use_compilation_cache()

@@ -81,7 +81,11 @@ def _end_of_name(path):
     return f"-{known}{path.name[-20:]}"
 
 
-_FULL = {errno.ENOSPC: "No space left", errno.EDQUOT: "The quota is used up"}
+_FULL = {
+    errno.ENOSPC: "No space left",
+    errno.EDQUOT: "The quota is used up",
+    errno.EFBIG: "The limit of a file's size is reached",
+}
 
 
 @contextlib.contextmanager

@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import inspect
 import os
 import pathlib
+import re
 import types
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 import jax
 
 from kerasish.core import settings
+from kerasish.core.errors import did_you_mean
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -18,6 +21,7 @@ _OTHERS = pathlib.Path(jax.__file__).parents[1]
 _FOLDERS = (pathlib.Path(__file__).parents[1], *(_OTHERS / n for n in ("jax", "jaxlib", "optax")))
 # Context managers and wrappers of the standard library are between frames of theirs.
 _HIDDEN = (*(f"{folder}{os.sep}" for folder in _FOLDERS), contextlib.__file__, functools.__file__)
+_UNKNOWN = re.compile(r"(?P<who>\S+)\(\) got an unexpected keyword argument '(?P<name>\w+)'.*")
 _NOTE_OF_JAX = "--------------------\nFor simplicity, JAX has removed its internal frames"
 
 
@@ -42,10 +46,21 @@ def short_tracebacks(fn: _Function) -> _Function:
         try:
             return fn(*args, **kwargs)
         except Exception as error:
+            if isinstance(error, TypeError):
+                _suggest(fn, error)
             shorten(error)
             raise
 
     return call  # type: ignore[return-value]
+
+
+def _suggest(fn, error):
+    """Say which argument a misspelt one of the function itself may have meant."""
+    found = _UNKNOWN.fullmatch(str(error))
+    if found is None or found["who"] != fn.__qualname__:
+        return
+    hint = did_you_mean(found["name"], inspect.signature(fn).parameters)
+    error.args = (f"{fn.__name__}: unknown argument `{found['name']}`. {hint}".rstrip(),)
 
 
 def shorten(error: BaseException) -> None:

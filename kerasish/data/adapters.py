@@ -17,7 +17,7 @@ from kerasish.data.array_conversion import (
     match_outputs,
     to_arrays,
 )
-from kerasish.data.class_weights import refuse_balanced
+from kerasish.data.class_weights import check_sample_weight, refuse_balanced
 from kerasish.data.dataset import Dataset
 from kerasish.data.py_dataset import PyDataset, PyDatasetBatches
 from kerasish.data.sample_weights import weigh_samples
@@ -120,6 +120,7 @@ def _from_arrays(x, y, sample_weight, batch_size, shuffle, class_weight, steps):
         raise bad_argument("data", "y", "arrays, as `x` is", type(y))
     x, y = to_arrays(x, strings=True), to_arrays(y, "y")
     sample_weight = to_arrays(sample_weight, "sample_weight")
+    check_sample_weight(sample_weight)
     if class_weight is not None:
         sample_weight = weigh_samples(y, class_weight, sample_weight)
     rows = count_rows(x, y, sample_weight)

@@ -5,6 +5,7 @@ import numbers
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
 from kerasish.core import processes, settings
@@ -85,6 +86,27 @@ def weigh_classes(y: Any, class_weight: Mapping | np.ndarray | str) -> np.ndarra
     return np.where(classes[nearest] == labels, weights[nearest], weights.dtype.type(1))
 
 
+def check_sample_weight(sample_weight: Any) -> None:
+    """Raise unless all weights of samples are finite numbers.
+
+    Args:
+        sample_weight: Arrays of weights, or `None`.
+
+    Raises:
+        ValueError: If one is NaN or infinite; it says where.
+    """
+    for weights in jax.tree.leaves(sample_weight):
+        if not isinstance(weights, np.ndarray) or weights.dtype.kind != "f":
+            continue
+        good = np.isfinite(weights)
+        if not good.all():
+            at = np.unravel_index(np.argmin(good), weights.shape)
+            where = ", ".join(str(int(i)) for i in at)
+            hint = f"Found at index ({where}). Leave samples out with a weight of 0."
+            found = weights[at].item()
+            raise bad_argument("data", "sample_weight", "finite numbers", found, hint)
+
+
 def refuse_balanced(class_weight: Any, source: str) -> None:
     """Raise if class weights are to be counted where only a part of the labels is known.
 
@@ -134,4 +156,10 @@ def _class_numbers(y):
     return np.round(labels).astype("int64")
 
 
-__all__ = ["balanced_class_weight", "is_balanced", "refuse_balanced", "weigh_classes"]
+__all__ = [
+    "balanced_class_weight",
+    "check_sample_weight",
+    "is_balanced",
+    "refuse_balanced",
+    "weigh_classes",
+]

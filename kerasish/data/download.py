@@ -324,6 +324,9 @@ def _extract(path, folder, formats):
                 for member in archive.infolist():
                     size.add(member.file_size)
                 archive.extractall(beside)  # zipfile strips such paths
+    except tarfile.TarError as error:
+        raise ValueError(f"get_file: {path} cannot be extracted: {error}") from error
+    else:
         beside.chmod(0o755)
         (beside / ".extracted").write_text(stamp)
         if folder.exists():

@@ -15,6 +15,7 @@ from kerasish.data.array_conversion import (
     to_arrays,
     unpack_x_y_sample_weight,
 )
+from kerasish.data.class_weights import check_sample_weight
 from kerasish.data.sample_weights import weigh_samples
 
 _ENDLESS_LENGTH = 2**62  # grain's `repeat()` has the largest length there is
@@ -82,6 +83,7 @@ def make_batch(item: Any, class_weight: Mapping | None = None, strings: bool = F
     x, y, sample_weight = unpack_x_y_sample_weight(item)
     x, y = to_arrays(x, strings=strings), to_arrays(y, "y")
     sample_weight = to_arrays(sample_weight, "sample_weight")
+    check_sample_weight(sample_weight)
     if class_weight is not None:
         sample_weight = weigh_samples(y, class_weight, sample_weight)
     parts = strip(x, y, sample_weight)

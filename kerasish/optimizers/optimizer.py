@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kerasish import initializers, ops
-from kerasish.core import processes, settings
+from kerasish.core import departed_names, processes, settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.names import auto_name
 from kerasish.core.serialization.configurable import Configurable
@@ -75,6 +75,7 @@ class Optimizer(Configurable):
     """
 
     _set_by_init = "_own"
+    _departed = departed_names.OPTIMIZER
     _shared_change: Callable | None = None  # while an update is traced, once for weights of a shape
 
     # Names of the arrays kept for each weight. Weights take turns within a group; the next group
@@ -395,6 +396,9 @@ class Optimizer(Configurable):
         return short_repr(self, given)
 
     def __setattr__(self, name, value):
+        if name == "lr":  # it would change nothing
+            who = type(self).__name__
+            raise AttributeError(departed_names.gone(who, name, self._departed[name]))
         # A subclass's own Variables count as state as soon as they are attributes.
         if is_variable(value):
             if "_own" not in self.__dict__:

@@ -5,12 +5,13 @@ from kerasish.data import (
     text_dataset_from_directory,
     timeseries_dataset_from_array,
 )
-from kerasish.preprocessing import image, sequence
+from kerasish.preprocessing import image, sequence, text
 
 __all__ = [
     "image",
     "image_dataset_from_directory",
     "sequence",
+    "text",
     "text_dataset_from_directory",
     "timeseries_dataset_from_array",
 ]

@@ -189,7 +189,8 @@ def load_model(
     if model_folder.located(path, _CONFIG).is_file():
         return _load_folder(path, custom_objects, compile, safe_mode)
     if not path.is_file():
-        raise ValueError(f"load_model: there is no file {path}.")
+        what = "the folder {} holds no model" if path.is_dir() else "there is no file {}"
+        raise ValueError(f"load_model: {what.format(path)}.")
     if path.suffix in (".h5", ".hdf5"):
         with file_window(path) as window, reading(window, path) as tree:
             return legacy_h5.load_model(tree, custom_objects, compile, safe_mode)

@@ -79,6 +79,7 @@ class CompiledStep:
         self.trained: list | None = None  # weights that it changed when last traced
         self.frozen: list[str] = []  # layers that were not trainable then
         self.slow_op: str | None = None
+        self.output_order: Any = None  # of the keys of dicts that it collects, as last traced
         self.seconds: float | None = None  # of one step, as last measured
         self.max_batches: int | None = None  # steps in a call, where someone watches them
         self.room: int | None = None  # steps that a stack holds, as last seen

@@ -25,7 +25,8 @@ class input_hints:  # noqa: N801, a context manager: `contextlib` costs more tha
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if isinstance(error, TypeError | ValueError):
             hint = hint_for(self.model, self.x)
-            if hint and error.args and isinstance(error.args[0], str):
+            told = bool(error.args) and isinstance(error.args[0], str)
+            if hint and told and hint not in error.args[0]:
                 error.args = (f"{error.args[0].rstrip()} {hint}", *error.args[1:])
 
 

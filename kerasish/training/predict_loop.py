@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from kerasish.callbacks import CallbackList
+from kerasish.core.dict_order import reordered
 from kerasish.training.chunk import Chunk
 from kerasish.training.chunk_sources import ChunkSource
 from kerasish.training.compiled_step import CompiledStep
@@ -55,7 +56,7 @@ def predict(
     callbacks.on_predict_end()
     if not found:
         raise no_batch("predict")
-    return _joined(found)
+    return reordered(_joined(found), step.output_order)
 
 
 def _joined(outputs):

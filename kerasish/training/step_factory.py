@@ -1,10 +1,11 @@
 """Making a model's compiled steps, from the methods that it has or overrides."""
 
-import contextlib
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+from kerasish.core.dict_order import order_of
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import Variable
 from kerasish.core.symbolic.keras_tensor import KerasTensor
@@ -53,8 +54,14 @@ def make_step(model: Any, kind: str) -> CompiledStep:
         def known(batch):
             return [] if _graph_output(model) is None else model.variables
 
+        def ordered(batch):
+            outputs = body(batch)
+            step.output_order = order_of(outputs)
+            return outputs
+
         options = (True, model.run_eagerly, known, lambda: structure(model))
-        return CompiledStep(lambda batch: body(batch), lambda carried: None, *options)
+        step = CompiledStep(ordered, lambda carried: None, *options)
+        return step
     own = {
         "train": (OverridableSteps.train_step, model._train_on),
         "test": (OverridableSteps.test_step, model._test_on),
@@ -143,13 +150,26 @@ def stateful(model: Any, step: Callable, kinds: tuple) -> Callable:
 def _finish_building(model, data):
     """Build what is left of a model that is built in part, so that a step sees all its weights.
 
-    A step that reads `trainable_variables` before it calls the model would miss some. What cannot
-    be called on the inputs alone is left to the step, which says itself what is wrong.
+    A step that reads `trainable_variables` before it calls the model would miss some. A model that
+    cannot be called on the inputs alone, as its step knows how to call it, is left to the step,
+    with a warning: weights that it makes later are not among those that it has read.
     """
-    built = [layer.built for layer in model._flatten_layers(include_self=False)]
-    if any(built) and not all(built):
-        with Scope(), contextlib.suppress(Exception):
+    layers = list(model._flatten_layers(include_self=False))
+    if not any(layer.built for layer in layers) or all(layer.built for layer in layers):
+        return
+    try:
+        with Scope():
             model(unpack_x_y_sample_weight(data)[0], training=False)
+    except Exception as error:
+        lacking = [layer.name for layer in layers if not layer.built]
+        if lacking:
+            warnings.warn(
+                f"{model.name}: the layers {lacking} have no weights yet, and calling the model on "
+                f"the inputs to make them failed: {error} Weights that the step makes itself are "
+                "not trained in this step if it read `trainable_variables` before. Build all "
+                "layers before training, by a call on data, say.",
+                stacklevel=2,
+            )
 
 
 def _build_for(model, data):

@@ -11,7 +11,8 @@ import numpy as np
 from kerasish import metrics as metrics_module
 from kerasish import optimizers
 from kerasish.callbacks import CallbackList, History, Logs
-from kerasish.core import settings
+from kerasish.core import departed_names, settings
+from kerasish.core.dict_order import reordered
 from kerasish.core.errors import bad_argument, see
 from kerasish.core.serialization.serialize import (
     deserialize_keras_object,
@@ -58,6 +59,7 @@ _PREDICT_BATCH = 32
 class Trainer(OverridableSteps):
     """The training half of a model: `compile`, and the loops around its steps."""
 
+    _departed = departed_names.MODEL
     stop_training = False
     stop_evaluating = False
     stop_predicting = False
@@ -74,6 +76,7 @@ class Trainer(OverridableSteps):
 
     # -- compiling
 
+    @short_tracebacks
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -562,7 +565,8 @@ class Trainer(OverridableSteps):
         step = self._step("predict")
         _, outputs = step.execute(single_batch_chunk(batch))
         vars(self)["_last_form"] = last_form(step, x, batch, outputs)
-        return jax.tree.map(np.array, outputs)
+        outputs = jax.tree.map(np.array, outputs)
+        return reordered(outputs, self._step("predict").output_order)
 
     # -- compiled steps
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from kerasish.core.departed_names import missing
+
 if TYPE_CHECKING:
     from kerasish.wrappers.estimators import (
         SKLearnClassifier,
@@ -15,7 +17,7 @@ __all__ = ["SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"]
 def __getattr__(name: str) -> Any:
     """Find an estimator in the module that needs scikit-learn."""
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing(__name__, name, depth=2)
     try:
         from kerasish.wrappers import estimators
     except ModuleNotFoundError as error:

@@ -3,11 +3,14 @@
 import functools
 import inspect
 import types
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
 
-from kerasish.core.errors import no_super
+from kerasish.core.departed_names import gone
+from kerasish.core.errors import did_you_mean, no_super
 from kerasish.core.serialization.serialize import revive, serialize_argument
 from kerasish.core.short_repr import given_arguments, short_repr
 
@@ -27,6 +30,8 @@ class Configurable:
     """
 
     def __new__(cls, *args, **kwargs):
+        if kwargs:
+            _check_names(cls, args, kwargs)
         instance = super().__new__(cls)
         # As given: for arguments that the class keeps under no or another name.
         object.__setattr__(instance, "_given", (args, kwargs))
@@ -40,10 +45,16 @@ class Configurable:
     # An attribute that `__init__` sets, in classes that cannot work without its having run.
     _set_by_init: str | None = None
 
+    # Attributes of older Keras that are gone, and what replaced them.
+    _departed: Mapping[str, str] = MappingProxyType({})
+
     def __getattr__(self, name):
         mark = type(self)._set_by_init
         if mark is not None and mark not in vars(self) and not name.startswith("__"):
             raise no_super(self)
+        if name in type(self)._departed and name not in dir(type(self)):
+            who = type(self).__name__
+            raise AttributeError(gone(who, name, type(self)._departed[name]), name=name, obj=self)
         return object.__getattribute__(self, name)  # raises; a property's own error if it is one
 
     def __repr__(self):
@@ -125,3 +136,28 @@ def _parameters(init):
 
 def _is_state(value):
     return isinstance(value, jax.Array | types.MethodType) or hasattr(value, "trainable_variables")
+
+
+def _check_names(cls, args, kwargs):
+    """Say what a misspelt argument may have meant, where Python would only say what is missing."""
+    parameters = _parameters(cls.__init__)
+    names = [p.name for p in parameters]
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in parameters)
+    if any(p.kind == p.VAR_POSITIONAL for p in parameters):
+        return
+    unknown = [name for name in kwargs if name not in names]
+    given = {*names[: len(args)], *kwargs}
+    needed = [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
+    missing = [name for name in needed if name not in given]
+    who = cls.__name__
+    if missing:
+        near = {name: did_you_mean(name, missing) for name in unknown}
+        hint = next((f" It was given {name!r}. {said}" for name, said in near.items() if said), "")
+        raise TypeError(f"{who}: the argument `{missing[0]}` is missing.{hint}")
+    if unknown and not open_ended:
+        hint = did_you_mean(unknown[0], names)
+        raise TypeError(f"{who}: unknown argument `{unknown[0]}`. {hint}".rstrip())

@@ -125,11 +125,19 @@ def check_inputs(layer: Any, spec: Any, inputs: Any) -> None:
             which = f"Input {one.name or i} of {who}"
             raise ValueError(
                 f"{which} is incompatible with the layer: {problem}. "
-                f"Full shape received: {known_sizes(x.shape)}.{_hint(one, x)} {see('E01')}"
+                f"Full shape received: {known_sizes(x.shape)}.{_hint(layer, one, x)} {see('E01')}"
             )
 
 
-def _hint(spec, x):
+def _lacks_channels(layer, wanted, shape):
+    if wanted != 4 or getattr(layer, "data_format", None) is None or len(shape) != 3:
+        return ""
+    first = layer.data_format == "channels_first"
+    sizes, index = ((1, *shape[1:]), "x[:, None]") if first else ((*shape[1:], 1), "x[..., None]")
+    return f" Images without channels? `Input({sizes})`, and `{index}`."
+
+
+def _hint(layer, spec, x):
     """What to do about an input that lacks one axis, in one sentence, or nothing."""
     wanted = spec.min_ndim if spec.ndim is None else spec.ndim
     if wanted != x.ndim + 1:
@@ -139,7 +147,7 @@ def _hint(spec, x):
         name = history.operation.name
         return f" Did you mean `return_sequences=True` on the layer before, {name!r}?"
     if history is not None:
-        return ""
+        return _lacks_channels(layer, wanted, known_sizes(x.shape))
     if isinstance(x, jax.core.Tracer):  # which layer came before is not known here
         steps = (
             " After a recurrent layer: did you mean `return_sequences=True` on the layer before?"

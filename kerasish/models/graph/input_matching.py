@@ -194,7 +194,11 @@ def _check(model, tensor, shape):
     )
     if not fits:
         shape = tuple(n if isinstance(n, int) else None for n in shape)
+        one = len(shape) + 1 == len(wanted) and all(
+            w is None or w == n for w, n in zip(wanted[1:], shape, strict=True)
+        )
+        hint = " One sample? Add the batch axis: `x[None]`." if one else ""
         raise ValueError(
             f"Input {tensor.name!r} of model {model.name!r} is incompatible with the layer: "
-            f"expected shape={wanted}, found shape={shape}. {see('E01')}"
+            f"expected shape={wanted}, found shape={shape}.{hint} {see('E01')}"
         )

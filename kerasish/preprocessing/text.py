@@ -1,0 +1,3 @@
+"""`keras.preprocessing.text`: nothing any more; what is asked for is told what replaced it."""
+
+__all__: list[str] = []
