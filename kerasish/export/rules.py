@@ -180,6 +180,27 @@ def _over_three_axes(primitive, x, kernel, params):
     return lax.transpose(total, (0, 2, 1, 3, 4))
 
 
+@rule("scatter-add")
+def _count(equation, operand, indices, updates):
+    """Histograms, one in each row of several axes: compared with every bin, and summed."""
+    numbers, lead = equation.params["dimension_numbers"], tuple(range(operand.ndim - 1))
+    is_histogram = (
+        lead
+        and numbers.operand_batching_dims == numbers.scatter_indices_batching_dims == lead
+        and numbers.scatter_dims_to_operand_dims == (operand.ndim - 1,)
+        and not numbers.update_window_dims
+        and updates.ndim == operand.ndim
+    )
+    if not is_histogram:
+        return NotImplemented
+    shape = (*updates.shape, operand.shape[-1])
+    bins = lax.broadcasted_iota(indices.dtype, (1,) * updates.ndim + shape[-1:], updates.ndim)
+    hits = lax.broadcast_in_dim(updates, shape, range(updates.ndim)) * jnp.equal(
+        indices, bins
+    ).astype(updates.dtype)
+    return operand + jnp.sum(hits, axis=-2)
+
+
 @rule("max", "min")
 def _extremum(equation, x, y):
     """Without what changes nothing: `jax.nn.softmax` takes the maximum with minus infinity."""

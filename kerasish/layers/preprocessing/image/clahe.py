@@ -73,13 +73,15 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
         tiles = padded.reshape(down, tall, across, wide).swapaxes(1, 2)
         maps = self._maps(tiles.reshape(down * across, tall * wide))
         # Tiles at the border are repeated, so that each pixel lies between the middles of four.
-        maps = jnp.pad(maps.reshape(down, across, _BINS), ((1, 1), (1, 1), (0, 0)), "edge")
+        maps = maps.reshape(down, across, _BINS)
+        maps = jnp.concatenate([maps[:1], maps, maps[-1:]], axis=0)
+        maps = jnp.concatenate([maps[:, :1], maps, maps[:, -1:]], axis=1)
         row, column = jnp.arange(height) / tall + 0.5, jnp.arange(width) / wide + 0.5
         top, left = jnp.floor(row).astype("int32"), jnp.floor(column).astype("int32")
         lower, right = (row - top)[:, None], column - left
 
         def mapped(rows, columns):
-            return maps[rows[:, None], columns, plane]
+            return maps.ravel()[(rows[:, None] * (across + 2) + columns) * _BINS + plane]
 
         upper_row = mapped(top, left) * (1 - right) + mapped(top, left + 1) * right
         lower_row = mapped(top + 1, left) * (1 - right) + mapped(top + 1, left + 1) * right
@@ -87,9 +89,8 @@ class ContrastLimitedAdaptiveHistogramEqualization(ImageLayer):
 
     def _maps(self, tiles):
         """What each value becomes, for each tile: `(tiles, pixels)` -> `(tiles, 256)`."""
-        count, pixels = tiles.shape
-        rows = jnp.arange(count)[:, None]
-        often = jnp.zeros((count, _BINS), "float32").at[rows, tiles].add(1.0)
+        pixels = tiles.shape[1]
+        often = jax.vmap(lambda tile: jnp.zeros(_BINS, "float32").at[tile].add(1.0))(tiles)
         if self.clip_limit > 0:
             clipped = jnp.minimum(often, self.clip_limit * pixels / _BINS)
             often = clipped + jnp.sum(often - clipped, axis=-1, keepdims=True) / _BINS
