@@ -20,7 +20,7 @@ def branch(x: Any, *steps: Any) -> Any:
     """Convolutions one after the other.
 
     A step is `"average"` or `"max"`, a pooling of 3 by 3, the second of stride 2; or `(filters,
-    kernel)`; with a third entry, the stride, there is no padding.
+    kernel)`; with a third element, the stride, there is no padding.
 
     Args:
         x: Tensor of the network.

@@ -184,7 +184,7 @@ def _rate(optimizer):
 
 def _say(callback, epoch, act, suffix, rate):
     name = type(callback).__name__
-    announce(f"Epoch {epoch + 1}: {name} {act} learning rate{suffix} to {rate}.", apart=True)
+    announce(f"Epoch {epoch + 1}: {name} {act} learning rate{suffix} to {rate}.", blank=True)
 
 
 def note_rates(model: Any, logs: dict | None) -> None:

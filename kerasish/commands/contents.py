@@ -175,7 +175,7 @@ def layers_of(config: dict) -> dict[str, dict]:
 
 
 def flat(config: Any, path: str = "") -> dict[str, Any]:
-    """A nest's values by dotted path.
+    """A pytree's values by dotted path.
 
     Args:
         config: Nested dicts and lists.

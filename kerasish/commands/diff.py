@@ -2,8 +2,8 @@
 
 Exit status 0: they are the same. 1: they differ. 2: one cannot be read.
 
-Layers are matched by name, then in order within a class; arrays by their place in the file. Two
-NaN at the same place are the same.
+Layers are matched by name, then in order within a class; arrays by their position in the file. Two
+NaN at the same position are the same.
 """
 
 import argparse
@@ -214,7 +214,7 @@ def _compare_arrays(ours, theirs, tolerance, layer):
 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, int]:
-    """The largest difference of two numbers at the same place, and how many places differ.
+    """The largest difference of two numbers at the same position, and how many positions differ.
 
     Args:
         a: The first.

@@ -130,9 +130,9 @@ def program_in(path: pathlib.Path) -> dict[str, Any]:
         meta = load_program(path).meta
         kept = ("inputs", "outputs", "platforms", "versions", "class_names")
         found = {key: meta[key] for key in kept if key in meta}
-        for entry in (*found["inputs"], *(found.get("outputs") or [])):
-            if not isinstance(entry, dict) or not entry.keys() >= _DESCRIBED:
-                raise ValueError(f"{path} is damaged: it describes an input or output as {entry}.")
+        for spec in (*found["inputs"], *(found.get("outputs") or [])):
+            if not isinstance(spec, dict) or not spec.keys() >= _DESCRIBED:
+                raise ValueError(f"{path} is damaged: it describes an input or output as {spec}.")
         return {"kind": "stablehlo", "file": str(path), **found}
     if end == ".onnx":
         return {"kind": "onnx", "file": str(path), **_onnx(path)}
@@ -167,9 +167,9 @@ def _onnx(path):
 
 def _print_program(found):
     rows = [
-        [kind, entry["name"], str(tuple(entry["shape"])), entry["dtype"]]
-        for kind, entries in (("input", found["inputs"]), ("output", found.get("outputs") or []))
-        for entry in entries
+        [kind, spec["name"], str(tuple(spec["shape"])), spec["dtype"]]
+        for kind, specs in (("input", found["inputs"]), ("output", found.get("outputs") or []))
+        for spec in specs
     ]
     lines = [f"{key}: {found[key]}" for key in ("platforms", "versions") if key in found]
     size = readable_bytes(pathlib.Path(found["file"]).stat().st_size)

@@ -2,7 +2,7 @@
 
 `pip install "kerasish[hub]"`. huggingface_hub does the work, and reads its own settings: `HF_TOKEN`
 for private repositories, `HF_ENDPOINT` for another hub, `HF_HOME` for the cache, `HF_HUB_OFFLINE`
-for the cache alone.
+for the cache only.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ class HubAddress(NamedTuple):
 
 
 def parse(address: str, owner: str, argument: str) -> HubAddress:
-    """Take an address apart.
+    """Split an address into its parts.
 
     Args:
         address: `hf://[datasets/ or spaces/]owner/name[@revision][/path]`; slashes in the name of

@@ -64,7 +64,7 @@ def timeseries_dataset_from_array(
     Args:
         data: The series: an array, its first axis being time.
         targets: What belongs to the window that begins at each time, or `None` for windows only.
-        sequence_length: Entries in a window.
+        sequence_length: Elements in a window.
         sequence_stride: Times between the beginnings of two windows.
         sampling_rate: Times between two elements of a window.
         batch_size: Windows in a batch; `None` gives them one by one, without a batch axis.

@@ -122,7 +122,7 @@ class Distiller(Model):
 
         Args:
             x: Inputs.
-            y: Targets; `None`: the distillation losses alone.
+            y: Targets; `None`: the distillation losses only.
             y_pred: The student's outputs; `None`: they are computed.
             sample_weight: Weights of the samples in the student's loss.
             training: Whether the student acts as in training.

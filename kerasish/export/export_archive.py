@@ -17,7 +17,7 @@ from kerasish.models import Model
 class ExportArchive:
     """Functions of models and Variables, written with their weights as one StableHLO archive.
 
-    `keras.export.load` and JAX alone run it. The weights of endpoints are shared.
+    `keras.export.load` and JAX run it. The weights of endpoints are shared.
 
     Args:
         format: `"stablehlo"`, the only one that holds several endpoints.

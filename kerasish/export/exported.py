@@ -1,4 +1,4 @@
-"""Running exported models with JAX alone: a copy of this file travels inside each of them.
+"""Running exported models with JAX only: a copy of this file travels inside each of them.
 
 Take `exported.py` out of an archive of your own, or from kerasish, and keep it beside your program:
 
@@ -69,14 +69,14 @@ class Endpoint:
 
     def __call__(self, *args, **kwargs):
         """The outputs for inputs, in order or by name."""
-        names = [entry["name"] for entry in self.inputs]
+        names = [spec["name"] for spec in self.inputs]
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         if len(args) > len(names) or set(given) != set(names):
             got = [*names[: len(args)], *kwargs]
             raise TypeError(
                 f"The model's inputs are {names}; got {len(args)} in order, named {got}."
             )
-        arrays = [_as_input(given[entry["name"]], entry) for entry in self.inputs]
+        arrays = [_as_input(given[spec["name"]], spec) for spec in self.inputs]
         return self._run(self._weights, arrays)
 
 
@@ -219,13 +219,13 @@ def _array(data, number):
     return np.load(io.BytesIO(data), allow_pickle=False)
 
 
-def _as_input(value, entry):
+def _as_input(value, spec):
     value = np.asarray(value) if not hasattr(value, "dtype") else value
-    shape = entry["shape"]
+    shape = spec["shape"]
     fits = len(shape) == value.ndim and all(n in (None, m) for n, m in zip(shape, value.shape))  # noqa: B905
     if not fits:
-        raise ValueError(f"Input {entry['name']!r} must have shape {shape}; got {value.shape}.")
-    return value.astype(_type_named(entry["dtype"]))
+        raise ValueError(f"Input {spec['name']!r} must have shape {shape}; got {value.shape}.")
+    return value.astype(_type_named(spec["dtype"]))
 
 
 def _type_named(name):

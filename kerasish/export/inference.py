@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasish.core.errors import bad_argument
 from kerasish.core.state.functional import capture, pure
-from kerasish.export.signature import entry, input_names, model_signature, output_names
+from kerasish.export.signature import input_names, model_signature, output_names, spec_of
 from kerasish.models import Model
 
 
@@ -103,8 +103,8 @@ def _inference(call, signature, variables, names_of, who="export"):
     def run(values, arrays):
         return pure(lambda: on_arrays(*arrays), variables)(values)[0]
 
-    inputs = [entry(n, t) for n, t in zip(input_names(tensors), tensors, strict=True)]
-    outputs = [entry(n, t) for n, t in zip(names_of(seen.result), found, strict=True)]
+    inputs = [spec_of(n, t) for n, t in zip(input_names(tensors), tensors, strict=True)]
+    outputs = [spec_of(n, t) for n, t in zip(names_of(seen.result), found, strict=True)]
     return Inference(run, list(variables), specs, inputs, outputs)
 
 

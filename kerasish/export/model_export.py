@@ -30,7 +30,7 @@ def export(
 ) -> Any:
     """Write the model's inference as a file that runs without kerasish, any batch size.
 
-    `"stablehlo"` is a zip file that runs with JAX alone: the program, kept loadable by JAX's
+    `"stablehlo"` is a zip file that runs with JAX only: the program, kept loadable by JAX's
     compatibility promise, the weights, names and shapes of the inputs, and the module `exported`
     that runs it; needs the extra `export`. `"onnx"` runs under ONNX Runtime and others, in many
     languages and in browsers; needs the extra `onnx`. `"litert"` and `"tf_saved_model"` are

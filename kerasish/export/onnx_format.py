@@ -144,11 +144,11 @@ def _explained(closed, convert, error):
             continue
         seen.add(key)
 
-        def alone(*operands, equation=equation):
+        def single(*operands, equation=equation):
             return equation.primitive.bind(*operands, **equation.params)
 
         try:
-            convert(alone, specs)
+            convert(single, specs)
         except Exception as cause:
             if str(cause) == str(error):
                 return not_portable(equation, _first_line(cause))

@@ -146,7 +146,7 @@ def keep_own_operators(model: Any) -> None:
         model: ONNX's `ModelProto`, changed in place.
     """
     used = {node.domain for node in _nodes(model.graph)} | {""}
-    kept = [entry for entry in model.opset_import if entry.domain in used]
+    kept = [opset for opset in model.opset_import if opset.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(kept)
 
@@ -178,8 +178,8 @@ def transpose_weights(model: Any) -> None:
 
     known = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in list(_nodes(model.graph)):
-        turned = [a for a in node.attribute if a.name == "transB" and a.i]
-        if node.op_type != "Gemm" or turned or node.input[1] not in known:
+        transposed = [a for a in node.attribute if a.name == "transB" and a.i]
+        if node.op_type != "Gemm" or transposed or node.input[1] not in known:
             continue
         name = f"{node.input[1]}_transposed"
         if name not in known:
@@ -275,7 +275,7 @@ def with_axes_as_attributes(model: Any, version: int) -> list[str]:
         version: 11 or 12.
 
     Returns:
-        The operators that cannot be turned.
+        The operators that cannot be converted.
     """
     from onnx import helper, numpy_helper
 
@@ -295,9 +295,9 @@ def with_axes_as_attributes(model: Any, version: int) -> list[str]:
                 node.attribute.append(helper.make_attribute("axes", values))
         elif node.op_type not in _UNCHANGED:
             strange.add(node.op_type)
-    for entry in model.opset_import:
-        if entry.domain == "":
-            entry.version = version
+    for opset in model.opset_import:
+        if opset.domain == "":
+            opset.version = version
     drop_unused(model)
     return sorted(strange)
 

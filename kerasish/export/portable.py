@@ -47,7 +47,7 @@ def trace(fn: Callable, specs: Sequence[jax.ShapeDtypeStruct]) -> Any:
         closed = jax.make_jaxpr(fn)(*specs)
         wide = [jax.ShapeDtypeStruct(s.shape, widened(s.dtype)) for s in specs]
         plain = jax.make_jaxpr(as_function(closed))(*wide)
-        # Once more, to compute what rules do to weights alone.
+        # Once more, to compute what rules do to weights only.
         return jax.make_jaxpr(as_function(plain))(*wide)
 
 
@@ -150,7 +150,7 @@ def _by_rules(equation, operands):
 
 
 def _is_small(equation, operands):
-    """Whether what depends on weights alone shall be computed now, not in the program."""
+    """Whether what depends on weights only shall be computed now, not in the program."""
     shapes = [variable.aval.shape for variable in equation.outvars]
     if not all(isinstance(n, int) for shape in shapes for n in shape):
         return False

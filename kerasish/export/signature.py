@@ -68,7 +68,7 @@ def output_names(model: Model | None, outputs: Any) -> list[str]:
     return ["output"] if len(paths) == 1 else [f"output_{i + 1}" for i in range(len(paths))]
 
 
-def entry(name: str, tensor: Any) -> dict:
+def spec_of(name: str, tensor: Any) -> dict:
     """An input or output as plain data: `None` for sizes that vary.
 
     Args:

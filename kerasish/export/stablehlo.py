@@ -1,4 +1,4 @@
-"""Archives of StableHLO programs, for which others need JAX alone."""
+"""Archives of StableHLO programs, for which others need JAX only."""
 
 import importlib.metadata
 import importlib.util

@@ -38,13 +38,13 @@ def _function(program: Inference, fixed_rows: int | None) -> tuple[Any, list]:
 
     run = portable(program.leaves)
 
-    def shape(entry):
-        sizes = list(entry["shape"])
+    def shape(spec):
+        sizes = list(spec["shape"])
         if sizes and sizes[0] is None:
             sizes[0] = fixed_rows
         return sizes
 
-    shapes = [shape(entry) for entry in program.inputs]
+    shapes = [shape(spec) for spec in program.inputs]
     symbolic = [
         "("
         + ", ".join(
@@ -54,15 +54,15 @@ def _function(program: Inference, fixed_rows: int | None) -> tuple[Any, list]:
         + ")"
         for sizes in shapes
     ]
-    names = [entry["name"] for entry in program.outputs]
+    names = [spec["name"] for spec in program.outputs]
 
     def named(*arrays):
         return dict(zip(names, run(*arrays), strict=True))
 
     converted = jax2tf.convert(named, polymorphic_shapes=symbolic, with_gradient=False)
     specs = [
-        tf.TensorSpec(sizes, tf.as_dtype(_plain(entry["dtype"])), name=entry["name"])
-        for sizes, entry in zip(shapes, program.inputs, strict=True)
+        tf.TensorSpec(sizes, tf.as_dtype(_plain(spec["dtype"])), name=spec["name"])
+        for sizes, spec in zip(shapes, program.inputs, strict=True)
     ]
     return tf.function(converted, autograph=False, input_signature=specs), specs
 
@@ -122,10 +122,10 @@ def write_litert(program: Inference, path: pathlib.Path) -> None:
     require_tensorflow("'litert'")
     import tensorflow as tf
 
-    for entry in program.inputs:
-        if None in entry["shape"][1:]:
+    for spec in program.inputs:
+        if None in spec["shape"][1:]:
             wanted = "of known sizes but for the batch's, for LiteRT"
-            raise bad_argument("export", "input_signature", wanted, entry)
+            raise bad_argument("export", "input_signature", wanted, spec)
     with tempfile.TemporaryDirectory() as folder:
         _save(program, pathlib.Path(folder), 1)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)

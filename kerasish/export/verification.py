@@ -169,7 +169,7 @@ def _in_order(arrays, names):
 
 def _stablehlo(path):
     loaded = load(path)
-    names = [entry["name"] for entry in loaded.meta["inputs"]]
+    names = [spec["name"] for spec in loaded.meta["inputs"]]
 
     def run(arrays):
         return [np.asarray(y) for y in jax.tree.leaves(loaded(**_in_order(arrays, names)))]

@@ -1,6 +1,6 @@
 """How convolutions are computed: each kind of device has its own best way.
 
-On a CPU that is oneDNN, where it is there, and what XLA alone computes best where not. Everywhere
+On a CPU that is oneDNN, where it is there, and what XLA itself computes best where not. Everywhere
 else it is JAX's primitive.
 """
 

@@ -1,4 +1,4 @@
-"""Convolutions on a CPU as XLA alone computes them best, inside loops too.
+"""Convolutions on a CPU as XLA itself computes them best, inside loops too.
 
 XLA's CPU backend has fast code for a convolution, but for its gradients only outside loops, where
 it brings their axes into the one order that it knows; inside loops its code for them is a hundred
@@ -73,7 +73,7 @@ def _with_fast_gradients(numbers, options):
 
     JAX's rule for the gradient of a convolution swaps what the axes stand for: batch and channels
     of images, channels and filters of a kernel. So each derivative is written with its axes in the
-    places where that swap leaves the order that XLA is fast for.
+    positions where that swap leaves the order that XLA is fast for.
     """
     images, kernel_spec, _ = numbers
     last = len(images) - 1
@@ -89,26 +89,26 @@ def _with_fast_gradients(numbers, options):
         return way(options, x, kernel) if way else by_itself(x, kernel)
 
     def of_images(dx, kernel):
-        turned = lax.ConvDimensionNumbers(images, swapped_kernel, images)
+        swapped = lax.ConvDimensionNumbers(images, swapped_kernel, images)
         kernel = jnp.swapaxes(kernel, -1, -2)
-        return apply(dx, kernel, dimension_numbers=turned, **options)
+        return apply(dx, kernel, dimension_numbers=swapped, **options)
 
     def of_kernel(x, dkernel):
         axes = tuple(range(1, last))
-        turned = lax.ConvDimensionNumbers(
+        swapped = lax.ConvDimensionNumbers(
             (last, 0, *axes), (last, 0, *axes), (last - 1, last, *range(last - 1))
         )
         reach, pads = reach_and_pads(x, dkernel.shape[:-2], options)
         x, dkernel = jnp.moveaxis(x, (-1, 0), (0, -1)), jnp.moveaxis(dkernel, -2, 0)
-        part = {**options, "padding": [(0, 0), *pads[1:]], "dimension_numbers": turned}
+        part = {**options, "padding": [(0, 0), *pads[1:]], "dimension_numbers": swapped}
         if any(pads[0]):  # padded once, not in each of the parts
             x = lax.optimization_barrier(jnp.pad(x, [(0, 0), pads[0], *[(0, 0)] * (last - 1)]))
         step = options["window_strides"][0]
-        places = (x.shape[1] - reach[0]) // step + 1
-        rows = _rows_in_cache(places, x, dkernel, options["window_strides"])
-        if rows is None or rows >= places:
+        positions = (x.shape[1] - reach[0]) // step + 1
+        rows = _rows_in_cache(positions, x, dkernel, options["window_strides"])
+        if rows is None or rows >= positions:
             return jnp.moveaxis(apply(x, dkernel, **part), -2, 0)
-        ends = [min(i + rows, places) for i in range(0, places, rows)]
+        ends = [min(i + rows, positions) for i in range(0, positions, rows)]
         parts = [
             apply(x[:, i * step : (j - 1) * step + reach[0]], dkernel, **part)
             for i, j in itertools.pairwise([0, *ends])
@@ -135,7 +135,7 @@ def _with_fast_gradients(numbers, options):
     return convolution
 
 
-# The gradient of a kernel reads a part of the output's gradient for each of its entries; this
+# The gradient of a kernel reads a part of the output's gradient for each of its elements; this
 # many bytes of it stay in a core's cache.
 _CACHED = 2**19
 _MOST_PARTS = 16

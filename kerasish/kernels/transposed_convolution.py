@@ -1,4 +1,4 @@
-"""Transposed convolutions: on the CPU plain ones, with a filter for each place between inputs."""
+"""Transposed convolutions: on CPUs plain ones, with a filter for each position between inputs."""
 
 import itertools
 import math
@@ -28,9 +28,9 @@ def convolve_transposed(
     Args:
         x: Images, their channels on the last axis or the one after the first.
         kernel: What they are spread by.
-        strides: Steps between the kernel's places, for each axis.
-        padding: Entries around the inputs, once they have these distances.
-        dilation: Distance of the kernel's neighbouring entries, for each axis.
+        strides: Steps between the kernel's positions, for each axis.
+        padding: Elements around the inputs, once they have these distances.
+        dilation: Distance of the kernel's neighbouring elements, for each axis.
         channels: Axis of the channels, 1 or -1.
     """
     last = x.ndim - 1
@@ -73,13 +73,13 @@ def _by_gradient(x, kernel, strides, padding, dilation):
 
 
 def _by_phases(x, kernel, strides, padding):
-    """Outputs that a stride apart see the same entries of the kernel: those are filters of one."""
+    """One convolution: outputs at the distance of a stride see the same elements of the kernel."""
     axes = x.ndim - 2
     pads, sizes = [], []
     kernel = jnp.flip(kernel, range(axes))
     for axis, (stride, (before, after)) in enumerate(zip(strides, padding, strict=True)):
         width, size = kernel.shape[axis], x.shape[axis + 1]
-        # Output `stride * i + phase` is the sum over `j` of input `i + j`, times entry
+        # Output `stride * i + phase` is the sum over `j` of input `i + j`, times element
         # `stride * j + before - phase`.
         first = -(before // stride)
         count = (width - 1 - before + stride - 1) // stride - first + 1
@@ -88,8 +88,8 @@ def _by_phases(x, kernel, strides, padding):
         around[axis] = (front, count * stride - front - width, 0)
         kernel = lax.pad(kernel, jnp.zeros((), kernel.dtype), around)
         sizes.append((size - 1) * stride + before + after - width + 2)
-        places = -(-sizes[-1] // stride)
-        pads.append((-first, places + first + count - 1 - size, 0))
+        positions = -(-sizes[-1] // stride)
+        pads.append((-first, positions + first + count - 1 - size, 0))
     filters, channels = kernel.shape[-2:]
     counts = [n // stride for n, stride in zip(kernel.shape, strides, strict=False)]
     split = itertools.chain(*zip(counts, strides, strict=True))
@@ -100,10 +100,10 @@ def _by_phases(x, kernel, strides, padding):
     kernel = kernel.reshape(*kernel.shape[: axes + 1], math.prod(strides) * filters)
     x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *pads, (0, 0, 0)])
     y = convolve(x, kernel, (1,) * axes, "VALID", (1,) * axes, 1, -1)
-    places = y.shape[1:-1]
-    y = y.reshape(x.shape[0], *places, *strides, filters)
+    positions = y.shape[1:-1]
+    y = y.reshape(x.shape[0], *positions, *strides, filters)
     order = [axis for i in range(axes) for axis in (1 + i, 1 + axes + i)]
     y = jnp.transpose(y, (0, *order, y.ndim - 1))
-    whole = [n * stride for n, stride in zip(places, strides, strict=True)]
+    whole = [n * stride for n, stride in zip(positions, strides, strict=True)]
     y = y.reshape(x.shape[0], *whole, filters)
     return lax.slice(y, [0] * y.ndim, (y.shape[0], *sizes, filters))

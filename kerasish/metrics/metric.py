@@ -106,7 +106,7 @@ class Metric(Configurable):
 
         Args:
             shape: Its shape.
-            initializer: What its first values are.
+            initializer: What makes its initial values.
             dtype: Its type; the metric's own unless given.
             name: Its name.
         """

@@ -288,7 +288,7 @@ class Model(Trainer, Layer):
         """Freeze all layers up to one, that one too, and train all that come after it.
 
         A compiled model notices it when the next epoch begins, and the optimizer keeps the state of
-        the weights that it goes on training: compiling again is not needed.
+        the weights that it continues to train: compiling again is not needed.
 
         Args:
             layer: The last layer to freeze: the layer itself, its name, also within a model inside
@@ -639,7 +639,7 @@ _OF_MODELS = ("inputs", "outputs", "layers", "name", "trainable", "dtype")
 _STARS = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def has_own_arguments(cls) -> bool:
+def has_own_arguments(cls: type) -> bool:
     """Whether a class takes more than a functional model does.
 
     Args:

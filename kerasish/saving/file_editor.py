@@ -116,7 +116,7 @@ class KerasFileEditor:
 
         Returns:
             A dict of `status`, `"success"` or `"error"`, `error_count` and `match_count`, the
-            numbers of weights that differ and that are alike in place and shape.
+            numbers of weights that differ and that are alike in position and shape.
         """
         theirs = {
             f"{path}/{name}".lstrip("/"): np.shape(value)
@@ -175,13 +175,13 @@ class KerasFileEditor:
             weights: Dict of names to arrays: `{"0": kernel, "1": bias}`.
         """
         parents, _, name = object_path.rpartition("/")
-        place = self.weights_dict
+        group = self.weights_dict
         for each in parents.split("/") if parents else []:
-            if not isinstance(place.get(each), dict):
-                hint = did_you_mean(each, place)
+            if not isinstance(group.get(each), dict):
+                hint = did_you_mean(each, group)
                 raise bad_argument(type(self), "object_path", "in the file", object_path, hint)
-            place = place[each]
-        place[name] = self._check_weights(weights)
+            group = group[each]
+        group[name] = self._check_weights(weights)
 
     def delete_weight(self, object_name: str, weight_name: str) -> None:
         """Take a weight out of an object.

@@ -70,17 +70,17 @@ class InferRequest:
         inputs = self._body.get("inputs")
         if not isinstance(inputs, list) or not all(isinstance(x, dict) for x in inputs):
             raise bad_request("'inputs' must be an array of objects.")
-        names = [entry.get("name") for entry in inputs]
+        names = [tensor.get("name") for tensor in inputs]
         if not all(isinstance(n, str) for n in names) or sorted(names) != sorted(specs):
             raise bad_request(
                 f"'inputs' must be those named {list(specs)}, once each; got {names}."
             )
         found, start = {}, 0
-        for entry in inputs:
-            spec = specs[entry["name"]]
-            size = _parameters(entry).get("binary_data_size")
+        for tensor in inputs:
+            spec = specs[tensor["name"]]
+            size = _parameters(tensor).get("binary_data_size")
             if size is None:
-                found[spec.name] = _from_data(spec, entry, self._served.allow_nan)
+                found[spec.name] = _from_data(spec, tensor, self._served.allow_nan)
                 continue
             if not isinstance(size, int) or isinstance(size, bool) or size < 0:
                 raise bad_request(
@@ -91,7 +91,7 @@ class InferRequest:
                 raise bad_request(
                     f"Input {spec.name!r}: {size} bytes must follow the JSON; {len(data)} do."
                 )
-            found[spec.name] = _from_bytes(spec, entry, data, self._served.allow_nan)
+            found[spec.name] = _from_bytes(spec, tensor, data, self._served.allow_nan)
             start += size
         if start != len(self._binary):
             raise bad_request(f"{len(self._binary) - start} bytes follow that belong to no input.")
@@ -107,11 +107,11 @@ class InferRequest:
         if not isinstance(wanted, list) or not all(isinstance(x, dict) for x in wanted):
             raise bad_request("'outputs' must be an array of objects.")
         found = {}
-        for entry in wanted:
-            name = entry.get("name")
+        for tensor in wanted:
+            name = tensor.get("name")
             if name not in names:
                 raise bad_request(f"The model has no output {name!r}; it has {names}.")
-            found[name] = bool(_parameters(entry).get("binary_data", default))
+            found[name] = bool(_parameters(tensor).get("binary_data", default))
         return found
 
     def answer(self, name: str, version: Version, outputs: dict) -> tuple[bytes, dict[str, str]]:
@@ -122,23 +122,23 @@ class InferRequest:
             version: Number of the version.
             outputs: Arrays by output.
         """
-        entries, tail = [], []
+        tensors, tail = [], []
         for spec in version.served.outputs:
             if spec.name not in self._outputs:
                 continue
             array = outputs[spec.name]
-            entry: dict[str, Any] = {
+            tensor: dict[str, Any] = {
                 "name": spec.name,
                 "datatype": OPEN_INFERENCE[spec.dtype],
                 "shape": list(array.shape),
             }
             if self._outputs[spec.name]:
                 tail.append(_to_bytes(spec, array))
-                entry["parameters"] = {"binary_data_size": len(tail[-1])}
+                tensor["parameters"] = {"binary_data_size": len(tail[-1])}
             else:
-                entry["data"] = to_json(array.reshape(-1))
-            entries.append(entry)
-        body = {"model_name": name, "model_version": version.number, "outputs": entries}
+                tensor["data"] = to_json(array.reshape(-1))
+            tensors.append(tensor)
+        body = {"model_name": name, "model_version": version.number, "outputs": tensors}
         if "id" in self._body:
             body["id"] = self._body["id"]
         text = dump_json(body)
@@ -160,20 +160,20 @@ def _divided(body, header_length):
     return body[: int(header_length)], body[int(header_length) :]
 
 
-def _parameters(entry):
-    parameters = entry.get("parameters", {})
+def _parameters(tensor):
+    parameters = tensor.get("parameters", {})
     if not isinstance(parameters, dict):
         raise bad_request(f"'parameters' must be an object; it is {kind(parameters)}.")
     return parameters
 
 
-def _shape(spec, entry):
+def _shape(spec, tensor):
     """The shape that a request gives its input, once its type has been checked."""
-    only(entry, ("name", "shape", "datatype", "parameters", "data"), f"Input {spec.name!r}")
-    wanted, given = OPEN_INFERENCE[spec.dtype], entry.get("datatype")
+    only(tensor, ("name", "shape", "datatype", "parameters", "data"), f"Input {spec.name!r}")
+    wanted, given = OPEN_INFERENCE[spec.dtype], tensor.get("datatype")
     if given != wanted and not (given == "BYTES" and spec.image is not None):
         raise bad_request(f"Input {spec.name!r} must have datatype {wanted!r}; got {given!r}.")
-    shape = entry.get("shape")
+    shape = tensor.get("shape")
     fits = isinstance(shape, list) and all(
         isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**31 for n in shape
     )
@@ -196,12 +196,12 @@ def _size(shape):
     return size
 
 
-def _from_data(spec: TensorSpec, entry, allow_nan):
-    shape = _shape(spec, entry)
-    data = entry.get("data")
+def _from_data(spec: TensorSpec, tensor, allow_nan):
+    shape = _shape(spec, tensor)
+    data = tensor.get("data")
     if not isinstance(data, list):
         raise bad_request(f"Input {spec.name!r}: 'data' must be an array; it is {kind(data)}.")
-    if entry["datatype"] == "BYTES" and spec.image is not None:
+    if tensor["datatype"] == "BYTES" and spec.image is not None:
         files = [x if isinstance(x, dict) else {"b64": x} for x in data]
         _check_count(spec, shape, len(files))
         return from_json(spec, files, allow_nan)
@@ -224,11 +224,11 @@ def _check_count(spec, shape, count):
         )
 
 
-def _from_bytes(spec: TensorSpec, entry, data, allow_nan):
-    shape = _shape(spec, entry)
-    if "data" in entry:
+def _from_bytes(spec: TensorSpec, tensor, data, allow_nan):
+    shape = _shape(spec, tensor)
+    if "data" in tensor:
         raise bad_request(f"Input {spec.name!r} has both 'data' and 'binary_data_size'.")
-    if entry["datatype"] == "BYTES":
+    if tensor["datatype"] == "BYTES":
         parts = _strings(spec, data)
         _check_count(spec, shape, len(parts))
         if spec.image is not None:
@@ -241,7 +241,7 @@ def _from_bytes(spec: TensorSpec, entry, data, allow_nan):
     dtype = spec.numpy_dtype
     if len(data) != _size(shape) * dtype.itemsize:
         raise bad_request(
-            f"Input {spec.name!r}: shape {shape} of {entry['datatype']} needs "
+            f"Input {spec.name!r}: shape {shape} of {tensor['datatype']} needs "
             f"{_size(shape) * dtype.itemsize} bytes; got {len(data)}."
         )
     if dtype.kind == "b":

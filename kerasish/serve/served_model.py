@@ -258,18 +258,18 @@ def load_served(path: str | pathlib.Path, allow_nan: bool = False) -> ServedMode
 
 
 def _options_beside(path):
-    for place in (path / OPTIONS_FILE, path.parent / f"{path.name}.{OPTIONS_FILE}"):
-        if place.is_file():
+    for candidate in (path / OPTIONS_FILE, path.parent / f"{path.name}.{OPTIONS_FILE}"):
+        if candidate.is_file():
             break
     else:
         in_folder = path.parent / OPTIONS_FILE
         if not (path.parent.name.isdecimal() and in_folder.is_file()):
             return {}
-        place = in_folder
+        candidate = in_folder
     try:
-        options = json.loads(place.read_text())
+        options = json.loads(candidate.read_text())
     except ValueError as error:
-        raise ValueError(f"serve: {place} is no JSON: {error}.") from None
+        raise ValueError(f"serve: {candidate} is no JSON: {error}.") from None
     if not isinstance(options, dict) or set(options) - set(_OPTIONS):
-        raise bad_argument("serve", str(place), f"an object with some of {_OPTIONS}", options)
+        raise bad_argument("serve", str(candidate), f"an object with some of {_OPTIONS}", options)
     return options

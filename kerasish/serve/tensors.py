@@ -159,17 +159,17 @@ def decode_image(spec: TensorSpec, data: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             if image.width * image.height > _PIXELS:
                 raise bad_request(f"Input {spec.name!r}: the image has more than {_PIXELS} pixels.")
-            picture = image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+            converted = image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
     except RequestError:
         raise
     except Exception:  # whatever Pillow makes of broken files
         raise bad_request(
             f"Input {spec.name!r}: 'b64' is no PNG or JPEG that can be read."
         ) from None
-    wanted = (width or picture.width, height or picture.height)
-    if options.resize and picture.size != wanted:
-        picture = picture.resize(wanted, Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture, "float32").reshape(picture.height, picture.width, channels)
+    wanted = (width or converted.width, height or converted.height)
+    if options.resize and converted.size != wanted:
+        converted = converted.resize(wanted, Image.Resampling.BILINEAR)
+    pixels = np.asarray(converted, "float32").reshape(converted.height, converted.width, channels)
     pixels = options.low + pixels * ((options.high - options.low) / 255)
     return pixels.astype(spec.numpy_dtype)
 

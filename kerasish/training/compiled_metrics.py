@@ -20,7 +20,7 @@ class CompiledMetrics:
             by name, lists in order.
         weighted_metrics: The same, for metrics that are given the sample weights.
         output_names: Names of the model's outputs, when it has any.
-        loss: The compiled loss, if any: targets may be given for its outputs alone.
+        loss: The compiled loss, if any: targets may be given for its outputs only.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from kerasish.core import partitioning, settings
+from kerasish.core.dict_order import reordered
 from kerasish.core.lowering import assume_local_devices
 from kerasish.core.state.changes import changes
 from kerasish.core.state.program import Program
@@ -70,7 +71,7 @@ class LastForm:
         outputs = self.program.run(self.jitted, ((x,),))[2]
         if self.gives_one:
             return np.array(outputs)
-        return jax.tree.map(np.array, outputs)
+        return reordered(jax.tree.map(np.array, outputs), self.step.output_order)
 
 
 def _cast(array, dtype):

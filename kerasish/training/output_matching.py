@@ -109,7 +109,7 @@ class Outputs:
         """
         got = len(given) if isinstance(given, list | tuple) else f"one {type(given).__name__}"
         count = "the output" if len(self) == 1 else f"each of the {len(self)} outputs"
-        return f"compile: `{what}` must have one entry for {count} {self.names}; got {got}."
+        return f"compile: `{what}` must have one element for {count} {self.names}; got {got}."
 
     def match_data(self, y: Any, what: str, needed: list[bool] | None = None) -> list:
         """Targets or weights of the outputs in order; `None` for those that have none.
@@ -117,7 +117,7 @@ class Outputs:
         Args:
             y: One array, or a pytree of them as the outputs', by name or in order.
             what: The argument it came in, for the error.
-            needed: Which outputs must have one: what is given may be for these alone.
+            needed: Which outputs must have one: what is given may be for these only.
 
         Raises:
             ValueError: There are more or fewer than outputs.

@@ -11,7 +11,7 @@ class Config:
     """Named values, got and set as attributes or as keys of a dict.
 
     Args:
-        **kwargs: The first values.
+        **kwargs: The initial values.
 
     Example:
         >>> config = Config(units=8)

@@ -39,7 +39,7 @@ class Feature(_Saved):
         dtype: Type of what comes in: `"float32"`, `"int32"` or `"string"`.
         preprocessor: Layer that turns it into numbers.
         output_mode: `"float"` or `"int"`: as the layer gives it; `"one_hot"`: integers as ones in
-            their places.
+            their positions.
     """
 
     def __init__(self, dtype: str, preprocessor: Any, output_mode: str):
@@ -507,7 +507,7 @@ class FeatureSpace(layers.Layer):
 
 
 def _named(name, kind, dtype=None) -> dict:
-    """Options of a column's layer: its name, made up if not given, and a dtype."""
+    """Options of a column's layer: its name, generated if not given, and a dtype."""
     options = {"name": f"{name or auto_name(kind)}_preprocessor"}
     return options if dtype is None else {**options, "dtype": dtype}
 

@@ -19,7 +19,7 @@ _SQUASHING = (activations.softmax, activations.sigmoid)
 
 
 class GradCAM:
-    """Which places of images speak for a class.
+    """Which positions of images speak for a class.
 
     Attributes:
         heatmaps: `(n, height, width)` of the layer's outputs, at least 0: as the formula has it.
@@ -42,7 +42,7 @@ class GradCAM:
         self._names = names
 
     def plot(self, path: Any = None, show: bool | None = None) -> Any:
-        """Draw the images, and beside each the places over it, the strongest yellow.
+        """Draw the images, and beside each the positions over it, the strongest yellow.
 
         Args:
             path: File to save the figure to.
@@ -77,9 +77,9 @@ def grad_cam(
     layer: Any = None,
     class_names: Any = None,
 ) -> GradCAM:
-    """Find the places of images that speak for a class, by the gradient of its score.
+    """Find the positions of images that speak for a class, by the gradient of its score.
 
-    The heatmap is the sum of a layer's channels, weighted with the mean over all places of the
+    The heatmap is the sum of a layer's channels, weighted with the mean over all positions of the
     gradient of the class's score by them; what speaks against the class counts as 0. The score is
     the output before its softmax or sigmoid, if that is the last layer's activation or the last
     layer; otherwise the output itself.
@@ -89,7 +89,7 @@ def grad_cam(
         images: The images, as the model takes them.
         class_index: The class, or one for each image. `None`: the predicted ones. Of a model with
             one output unit, classes are 0 and 1.
-        layer: The layer, or its name. `None`: the last one whose outputs have places.
+        layer: The layer, or its name. `None`: the last one whose outputs have positions.
         class_names: Names by class number, for the figure: a list or a dict.
 
     Shapes:
@@ -99,7 +99,7 @@ def grad_cam(
         The heatmaps, with `plot()`.
 
     Raises:
-        ValueError: If the layer's outputs have no places, or outputs are not `(n, classes)`.
+        ValueError: If the layer's outputs have no positions, or outputs are not `(n, classes)`.
 
     References:
         Selvaraju et al., 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based
@@ -136,8 +136,8 @@ def grad_cam(
     slopes, features = grad(total, has_aux=True)(start)
     slopes, features = slopes.astype("float32"), features.astype("float32")
     first = getattr(layer, "data_format", settings.image_data_format()) == "channels_first"
-    places, channels = ((2, 3), 1) if first else ((1, 2), 3)
-    weights = slopes.mean(places, keepdims=True)
+    positions, channels = ((2, 3), 1) if first else ((1, 2), 3)
+    weights = slopes.mean(positions, keepdims=True)
     heatmaps = jax.nn.relu((weights * features).sum(channels))
     shown = np.moveaxis(images, 1, -1) if first and images.shape[1] in (1, 3, 4) else images
     return GradCAM(np.asarray(heatmaps), np.asarray(numbers), layer.name, shown, class_names)

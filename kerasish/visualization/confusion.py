@@ -9,7 +9,7 @@ from kerasish.core.errors import bad_argument
 from kerasish.data import make_batches, unpack_x_y_sample_weight
 from kerasish.visualization.figures import finish, name_of
 
-_MOST_NUMBERS = 20  # classes whose numbers are written into the picture
+_MOST_NUMBERS = 20  # classes whose numbers are written into the figure
 
 
 class ConfusionMatrix:
@@ -69,8 +69,8 @@ class ConfusionMatrix:
         step = -(-classes // 40)  # names that overlap say nothing
         ticks = range(0, classes, step)
         names = [self._names[i] for i in ticks]
-        turned = max(map(len, names)) > 2
-        axis.set_xticks(ticks, names, rotation=90 if turned else 0)
+        rotated = max(map(len, names)) > 2
+        axis.set_xticks(ticks, names, rotation=90 if rotated else 0)
         axis.set_yticks(ticks, names)
         axis.set(xlabel="predicted", ylabel="true", title=f"accuracy {self.accuracy:.3f}")
         return finish(figure, path, show)

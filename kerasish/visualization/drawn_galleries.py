@@ -46,8 +46,8 @@ def plot_bounding_box_gallery(
         font_scale: Size of letters.
         text_thickness: Width of letters' strokes; `None`: of the lines.
         class_mapping: Dict of labels to names.
-        ground_truth_mapping: The same for true boxes alone.
-        prediction_mapping: The same for predicted boxes alone.
+        ground_truth_mapping: The same for true boxes only.
+        prediction_mapping: The same for predicted boxes only.
         legend: Whether to say which color is which.
         legend_handles: Matplotlib's handles for another legend.
         rows: Rows of the grid.
@@ -107,7 +107,7 @@ def plot_segmentation_mask_gallery(
     data_format: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Draw images in rows: each one alone, with true masks and with predicted ones.
+    """Draw images in rows: each one by itself, with true masks and with predicted ones.
 
     Args:
         images: The images.

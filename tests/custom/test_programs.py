@@ -325,7 +325,7 @@ FAILS = {
     "weights of losses": (
         lambda: linear(keras, loss_weights=[1, 2]).fit(X, Y, verbose=0),
         ValueError,
-        r"`loss_weights` must have one entry for the output \['zeta'\]; got 2",
+        r"`loss_weights` must have one element for the output \['zeta'\]; got 2",
     ),
     "paths": (lambda: keras.tree.assert_same_paths({"a": 1}, {"b": 1}), ValueError, r"\('a',\)"),
     "leaves": (lambda: keras.tree.pack_sequence_as([1, 2], [1]), ValueError, "must hold 2 leaves"),

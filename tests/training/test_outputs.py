@@ -177,7 +177,7 @@ def test_subclass_without_output_names():
 
 MISTAKES = {
     "unknown name": ({"loss": {"a": "mse", "d": "mse"}}, IN_THREE, "names output 'd'"),
-    "too few losses": ({"loss": ["mse"]}, IN_THREE, r"one entry for each of the 3 outputs"),
+    "too few losses": ({"loss": ["mse"]}, IN_THREE, r"one element for each of the 3 outputs"),
     "too few in a list": (
         {"loss": {"a": ["mse"], "b": "mse"}},
         IN_THREE,

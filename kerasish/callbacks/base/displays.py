@@ -37,16 +37,16 @@ def choose(verbose: int | str) -> Any:
     return StreamDisplay()
 
 
-def announce(text: str, apart: bool = False) -> None:
+def announce(text: str, blank: bool = False) -> None:
     """Print what a callback has to say, below a bar that may be moving; once for all processes.
 
     Args:
         text: What to print.
-        apart: Whether to leave a line empty before it.
+        blank: Whether to leave a line empty before it.
     """
     if not processes.is_first():
         return
-    print(("\n" if apart or sys.stdout.isatty() else "") + text, flush=True)
+    print(("\n" if blank or sys.stdout.isatty() else "") + text, flush=True)
 
 
 def _in_notebook():

@@ -127,7 +127,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def _say(self, epoch, news):
         if self.verbose > 0:
-            announce(f"Epoch {epoch + 1}: {news}", apart=True)
+            announce(f"Epoch {epoch + 1}: {news}", blank=True)
 
     def _write(self, path):
         if path.is_dir():

@@ -73,7 +73,8 @@ class LoRALayer(Layer):
             setattr(self, name, self.add_weight(shape, initializer, name, **options))
         weight.trainable = False
         setattr(self, f"_{self.adapted}", weight)
-        self._set_at[f"_{self.adapted}"] = self._set_at[self.adapted]  # its place among the weights
+        # Its position among the weights.
+        self._set_at[f"_{self.adapted}"] = self._set_at[self.adapted]
         delattr(self, self.adapted)
         self.set_lora_options(rank, lora_alpha)
         self.lora_enabled = True

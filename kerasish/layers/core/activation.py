@@ -196,7 +196,7 @@ class Softmax(Layer):
         axis: Axis or axes that the results sum to 1 along.
 
     Shapes:
-        Any, and a mask that broadcasts to it -> the same. Entries masked out give 0.
+        Any, and a mask that broadcasts to it -> the same. Elements masked out give 0.
 
     Example:
         >>> Softmax()(np.array([1.0, 2.0, 1.0]), mask=np.array([True, False, True]))

@@ -39,7 +39,7 @@ def model_to_dot(
 
     Args:
         model: A built model: a functional one or a `Sequential` is drawn by its calls, a subclassed
-            one by its layers alone.
+            one by its layers only.
         show_shapes: Whether to show shapes of inputs and outputs.
         show_dtype: Whether to show types of outputs.
         show_layer_names: Whether to show names beside classes.
@@ -196,25 +196,25 @@ def _edges(model, expand_nested) -> Iterator[tuple]:
     if not _is_graph(model):
         return
     for node in model._function.nodes:
-        for place, tensor in enumerate(node.inputs):
+        for position, tensor in enumerate(node.inputs):
             start, end = tensor._keras_history.operation, node.operation
             if expand_nested:
                 start = _last(start, tensor._keras_history.tensor_index)
-                end = _first(end, place)
+                end = _first(end, position)
             yield start, end
 
 
-def _last(operation, place):
+def _last(operation, position):
     """Where an output of a drawn-out model comes from."""
     while _is_graph(operation):
-        history = operation.outputs[place]._keras_history
-        operation, place = history.operation, history.tensor_index
+        history = operation.outputs[position]._keras_history
+        operation, position = history.operation, history.tensor_index
     return operation
 
 
-def _first(operation, place):
+def _first(operation, position):
     while _is_graph(operation):
-        operation, place = node_of(operation.inputs[place]).operation, 0
+        operation, position = node_of(operation.inputs[position]).operation, 0
     return operation
 
 
@@ -271,7 +271,7 @@ def plot_model(
     show_trainable: bool = False,
     splines: str = "ortho",
 ) -> Any:
-    """Draw a model into a file; in a notebook, show the picture.
+    """Draw a model into a file; in a notebook, show the image.
 
     Args:
         model: A built model.
@@ -333,7 +333,7 @@ def plot_model(
         graph.write(str(to_file), format=kind)
     except FileNotFoundError:
         raise ImportError(
-            "Writing a picture of a model needs Graphviz' program `dot`: install it from "
+            "Writing an image of a model needs Graphviz' program `dot`: install it from "
             "https://graphviz.org/download, or draw into an `.svg` file, which needs no program."
         ) from None
     return None if kind == "pdf" else _displayed("Image", to_file)

@@ -103,7 +103,7 @@ def _with_bends(ranks, edges, sizes):
 
 
 def _sort(rows, links):
-    """Order each row by the mean place of its neighbours in the row before, or after."""
+    """Order each row by the mean position of its neighbours in the row before, or after."""
     before, after = _neighbours(links)
     for sweep in range(_SWEEPS):
         near, order = (before, rows) if sweep % 2 == 0 else (after, rows[::-1])
@@ -128,7 +128,7 @@ def _positions(rows, links, sizes):
 
 
 def _spread(row, wished, sizes, at):
-    """Put a row's keys where they wish to be, pushed apart as far as they need; the mean stays."""
+    """Put a row's keys where they wish to be, with the room they need; the mean stays."""
     edge = -math.inf
     for key in row:
         half = sizes[key][0] / 2

@@ -28,7 +28,7 @@ class ImageLayer(Layer):
     A dict may have `images`, `labels`, `segmentation_masks` and `bounding_boxes`, all changed
     alike, and more, which passes through. A subclass says in `alter` what happens to a batch of
     images, channels last; in `draw` which random numbers that takes, if any. By default it acts in
-    training alone.
+    training only.
 
     Shapes:
         `(batch, height, width, channels)` or `(height, width, channels)`, or channels first.

@@ -282,10 +282,10 @@ def affine_transform(
     x = (0.5 if center_x is None else center_x) * (width - 1)
     y = (0.5 if center_y is None else center_y) * (height - 1)
     # The map's inverse without scaling is a turn and two shears, of determinant 1.
-    turned = angle - shear_y
-    a = jnp.cos(turned) / jnp.cos(shear_y)
+    rotated = angle - shear_y
+    a = jnp.cos(rotated) / jnp.cos(shear_y)
     b = a * jnp.tan(shear_x) + jnp.sin(angle)
-    c = -jnp.sin(turned) / jnp.cos(shear_y)
+    c = -jnp.sin(rotated) / jnp.cos(shear_y)
     d = jnp.cos(angle) - c * jnp.tan(shear_x)
     from_x = x - jnp.asarray(translate_x) * (width - 1)
     from_y = y - jnp.asarray(translate_y) * (height - 1)
@@ -537,7 +537,7 @@ def _iou_of_pairs(boxes1, boxes2, use_masking, mask_val):
 def compute_ciou(
     boxes1: Any, boxes2: Any, bounding_box_format: str, image_shape: Sequence | None = None
 ) -> Any:
-    """Complete IoU of boxes, one by one: less the further apart and the less alike in shape.
+    """Complete IoU of boxes, one by one: less the more distant and the less alike in shape.
 
     Args:
         boxes1: Boxes.

@@ -78,7 +78,7 @@ class _Affine(GeometricImageLayer):
         return affine_transform(images, matrix, interpolation, *fill)
 
     def move_boxes(self, boxes, drawn, size):
-        # As in Keras 3, a box's numbers are taken for places of pixels, as the matrix takes them.
+        # As in Keras 3, a box's numbers are taken for pixels' positions, as the matrix takes them.
         matrix = self.matrix(drawn, size)
         last = jnp.broadcast_to(jnp.array([0.0, 0.0, 1.0]), (matrix.shape[0], 3))
         matrix = jnp.reshape(jnp.concatenate([matrix, last], axis=-1), (-1, 3, 3))

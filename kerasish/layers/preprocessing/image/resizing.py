@@ -181,7 +181,7 @@ class CenterCrop(_Crop):
 
 
 class RandomCrop(_Crop):
-    """In training, a part of images from a random place, the same for a whole batch.
+    """In training, a part of images from a random position, the same for a whole batch.
 
     Images not larger than that in both directions, and all images out of training, are cut around
     their middle, and resized if that leaves them too small. Gives floats.
