@@ -100,7 +100,7 @@ class SwapEMAWeights(Callback):
         optimizers = getattr(optimizer, "optimizers", [optimizer])
         averaging = [o for o in optimizers if getattr(o, "use_ema", False)]
         if not averaging:
-            raise RuntimeError(
+            raise ValueError(
                 "SwapEMAWeights: the optimizer keeps no averages. Make it with `use_ema=True`."
             )
         for o in filter(lambda o: o.built, averaging):

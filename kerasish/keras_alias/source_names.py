@@ -1,7 +1,10 @@
 """What libraries use of `keras.src` that has no public name: by module, then by name."""
 
 import importlib
+import os
+import shutil
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +107,15 @@ class LazyModule:
         return f"LazyModule({self.name})"
 
 
+def _save_h5(
+    model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True
+) -> None:
+    """Save a model in the older HDF5 format."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*the older HDF5 format")
+        kerasish.saving.save_model(model, filepath, overwrite, include_optimizer=include_optimizer)
+
+
 def _never() -> bool:
     """Whether a program of TensorFlow, or a pipeline of Grain, is being made: never, here."""
     return False
@@ -169,12 +181,17 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "backend.common": _BACKEND,
     "backend.common.keras_tensor": _BACKEND,
     "backend.common.masking": _BACKEND,
+    "backend.common.symbolic_scope": {"in_symbolic_scope": symbolic_scope.in_symbolic_scope},
     "backend.common.variables": {"KerasVariable": variable.Variable, **_BACKEND},
     "backend.config": _BACKEND,
     "backend.jax.random": {"jax_draw_seed": seeds.draw_seed},
     "backend.jax.trainer": {"JAXTrainer": Trainer},
     "distribution.distribution_lib": _DISTRIBUTION,
     "layers.layer": {"Layer": layer.Layer},
+    "legacy.saving.legacy_h5_format": {
+        "load_model_from_hdf5": kerasish.saving.load_model,
+        "save_model_to_hdf5": _save_h5,
+    },
     "losses.loss": {"Loss": loss.Loss},
     "losses.losses": {"LossFunctionWrapper": loss.LossFunctionWrapper},
     "metrics.reduction_metrics": {"MeanMetricWrapper": reduction.MeanMetricWrapper},
@@ -200,6 +217,15 @@ EXTRAS: dict[str, dict[str, Any]] = {
         "standardize_tuple": standardize_tuple,
     },
     "utils.backend_utils": {"in_grain_data_pipeline": _never, "in_tf_graph": _never},
+    "utils.file_utils": {
+        "exists": os.path.exists,
+        "isdir": os.path.isdir,
+        "join": os.path.join,
+        "listdir": os.listdir,
+        "makedirs": os.makedirs,
+        "remove": os.remove,
+        "rmtree": shutil.rmtree,
+    },
     "utils.module_utils": {
         "LazyModule": LazyModule,
         **{name: LazyModule(name) for name in _LAZY},

@@ -690,11 +690,7 @@ class Optimizer(Configurable):
     def _update(self, grads, variables):
         rate = self.learning_rate
         grads = self._clip_gradients(grads)
-        for variable in variables:
-            weight = variable.read()
-            decay = self._decay_of(weight, variable.path)
-            if decay is not None and variable not in self._excluded[0]:
-                variable.assign(weight - weight * decay * self._rate_of(variable, rate))
+        self._apply_weight_decay(variables, rate)
         shared = {name: v.read() for name, v in self._shared.items()}
         for name, value in self.advance_shared(shared, self.iterations + 1).items():
             self._shared[name].assign(value)
@@ -708,6 +704,20 @@ class Optimizer(Configurable):
                 self.update_step(gradient, variable, self._rate_of(variable, rate))
         finally:
             self._shared_change = None
+
+    def _apply_weight_decay(self, variables: Sequence[Variable], rate: Any = None) -> None:
+        """Let weights decay, those that are not excluded.
+
+        Args:
+            variables: The weights.
+            rate: The learning rate; `None` for the one now.
+        """
+        rate = self.learning_rate if rate is None else rate
+        for variable in variables:
+            weight = variable.read()
+            decay = self._decay_of(weight, variable.path)
+            if decay is not None and variable not in self._excluded[0]:
+                variable.assign(weight - weight * decay * self._rate_of(variable, rate))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Replace the weights by their moving averages, if those are kept.

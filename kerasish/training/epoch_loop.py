@@ -70,7 +70,9 @@ def run_epoch(
     logs = Logs(model.get_metrics_result() if before else {})
     steps = limit and limit - before
     number = done  # as callbacks count: in whole groups of `steps_per_execution`
-    runs = run_steps(step, source, steps, max_batches, check, callbacks.show_compiling)
+    runs = run_steps(
+        step, source, steps, max_batches, check, callbacks.show_compiling, resumes=done > 0
+    )
     with contextlib.closing(runs):
         while True:
             begin(number)

@@ -37,6 +37,7 @@ def run_steps(
     max_batches: int | None = None,
     check: Callable[[Chunk], None] | None = None,
     on_compile: Callable[[bool], None] | None = None,
+    resumes: bool = False,
 ) -> Generator[Ran]:
     """Run a step over batches, yielding after each call of the device.
 
@@ -47,13 +48,14 @@ def run_steps(
         max_batches: Steps in one call, as far as a stack and the data go; `None` to choose by time.
         check: Called with each chunk before it runs.
         on_compile: Called with `True` when tracing or compiling begins, with `False` when it ends.
+        resumes: Whether steps of the epoch were done before.
     """
     step.max_batches = max_batches
     with step.observed(on_compile):
-        yield from _run(step, source, limit, max_batches, check)
+        yield from _run(step, source, limit, max_batches, check, resumes)
 
 
-def _run(step, source, limit, max_batches, check):
+def _run(step, source, limit, max_batches, check, resumes):
     done, measured, waiting = 0, 0, deque()
     size = 1 if step.seconds is None else max(1, int(CHUNK_SECONDS / step.seconds))
     mark, times = time.perf_counter(), step.times
@@ -66,7 +68,7 @@ def _run(step, source, limit, max_batches, check):
         times.lap("input" if step.compile_seconds == before else "compiling")
         if chunk is None:
             # A pass that ends inside an epoch ends the epoch; the next one starts a new pass.
-            if limit is None or done or not source.restart():
+            if limit is None or done or resumes or not source.restart():
                 break
             continue
         if check is not None:

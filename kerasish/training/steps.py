@@ -191,7 +191,8 @@ class OverridableSteps:
             return self.optimizer.scale_loss(loss), (loss, y_pred)
 
         if not self.built or not variables:
-            self._call_for_training(x)
+            with Scope():  # a trial call: the state that it changes is as before
+                self._call_for_training(x)
             variables = self.trainable_variables
         run = value_and_grad(loss_and_outputs, variables, has_aux=True)
         (_, (loss, y_pred)), grads = run()

@@ -461,7 +461,7 @@ def test_averages_are_swapped_in_and_out():
 def test_swapping_needs_averages():
     swapper = ours.SwapEMAWeights()
     swapper.set_model(Model())
-    with pytest.raises(RuntimeError, match="Make it with `use_ema=True`"):
+    with pytest.raises(ValueError, match="Make it with `use_ema=True`"):
         swapper.on_test_begin()
 
 

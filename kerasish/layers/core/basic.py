@@ -7,8 +7,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from kerasish.core.errors import bad_argument
-from kerasish.core.serialization.registry import custom_object_scope
-from kerasish.core.serialization.serialize import deserialize_keras_object
+from kerasish.core.serialization.registry import custom_object_scope, find_function
+from kerasish.core.serialization.serialize import deserialize_keras_object, serialize_keras_object
 from kerasish.core.symbolic.keras_tensor import MaskOrigin
 from kerasish.layers.base.layer import Layer
 
@@ -103,10 +103,13 @@ class Lambda(Layer):
             safe_mode: Kept for Keras' sake: no code in a config is ever run.
         """
         with custom_object_scope(custom_objects or {}):
+            if isinstance(config.get("function"), str):
+                config = {**config, "function": find_function(config["function"])}
             return super().from_config(config)
 
     def get_config(self) -> dict:
         config = super().get_config()
+        config["function"] = serialize_keras_object(self.function)  # a name alone is no function
         unused = [name for name in ("output_shape", "mask") if config[name] is None]
         return {k: v for k, v in config.items() if k not in unused}
 

@@ -34,8 +34,9 @@ def _by_name_or_order(model, wanted, inputs):
     struct = model._function._inputs_struct
     if isinstance(inputs, dict) and not _same_structure(struct, inputs):
         keys = _keys(struct) or names
+        found = [_named(model, keys, t, key, inputs) for t, key in zip(wanted, keys, strict=True)]
         _warn_of_extra(model, {*keys, *names}, inputs)
-        return [_named(model, keys, t, key, inputs) for t, key in zip(wanted, keys, strict=True)]
+        return found
     if isinstance(struct, dict) and isinstance(inputs, dict):
         if len(inputs) > len(struct):
             _warn_of_extra(model, struct, inputs)
