@@ -1,9 +1,10 @@
 """Calls of a model outside of compiled code: from the third alike on, they are compiled too.
 
 A model that is called on arrays runs its Python layer by layer, so that it may be looked into, and
-may do whatever Python does. One whose call does nothing but compute has no use for that: after a
-few calls on arrays of the same shapes and dtypes the same call is compiled, and later ones go
-straight there, as long as all that it stands on is as it was.
+may do whatever Python does. Layers of kerasish's own do nothing but compute: a model of them alone
+has no use for that. After a few calls on arrays of the same shapes and dtypes the same call is
+compiled, and later ones go straight there, as long as no layer is changed. A model with code of the
+user's, which may have side effects, stays as it is; `keras.jit` compiles its calls.
 """
 
 import functools
@@ -14,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core import dtypes, partitioning
+from kerasish.core import dtypes, partitioning, settings
 from kerasish.core.dict_order import in_order, order_of, reordered
 from kerasish.core.lowering import assume_local_devices
 from kerasish.core.masking import get_mask, set_mask
@@ -24,10 +25,10 @@ from kerasish.core.state.program import Program
 from kerasish.core.state.scope import UncapturedVariable
 from kerasish.core.state.variable import values_of
 from kerasish.layers.base.calling import fits_integers
-from kerasish.layers.base.purity import Ground, Impure, Watch
+from kerasish.layers.base.fingerprint import Fingerprint, is_of_own_code
 from kerasish.layers.regularization import dropping
 
-_CALLS_BEFORE = 2
+_CALLS_BEFORE = 3
 _LAYERS_A_CALL = 8  # a program takes longer to compile the more layers it has
 _MAX_FORMS = 16
 _MAX_CHANGES = 32  # models that change more often than this are not compiled again
@@ -44,12 +45,23 @@ class RepeatedCalls:
 
     def __init__(self, model: Any, call: Callable):
         self.model, self.call = model, call
-        self._version, self._changes = changes.count, 0
+        self._changes = -1
         self._counts: dict[Any, int] = {}
-        self._grounds: dict[Any, Ground | None] = {}
-        self._compiled: dict[Any, _Compiled] = {}
-        self._needed = _CALLS_BEFORE + len(list(model._flatten_layers())) // _LAYERS_A_CALL
-        self.why: str | None = None  # the last call was not one to compile
+        self._compiled: dict[Any, _Compiled | None] = {}
+        self._start()
+
+    def _start(self):
+        """Look at the model as it is now, and forget what was compiled of it before."""
+        self._changes += 1
+        self._counts.clear()
+        self._compiled.clear()
+        self._version, self._settings = changes.count, settings.current()
+        self.layers = list(self.model._flatten_layers())
+        classes = dict.fromkeys(map(type, self.layers))
+        self._methods = [(cls, cls.call, cls.__call__) for cls in classes]
+        self._fingerprint = Fingerprint([self.model])
+        self._needed = _CALLS_BEFORE + len(self.layers) // _LAYERS_A_CALL
+        self._is_possible = self._changes <= _MAX_CHANGES and is_of_own_code(self.layers)
 
     def __call__(self, args: tuple, kwargs: dict) -> Any:
         """The result of a call, or `MISSED` if it is to run uncompiled.
@@ -58,6 +70,10 @@ class RepeatedCalls:
             args: Its arguments by position.
             kwargs: Those by name.
         """
+        if self._changes <= _MAX_CHANGES and not self._is_as_it_was():
+            self._start()
+        if not self._is_possible or not _is_usual():
+            return MISSED
         if kwargs:
             kwargs = {name: in_order(value) for name, value in kwargs.items()}
         leaves, tree = jax.tree.flatten((in_order(args), kwargs), is_leaf=_is_nothing)
@@ -72,95 +88,45 @@ class RepeatedCalls:
             else:
                 key.append(leaf)
         key = tuple(key)
-        if not arrays or self._changes > _MAX_CHANGES or not _is_usual():
+        if not arrays:
             return MISSED
-        if changes.count != self._version:
-            self._look_again()
-        found = self._compiled.get(key)
+        if key not in self._compiled:
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+            if count < self._needed:
+                return MISSED
+            if len(self._compiled) >= _MAX_FORMS:
+                self._counts.clear()
+                self._compiled.clear()
+            self._compiled[key] = _Compiled.make(self, leaves, tree)
+        found = self._compiled[key]
         if found is None:
-            return self._uncompiled(key, leaves, tree)
-        if not found.ground.holds():
-            self._forget()
             return MISSED
         try:
             return found(arrays)
         except UncapturedVariable:  # traced anew under another setting of JAX's
-            self._forget()
+            self._start()
             return MISSED
 
-    def _uncompiled(self, key, leaves, tree):
-        count = self._counts.get(key, 0)
-        if len(self._counts) >= _MAX_FORMS and not count:
-            self._counts.clear()
-        self._counts[key] = count + 1
-        ground = self._grounds.get(key, MISSED)
-        if count + 1 < self._needed or ground is None:
-            return MISSED
-        if ground is MISSED:
-            return self._watched(key, leaves, tree)
-        if not ground.holds():
-            self._forget()
-            return MISSED
-        made = _Compiled.make(self, ground, leaves, tree)
-        if made is None:
-            self._grounds[key] = None
-            return MISSED
-        if len(self._compiled) >= _MAX_FORMS:
-            self._forget()
-        self._compiled[key] = made
-        return made([leaf for leaf in leaves if _kind(type(leaf)) == "array"])
-
-    def _watched(self, key, leaves, tree):
-        """An uncompiled call, to see whether it only computes."""
-        args, kwargs = jax.tree.unflatten(tree, leaves)
-        before, watch = sys.getprofile(), Watch()
-        if before is not None:
-            return MISSED
-        try:
-            ground = Ground(self.model)
-        except Impure as reason:
-            self._grounds[key], self.why = None, str(reason)
-            return MISSED
-        version = changes.count
-        sys.setprofile(watch)
-        try:
-            result = self.call(*args, **kwargs)
-        finally:
-            sys.setprofile(before)
-        try:
-            if changes.count != version:
-                raise Impure("it sets attributes of layers")
-            ground.check(watch)
-        except Impure as reason:
-            ground, self.why = None, str(reason)
-        self._grounds[key] = ground
-        return result
-
-    def _look_again(self):
-        """Some layer has changed: forget what was compiled if it is one of this model's."""
-        if all(g is None or g.fingerprint.still_holds() for g in self._grounds.values()):
+    def _is_as_it_was(self):
+        if changes.count != self._version:
+            if not self._fingerprint.still_holds():
+                return False
             self._version = changes.count
-        else:
-            self._forget()
-
-    def _forget(self):
-        self._changes += 1
-        self._counts.clear()
-        self._grounds.clear()
-        self._compiled.clear()
-        self._version = changes.count
+        if self._settings != settings.current():
+            return False
+        return all(cls.call is call and cls.__call__ is run for cls, call, run in self._methods)
 
 
 class _Compiled:
     """One call, compiled."""
 
-    def __init__(self, ground, program, jitted, order, masks):
-        self.ground, self.program, self.jitted = ground, program, jitted
-        self.order, self.masked = order, masks
-        self.losses = [layer._added_losses for layer in ground.layers]
+    def __init__(self, layers, program, jitted, order, masked):
+        self.program, self.jitted = program, jitted
+        self.order, self.masked = order, masked
+        self.losses = [layer._added_losses for layer in layers]
 
     @classmethod
-    def make(cls, calls, ground, leaves, tree):
+    def make(cls, calls, leaves, tree):
         """Compile it; `None` if it cannot be traced."""
         seen: dict[str, Any] = {}
 
@@ -185,14 +151,13 @@ class _Compiled:
                 program = Program(run, captured.written, captured.reads, donate=False, tuned=True)
                 jitted = program.jitted()
                 jitted.trace(*program.read(), specs)
-        except (Exception, UncapturedVariable) as error:
-            calls.why = f"it cannot be traced: {error}"
+        except (Exception, UncapturedVariable):  # it needs values; what is wrong, the call says
             return None
         if captured.notes or not all(
             isinstance(y, jax.ShapeDtypeStruct) for y in jax.tree.leaves(captured.result)
         ):
             return None
-        return cls(ground, program, jitted, seen["order"], seen["masked"])
+        return cls(calls.layers, program, jitted, seen["order"], seen["masked"])
 
     def __call__(self, arrays):
         arrays = [x.copy() if type(x) is np.ndarray else x for x in arrays]

@@ -101,7 +101,7 @@ def test_repeated_calls_are_compiled_and_equal(make, x, options):
         assert list(found) == list(wanted) if isinstance(wanted, dict) else True
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-    assert is_compiled(model, x, **options)
+    assert is_compiled(model, x, **options) == (make is not Net)
 
 
 def test_weights_are_read_at_each_call():
@@ -192,7 +192,6 @@ def test_statistics_move_as_uncompiled():
 def test_attributes_and_lists_of_ones_own_are_seen():
     model = Net()
     repeat(model, X)
-    assert is_compiled(model, X)
     model.scale = 3.0
     check_as_eager(model, X)
     repeat(model, X)
@@ -213,7 +212,6 @@ def test_a_class_changed_later_is_seen():
 
     model = Scaled()
     repeat(model, X)
-    assert is_compiled(model, X)
     Scaled.factor = 5.0
     check_as_eager(model, X)
     repeat(model, X)
@@ -231,7 +229,6 @@ def test_globals_and_closures_are_seen(monkeypatch):
         [layers.Input((8,)), layers.Lambda(lambda x: x * scale), layers.Lambda(scaled_by_global)]
     )
     repeat(model, X)
-    assert is_compiled(model, X)
     scale = 3.0
     np.testing.assert_allclose(model(X), 3 * X, rtol=1e-6)
     repeat(model, X)
@@ -267,7 +264,38 @@ def test_dicts_keep_their_order():
             found, named = model(inputs, others=others)
             np.testing.assert_array_equal(found, wanted)
             assert list(named) == list(names) == list(inputs)
-    assert is_compiled(model, inputs, others=others)
+
+
+def test_dicts_of_compiled_calls_keep_their_order():
+    model, x = functional(), {"b": X, "a": X + 1}
+    assert list(repeat(model, x)) == ["z", "h"]
+    assert is_compiled(model, x)
+    assert list(model(x)) == ["z", "h"]
+
+
+def test_a_method_put_in_place_of_a_layers_own_is_seen(monkeypatch):
+    model = sequential()
+    repeat(model, X)
+    assert is_compiled(model, X)
+    monkeypatch.setattr(layers.Dense, "call", lambda self, x: ops.ones((4, self.units)))
+    np.testing.assert_array_equal(model(X), np.ones((4, 5)))
+    monkeypatch.undo()
+    model.layers[0].call = lambda x: ops.zeros((4, 6))
+    check_as_eager(model, X)
+    assert not is_compiled(model, X)
+
+
+def test_functions_of_ones_own_stay_uncompiled():
+    def noted(x):
+        SEEN.append(1)
+        return x
+
+    SEEN.clear()
+    model = keras.Sequential([layers.Input((8,)), layers.Dense(3, activation=noted)])
+    SEEN.clear()
+    for _ in range(8):
+        model(X)
+    assert len(SEEN) == 8
 
 
 class Counting(Net):

@@ -1,7 +1,8 @@
 """What a model's call depends on besides arrays: the attributes of its layers, to compare later."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
+from types import BuiltinFunctionType, FunctionType, MethodType, NoneType
 from typing import Any
 
 import jax
@@ -15,6 +16,8 @@ from kerasish.layers.base.layer import Layer
 PLAIN = (NoneType, bool, int, float, complex, str, bytes, type(...), np.generic, np.dtype, range)
 CONTAINERS = (list, tuple, set, frozenset, dict)
 FUNCTIONS = (FunctionType, BuiltinFunctionType, MethodType, type)
+# Where code comes from that has no side effects.
+_KNOWN_PACKAGES = ("kerasish", "jax", "jaxlib", "numpy", "builtins")
 # Attributes of kerasish's own that a call's result does not depend on, or that it sets itself.
 BOOKKEEPING = frozenset(
     (
@@ -129,13 +132,27 @@ def _is_structure(layer: Any, name: str, value: Any) -> bool:
     return is_own(type(layer)) and isinstance(value, (*PLAIN, *FUNCTIONS))
 
 
-def is_opaque(value: Any) -> bool:
-    """Whether a value is one that cannot change, or whose changes are seen elsewhere.
+def is_of_own_code(layers: Iterable[Any]) -> bool:
+    """Whether no code of a user's runs in calls of layers: all they do is known to be computing.
 
     Args:
-        value: The value.
+        layers: The layers.
     """
-    if isinstance(value, (*PLAIN, Layer, Variable, SeedGenerator, jax.Array, np.ufunc)):
-        return True
-    of_jax = type(value).__module__.partition(".")[0] in ("jax", "jaxlib")
-    return of_jax or isinstance(value, BuiltinFunctionType | ModuleType | type)
+    return all(
+        is_own(type(layer))
+        and not vars(layer).keys() & {"call", "__call__"}
+        and not any(layer._added_losses.items())
+        and not any(_brings_code(value) for _, value in attributes(layer))
+        for layer in layers
+    )
+
+
+def _brings_code(value):
+    if isinstance(value, CONTAINERS):
+        return any(map(_brings_code, items_of(value)))
+    if isinstance(value, (*PLAIN, Variable, SeedGenerator, np.ndarray, jax.Array)):
+        return False
+    if isinstance(value, functools.partial):
+        return any(map(_brings_code, (value.func, value.args, value.keywords)))
+    named = value if isinstance(value, FUNCTIONS) else type(value)
+    return (named.__module__ or "").partition(".")[0] not in _KNOWN_PACKAGES
