@@ -6,7 +6,6 @@ and dtype (integers become floats where the maths asks for it).
 
 import functools
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -563,7 +562,7 @@ _KNOWN = _FUNCTIONS | {"swish": silu, "hard_swish": hard_silu}
 publish("keras.activations", _KNOWN)
 
 
-def get(identifier: Any) -> Callable | None:
+def get(identifier: Any) -> Any:
     """An activation from its name, config or function; `None` is `linear`.
 
     Args:

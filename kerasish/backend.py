@@ -499,7 +499,7 @@ def switch(condition: Any, then_expression: Any, else_expression: Any) -> Any:
         >>> print(keras.backend.switch(np.array(True), 1, 2))
         1
     """
-    chosen = [e() if callable(e) else e for e in (then_expression, else_expression)]
+    chosen: list[Any] = [e() if callable(e) else e for e in (then_expression, else_expression)]
     if ops.ndim(condition) == 0 and callable(then_expression) and callable(else_expression):
         return ops.cond(condition, then_expression, else_expression)
     missing = ops.ndim(chosen[0]) - ops.ndim(condition)

@@ -54,7 +54,7 @@ jax.tree_util.register_pytree_with_keys(
         [(jax.tree_util.SequenceKey(i), item) for i, item in enumerate(node.items)],
         node.maxlen,
     ),
-    _as_deque,
+    _as_deque,  # pyright: ignore[reportArgumentType]
     lambda node: (tuple(node.items), node.maxlen),
 )
 

@@ -267,7 +267,7 @@ class TensorBoard(Callback):
 
     def _write_projector(self):
         names = [layer.name for layer in self._embeddings()]
-        metadata = self.embeddings_metadata
+        metadata: Any = self.embeddings_metadata
         if not isinstance(metadata, dict):
             metadata = dict.fromkeys(names, metadata) if metadata else {}
         for strange in (name for name in metadata if name not in names):

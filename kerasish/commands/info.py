@@ -193,7 +193,7 @@ def meets(version: str | None, needed: str) -> bool:
     for part in filter(None, (text.strip() for text in needed.split(","))):
         sign = re.match(r"[<>=!~]+", part)
         compare = _COMPARISONS.get(sign[0]) if sign else None
-        if compare and not compare(_numbers(version), _numbers(part[sign.end() :])):
+        if sign and compare and not compare(_numbers(version), _numbers(part[sign.end() :])):
             return False
     return True
 

@@ -2,6 +2,7 @@
 
 import html
 import io
+from collections.abc import Sequence
 
 
 def readable_bytes(n: float) -> str:
@@ -44,11 +45,11 @@ def readable_seconds(n: float) -> str:
 
 def as_text(
     title: str,
-    columns: list[str],
+    columns: Sequence[str],
     rows: list[list[str]],
     lines: tuple | list = (),
     width: int = 100,
-    right: tuple | list = (),
+    right: Sequence[str] = (),
     colour: bool = False,
 ) -> str:
     """The table in box characters, with its title above and lines of text below.
@@ -82,7 +83,7 @@ def as_text(
     return out.getvalue().rstrip("\n")
 
 
-def natural_width(columns: list[str], rows: list[list[str]]) -> int:
+def natural_width(columns: Sequence[str], rows: list[list[str]]) -> int:
     """Characters that a table needs so that no cell is broken.
 
     Args:
@@ -94,10 +95,10 @@ def natural_width(columns: list[str], rows: list[list[str]]) -> int:
 
 def as_html(
     title: str,
-    columns: list[str],
+    columns: Sequence[str],
     rows: list[list[str]],
     lines: tuple | list = (),
-    right: tuple | list = (),
+    right: Sequence[str] = (),
     unbroken: tuple | list = (),
 ) -> str:
     """The table as HTML; spaces a row's first cell begins with become its indent.

@@ -43,7 +43,8 @@ def to_arrays(data: Any, name: str = "x", strings: bool = False) -> Any:
         return {k: to_arrays(value, f"{name}[{k!r}]", strings) for k, value in data.items()}
     if isinstance(data, _SEQUENCES) and not _lists_values(data):
         items = [to_arrays(item, f"{name}[{i}]", strings) for i, item in enumerate(data)]
-        return type(data)(*items) if hasattr(data, "_fields") else type(data)(items)
+        kind: Any = type(data)
+        return kind(*items) if hasattr(data, "_fields") else kind(items)
     return _to_array(data, name, strings)
 
 

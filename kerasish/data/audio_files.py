@@ -46,7 +46,8 @@ def pad_and_stack(items: list) -> np.ndarray:
         >>> pad_and_stack([np.ones(3), np.ones(1)])
         array([[1., 1., 1.], [1., 0., 0.]])
     """
-    batch = np.zeros((len(items), *np.max([item.shape for item in items], axis=0)), items[0].dtype)
+    shape = np.max([item.shape for item in items], axis=0).tolist()
+    batch: Any = np.zeros((len(items), *shape), items[0].dtype)
     for row, item in zip(batch, items, strict=True):
         row[tuple(map(slice, item.shape))] = item
     return batch

@@ -217,7 +217,8 @@ class _Batched(_Through):
         super().__init__(source)
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise bad_argument("batch", "batch_size", "a positive integer", batch_size)
-        self.batch_size, self.drop_remainder = int(batch_size), drop_remainder
+        self.batch_size: Any = int(batch_size)
+        self.drop_remainder = drop_remainder
 
     def __len__(self):
         full, rest = divmod(len(self.source), self.batch_size)

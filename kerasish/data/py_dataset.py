@@ -9,7 +9,7 @@ import multiprocessing
 import pathlib
 import pickle
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -95,7 +95,7 @@ class PyDatasetBatches(Batches):
         self,
         dataset: PyDataset,
         shuffle: bool = False,
-        class_weight: Mapping | None = None,
+        class_weight: Any = None,
         seed: int | None = None,
     ):
         self.dataset = dataset

@@ -58,7 +58,7 @@ def _by_output(class_weight, keys):
     return values
 
 
-def _only(class_weight):
+def _only(class_weight) -> Any:
     """The weights for the only output, of a list or dict of one."""
     if isinstance(class_weight, list | tuple | Mapping) and len(class_weight) == 1:
         values = class_weight.values() if isinstance(class_weight, Mapping) else class_weight

@@ -143,7 +143,7 @@ def _sizes(left, right, total):
         wanted = f"an integer from 1 to {total - 1}, or strictly between 0 and 1"
         if isinstance(size, bool) or not isinstance(size, numbers.Real):
             raise TypeError(f"{_WHO}: `{name}` must be {wanted}; got {size!r}.")
-        if not 0 < size < (total if isinstance(size, numbers.Integral) else 1):
+        if not 0 < size < (total if isinstance(size, numbers.Integral) else 1):  # pyright: ignore[reportOperatorIssue]
             raise bad_argument(_WHO, name, wanted, size)
     found = [
         size if size is None or isinstance(size, numbers.Integral) else round(size * total)

@@ -3,7 +3,7 @@
 import itertools
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -34,7 +34,7 @@ class StreamBatches(Batches):
         class_weight: Class number to weight, made into the batches' sample weights.
     """
 
-    def __init__(self, source: Any, class_weight: Mapping | None = None):
+    def __init__(self, source: Any, class_weight: Any = None):
         self.source = source
         self.class_weight = class_weight
         self.one_shot = isinstance(source, Iterator)
@@ -72,7 +72,7 @@ class StreamBatches(Batches):
         )
 
 
-def make_batch(item: Any, class_weight: Mapping | None = None, strings: bool = False) -> tuple:
+def make_batch(item: Any, class_weight: Any = None, strings: bool = False) -> tuple:
     """A batch as steps take it: a tuple of one to three pytrees of arrays of equal length.
 
     Args:

@@ -45,7 +45,10 @@ class UncertaintyReport:
         self.entropy = _entropy(self.mean)
         self.mutual_information = np.maximum(self.entropy - _entropy(samples).mean(0), 0)
         self.agreement = (samples.argmax(-1) == self.prediction).mean(0)
-        self.correct = self.accuracy = self.calibration_error = self.bins = None
+        self.correct: Any = None
+        self.accuracy: Any = None
+        self.calibration_error: Any = None
+        self.bins: Any = None
         if y_true is not None:
             labels = _as_labels(y_true, self.mean)
             self.correct = self.prediction == labels

@@ -246,8 +246,8 @@ def mesh_of(devices: Sequence | None = None) -> DeviceMesh:
         devices: Names of devices, or JAX's devices.
     """
     none = devices is None or not len(devices)
-    devices = np.asarray(jax.devices() if none else devices, dtype=object)
-    return DeviceMesh(devices.shape, (_BATCH,), devices)
+    found = np.asarray(jax.devices() if none else devices, dtype=object)
+    return DeviceMesh(found.shape, (_BATCH,), found)
 
 
 class DataParallel(Distribution):

@@ -257,7 +257,7 @@ class _Watch:
 
     def still(self):
         """For how many seconds the main thread has been at one place in JAX or kerasish."""
-        frame = sys._current_frames()[threading.main_thread().ident]
+        frame = sys._current_frames()[threading.main_thread().ident]  # pyright: ignore[reportArgumentType]
         position, now = (id(frame), frame.f_lasti), time.monotonic()
         if position != self.position:
             self.position, self.since = position, now

@@ -28,9 +28,7 @@ class DeviceMesh:
         <DeviceMesh batch=1, model=1>
     """
 
-    def __init__(
-        self, shape: Sequence[int], axis_names: Sequence[str], devices: Sequence | None = None
-    ):
+    def __init__(self, shape: Sequence[int], axis_names: Sequence[str], devices: Any = None):
         shape = (shape,) if isinstance(shape, int) else tuple(shape or ())
         axis_names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names or ())
         if not shape or len(shape) != len(axis_names) or len({*axis_names}) < len(shape):
@@ -41,7 +39,8 @@ class DeviceMesh:
             hint = "Give another shape, or the `devices` to use."
             wanted = f"a grid of the {self.devices.size} devices"
             raise bad_argument("DeviceMesh", "shape", wanted, shape, hint)
-        self.shape, self.axis_names = shape, axis_names
+        self.shape: tuple[int, ...] = shape
+        self.axis_names: tuple[str, ...] = axis_names
         self.devices = self.devices.reshape(shape)
         kinds = (AxisType.Auto,) * len(shape)
         self.backend_mesh = Mesh(as_devices(self.devices), axis_names, axis_types=kinds)

@@ -210,7 +210,7 @@ def name_softmax(model: Any) -> None:
     for node in model.graph.node:
         top = made.get(node.input[0]) if node.op_type == "Div" else None
         shifted = made.get(top.input[0]) if top is not None and top.op_type == "Exp" else None
-        if shifted is None or shifted.op_type != "Sub":
+        if top is None or shifted is None or shifted.op_type != "Sub":
             continue
         x = shifted.input[0]
         if _is_reduced(known, shifted.input[1], "ReduceMax", x) and _is_reduced(

@@ -22,7 +22,7 @@ def rule(*names: str) -> Callable:
         *names: Names of primitives.
     """
 
-    def keep(fn):
+    def keep(fn: Callable) -> Callable:
         RULES.update(dict.fromkeys(names, fn))
         return fn
 
@@ -64,7 +64,7 @@ def _padded(x, value, config):
     return x
 
 
-def _filled(x, value, axis, size):
+def _filled(x, value, axis, size) -> Any:
     if size <= 0:
         return None
     return jnp.broadcast_to(value, (*x.shape[:axis], size, *x.shape[axis + 1 :]))

@@ -69,7 +69,7 @@ def write_stablehlo(
     if class_names is not None:
         meta["class_names"] = list(class_names)
     packed = io.BytesIO()
-    np.savez(packed, **{str(i): _plain(w) for i, w in enumerate(weights)})
+    np.savez(packed, **{str(i): _plain(w) for i, w in enumerate(weights)})  # pyright: ignore[reportArgumentType]
     with replacing(path) as beside, zipfile.ZipFile(beside, "w") as archive:
         archive.writestr("meta.json", json.dumps(meta, indent=1))
         archive.writestr("exported.py", pathlib.Path(exported.__file__).read_text())

@@ -103,7 +103,7 @@ class STFT(Initializer):
         self,
         side: str = "real",
         window: str = "hann",
-        scaling: str = "density",
+        scaling: str | None = "density",
         periodic: bool = False,
     ):
         if side not in ("real", "imag"):

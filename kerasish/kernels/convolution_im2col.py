@@ -5,6 +5,7 @@ derivatives too.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -87,7 +88,7 @@ def _(width, step, primals, tangents):
     pads = [(far - i * step, i * step, 0) for i in range(width)]
     parts = zip(jnp.split(dx, width, axis=-1), pads, strict=True)
     zero = jnp.zeros((), x.dtype)
-    total = sum(lax.pad(part, zero, [*none, around, (0, 0, 0)]) for part, around in parts)
+    total: Any = sum(lax.pad(part, zero, [*none, around, (0, 0, 0)]) for part, around in parts)
     size = x.shape[-2] - far
     dy = lax.slice_in_dim(materialize(total), far, far + size, axis=-2)
     return _shifted_sum(x, width, step), dy

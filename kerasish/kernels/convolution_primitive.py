@@ -187,7 +187,7 @@ def _map(args, axes, *, kind, geometry):
         role = roles[mapped[0]]
         pair = sorted((role, kind), key=ROLES.index)
         where = dict(zip(pair, _where(*pair, geometry.groups), strict=True))
-        into = [where.get(name) for name in roles]
+        into = [where.get(name, ()) for name in roles]
         there = where[kind]
     for i in mapped:
         args[i] = _fold(args[i], axes[i], *into[i])

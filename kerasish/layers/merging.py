@@ -99,7 +99,7 @@ class Merge(Layer):
             inputs: What the layer is called on.
             mask: Mask of the inputs, or one for each of them; `None` where there is none.
         """
-        masks = _masks(self, inputs, mask)
+        masks: list[Any] = _masks(self, inputs, mask)
         if any(mask is None for mask in masks):
             return None
         return functools.reduce(jnp.logical_or, masks)

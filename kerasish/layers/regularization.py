@@ -273,7 +273,7 @@ class GaussianDropout(Layer):
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
         options = {"dtype": self.compute_dtype, "seed": self.seed_generator}
-        shape = shared_pattern(inputs.shape, inputs)
+        shape: Any = shared_pattern(inputs.shape, inputs)
         return inputs * random.normal(shape, 1.0, stddev, **options)
 
 
@@ -320,7 +320,7 @@ class AlphaDropout(Layer):
         if not dropping(training) or self.rate == 0:
             return inputs
         wanted = shared_pattern(self.noise_shape, inputs) or (None,) * inputs.ndim
-        shape = [s if n is None else n for n, s in zip(wanted, inputs.shape, strict=True)]
+        shape = tuple(s if n is None else n for n, s in zip(wanted, inputs.shape, strict=True))
         kept = random.uniform(shape, seed=self.seed_generator) >= self.rate
         lowest = -_ALPHA * _SCALE
         factor = ((1 - self.rate) * (1 + self.rate * lowest**2)) ** -0.5

@@ -55,11 +55,11 @@ class Model(Trainer, Layer):
 
     def __new__(cls, *args, **kwargs):
         is_graph = cls is Model and (_are_tensors(args) or "outputs" in kwargs)
-        return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)
+        return super().__new__(Model._graph_class if is_graph else cls, *args, **kwargs)  # pyright: ignore[reportArgumentType]
 
     _graph_class: type  # `Functional`, set where that is defined
     _not_saved = ("_function", "_graph_layers", "_calls", "_string_inputs")
-    _calls: RepeatedCalls | None = None
+    _calls: Any = None  # `RepeatedCalls` after the first
     _fixed_sizes = True  # whether inputs must have the sizes of the graph's own
 
     def __init__(self, inputs: Any = None, outputs: Any = None, **kwargs: Any):
@@ -75,9 +75,10 @@ class Model(Trainer, Layer):
     def __call__(self, *args, **kwargs):
         outside = innermost.scope is None and context.outermost is None
         if outside and vars(self).get("built") and is_possible() and not self.run_eagerly:
-            if self._calls is None:
-                vars(self)["_calls"] = RepeatedCalls(self, super().__call__)
-            result = self._calls(args, kwargs)
+            calls: Any = self._calls
+            if calls is None:
+                calls = vars(self)["_calls"] = RepeatedCalls(self, super().__call__)
+            result = calls(args, kwargs)
             if result is not MISSED:
                 return result
         return super().__call__(*args, **kwargs)

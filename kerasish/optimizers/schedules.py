@@ -374,7 +374,7 @@ class OneCycle(LearningRateSchedule):
 
 
 def up_and_down(
-    step: Any, total_steps: int, fraction: float, start: Any, top: Any, end: Any
+    step: Any, total_steps: Any, fraction: float, start: Any, top: Any, end: Any
 ) -> jax.Array:
     """Half a cosine wave from `start` to `top` in a fraction of the steps, another to `end`.
 

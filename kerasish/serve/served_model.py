@@ -72,7 +72,8 @@ class ServedModel:
         if len(specs) != 1:
             wanted = "left out for a model of several inputs"
             raise bad_argument("ServedModel", "preprocess", wanted, self.preprocess)
-        call, (spec,), preprocess = self._call, specs, self.preprocess
+        call, (spec,) = self._call, specs
+        preprocess: Any = self.preprocess
 
         def run(arrays):
             numbers = np.asarray(preprocess(arrays[spec.name]))

@@ -254,7 +254,9 @@ class Server:
         def read(served):
             open_inference.check_output_types(served)
             found = open_inference.InferRequest(
-                served, asked.body, header_length and header_length.decode("latin-1")
+                served,
+                asked.body,
+                None if header_length is None else header_length.decode("latin-1"),
             )
             return found.arrays, found.rows, found
 

@@ -1,6 +1,7 @@
 """Checks of what is called on one weight: initializers, regularizers, constraints."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,9 @@ OF_THE_WEIGHT = "It must be a function of the weight, and of nothing that change
 class _Holder(Layer):
     """A layer with one weight of any shape, for what is given to `add_weight`."""
 
-    def __init__(self, shape, initializer="ones", regularizer=None, constraint=None, **kwargs):
+    def __init__(
+        self, shape, initializer: Any = "ones", regularizer=None, constraint=None, **kwargs
+    ):
         super().__init__(**kwargs)
         self.shape = tuple(shape)
         self.initializer = initializers.get(initializer)
@@ -46,7 +49,7 @@ class _Holder(Layer):
         )
 
     def call(self, inputs):
-        return inputs + jnp.sum(self.weight)
+        return inputs + jnp.sum(self.weight.value)
 
 
 def _held_in_file(obj, names, shape, **arguments):

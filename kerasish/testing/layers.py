@@ -91,7 +91,7 @@ class _Case:
         self.names = own_names(layer, custom_objects)
         self.tolerance = {"rtol": rtol, "atol": atol}
         drawn = _draw(inputs, np.random.default_rng(0))
-        self.args = drawn if isinstance(drawn, tuple) else (drawn,)
+        self.args: tuple[Any, ...] = drawn if isinstance(drawn, tuple) else (drawn,)
         self.ran = None
 
     def fresh(self, change=lambda config: config):
@@ -252,7 +252,8 @@ class _Case:
             "Make every weight in `__init__` or `build`, in an order that does not change.",
             **self.tolerance,
         )
-        x = self.args if len(self.args) > 1 else self.args[0]
+        x: Any = self.args
+        x = x if len(x) > 1 else x[0]
         y = model(x, training=False)
         if _same(y, model(x, training=False)):  # else it draws random numbers all the time
             require_close(

@@ -67,11 +67,11 @@ class HostSource(ChunkSource):
     """Chunks of `HostBatches`: read from a thread at first, from memory once all is known."""
 
     def __init__(self, batches: Any, epoch: int = 0, needed: int | None = None):
-        self.inner: ChunkSource | None = None
+        self.inner: Any = None  # a `ChunkSource` from the first pass on
         super().__init__(batches, epoch, needed)
 
     def start_pass(self) -> None:
-        arrays: RowBatches | None = self.batches.from_memory()
+        arrays: Any = self.batches.from_memory()
         if isinstance(self.inner, ArraySource) and arrays is not None:
             self.inner.passes = self.passes
             self.inner.start_pass()

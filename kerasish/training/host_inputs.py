@@ -110,12 +110,14 @@ class HostBatches(Batches):
     def __init__(self, model: Any, kind: str, batches: Batches, epoch: int = 0):
         self.model, self.kind, self.batches = model, kind, batches
         self.one_shot, self.seed = batches.one_shot, batches.seed
-        self.batch_size, self.num_samples = batches.batch_size, batches.num_samples
+        self.batch_size: Any = batches.batch_size
+        self.num_samples = batches.num_samples
         read = batches.epoch(epoch)
         first = next(read, None)
         self._begun: tuple | None = (epoch, itertools.chain([] if first is None else [first], read))
         several = isinstance(batches, RowBatches) and kind != "predict" and not model.run_eagerly
-        self.cache = RowCache(batches.num_samples) if several else None
+        samples: Any = batches.num_samples
+        self.cache: Any = RowCache(samples) if several else None
         if first is not None and not model.run_eagerly:
             self._program_for(first)  # here, as the thread that reads ahead is to trace nothing
 
@@ -154,13 +156,14 @@ class HostBatches(Batches):
 
     def from_memory(self) -> ArrayBatches | None:
         """The same batches from arrays, once the numbers of all rows are known."""
-        results = None if self.cache is None else self.cache.complete()
-        if results is None:
+        cache = self.cache
+        if cache is None or (results := cache.complete()) is None:
             return None
-        x, *rest = self.batches.arrays
+        batches: Any = self.batches
+        x, *rest = batches.arrays
         numbers, _, structure, tails = _split(x)
-        hosted = HostedInputs(numbers, results, (structure, tails, self.cache.program))
-        return as_array_batches(self.batches, (hosted, *rest))
+        hosted = HostedInputs(numbers, results, (structure, tails, cache.program))
+        return as_array_batches(batches, (hosted, *rest))
 
     def _converted(self, batch, rows=None):
         numbers, strings, structure, tails = _split(batch[0])

@@ -434,7 +434,7 @@ class Trainer(OverridableSteps):
             steps = limited(steps, batches)
             with opened("predict", batches, needed=steps) as source:
                 callbacks = self._callbacks(callbacks, verbose, 1, steps or batches.num_batches)
-                most = 1 if callbacks.wants_predict_batches or mc_keep else None
+                most: Any = 1 if callbacks.wants_predict_batches or mc_keep else None
                 if self.steps_per_execution != "auto" and not mc_keep:
                     most = self.steps_per_execution
                 self.stop_predicting = False

@@ -449,13 +449,13 @@ class FeatureSpace(layers.Layer):
         return self.one_hot_encoders[name](value)
 
     def _depth(self, name):
-        layer = self.preprocessors.get(name) or self.crossers[name]
+        layer: Any = self.preprocessors.get(name) or self.crossers[name]
         if isinstance(layer, layers.StringLookup | layers.IntegerLookup):
             return layer.vocabulary_size()
         if isinstance(layer, layers.CategoryEncoding):
             return layer.num_tokens
         if isinstance(layer, layers.Discretization):
-            return len(layer.bin_boundaries) + 1
+            return 1 + len(layer.bin_boundaries or ())
         if isinstance(layer, layers.Hashing | layers.HashedCrossing):
             return layer.num_bins
         hint = "Its number of categories is not known: use `output_mode='int'`."

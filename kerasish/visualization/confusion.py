@@ -152,7 +152,7 @@ def _classes_of(labels, classes):
         labels = labels.argmax(-1)
     numbers = labels.astype("int64") if labels.dtype.kind in "iubf" else None
     good = numbers is not None and labels.ndim == 1 and bool((numbers == labels).all())
-    if not good or numbers.min() < 0 or numbers.max() >= classes:
+    if numbers is None or not good or numbers.min() < 0 or numbers.max() >= classes:
         found = f"labels from {labels.min()} to {labels.max()}" if good else labels.dtype
         raise bad_argument("confusion_matrix", "y", f"class numbers from 0 to {classes - 1}", found)
     return numbers

@@ -82,7 +82,7 @@ def plot_bounding_box_gallery(
         from matplotlib.patches import Patch
 
         legend_handles = [
-            Patch(color=np.array(color) / 255.0, label=label) for _, color, _, label in boxes
+            Patch(color=tuple(np.array(color) / 255.0), label=label) for _, color, _, label in boxes
         ]
     return plot_image_gallery(
         drawn,

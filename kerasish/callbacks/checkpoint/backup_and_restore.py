@@ -105,7 +105,7 @@ class BackupAndRestore(ResumableCheckpoint):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as beside:
             with open(beside, "wb") as file:
-                np.savez(file, **stored)
+                np.savez(file, **stored)  # pyright: ignore[reportArgumentType]
             if self.double_checkpoint and path.exists():
                 with replacing(path.with_name(_PREVIOUS)) as old:
                     shutil.copyfile(path, old)

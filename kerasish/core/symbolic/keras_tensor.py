@@ -56,7 +56,7 @@ class KerasTensor:
         self.sparse = bool(sparse)
         self.ragged = bool(ragged)
         self.name = name or auto_name("keras_tensor")
-        self._keras_history: History | None = None
+        self._keras_history: Any = None  # a `History` after a call
         self._keras_mask = None
         self._mask_origin: MaskOrigin | None = None
         self._truth: bool | None = None

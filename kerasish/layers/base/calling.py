@@ -181,7 +181,7 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
     Args:
         bound: Arguments of `call`, changed in place.
     """
-    name = next(iter(bound.arguments), None)
+    name = next(iter(bound.arguments), "")
     value = bound.arguments.get(name)
     if isinstance(value, jax.Array | np.ndarray | KerasTensor):
         return

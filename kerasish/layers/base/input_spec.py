@@ -44,7 +44,7 @@ class InputSpec(Configurable):
     ):
         self.dtype = dtype
         self.shape = None if shape is None else tuple(shape)
-        self.ndim = ndim if shape is None else len(self.shape)
+        self.ndim = ndim if self.shape is None else len(self.shape)
         self.max_ndim = max_ndim
         self.min_ndim = min_ndim
         self.name = name

@@ -105,7 +105,8 @@ class Lambda(Layer):
         with custom_object_scope(custom_objects or {}):
             if isinstance(config.get("function"), str):
                 config = {**config, "function": find_function(config["function"])}
-            return super().from_config(config)
+            made: Any = super().from_config(config)
+        return made
 
     def get_config(self) -> dict:
         config = super().get_config()

@@ -159,7 +159,7 @@ class EinsumDense(LoRALayer):
             (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         )
         self.activation = activations.get(activation)
-        self.bias_axes = bias_axes
+        self.bias_axes: Any = bias_axes
         set_weight_options(
             self, "kernel", kernel_initializer, kernel_regularizer, kernel_constraint
         )

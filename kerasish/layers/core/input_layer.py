@@ -59,7 +59,7 @@ class InputLayer(Layer):
                     self, "shape", "a tuple", shape, f"For one axis write ({shape},)."
                 )
             batch_shape = (batch_size, *shape)
-        self.batch_shape = tuple(batch_shape)
+        self.batch_shape = tuple(batch_shape or ())
         self.sparse = bool(sparse)
         self.ragged = bool(ragged)
         self.optional = bool(optional)

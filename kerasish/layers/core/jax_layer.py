@@ -68,7 +68,8 @@ class JaxLayer(Layer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.call_fn, self.init_fn = call_fn, init_fn
+        self.call_fn = call_fn
+        self.init_fn: Any = init_fn
         self.native_serialization_platforms = native_serialization_platforms
         self._takes = self._arguments_of("call_fn", call_fn, _CALLED_WITH)
         begins = init_fn is not None or params is not None or state is not None
@@ -77,7 +78,7 @@ class JaxLayer(Layer):
             raise bad_argument(self, "init_fn", wanted, None)
         if init_fn is not None:
             self._begins_with = self._arguments_of("init_fn", init_fn, _BEGUN_WITH)
-        self.seed_generator = SeedGenerator(seed) if "rng" in self._takes else None
+        self.seed_generator: Any = SeedGenerator(seed) if "rng" in self._takes else None
         self.params = self._as_variables(params, trainable=True)
         self.state = self._as_variables(state, trainable=False)
 

@@ -48,7 +48,7 @@ def as_axes(layer: Any, axis: int | Sequence[int]) -> int | list[int]:
     return axis
 
 
-def positive_axes(axis: int | Sequence[int], rank: int) -> list[int]:
+def positive_axes(axis: Any, rank: int) -> list[int]:
     """One or more axes, counted from the front and in order.
 
     Args:
@@ -102,7 +102,7 @@ class BatchNormalization(Layer):
 
     def __init__(
         self,
-        axis: int | Sequence[int] = -1,
+        axis: Any = -1,
         momentum: float = 0.99,
         epsilon: float = 0.001,
         center: bool = True,
@@ -194,7 +194,7 @@ class BatchNormalization(Layer):
         """Factor and shift from the batch's mean and deviation to the moving ones."""
         least = np.sqrt(self.epsilon)
         moving = jnp.maximum(self.renorm_stddev.value, least)
-        bounds = self.renorm_clipping
+        bounds: Any = self.renorm_clipping
         r = jnp.clip(
             jnp.sqrt(variance + self.epsilon) / moving, bounds.get("rmin"), bounds.get("rmax")
         )
@@ -214,7 +214,8 @@ class BatchNormalization(Layer):
 
 def _check_clipping(layer, clipping):
     clipping = dict(clipping or {})
-    low, high, shift = (clipping.get(key) for key in ("rmin", "rmax", "dmax"))
+    bounds: list[Any] = [clipping.get(key) for key in ("rmin", "rmax", "dmax")]
+    low, high, shift = bounds
     wrong = set(clipping) - {"rmin", "rmax", "dmax"} or (shift is not None and shift < 0)
     if wrong or (None not in (low, high) and high < low):
         wanted = "a dict with some of rmin, rmax (at least rmin) and dmax (at least 0)"
@@ -276,7 +277,7 @@ class LayerNormalization(Layer):
 
     def __init__(
         self,
-        axis: int | Sequence[int] = -1,
+        axis: Any = -1,
         epsilon: float = 0.001,
         center: bool = True,
         scale: Any = True,
@@ -307,7 +308,7 @@ class LayerNormalization(Layer):
         axes = positive_axes(self.axis, len(input_shape))
         sizes = [known_size(self, input_shape, axis) for axis in axes]
         self.gamma: Any = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
-        self.beta = make_weight(self, "beta", sizes, autocast=False) if self.center else None
+        self.beta: Any = make_weight(self, "beta", sizes, autocast=False) if self.center else None
 
     def call(self, inputs: jax.Array) -> jax.Array:
         x = at_least_float32(inputs)

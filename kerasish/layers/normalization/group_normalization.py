@@ -78,8 +78,10 @@ class GroupNormalization(Layer):
         size = known_size(self, input_shape, self.axis)
         if size % self.groups:
             raise bad_argument(self, "groups", f"a divisor of the {size} channels", self.groups)
-        self.gamma = make_weight(self, "gamma", (size,), autocast=False) if self.scale else None
-        self.beta = make_weight(self, "beta", (size,), autocast=False) if self.center else None
+        self.gamma: Any = (
+            make_weight(self, "gamma", (size,), autocast=False) if self.scale else None
+        )
+        self.beta: Any = make_weight(self, "beta", (size,), autocast=False) if self.center else None
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
     def call(self, inputs: jax.Array) -> jax.Array:

@@ -248,7 +248,7 @@ class Discretization(Layer):
     def call(self, inputs: Any) -> Any:
         note_program(self, inputs)
         boundaries = self.bin_boundaries
-        if boundaries is None and context.shapes_only:
+        if boundaries is None and context.shapes_only and self.num_bins is not None:
             boundaries = [0.0] * (self.num_bins - 1)
         if boundaries is None:
             raise ValueError(

@@ -59,7 +59,7 @@ class IndexLookup(Layer):
             wanted = "an integer of at least 0"
             raise bad_argument(self, "num_oov_indices", wanted, num_oov_indices)
         within_budget(self, "num_oov_indices", num_oov_indices, num_oov_indices)
-        if pad_to_max_tokens:
+        if pad_to_max_tokens and max_tokens is not None:
             within_budget(self, "max_tokens", max_tokens, max_tokens)
         self.output_mode = one_of(
             self, "output_mode", OLD_MODES.get(output_mode, output_mode), OUTPUT_MODES
@@ -151,7 +151,7 @@ class IndexLookup(Layer):
 
     def _padded(self, weights, front):
         """Weights of special tokens, the mean, in front, and zeros up to `max_tokens`."""
-        size = self.max_tokens if self.pad_to_max_tokens else front + len(weights)
+        size: Any = self.max_tokens if self.pad_to_max_tokens else front + len(weights)
         padded = np.zeros(size, settings.floatx())
         padded[:front] = weights.mean() if len(weights) else 0
         padded[front : front + len(weights)] = weights
@@ -289,7 +289,7 @@ class IndexLookup(Layer):
         )
         return counts * jnp.asarray(weights)
 
-    def _depth(self):
+    def _depth(self) -> Any:
         if self.pad_to_max_tokens:
             return self.max_tokens
         return self.vocabulary_size() if self._known_size else self._expected_size or 0

@@ -81,7 +81,7 @@ class Normalization(Layer):
             raise bad_argument(self, "mean", "given together with `variance`", mean)
         if mean is not None and np.shape(mean) != np.shape(variance):
             raise bad_argument(self, "variance", f"of the mean's shape {np.shape(mean)}", variance)
-        if np.ndim(mean) > len(self.axis) and mean is not None:
+        if mean is not None and np.ndim(mean) > len(self.axis):
             raise bad_argument(self, "mean", f"of rank {len(self.axis)} at most", np.shape(mean))
 
     def build(self, input_shape: tuple) -> None:

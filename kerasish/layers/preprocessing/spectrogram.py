@@ -124,7 +124,7 @@ class STFTSpectrogram(Layer):
         found = found.reshape(*found.shape[:2], found.shape[2] * found.shape[3])
         return jnp.moveaxis(found, 1, 2) if first else found
 
-    def _spectrum(self, x):
+    def _spectrum(self, x) -> Any:
         real, imag = (
             None if k is None else self._transformed(x, k.value)
             for k in (self.real_kernel, self.imag_kernel)

@@ -133,7 +133,7 @@ class ConvLSTMCell(RecurrentCell):
     def rules(self) -> tuple:
         return self.activation, self.recurrent_activation, self.data_format
 
-    finish = None
+    finish = None  # pyright: ignore[reportAssignmentType]
 
     @staticmethod
     def functions(rules: tuple) -> tuple:

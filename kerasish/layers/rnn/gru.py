@@ -175,7 +175,8 @@ class GRUCell(RecurrentCell):
 
     def step_weights(self) -> tuple:
         has_own = self.use_bias and self.reset_after
-        bias = self.bias.value[1, 2 * self.units :] if has_own else None
+        bias: Any = self.bias
+        bias = bias.value[1, 2 * self.units :] if has_own else None
         return self.recurrent_kernel.value, bias
 
     def steps(self) -> Any:

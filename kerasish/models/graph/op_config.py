@@ -114,7 +114,7 @@ def _functions_by_class():
     return {class_of(name): name for name in sorted(names) if callable(_function(name))}
 
 
-def write_op(operation: Op, args: tuple, kwargs: dict) -> dict:
+def write_op(operation: Op, args: Any, kwargs: dict) -> dict:
     """An op's call on these arguments as Keras writes it.
 
     Args:
@@ -198,7 +198,7 @@ def read_op(config: dict) -> Callable:
         hint = did_you_mean(str(cls), known)
         raise ValueError(f"The config names the op {module}.{cls}, unknown here. {hint}".rstrip())
     own_name = config.pop("name", None)
-    function = _function(name)
+    function: Any = _function(name)
     parameters = inspect.signature(function).parameters
     operands = [key for key in parameters if is_operand(name, key)]
     settings = {key: _setting(value) for key, value in config.items() if key in parameters}

@@ -97,11 +97,11 @@ def find_batch_size(
         if not is_count and (name == "start" or value is not None):
             raise bad_argument(who, name, "a positive number of samples", value)
     rows, batches = _rows(who, x, y, sample_weight)
-    most = rows if most is None else min(most, rows)
+    top = rows if most is None else min(most, rows)
     trials: dict[int, Trial] = {}
     with contextlib.ExitStack() as undo:
         undo.enter_context(kept_random_state())
-        trial_step(model, batch_spec(_first(batches, min(start, most))))
+        trial_step(model, batch_spec(_first(batches, min(start, top))))
         undo.enter_context(kept_values(model))
         room = _room()
 
@@ -110,7 +110,7 @@ def find_batch_size(
                 trials[size] = _try(model, _first(batches, size), size, room)
             return trials[size].seconds is not None
 
-        size = min(start, most)
+        size = min(start, top)
         while not fits(size):
             if size == 1:
                 raise ValueError(
@@ -119,8 +119,8 @@ def find_batch_size(
                 )
             size //= 2
         too_large = next((s for s in sorted(trials) if s > size), None)
-        while too_large is None and size < most:
-            larger = min(2 * size, most)
+        while too_large is None and size < top:
+            larger = min(2 * size, top)
             if fits(larger):
                 size = larger
             else:
@@ -131,12 +131,12 @@ def find_batch_size(
                 size = between
             else:
                 too_large = between
-    why = f"{rows} samples were given" if most == rows else f"`most` is {most}"
+    why = f"{rows} samples were given" if top == rows else f"`most` is {top}"
     note = why if too_large is None else f"{too_large} do not fit"
     return BatchSizes(list(trials.values()), room, note)
 
 
-def _rows(who, x, y, sample_weight):
+def _rows(who, x, y, sample_weight) -> tuple[Any, Any]:
     if not holds_arrays(x):
         wanted = "arrays: batches of any size must be made of it"
         raise bad_argument(who, "x", wanted, type(x))

@@ -304,7 +304,7 @@ def plot_model(
     """
     kind = pathlib.Path(to_file).suffix.removeprefix(".") or "png"
     if kind == "svg":
-        shown = dict(
+        shown: dict[str, bool] = dict(
             zip(
                 _SHOWN,
                 (show_layer_names, show_shapes, show_dtype, show_layer_activations, show_trainable),

@@ -85,7 +85,7 @@ class Tree:
                 names = [] if address in seen else [name.decode() for name in group]
             seen.add(address)
             for name in names:
-                node = self._child(group, name)
+                node: Any = self._child(group, name)
                 if name == "vars" and isinstance(node, h5py.h5g.GroupID) and len(node):
                     yield path
                 elif isinstance(node, h5py.h5g.GroupID):
@@ -152,7 +152,7 @@ class Tree:
             attribute: Name of the attribute.
         """
         with self._naming():
-            attributes = h5py.Group(group).attrs
+            attributes: Any = h5py.Group(group).attrs
             found = [attribute] if attribute in attributes else []
             while f"{attribute}{len(found)}" in attributes:
                 found.append(f"{attribute}{len(found)}")

@@ -197,7 +197,8 @@ def _in_order_of(variables, stored):
 
 def _ranked(paths):
     """Paths with numbers of layers made anew from 0, as they are in a model made before others."""
-    parts = [[_NUMBERED.fullmatch(part).groups() for part in path[:-1]] for path in paths]
+    matches = [[_NUMBERED.fullmatch(part) for part in path[:-1]] for path in paths]
+    parts = [[match.groups() for match in row if match] for row in matches]
     numbers: dict[str, set] = {}
     for base, number in itertools.chain.from_iterable(parts):
         numbers.setdefault(base, set()).add(int(number or 0))

@@ -53,7 +53,7 @@ def write_tensors(saveable: Any, path: pathlib.Path, skipped: Any = ()) -> None:
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for value in arrays.values():
-            file.write(value.reshape(-1).view("u1"))
+            file.write(value.reshape(-1).view("u1"))  # pyright: ignore[reportArgumentType]
 
 
 class Tensors:

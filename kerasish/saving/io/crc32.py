@@ -2,6 +2,7 @@
 
 import functools
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def sum_of(name: str, value: np.ndarray) -> int:
     state = zlib.crc32(f"{name} {value.dtype.name}{value.shape}".encode())
     data = as_bytes(value)
     whole = data.size - data.size % _BLOCK
-    sums = data[:whole].view("u8").reshape(-1, _BLOCK // 8).sum(axis=1)
+    sums: Any = data[:whole].view("u8").reshape(-1, _BLOCK // 8).sum(axis=1)
     return zlib.crc32(data[whole:], zlib.crc32(sums, state))
 
 

@@ -103,7 +103,7 @@ def file_window(path: str | os.PathLike) -> Iterator[Window]:
         yield Window(file, 0, os.fstat(file.fileno()).st_size)
 
 
-def as_bytes(value: np.ndarray) -> np.ndarray:
+def as_bytes(value: np.ndarray) -> Any:
     """An array's bytes, without a copy if it is contiguous.
 
     Args:

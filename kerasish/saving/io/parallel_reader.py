@@ -64,7 +64,7 @@ def crc_of(window: Window, known: Iterable[tuple[int, int, int]] = ()) -> int:
 
 
 def _count(window, start, end, state):
-    piece = np.empty(min(_PIECE, end - start), "u1")
+    piece: Any = np.empty(min(_PIECE, end - start), "u1")
     for at in range(start, end, _PIECE):
         data = piece[: end - at]
         window.read_at(at, data)

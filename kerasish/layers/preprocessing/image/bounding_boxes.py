@@ -146,8 +146,7 @@ def dense_boxes(owner: Any, bounding_boxes: Any) -> dict:
     if isinstance(boxes, list) and boxes and np.ndim(boxes[0]) == 2:
         most = max(len(each) for each in boxes)
         boxes = [np.pad(each, ((0, most - len(each)), (0, 0))) for each in boxes]
-        fill = {"constant_values": -1}
-        labels = [np.pad(each, (0, most - len(each)), **fill) for each in labels]
+        labels = [np.pad(each, (0, most - len(each)), constant_values=-1) for each in labels]
     boxes, labels = jnp.asarray(boxes, "float32"), jnp.asarray(labels)
     if boxes.ndim not in (2, 3) or boxes.shape[-1] != 4:
         wanted = "of shape (boxes, 4) or (batch, boxes, 4)"
@@ -377,7 +376,7 @@ def encode_box_to_deltas(
     anchor_format: str,
     box_format: str,
     encoding_format: str = "center_yxhw",
-    variance: Sequence | None = None,
+    variance: Any = None,
     image_shape: Sequence | None = None,
 ) -> Any:
     """How boxes differ from anchors: shifts in sizes of the anchor, and logarithms of factors.
@@ -425,7 +424,7 @@ def decode_deltas_to_boxes(
     anchor_format: str,
     box_format: str,
     encoded_format: str = "center_yxhw",
-    variance: Sequence | None = None,
+    variance: Any = None,
     image_shape: Sequence | None = None,
 ) -> Any:
     """The boxes that differ from anchors by deltas: undoes `encode_box_to_deltas`.
