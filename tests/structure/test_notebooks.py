@@ -9,7 +9,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-LIGHT = 600_000  # bytes
+LIGHT = 300_000  # bytes
 
 
 def name(path):
