@@ -115,7 +115,7 @@ __all__ = [
     "SymbolicScope",
     "Variable",
     "activations",
-    "applications",
+    "applications",  # pyright: ignore[reportUnsupportedDunderAll]
     "backend",
     "callbacks",
     "capture",

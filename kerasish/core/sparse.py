@@ -7,7 +7,11 @@ import jax
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether `x` is one of JAX's sparse matrices."""
+    """Whether `x` is one of JAX's sparse matrices.
+
+    Args:
+        x: Any object.
+    """
     # By its module's name: importing `jax.experimental.sparse` takes as long as all of kerasish.
     return type(x).__module__.startswith("jax.experimental.sparse")
 

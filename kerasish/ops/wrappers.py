@@ -77,7 +77,13 @@ def as_indices(op: str, name: str, x: Any) -> jax.Array:
 
 
 def as_axis(op: str, axis: int, rank: int) -> int:
-    """An axis counted from the first; one that is not there is a `ValueError`."""
+    """An axis counted from the first; one that is not there is a `ValueError`.
+
+    Args:
+        op: Name of the op, for the error.
+        axis: The axis.
+        rank: Number of axes of the array.
+    """
     if not -rank <= axis < rank:
         raise ValueError(f"{op}: axis {axis} is out of bounds for an array of rank {rank}.")
     return axis % rank

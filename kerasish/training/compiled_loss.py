@@ -77,7 +77,7 @@ class CompiledLoss:
         trackers: dict[tuple, int] = {}
         for path, one, factor in match_losses(outputs, self.loss, self.loss_weights):
             truth, prediction = _at(truths, path), _at(outputs.pytree, path)
-            loss = _make_loss(one, truth, prediction)
+            loss: Any = _make_loss(one, truth, prediction)
             if isinstance(prediction, dict | list | tuple) and _takes_one_output(loss):
                 raise ValueError(outputs.misfit("loss", self.loss))
             name = outputs.part_name(path, one if isinstance(one, str) else loss.name)

@@ -221,7 +221,7 @@ def warn_of_order(node: Any) -> None:
     Args:
         node: The outputs.
     """
-    if isinstance(node, Mapping) and list(node) != (keys := [key for key, _ in children_of(node)]):
+    if isinstance(node, Mapping) and list(node) != (keys := list(_ordered(node))):
         warnings.warn(
             f"A list was given for outputs in a dict, whose order is that of the sorted keys, "
             f"{keys}, not {list(node)} as written. Give a dict.",

@@ -420,12 +420,12 @@ def _cumulative(name, fn, what, example):
     def op(
         x: TensorLike, axis: int | Sequence[int] | None = None, dtype: DTypeLike | None = None
     ) -> jax.Array:
-        x, axis, dtype = as_array(x), as_axes(axis), real_dtype(dtype)
+        result, axis, dtype = as_array(x), as_axes(axis), real_dtype(dtype)
         if isinstance(axis, tuple):
             for one in axis:
-                x = fn(x, axis=one, dtype=dtype)
-            return x
-        return fn(x, axis=axis, dtype=dtype)
+                result = fn(result, axis=one, dtype=dtype)
+            return result
+        return fn(result, axis=axis, dtype=dtype)
 
     axis = "The axis; `None` is that of the flattened array."
     dtype = "Name of the type; by default that of `x`."

@@ -38,7 +38,11 @@ def from_cudnn(variables: list, arrays: list) -> list:
         if arrays[i + 2].shape != (2 * width,) or shapes[2] not in ((width,), (2, width)):
             continue
         gates, is_lstm = width // units, len(shapes[2]) == 1
-        converters = _input_kernel(gates), _recurrent_kernel(gates), _bias(is_lstm)
+        converters: tuple[Any, ...] = (
+            _input_kernel(gates),
+            _recurrent_kernel(gates),
+            _bias(is_lstm),
+        )
         triples = zip(arrays[i : i + 3], shapes, converters, strict=True)
         arrays[i : i + 3] = [Converted(*triple) for triple in triples]
     return arrays

@@ -156,7 +156,7 @@ def _modern_call(node, kind, names, call_of):
     constants = {i for i, x in enumerate(node) if x and x[0] == "_CONSTANT_VALUE"}
     parts = [x[2] if i in constants else tensor(x) for i, x in enumerate(node)]
     kwargs = next((x[3] for x in node if len(x) > 3 and x[3]), {})
-    kwargs = _mapped(kwargs, names, tensor)
+    kwargs: Any = _mapped(kwargs, names, tensor)
     if len(parts) > 1 and kind in _RECURRENT:  # the states came along with the input
         return {"args": parts[:1], "kwargs": {"initial_state": parts[1:], **kwargs}}
     return {"args": [parts[0] if len(parts) == 1 else parts], "kwargs": kwargs}
