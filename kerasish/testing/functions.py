@@ -155,27 +155,6 @@ def check_regularizer(
     names = own_names(regularizer, custom_objects)
     weight = jnp.asarray(np.random.default_rng(0).normal(size=shape), "float32")
 
-    def values():
-        for dtype in ("float32", "bfloat16"):
-            with attempt(
-                regularizer,
-                f"calling it on a {dtype} weight",
-                OF_THE_WEIGHT,
-            ):
-                value = regularizer(weight.astype(dtype))
-            require(
-                np.shape(value) == (),
-                regularizer,
-                f"it returns shape {np.shape(value)} for a weight of shape {tuple(shape)}",
-                "Return one number: the sum (or mean) of the penalties.",
-            )
-            require_finite(
-                regularizer,
-                value,
-                "its penalty is not finite",
-                AT_ZERO,
-            )
-
     def gradients():
         run = jax.jit(jax.grad(lambda w: jnp.asarray(regularizer(w), "float32")))
         for at in (weight, jnp.zeros_like(weight)):
@@ -203,13 +182,35 @@ def check_regularizer(
         )
 
     checks = {
-        "values": values,
+        "values": lambda: _check_penalty(regularizer, weight),
         "config": lambda: check_config(regularizer, names),
         "compiling": lambda: _check_compiled(regularizer, weight),
         "gradients": gradients,
         "saving": saving,
     }
     run_checks(checks, without)
+
+
+def _check_penalty(regularizer, weight):
+    for dtype in ("float32", "bfloat16"):
+        with attempt(
+            regularizer,
+            f"calling it on a {dtype} weight",
+            OF_THE_WEIGHT,
+        ):
+            value = regularizer(weight.astype(dtype))
+        require(
+            np.shape(value) == (),
+            regularizer,
+            f"it returns shape {np.shape(value)} for a weight of shape {weight.shape}",
+            "Return one number: the sum (or mean) of the penalties.",
+        )
+        require_finite(
+            regularizer,
+            value,
+            "its penalty is not finite",
+            AT_ZERO,
+        )
 
 
 def check_constraint(

@@ -89,39 +89,40 @@ def check_optimizer(
             **tolerance,
         )
 
-    def saving():
-        inputs = Input((3,))
-        model = Model(inputs, Dense(2)(inputs))
-        model.compile(fresh(), "mse")
-        x, y = np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
-        model.train_on_batch(x, y[:, :2])
-        loaded = through_file(optimizer, model, names)
-        both = [[v.read() for v in m.optimizer.variables] for m in (loaded, model)]
-        require_close(
-            optimizer,
-            *both,
-            "its state is not what was saved",
-            "Make all state in `build`, by `add_variable_from_reference` or `slot_names`.",
-            **tolerance,
-        )
-        for each in (loaded, model):
-            each.train_on_batch(x, y[:, :2])
-        require_close(
-            optimizer,
-            loaded.get_weights(),
-            model.get_weights(),
-            "after loading it trains on otherwise",
-            "All that it computes with must be in its config or its state.",
-            **tolerance,
-        )
-
     checks = {
         "updates": updates,
         "config": lambda: check_config(optimizer, names),
         "compiling": compiling,
-        "saving": saving,
+        "saving": lambda: _check_saving(optimizer, fresh(), names, tolerance),
     }
     run_checks(checks, without)
+
+
+def _check_saving(optimizer, copy, names, tolerance):
+    inputs = Input((3,))
+    model = Model(inputs, Dense(2)(inputs))
+    model.compile(copy, "mse")
+    x, y = np.random.default_rng(0).normal(size=(2, 8, 3)).astype("float32")
+    model.train_on_batch(x, y[:, :2])
+    loaded = through_file(optimizer, model, names)
+    both = [[v.read() for v in m.optimizer.variables] for m in (loaded, model)]
+    require_close(
+        optimizer,
+        *both,
+        "its state is not what was saved",
+        "Make all state in `build`, by `add_variable_from_reference` or `slot_names`.",
+        **tolerance,
+    )
+    for each in (loaded, model):
+        each.train_on_batch(x, y[:, :2])
+    require_close(
+        optimizer,
+        loaded.get_weights(),
+        model.get_weights(),
+        "after loading it trains on otherwise",
+        "All that it computes with must be in its config or its state.",
+        **tolerance,
+    )
 
 
 def _first_weights():
