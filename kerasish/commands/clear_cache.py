@@ -30,8 +30,8 @@ def run(options: argparse.Namespace) -> int:
     """
     cache = compilation_cache.look()
     if not options.dry_run:
-        for entry in cache.entries:
-            entry.unlink(missing_ok=True)
+        for file in cache.files:
+            file.unlink(missing_ok=True)
     if options.json:
         print_json({**cache.as_dict(), "deleted": not options.dry_run})
     elif cache.folder is None:

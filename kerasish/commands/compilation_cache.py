@@ -20,14 +20,14 @@ class CompilationCache:
 
     Attributes:
         folder: Path of the folder; `None` where the cache is off.
-        entries: Files that JAX put there.
+        files: Files that JAX put there.
         programs: How many compiled programs they are.
         size: Their bytes.
         others: How many more things lie there, which are none of JAX's.
     """
 
     folder: str | None
-    entries: list[pathlib.Path]
+    files: list[pathlib.Path]
     programs: int
     size: int
     others: int
@@ -58,7 +58,7 @@ def look() -> CompilationCache:
         return CompilationCache(None, [], 0, 0, 0)
     if "://" in folder:
         raise ValueError(f"the compilation cache {folder} is not a folder on this machine.")
-    entries, size, programs, others = [], 0, 0, 0
+    files, size, programs, others = [], 0, 0, 0
     for item in os.scandir(folder) if os.path.isdir(folder) else ():
         if not (_ENTRY.fullmatch(item.name) and item.is_file(follow_symlinks=False)):
             others += 1
@@ -67,9 +67,9 @@ def look() -> CompilationCache:
             size += item.stat(follow_symlinks=False).st_size
         except FileNotFoundError:  # another process has just let go of it
             continue
-        entries.append(pathlib.Path(item.path))
+        files.append(pathlib.Path(item.path))
         programs += item.name.endswith("-cache")
-    return CompilationCache(str(folder), entries, programs, size, others)
+    return CompilationCache(str(folder), files, programs, size, others)
 
 
 def in_words(found: dict[str, Any]) -> str:

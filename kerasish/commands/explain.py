@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one entry, or the list of all.
+    """Print one explanation, or the list of all.
 
     Args:
         options: Parsed arguments.
     """
-    known = entries()
+    known = explanations()
     if options.code is None:
         found = {code: title for code, (title, _) in known.items()}
         if options.json:
@@ -56,11 +56,11 @@ def _indented(block):
     return textwrap.indent(block[1], "    ")
 
 
-def entries() -> dict[str, tuple[str, str]]:
+def explanations() -> dict[str, tuple[str, str]]:
     """Title and text of each code.
 
     Example:
-        >>> entries()["E04"][0]
+        >>> explanations()["E04"][0]
         'not compiled'
     """
     page = next(path for path in _PAGES if path.exists()).read_text(encoding="utf-8")

@@ -79,7 +79,7 @@ class Computing:
                 text, more = dump_json({"error": FAILED}), {}
             await self._send(send, status, text, more)
         finally:
-            if name in self._repository.entries:  # others would be series without end
+            if name in self._repository.models:  # others would be series without end
                 seconds = time.perf_counter() - began
                 self._measures.answered(name, self._protocol, status, seconds)
 
@@ -87,10 +87,10 @@ class Computing:
         headers = dict(scope["headers"])
         self._keys.check(headers.get(b"authorization", b"").decode("latin-1"))
         params = scope["path_params"]
-        entry, number = self._repository.entry(params["name"]), params.get("version")
+        model, number = self._repository.model(params["name"]), params.get("version")
 
         def find_version():
-            return entry.version(number)
+            return model.version(number)
 
         find_version()  # an unknown one is said before the body is read
         body = await read_body(headers, receive, self._server.max_body)

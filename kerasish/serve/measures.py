@@ -141,8 +141,8 @@ class Measures(Collector):
         Args:
             repository: The models.
         """
-        for name, entry in repository.entries.items():
-            version = entry.current
+        for name, model in repository.models.items():
+            version = model.current
             self._queued.labels(name).set(version.batcher.queued if version else 0)
             self._version.labels(name).set(float(version.number) if version else float("nan"))
         return generate_latest(self._registry)

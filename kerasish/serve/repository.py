@@ -47,7 +47,7 @@ class Version:
         self.since = time.time()
 
 
-class Entry:
+class RepositoryModel:
     """One name: the version that takes its requests now.
 
     Args:
@@ -177,7 +177,7 @@ class Repository:
     """The models of a server.
 
     Args:
-        models: Sources by name, as of `Entry`.
+        models: Sources by name, as of `RepositoryModel`.
         options: How they are run.
         observe: Called with a model's name, and the rows and seconds of each batch.
     """
@@ -193,40 +193,40 @@ class Repository:
         for name in models:
             if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", str(name)):
                 raise bad_argument("serve", "name", "letters, digits and `_.-`", name)
-        self.entries: dict[str, Entry] = {}
+        self.models: dict[str, RepositoryModel] = {}
         for name, source in models.items():
-            self.entries[name] = Entry(name, source, options, observe)
+            self.models[name] = RepositoryModel(name, source, options, observe)
         self._ended = threading.Event()
-        watched = [entry for entry in self.entries.values() if entry.folder is not None]
+        watched = [model for model in self.models.values() if model.folder is not None]
         if watched:
             arguments = (watched, options.poll)
             threading.Thread(target=self._watch, args=arguments, daemon=True).start()
 
-    def _watch(self, entries, poll):
+    def _watch(self, models, poll):
         while not self._ended.wait(poll):
-            for entry in entries:
+            for model in models:
                 try:
-                    entry.look()
+                    model.look()
                 except Exception:
-                    log.exception("Model %r: its folder could not be looked at.", entry.name)
+                    log.exception("Model %r: its folder could not be looked at.", model.name)
 
-    def entry(self, name: str) -> Entry:
+    def model(self, name: str) -> RepositoryModel:
         """The model of that name.
 
         Args:
             name: Name of the model.
         """
-        if name not in self.entries:
-            raise not_found(f"There is no model {name!r}; there are {sorted(self.entries)}.")
-        return self.entries[name]
+        if name not in self.models:
+            raise not_found(f"There is no model {name!r}; there are {sorted(self.models)}.")
+        return self.models[name]
 
     @property
     def ready(self) -> bool:
         """Whether every model takes requests."""
-        return all(entry.current is not None for entry in self.entries.values())
+        return all(model.current is not None for model in self.models.values())
 
     def close(self) -> None:
         """Stop looking at folders, and compute what waits."""
         self._ended.set()
-        for entry in self.entries.values():
-            entry.close()
+        for model in self.models.values():
+            model.close()

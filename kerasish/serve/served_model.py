@@ -181,8 +181,8 @@ def _of_model(model):
 
 def _of_exported(model):
     specs = [_spec(e["name"], e["shape"], e["dtype"]) for e in model.meta["inputs"]]
-    entries = model.meta.get("outputs")
-    found = entries and [_spec(e["name"], e["shape"], e["dtype"]) for e in entries]
+    outputs = model.meta.get("outputs")
+    found = outputs and [_spec(e["name"], e["shape"], e["dtype"]) for e in outputs]
 
     def call(arrays):
         results = [np.asarray(x) for x in jax.tree.leaves(model(**arrays))]

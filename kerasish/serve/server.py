@@ -123,7 +123,7 @@ class Server:
         self.short_ways = {
             (path % "").format(name=name): (computing, {"name": name})
             for path, computing in self._computing.items()
-            for name in repository.entries
+            for name in repository.models
         }
 
     def routes(self) -> list[Route]:
@@ -168,11 +168,11 @@ class Server:
         return HTMLResponse(_PAGE.read_text(), headers=_PAGE_HEADERS)
 
     async def _status(self, request):
-        return _json({"models": [self._describe(e) for e in self.repository.entries.values()]})
+        return _json({"models": [self._describe(e) for e in self.repository.models.values()]})
 
-    def _describe(self, entry):
-        found = {"name": entry.name, **self.measures.of(entry.name)}
-        version = entry.current
+    def _describe(self, model):
+        found = {"name": model.name, **self.measures.of(model.name)}
+        version = model.current
         if version is None:
             return {**found, "version": None}
         served = version.served
@@ -200,12 +200,12 @@ class Server:
     # -- TensorFlow Serving's
 
     def _version(self, request):
-        entry = self.repository.entry(request.path_params["name"])
-        return entry.version(request.path_params.get("version"))
+        model = self.repository.model(request.path_params["name"])
+        return model.version(request.path_params.get("version"))
 
     async def _v1_status(self, request):
-        entry = self.repository.entry(request.path_params["name"])
-        return _json(tensorflow_rest.status(entry, request.path_params.get("version")))
+        model = self.repository.model(request.path_params["name"])
+        return _json(tensorflow_rest.status(model, request.path_params.get("version")))
 
     async def _v1_metadata(self, request):
         version = self._version(request)

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasish.serve.bodies import kind, only
 from kerasish.serve.errors import bad_request
-from kerasish.serve.repository import Entry, Version
+from kerasish.serve.repository import RepositoryModel, Version
 from kerasish.serve.served_model import ServedModel
 from kerasish.serve.specs import TENSORFLOW, TensorSpec
 from kerasish.serve.tensors import from_json, rows_of, to_json
@@ -14,16 +14,16 @@ from kerasish.serve.tensors import from_json, rows_of, to_json
 _SIGNATURE = "serving_default"
 
 
-def status(entry: Entry, number: str | None) -> dict:
+def status(model: RepositoryModel, number: str | None) -> dict:
     """The answer to `GET /v1/models/NAME`.
 
     Args:
-        entry: The model with its versions.
+        model: The model with its versions.
         number: Number of the version, or `None`.
     """
-    if entry.current is None and number is None:
+    if model.current is None and number is None:
         return {"model_version_status": []}
-    version = entry.version(number)
+    version = model.version(number)
     state = {"error_code": "OK", "error_message": ""}
     return {
         "model_version_status": [{"version": version.number, "state": "AVAILABLE", "status": state}]

@@ -20,14 +20,14 @@ def codes_in_the_package():
     return {code for text in texts for code in CODE.findall(text)}
 
 
-def test_codes_and_entries_are_the_same():
-    assert set(explain.entries()) == codes_in_the_package()
-    assert 12 <= len(explain.entries()) <= 20
+def test_codes_and_explanations_are_the_same():
+    assert set(explain.explanations()) == codes_in_the_package()
+    assert 12 <= len(explain.explanations()) <= 20
 
 
-@pytest.mark.parametrize("code", explain.entries())
+@pytest.mark.parametrize("code", explain.explanations())
 def test_each_entry_says_what_to_do(code):
-    title, text = explain.entries()[code]
+    title, text = explain.explanations()[code]
     shown = "" if code == "E14" else f"(kerasish explain {code})"  # which takes several devices
     assert title and shown in text and "](" not in text
     assert "\n- " in text or code == "E14"
@@ -46,7 +46,7 @@ def test_without_a_code_all_are_listed(capsys):
     assert main(["explain"]) == 0
     assert capsys.readouterr().out.splitlines()[3] == "E04  not compiled"
     assert main(["explain", "--json"]) == 0
-    assert list(json.loads(capsys.readouterr().out)) == list(explain.entries())
+    assert list(json.loads(capsys.readouterr().out)) == list(explain.explanations())
 
 
 def test_json(capsys):

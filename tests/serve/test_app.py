@@ -506,7 +506,7 @@ def test_buckets_hold_what_is_at_most_their_bound():
     measures = Measures()
     for rows in (1, 2, 3, 4, 1000):
         measures.batch("m", rows, 0.5)
-    lines = measures.text(types.SimpleNamespace(entries={})).decode().splitlines()
+    lines = measures.text(types.SimpleNamespace(models={})).decode().splitlines()
     found = dict(line.rsplit(" ", 1) for line in lines if line.startswith("kerasish_batch_rows"))
     buckets = {
         bound: found[f'kerasish_batch_rows_bucket{{le="{bound}",model="m"}}']

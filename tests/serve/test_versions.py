@@ -16,7 +16,7 @@ pytest.importorskip("httpx2")
 from starlette.testclient import TestClient
 
 from kerasish import serve
-from kerasish.serve.repository import Entry, Options
+from kerasish.serve.repository import Options, RepositoryModel
 
 OPTIONS = Options(max_batch=2)
 
@@ -32,7 +32,7 @@ def save(folder, value, unzipped=False):
 
 
 def entry(folder):
-    return Entry("m", str(folder), OPTIONS, lambda *_: None)
+    return RepositoryModel("m", str(folder), OPTIONS, lambda *_: None)
 
 
 def test_the_newest_that_loads_takes_over(tmp_path, caplog):
