@@ -146,6 +146,8 @@ def _from_pandas(table, name, strings):
         return table.to_numpy(dtype=object)
     other = {str(c): str(d) for c, d in table.dtypes.items() if d.kind not in "biufc"}
     if other:
+        for column in (c for c, d in table.dtypes.items() if d.kind == "O"):
+            _refuse_numbers_as_objects(table[column].to_numpy(), name)
         hint = "Give columns by name, `dict(table)`, to a model that takes strings." * strings
         hint = f"{_STRINGS} {hint}".rstrip()
         raise bad_argument("data", name, "numbers in every column", other, hint, "E13")
@@ -158,12 +160,28 @@ def _from_pandas(table, name, strings):
 def _check_numbers(array, name, strings):
     dtype = _dtype_for(array.dtype, settings.floatx())
     if dtype is None:
+        _refuse_numbers_as_objects(array, name)
         if strings and _are_strings(array, name):
             return array if array.dtype.kind in "OUS" else array.astype(object)
         hint = "Convert it to a type of number first."
         hint = _STRINGS if array.dtype.kind in "OUST" else hint
         raise bad_argument("data", name, "numbers", f"dtype {array.dtype}", hint, "E13")
     return array if dtype == array.dtype else array.astype(dtype)
+
+
+def _refuse_numbers_as_objects(array, name):
+    """Say how to convert numbers that an array holds as Python's objects, or writes as strings."""
+    if array.dtype.kind != "O" or not array.size:
+        return
+    elements = array.ravel().tolist()
+    if all(isinstance(x, str | bytes) for x in elements):
+        return
+    try:
+        array.astype("float64")
+    except (TypeError, ValueError):
+        return
+    hint = "It holds numbers as objects, as tables of several types do: `.astype('float32')`."
+    raise bad_argument("data", name, "an array of a type of number", "dtype object", hint)
 
 
 def _are_strings(array, name):

@@ -65,6 +65,10 @@ class Endpoint:
 
     def __init__(self, meta: Any, program: Any, weights: Any):
         self.inputs, self.outputs = meta["inputs"], meta.get("outputs")
+        for entry in self.inputs:
+            if not (isinstance(entry["name"], str) and isinstance(entry["shape"], list)):
+                raise TypeError(f"an input is described as {str(entry)[:80]}")
+            _type_named(entry["dtype"])
         self._weights, self._run = weights, jax.jit(program.call)
 
     def __call__(self, *args, **kwargs):
@@ -111,8 +115,10 @@ class ExportedModel:
             for name, meta in self.meta.get("endpoints", older).items():
                 own = [weights[i] for i in meta["weights"]] if "endpoints" in self.meta else weights
                 self.endpoints[name] = Endpoint(meta, archive.program(meta["program"]), own)
-        held = self.meta.get("collections", {})
-        self.collections = {name: [weights[i] for i in ids] for name, ids in held.items()}
+            held = self.meta.get("collections", {})
+            self.collections = {name: [weights[i] for i in ids] for name, ids in held.items()}
+            if not self.endpoints:
+                raise ValueError("it has no programs")
         self._first = next(iter(self.endpoints.values()))
 
     def __call__(self, *args, **kwargs):

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
-from kerasish.core.masking import set_mask
-from kerasish.losses.labels import smooth
+from kerasish.core.masking import get_mask, set_mask
+from kerasish.losses.labels import check_known_labels, smooth
 from kerasish.losses.loss import Loss, align_exactly
 from kerasish.ops.nn.losses import class_probabilities, log_probabilities, times_log
 
@@ -87,6 +88,9 @@ def categorical_focal_crossentropy(
     return -jnp.sum(weight * y_true * jnp.log(p), axis=axis)
 
 
+_SPARSE = "sparse_categorical_crossentropy"
+
+
 def sparse_categorical_crossentropy(
     y_true: ArrayLike,
     y_pred: ArrayLike,
@@ -97,7 +101,8 @@ def sparse_categorical_crossentropy(
     """Minus the log-probability of the class whose number is `y_true`.
 
     Args:
-        y_true: Class numbers, from 0. (Others have no loss; `check_sparse_labels` finds them.)
+        y_true: Class numbers, from 0. Others are an error where values are known; in compiled
+            functions they have no loss.
         y_pred: Probabilities (scaled to sum to 1), or logits if `from_logits`.
         from_logits: What `y_pred` is.
         ignore_class: Number whose samples have no loss and do not count in a mean.
@@ -111,6 +116,14 @@ def sparse_categorical_crossentropy(
         >>> print(np.array(values).round(4))
         [0.1054]
     """
+    check_known_labels(y_true, np.shape(y_pred)[axis], _SPARSE, ignore_class)
+    return unchecked_sparse_crossentropy(y_true, y_pred, from_logits, ignore_class, axis)
+
+
+def unchecked_sparse_crossentropy(
+    y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: Any = None, axis: int = -1
+) -> jax.Array:
+    """`sparse_categorical_crossentropy` for labels that may be anything where weights are 0."""
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
         y_true = jnp.squeeze(y_true, axis)
@@ -119,8 +132,7 @@ def sparse_categorical_crossentropy(
     if y_true.shape != tuple(without):
         wanted = f"class numbers of the shape of `y_pred` without its classes, {tuple(without)}"
         hint = _FOR_ONE_HOT if y_true.shape == y_pred.shape else ""
-        who = "sparse_categorical_crossentropy"
-        raise bad_argument(who, "y_true", wanted, y_true.shape, hint, "E06")
+        raise bad_argument(_SPARSE, "y_true", wanted, y_true.shape, hint, "E06")
     label = y_true.astype("int32")
     valid = None if ignore_class is None else label != ignore_class
     if valid is not None:
@@ -293,8 +305,15 @@ class SparseCategoricalCrossentropy(Loss):
         self.ignore_class = ignore_class
         self.axis = axis
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> jax.Array:
+        """The reduced loss; labels of weight 0, or where a mask is, may be anything."""
+        if get_mask(y_pred) is None:
+            classes = np.shape(y_pred)[self.axis]
+            check_known_labels(y_true, classes, self.name, self.ignore_class, sample_weight)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def call(self, y_true: Any, y_pred: Any) -> jax.Array:
-        return sparse_categorical_crossentropy(
+        return unchecked_sparse_crossentropy(
             y_true, y_pred, self.from_logits, self.ignore_class, self.axis
         )
 

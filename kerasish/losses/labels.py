@@ -5,7 +5,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
+from kerasish.core.symbolic.keras_tensor import KerasTensor
 
 
 def smooth(y_true: Any, amount: float, classes: int) -> jax.Array:
@@ -35,6 +37,29 @@ def label_kind(y_true_shape: tuple, y_pred_shape: tuple) -> str:
         return "binary"
     fewer = len(y_true_shape) < len(y_pred_shape)
     return "sparse" if fewer or y_true_shape[-1] == 1 else "categorical"
+
+
+def check_known_labels(
+    y: Any, classes: int, who: str, ignore_class: int | None = None, weight: Any = None
+) -> None:
+    """`check_sparse_labels`, where neither labels nor weights are traced: compiled code is silent.
+
+    Args:
+        y: Labels, of any shape.
+        classes: Number of classes.
+        who: Whom the error names.
+        ignore_class: A number allowed besides.
+        weight: Weights of the labels; those of weight 0 may be anything.
+    """
+    if any(isinstance(a, jax.core.Tracer | KerasTensor) for a in (y, weight)):
+        return
+    labels = np.asarray(dtypes.to_array(y))
+    if weight is not None:
+        weight = np.asarray(dtypes.to_array(weight))
+        weight = weight.reshape(weight.shape + (1,) * (labels.ndim - weight.ndim))
+        if weight.ndim == labels.ndim:
+            labels = np.where(weight == 0, labels.dtype.type(0), labels)
+    check_sparse_labels(labels, classes, who, ignore_class)
 
 
 def check_sparse_labels(y: Any, classes: int, who: str, ignore_class: int | None = None) -> None:

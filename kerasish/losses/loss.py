@@ -114,9 +114,9 @@ class Loss(Configurable):
         if values is None or isinstance(values, str | dict | tuple):
             raise TypeError(f"Loss {self.name!r} returned {type(values).__name__}. {advice}")
         weights, shape = np.shape(sample_weight), np.shape(values)
-        if any(w not in (1, n) for w, n in zip(weights[1:], shape[1:], strict=False)) or (
-            len(weights) > len(shape) and any(n != 1 for n in weights[len(shape) :])
-        ):
+        inner = zip(weights[1:], shape[1:], strict=False)
+        fits = all(w in (1, n) for w, n in inner) and all(n == 1 for n in weights[len(shape) :])
+        if shape and not fits:
             wanted = f"of a shape that fits the loss's values, {shape}, or of its first axes"
             raise bad_argument(self, "sample_weight", wanted, weights)
         rows, found = weights[:1], shape[:1]

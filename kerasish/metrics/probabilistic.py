@@ -8,8 +8,8 @@ from kerasish.losses import (
     kl_divergence,
     label_kind,
     poisson,
-    sparse_categorical_crossentropy,
 )
+from kerasish.losses.categorical import unchecked_sparse_crossentropy
 from kerasish.metrics.metric import Metric
 from kerasish.metrics.reduction import MeanMetricWrapper
 
@@ -148,7 +148,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         axis: int = -1,
     ):
         super().__init__(
-            sparse_categorical_crossentropy,
+            unchecked_sparse_crossentropy,
             name,
             dtype,
             from_logits=from_logits,

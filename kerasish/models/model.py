@@ -567,7 +567,15 @@ class Model(Trainer, Layer):
         """What the class takes beside the graph and what all models take, as plain data."""
         config = super().get_config() if has_own_arguments(type(self)) else {}
         skipped = ("inputs", "outputs", "name", "trainable")
-        return {name: value for name, value in config.items() if name not in skipped}
+        own = {name: value for name, value in config.items() if name not in skipped}
+        tensors = [name for name, value in own.items() if _any_written_tensor(value)]
+        if tensors:
+            raise TypeError(
+                f"Model {self.name!r} ({type(self).__name__}): its graph cannot be written, as "
+                f"`__init__` takes the symbolic tensors as {tensors}. Call these arguments "
+                "`inputs` and `outputs`, or make the graph in `__init__`."
+            )
+        return own
 
     def _with_graph(self, inputs, outputs):
         """Another model of this class and its arguments; `None` if it makes the graph itself."""
@@ -615,6 +623,13 @@ def _any_tensor(x):
     if isinstance(x, list | tuple):
         return any(map(_any_tensor, x))
     return isinstance(x, KerasTensor)
+
+
+def _any_written_tensor(value):
+    if isinstance(value, dict):
+        is_tensor = value.get("class_name") == "__keras_tensor__"
+        return is_tensor or any(map(_any_written_tensor, value.values()))
+    return isinstance(value, list | tuple) and any(map(_any_written_tensor, value))
 
 
 def _specs_of(operation, args, kwargs):

@@ -259,6 +259,8 @@ def _label_rule(loss, prediction):
         return LabelRule(
             prediction.shape[getattr(loss, "axis", -1)], getattr(loss, "ignore_class", None)
         )
+    if isinstance(loss, losses_module.CTC) or function is losses_module.ctc:
+        return LabelRule(prediction.shape[-1])
     binary = (losses_module.BinaryCrossentropy, losses_module.BinaryFocalCrossentropy)
     functions = (losses_module.binary_crossentropy, losses_module.binary_focal_crossentropy)
     is_binary = isinstance(loss, binary) or any(function is one for one in functions)

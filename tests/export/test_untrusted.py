@@ -2,7 +2,11 @@
 
 import io
 import json
+import os
+import pathlib
 import random
+import subprocess
+import sys
 import zipfile
 
 import jax
@@ -126,3 +130,71 @@ def test_damage_is_refused_or_harmless(members, tmp_path):
         else:
             np.testing.assert_array_equal(loaded(x), expected)
     assert refused > 20  # the source of `exported.py` is not read
+
+
+FUZZ = """
+import json, pathlib, random, resource, sys, warnings, zipfile
+import numpy as np
+import kerasish
+from tests.support.mutations import mutate, spoil
+
+good, path, count, seed = sys.argv[1], pathlib.Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+rng, loaded, ran = random.Random(seed), 0, 0
+warnings.simplefilter("ignore")
+with zipfile.ZipFile(good) as archive:
+    members = {name: archive.read(name) for name in archive.namelist()}
+x, start = np.ones((1, 3), "float32"), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+kinds = ["meta.json", "meta.json", "programs/0.bin", "weights.npz"]
+for i in range(count):
+    bad, name = dict(members), rng.choice(kinds)
+    if name == "meta.json":
+        meta = json.loads(bad[name])
+        for _ in range(rng.choice([1, 1, 3])):
+            meta = mutate(meta, rng)
+        bad[name] = json.dumps(meta).encode()
+    else:
+        bad[name] = spoil(bad[name], rng)
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, data in bad.items():
+            archive.writestr(member, data)
+    print(i, name, flush=True)
+    try:
+        made = kerasish.export.load(path)
+        loaded += 1
+    except (ValueError, TypeError) as error:
+        assert path.name in str(error), f"{type(error).__name__}: {error}"
+        continue
+    try:
+        np.asarray(made(x))
+        ran += 1
+    except (ValueError, TypeError, RuntimeError) as error:
+        assert str(error)
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start
+assert grown < 2_000_000, f"memory grew by {grown} KiB"
+print("done", loaded, ran)
+"""
+
+
+def fuzz_archives(members, tmp_path, count, seed):
+    """Load `count` mutated archives in a process of their own, which none may end."""
+    good = pack(tmp_path / "good.zip", members)
+    run = subprocess.run(
+        [sys.executable, "-c", FUZZ, good, tmp_path / "bad.zip", str(count), str(seed)],
+        capture_output=True,
+        text=True,
+        cwd=pathlib.Path(__file__).parent.parent.parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])},
+    )
+    assert run.returncode == 0, f"{run.stdout[-200:]}\n{run.stderr[-3000:]}"
+    done, loaded, ran = run.stdout.split()[-3:]
+    assert done == "done"
+    assert 0 < int(ran) <= int(loaded) < count
+
+
+def test_mutated_archives_load_or_say_why_not(members, tmp_path):
+    fuzz_archives(members, tmp_path, 60, seed=0)
+
+
+@pytest.mark.slow
+def test_thousands_of_mutated_archives_load_or_say_why_not(members, tmp_path):
+    fuzz_archives(members, tmp_path, 3000, seed=1)

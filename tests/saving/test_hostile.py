@@ -19,8 +19,8 @@ import pytest
 
 import kerasish
 from kerasish import layers
+from tests.support.mutations import HUGE, mutate
 
-HUGE = 10**15
 A_ROW = {"value": [[0.0] * 4], "dtype": "float32"}
 
 
@@ -676,28 +676,6 @@ def test_damaged_files_give_an_error_or_the_right_weights(name, how, good, tmp_p
         assert all(map(np.array_equal, everything(model), right))
         right_ones += found is not None
     assert how == "flipped" or right_ones == 0 or path.name == "metadata.json"
-
-
-def mutate(node, rng, depth=0):
-    """Change one random place of a JSON value."""
-    strange = [
-        None, True, -1, 0, 1e308, float("nan"), float("inf"), HUGE, "", "os.system", "../../etc",
-        [], {}, [[]], "__lambda__", {"class_name": "__lambda__", "config": {}}, "relu" * 99,
-        {"class_name": "Dense", "config": {"units": 2}}, [None] * 9,
-        {"class_name": "function", "config": "eval"},
-        {"class_name": "__tensor__", "config": {"value": [1], "dtype": "float32"}},
-    ]  # fmt: skip
-    if isinstance(node, dict | list) and node and rng.random() < 0.93:
-        key = rng.choice(list(node) if isinstance(node, dict) else range(len(node)))
-        deed = rng.random()
-        if deed < 0.05:
-            del node[key]
-        elif deed < 0.1 and isinstance(node, dict):
-            node[rng.choice(["class_name", "module", "config", "extra", "name"])] = node[key]
-        else:
-            node[key] = mutate(node[key], rng, depth + 1)
-        return node
-    return rng.choice(strange)
 
 
 def fuzz_configs(good, tmp_path, count, seed):

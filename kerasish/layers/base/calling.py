@@ -362,11 +362,16 @@ def symbolic_leaves(tree: Any) -> list[KerasTensor]:
 def say_where(error: BaseException, layer: Any, tensors: dict) -> None:
     """Add to an error the layer in which it came up, the shapes it was called on, and a hint.
 
+    An error of kerasish that names the layer says all that itself, and stays the last line.
+
     Args:
         error: The error, which gets a note.
         layer: The layer.
         tensors: Its tensor arguments, by name.
     """
+    says_so = type(error) in (TypeError, ValueError) and repr(layer.name) in str(error)
+    if says_so:
+        return
     shapes = {name: jax.tree.map(lambda x: known_sizes(x.shape), x) for name, x in tensors.items()}
     note = f"In layer {layer.name!r} ({type(layer).__name__}), called on shapes {shapes}."
     error.add_note(note + _HINTS.get(type(error), ""))

@@ -1,6 +1,7 @@
 """Layers that bring raw data to a common scale, by given numbers or by numbers learnt from data."""
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.layers.base.arguments import known_size
+from kerasish.layers.base.calling import context
 from kerasish.layers.base.layer import Layer
 
 
@@ -122,8 +124,24 @@ class Normalization(Layer):
 
     def call(self, inputs: Any) -> Any:
         x = inputs.astype(self.compute_dtype)
+        self._warn_if_unadapted()
         deviation = jnp.maximum(jnp.sqrt(self.variance), settings.epsilon())
         return self.mean + x * deviation if self.invert else (x - self.mean) / deviation
+
+    def _warn_if_unadapted(self):
+        """Say once that inputs stay as they are, where no data was seen and no weights loaded."""
+        if self.input_mean is not None or self._is_known or context.shapes_only:
+            return
+        vars(self)["_is_known"] = True
+        values = np.asarray(self.adapt_mean._value), np.asarray(self.adapt_variance._value)
+        if not values[0].any() and (values[1] == 1).all():
+            warnings.warn(
+                f"{self.name}: it has seen no data yet, so inputs stay as they are. Call `adapt` "
+                "on the training data first, or give `mean` and `variance`.",
+                stacklevel=2,
+            )
+
+    _is_known = False  # that there was data, or that there was none
 
     def adapt(self, data: Any) -> None:
         """Take mean and variance from data.
@@ -152,6 +170,10 @@ class Normalization(Layer):
             total += weight
         if not total:
             raise bad_argument(self, "data", "at least one sample", data)
+        if not (np.isfinite(mean).all() and np.isfinite(variance).all()):
+            hint = "Fill or drop what is missing first: pandas' `fillna` or `dropna`, say."
+            raise bad_argument(self, "data", "finite numbers", "NaN or infinity among them", hint)
+        vars(self)["_is_known"] = True
         self.adapt_mean.assign(mean)
         self.adapt_variance.assign(variance)
 

@@ -217,7 +217,13 @@ def norm(
         >>> print(keras.ops.norm([3.0, 4.0]))
         5.0
     """
-    return jnp.linalg.norm(as_float(x), ord=ord, axis=as_axes(axis), keepdims=keepdims)
+    x, axes = as_float(x), as_axes(axis)
+    if ord is None or (ord == 2 and isinstance(axes, int)):
+        # The gradient of the root at 0 is infinite: of vectors of zeros, it is 0 here.
+        square = jnp.sum(jnp.real(x * jnp.conj(x)), axis=axes, keepdims=keepdims)
+        some = square > 0
+        return jnp.where(some, jnp.sqrt(jnp.where(some, square, 1)), square)
+    return jnp.linalg.norm(x, ord=ord, axis=axes, keepdims=keepdims)
 
 
 @symbolic

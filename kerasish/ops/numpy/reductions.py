@@ -251,8 +251,14 @@ def average(
         >>> print(keras.ops.average([1.0, 4.0], weights=[3.0, 1.0]))
         1.75
     """
-    weights = None if weights is None else as_float(weights)
-    return jnp.average(as_float(x), axis=as_axes(axis), weights=weights)
+    x = as_float(x)
+    if weights is None:
+        return jnp.mean(x, axis=as_axes(axis))
+    weights = as_float(weights)
+    kind = jnp.promote_types(x.dtype, weights.dtype)
+    wide = jnp.promote_types(kind, "float32")  # sums of 16 bits overflow, and lose small terms
+    mean = jnp.average(x.astype(wide), axis=as_axes(axis), weights=weights.astype(wide))
+    return mean.astype(kind)
 
 
 @symbolic
