@@ -418,7 +418,7 @@ class Trainer(OverridableSteps):
         if not asked and (batch_size is None or type(batch_size) is int):
             most = _PREDICT_BATCH if batch_size is None else batch_size
             if (last := self._last_form) and last.fits(x, self._compiled_steps, most):
-                return self._in_output_order(last(x))
+                return last(x)
         _check_counts("predict", steps=steps)
         with input_hints(self, x):
             batches = make_batches(x, batch_size=batch_size, steps=steps)
@@ -550,7 +550,7 @@ class Trainer(OverridableSteps):
             x: Inputs of the batch.
         """
         if (last := self._last_form) and last.fits(x, self._compiled_steps):
-            return self._in_output_order(last(x))
+            return last(x)
         with input_hints(self, x):
             batch = _complete_batch(self, "predict", x)
             rows = rows_of(batch)
@@ -566,11 +566,7 @@ class Trainer(OverridableSteps):
         _, outputs = step.execute(single_batch_chunk(batch))
         vars(self)["_last_form"] = last_form(step, x, batch, outputs)
         outputs = jax.tree.map(np.array, outputs)
-        return self._in_output_order(outputs)
-
-    def _in_output_order(self, outputs):
-        """Outputs whose dicts have the order in which the model made them."""
-        return reordered(outputs, self._compiled_steps["predict"].output_order)
+        return reordered(outputs, self._step("predict").output_order)
 
     # -- compiled steps
 
