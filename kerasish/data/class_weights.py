@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from kerasish.core import processes, settings
+from kerasish.core.dtypes import is_float
 from kerasish.core.errors import bad_argument
 from kerasish.distribution import distribution
 
@@ -96,6 +97,10 @@ def check_sample_weight(sample_weight: Any) -> None:
         ValueError: If one is NaN or infinite; it says where.
     """
     for weights in jax.tree.leaves(sample_weight):
+        if isinstance(weights, jax.Array) and is_float(weights.dtype):
+            if not weights.is_fully_addressable or bool(jax.numpy.isfinite(weights).all()):
+                continue
+            weights = np.asarray(weights, "float64")
         if not isinstance(weights, np.ndarray) or weights.dtype.kind != "f":
             continue
         good = np.isfinite(weights)

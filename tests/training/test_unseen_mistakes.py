@@ -1,5 +1,7 @@
 """Relatives of mistakes: wrong numbers refused, and errors that teach."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -43,6 +45,7 @@ class Batches(keras.utils.PyDataset):
     [
         lambda m, w: m.fit(X, Y, sample_weight=w, verbose=0),
         lambda m, w: m.evaluate(X, Y, sample_weight=w, verbose=0),
+        lambda m, w: m.fit(X, Y, sample_weight=jnp.asarray(w), verbose=0),
         lambda m, w: m.train_on_batch(X, Y, sample_weight=w),
         lambda m, w: m.test_on_batch(X, Y, sample_weight=w),
         lambda m, w: m.fit(batches(X, Y, w), verbose=0),
@@ -144,8 +147,6 @@ def test_a_loaded_normalization_does_not_warn(tmp_path):
 
 @pytest.mark.parametrize("axis", [None, -1])
 def test_norms_of_zeros_have_gradients(axis):
-    import jax
-
     grad = jax.grad(lambda x: ops.norm(x, axis=axis).sum())
     np.testing.assert_array_equal(grad(np.zeros((2, 3), "float32")), 0)
     x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
