@@ -49,7 +49,7 @@ CALLS = {
     "a layer's own check": (lambda: keras.layers.Dense(3)(keras.Input((None,))), "<lambda>"),
     "an op": (lambda: keras.ops.matmul(X, X), "<lambda>"),
     "an op on a symbolic tensor": (lambda: keras.ops.matmul(keras.Input((7,)), Y), "<lambda>"),
-    "an operator": (lambda: keras.Input((7,)) @ keras.Input((3,)), "<lambda>"),
+    "an operator": (lambda: keras.Input((7,)) @ keras.Input((3, 2), batch_size=9), "<lambda>"),
     "a compiled function": (lambda: keras.jit(lambda x: x @ x)(X), "<lambda>"),
     "an operation": (lambda: Doubled()(keras.Input((3,))), "call"),
 }
@@ -147,7 +147,7 @@ SHAPES = {
 
 class Reshaped(keras.layers.Layer):
     def call(self, x):
-        return jnp.reshape(x, (-1, 7))
+        return jnp.reshape(x, (5, 7))
 
 
 @pytest.mark.parametrize("call,text", SHAPES.values(), ids=SHAPES)

@@ -210,7 +210,7 @@ def _as_value_error() -> Iterator[None]:
         found = ValueError(str(error))
         for note in getattr(error, "__notes__", ()):
             found.add_note(note)
-        raise found from error
+        raise found.with_traceback(error.__traceback__) from None  # with the user's frames
 
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+)(?![\w.]*\d)")
