@@ -5,7 +5,8 @@ calls are inlined, what depends on nothing but weights is computed at once, 16-b
 widened, and primitives that runtimes know in part only are written with plainer ones, by `RULES`.
 """
 
-from collections.abc import Callable, Sequence
+import contextvars
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -30,6 +31,10 @@ _CALLS = {
     "custom_vjp_call_jaxpr": "fun_jaxpr",
     "custom_lin": "jaxpr",
 }
+# Rules of one format, before those of all.
+_of_format: contextvars.ContextVar[Mapping[str, Callable]] = contextvars.ContextVar(
+    "rules of a format"
+)
 _LARGE = 1 << 16  # elements: larger results are computed ahead only if they are no larger than x
 
 
@@ -51,17 +56,22 @@ def trace(fn: Callable, specs: Sequence[jax.ShapeDtypeStruct]) -> Any:
         return jax.make_jaxpr(as_function(plain))(*wide)
 
 
-def portable(fn: Callable) -> Callable:
+def portable(fn: Callable, rules: Mapping[str, Callable]) -> Callable:
     """`fn` in the portable form, for whoever traces it, with sizes or symbols of theirs.
 
     Args:
         fn: The function.
+        rules: The format's own, which come before those of all.
     """
 
     def run(*arrays):
         specs = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays]
-        with portable_form():
-            return as_function(jax.make_jaxpr(fn)(*specs))(*arrays)
+        token = _of_format.set(rules)
+        try:
+            with portable_form():
+                return as_function(jax.make_jaxpr(fn)(*specs))(*arrays)
+        finally:
+            _of_format.reset(token)
 
     return run
 
@@ -142,8 +152,9 @@ def _equation(equation, operands):
 
 def _by_rules(equation, operands):
     name = equation.primitive.name
-    if name in RULES:
-        results = RULES[name](equation, *operands)
+    found = _of_format.get({}).get(name) or RULES.get(name)
+    if found is not None:
+        results = found(equation, *operands)
         if results is not NotImplemented:
             return results if isinstance(results, list | tuple) else [results]
     return _bound(equation, operands)
