@@ -77,7 +77,7 @@ figure = profile.plot()
     "The model": (
         "`plot_model` needs no program beside Python; `model_to_dot` gives Graphviz' form of it.",
         """
-keras.utils.plot_model(model, "model.svg", show_shapes=True, rankdir="LR")
+keras.utils.plot_model(model, "model.svg", show_shapes=True)
 dot = keras.utils.model_to_dot(model)
 """,
     ),

@@ -29,7 +29,12 @@ PAGES = {
     "layers-preprocessing": ("Preprocessing layers", []),
     "layers-image": ("Image preprocessing and augmentation", []),
     "ops-core": ("Core ops", ["keras.ops"]),
-    "ops-numpy": ("NumPy ops", ["keras.ops.numpy"]),
+    "ops-arithmetic": ("NumPy ops: arithmetic", ["keras.ops.numpy"]),
+    "ops-elementwise": ("NumPy ops: elementwise", []),
+    "ops-reductions": ("NumPy ops: reductions", []),
+    "ops-manipulation": ("NumPy ops: manipulation", []),
+    "ops-creation": ("NumPy ops: creation", []),
+    "ops-products": ("NumPy ops: products", []),
     "ops-nn": ("Neural network ops", ["keras.ops.nn"]),
     "ops-linalg": ("Linear algebra ops", ["keras.ops.linalg"]),
     "ops-image": ("Image ops", ["keras.ops.image"]),
@@ -144,7 +149,9 @@ def _page(name, names, value):
         return fitting[0] if fitting else page
     if page == "ops-core":
         parts = [other.split(".")[2] for other in names if other.count(".") == 3]
-        return next((f"ops-{p}" for p in parts if f"ops-{p}" in PAGES), page)
+        page = next((_PAGE_OF_MODULE[f"keras.ops.{p}"] for p in parts), page)
+    if page == "ops-arithmetic":  # by the file that has it
+        return f"ops-{pathlib.Path((source_of(value) or ('arithmetic', 0))[0]).stem}"
     return page
 
 

@@ -26,7 +26,8 @@ def write(folder: pathlib.Path) -> list[Entry]:
     for page, (title, modules) in PAGES.items():
         here = [entry for entry in found if entry.page == page]
         where = ", ".join(f"`{module}`" for module in modules)
-        parts = [f"# {title}", f"In {where}." if where else "In `keras.layers`."]
+        where = where or f"`keras.{page.split('-')[0]}`"
+        parts = [f"# {title}", f"In {where}."]
         parts += [_table(here), *(_described(entry, known) for entry in here)]
         (folder / f"{page}.md").write_text("\n\n".join(parts) + "\n")
     return found
