@@ -152,7 +152,7 @@ class CompiledStep:
         if self._inner is None:
             self._inner = Program(self.body, self.written, self.reads, donate=False)
         if self._look is not None:
-            self._fingerprint, self._version = self._look(), changes.count
+            self._fingerprint, self._version = self._look(), changes.structure
 
     def _within(self, batch):
         """The body inside a trace: as a program of its own, so that its Python runs but once."""
@@ -201,8 +201,8 @@ class CompiledStep:
 
     def follow_changes(self) -> None:
         """Compile anew at the next call if layers have changed since it was last traced."""
-        if self._fingerprint is not None and self._version != changes.count:
-            self._version = changes.count
+        if self._fingerprint is not None and self._version != changes.structure:
+            self._version = changes.structure
             if not self._fingerprint.still_holds():
                 self.forget()
 

@@ -27,7 +27,7 @@ class LastForm:
 
     def __init__(self, program: Program, step: Any, x: Any, batch: Any, outputs: Any):
         self.program, self.step = program, step
-        self.version = changes.count
+        self.version = changes.structure
         self.settings = settings.current()
         # A single array is compared without a search for leaves.
         single = _is_array(x)
@@ -52,7 +52,7 @@ class LastForm:
         elif self.type is not None or _form(x) != self.form:
             return False
         return (
-            changes.count == self.version
+            changes.structure == self.version
             and steps.get("predict") is self.step
             and (batch_size is None or self.rows <= batch_size)
             and partitioning.state.distribution is None

@@ -465,6 +465,16 @@ def test_one_row_of_predict_runs_little_python():
         np.testing.assert_array_equal(model.predict(x, verbose=0), first)
 
 
+def test_training_in_turns_leaves_compiled_steps_alone():
+    model = sequential()
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        model.trainable = not model.trainable
+        model.predict_on_batch(X)
+    model.trainable = not model.trainable
+    assert calls_of(lambda: model.predict_on_batch(X)) < 40
+
+
 def test_predict_keeps_to_its_batch_size():
     model = keras.Sequential([layers.Input((1,)), layers.Lambda(lambda x: x - ops.mean(x))])
     x = np.arange(64.0)[:, None]

@@ -6,6 +6,7 @@ What was compiled of a model remembers the count, and looks at the model again w
 
 class _Changes:
     count = 0
+    structure = 0  # without what only says what is trained, and how training goes
 
 
 changes = _Changes()

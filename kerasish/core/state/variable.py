@@ -283,6 +283,7 @@ class Variable:
     def autocast(self, value: Any) -> None:
         self._autocast = bool(value)
         changes.count += 1
+        changes.structure += 1
 
     @property
     def shape(self) -> tuple:

@@ -67,6 +67,10 @@ BETWEEN_PARTS = {
 }
 
 
+# Attributes that are set again and again while models train, in turns or at all.
+_OF_TRAINING = frozenset(("trainable", "_trainable", "_frozen", "stop_training", "history"))
+
+
 class Layer(Operation):
     """Weights, and a computation with them.
 
@@ -662,6 +666,7 @@ class Layer(Operation):
             # Attributes may be set before `super().__init__()` is called.
             self.__dict__.setdefault("_set_at", {})[name] = next_serial()
             changes.count += 1
+            changes.structure += name not in _OF_TRAINING
         try:
             object.__setattr__(self, name, value)
         except AttributeError:
@@ -669,6 +674,7 @@ class Layer(Operation):
 
     def __delattr__(self, name):
         changes.count += 1
+        changes.structure += 1
         object.__delattr__(self, name)
 
     def _locked_for(self, name, value):
