@@ -691,3 +691,18 @@ ERRORS = {
 def test_errors_say_what_to_do(act, text):
     with pytest.raises((ValueError, TypeError), match=text):
         act()
+
+
+@pytest.mark.parametrize("act", ["summary", "profile"])
+def test_counts_of_the_devices_work_are_refused(act):
+    model = functional(vectorization(), *head())
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=f"{act}: .*takes strings"):
+        model.summary(cost=True) if act == "summary" else model.profile(TEXTS, LABELS)
+
+
+@pytest.mark.filterwarnings("ignore:.*older HDF5 format. The present")
+def test_the_older_file_format_says_that_it_holds_no_vocabulary(tmp_path):
+    model = functional(vectorization(), *head())
+    with pytest.warns(UserWarning, match="holds no vocabularies.*string_lookup"):
+        model.save(tmp_path / "model.h5")

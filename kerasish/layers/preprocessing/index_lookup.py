@@ -397,6 +397,11 @@ class IndexLookup(Layer):
             return
         self.idf_weights = np.asarray(store["idf_weights"])
 
+    @property
+    def has_assets(self) -> bool:
+        """Whether it has learnt a vocabulary, which its config does not hold."""
+        return self.input_vocabulary is None and self._known_size
+
     def save_assets(self, dir_path: str) -> None:
         """Write the vocabulary, one token a line, unless the config has it.
 

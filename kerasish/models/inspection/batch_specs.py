@@ -25,6 +25,7 @@ def sample_inputs(model: Any, batch_size: int, given: Any = None) -> Any:
             f"Model {model.name!r} has no weights yet, so there is nothing to count. Build it "
             f"first: call it on data, or `build(input_shape)`. {see('E05')}"
         )
+    refuse_strings(model, "summary")
     if given is not None:
         return _with_rows(given, batch_size)
     seen = _seen_in_training(model)
@@ -84,6 +85,22 @@ def trial_step(model: Any, batch: Any) -> Any:
     if own.trained is None:  # the optimizer is built now, and must know when layers are frozen
         own.trained, own.frozen = trial.trained, trial.frozen
     return trial
+
+
+def refuse_strings(model: Any, who: str) -> None:
+    """Raise a `ValueError` for a model that takes strings: part of its work is the host's.
+
+    Args:
+        model: The model.
+        who: Who asks, for the error.
+    """
+    graph = model._function is not None and any(t.dtype == "string" for t in model.inputs)
+    if graph or vars(model).get("_string_inputs"):
+        raise ValueError(
+            f"{who}: model {model.name!r} takes strings, and what the host does with them has no "
+            "place in a count of the device's work. Look at the part after the layers that take "
+            "strings: a model of its own, on the numbers that they give."
+        )
 
 
 def _name(loss):

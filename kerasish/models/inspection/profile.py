@@ -12,7 +12,7 @@ import numpy as np
 from kerasish.core.errors import bad_argument
 from kerasish.core.text_tables import as_html, as_text, readable_seconds
 from kerasish.data import make_batches, unpack_x_y_sample_weight
-from kerasish.models.inspection.batch_specs import trial_step
+from kerasish.models.inspection.batch_specs import refuse_strings, trial_step
 from kerasish.models.inspection.layer_calls import Call, calls_of, isolated
 from kerasish.training.chunk import fetch, put_on_devices
 from kerasish.training.learning_rate_finder import kept_random_state, kept_values
@@ -139,6 +139,7 @@ def profile(
         steps: Number of steps to time.
     """
     model._require_compiled("profile")
+    refuse_strings(model, "profile")
     if model.run_eagerly:
         raise ValueError("profile: compile the model without `run_eagerly`: fused code is timed.")
     if steps is not None and (not isinstance(steps, int) or steps < 1):

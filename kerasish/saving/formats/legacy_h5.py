@@ -38,6 +38,13 @@ def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> 
         include_optimizer: Whether to write the optimizer too.
         version: Version of Keras to write down.
     """
+    learnt = [layer.name for layer in model._flatten_layers() if _has_assets(layer)]
+    if learnt:
+        warnings.warn(
+            f"{path}: the older HDF5 format holds no vocabularies, and the layers {learnt} have "
+            "learnt theirs. Save to a `.keras` file, or give the layers their `vocabulary`.",
+            stacklevel=5,
+        )
     with h5py.File(path, "w") as h5:
         h5.attrs["keras_version"] = version
         h5.attrs["backend"] = "jax"
@@ -52,6 +59,11 @@ def save_model(model: Any, path: Any, include_optimizer: bool, version: str) -> 
             h5.attrs["training_config"] = json.dumps(_training_config(model))
             _write_weights(h5.create_group("optimizer_weights"), model.optimizer.variables)
         h5.attrs[_SUM] = _sum_of_strings(h5)
+
+
+def _has_assets(layer):
+    """Whether a layer has learnt something that is neither in its config nor in its weights."""
+    return bool(getattr(layer, "has_assets", False))
 
 
 def _sum_of_strings(h5):
