@@ -40,6 +40,17 @@ class Rule(NamedTuple):
 rules: dict[str, Rule] = {}
 
 
+def holds_sparse(value: Any) -> bool:
+    """Whether an argument is a sparse matrix, or a list, tuple or dict with one in it.
+
+    Args:
+        value: Any object.
+    """
+    if isinstance(value, list | tuple):
+        return any(map(holds_sparse, value))
+    return any(map(holds_sparse, value.values())) if type(value) is dict else is_sparse(value)
+
+
 def densify(tree: Any) -> Any:
     """A pytree with its sparse matrices written out as arrays.
 

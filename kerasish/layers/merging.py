@@ -50,6 +50,8 @@ class Merge(Layer):
             *args: More arguments of `call`.
             **kwargs: More arguments of `call`, by name.
         """
+        if not isinstance(inputs, list | tuple):
+            self._check_list(getattr(inputs, "shape", inputs))
         if all(isinstance(x, KerasTensor) for x in inputs):
             shapes = self.agreed_shapes([x.shape for x in inputs])
             inputs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, inputs, strict=True)]

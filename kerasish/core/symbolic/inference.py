@@ -13,6 +13,7 @@ from jax.export import SymbolicScope, symbolic_shape
 
 from kerasish.core.dict_order import in_order, map_in_order
 from kerasish.core.errors import hints
+from kerasish.core.sparse import densify
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.host_tensor import HostTensor, Shapes
@@ -89,6 +90,8 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
             )
             with Scope():
                 result = in_order(call(*inner_args, **inner_kwargs))
+            if not isinstance(result, jax.Array):
+                result = densify(result)
             strings[:] = [isinstance(leaf, HostTensor) for leaf in jax.tree.leaves(result)]
             if not any(strings):
                 return result

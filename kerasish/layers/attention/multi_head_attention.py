@@ -83,9 +83,14 @@ class MultiHeadAttention(BaseMultiHeadAttention):
         super().__init__(**kwargs)
         self.num_heads = positive_int(self, "num_heads", num_heads)
         self.key_dim = positive_int(self, "key_dim", key_dim)
-        self.value_dim = positive_int(self, "value_dim", value_dim) if value_dim else key_dim
+        self.value_dim = (
+            key_dim if value_dim is None else positive_int(self, "value_dim", value_dim)
+        )
         if isinstance(output_shape, int):
             output_shape = (output_shape,)
+        if not isinstance(output_shape, list | tuple | None):
+            wanted = "an integer, a list of integers, or None"
+            raise bad_argument(self, "output_shape", wanted, output_shape)
         self._output_shape = tuple(output_shape) if output_shape else None
         if isinstance(attention_axes, int):
             attention_axes = (attention_axes,)

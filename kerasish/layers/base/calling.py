@@ -16,6 +16,7 @@ from kerasish.core.dict_order import map_in_order
 from kerasish.core.errors import bad_argument
 from kerasish.core.masking import get_mask, set_mask
 from kerasish.core.names import current_path
+from kerasish.core.sparse import densify, holds_sparse
 from kerasish.core.state.scope import current_scope
 from kerasish.core.state.trace_list import nan_flags
 from kerasish.core.state.variable import Variable, is_variable
@@ -111,6 +112,9 @@ def compute(layer: Any, bound: inspect.BoundArguments) -> Any:
     if layer._built_with is None and not layer._locked:
         layer._own_policy = layer._policy.at(current_path())
     take_numbers(bound)
+    for name, value in bound.arguments.items():
+        if holds_sparse(value):
+            bound.arguments[name] = densify(value)
     tensors = tensor_arguments(bound)
     masks = {name: jax.tree.map(get_mask, x) for name, x in tensors.items()}
     first = next(iter(tensors), None)

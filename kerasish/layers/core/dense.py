@@ -197,6 +197,19 @@ class EinsumDense(LoRALayer):
         if self.lora_rank:
             self.enable_lora(self.lora_rank, self.lora_alpha)
 
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """The output's shape; no weights are made for it.
+
+        Args:
+            input_shape: Shape of the inputs.
+        """
+        ins, _, outs, dots = _split_equation(self)
+        sizes = self._axis_sizes(tuple(input_shape))
+        named = tuple(sizes[letter] for letter in outs)
+        if dots == "left":
+            return (*input_shape[: len(input_shape) - len(ins)], *named)
+        return (*named, *input_shape[len(ins) :])
+
     def _axis_sizes(self, input_shape):
         """The size of each letter's axis."""
         ins, _, outs, dots = _split_equation(self)

@@ -1,5 +1,6 @@
 """Layers that bring values to a common mean and scale."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -290,11 +291,16 @@ class LayerNormalization(Layer):
         **kwargs: Any,
     ):
         # An old switch of Keras' that its configs still carry.
-        if kwargs.pop("rms_scaling", False):
-            raise bad_argument(
-                "LayerNormalization", "rms_scaling", "False", True, "Use `RMSNormalization`."
-            )
+        rms_scaling = bool(kwargs.pop("rms_scaling", False))
         super().__init__(**kwargs)
+        if rms_scaling:
+            warnings.warn(
+                f"{self.name}: `rms_scaling=True` divides by the standard deviation and takes no "
+                "mean away, as in Keras, where it is deprecated. `RMSNormalization` is what the "
+                "name says.",
+                stacklevel=2,
+            )
+        self.rms_scaling = rms_scaling
         self.axis = as_axes(self, axis)
         self.epsilon = epsilon
         self.center = center
@@ -307,19 +313,23 @@ class LayerNormalization(Layer):
     def build(self, input_shape: tuple) -> None:
         axes = positive_axes(self.axis, len(input_shape))
         sizes = [known_size(self, input_shape, axis) for axis in axes]
-        self.gamma: Any = make_weight(self, "gamma", sizes, autocast=False) if self.scale else None
-        self.beta: Any = make_weight(self, "beta", sizes, autocast=False) if self.center else None
+        has_gamma, has_beta = self.scale or self.rms_scaling, self.center and not self.rms_scaling
+        self.gamma: Any = make_weight(self, "gamma", sizes, autocast=False) if has_gamma else None
+        self.beta: Any = make_weight(self, "beta", sizes, autocast=False) if has_beta else None
 
     def call(self, inputs: jax.Array) -> jax.Array:
         x = at_least_float32(inputs)
         axes = positive_axes(self.axis, x.ndim)
         shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
-        x = standardize(tuple(axes), self.epsilon, x)
-        if self.scale:
+        if self.rms_scaling:
+            x = x * jax.lax.rsqrt(jnp.var(x, tuple(axes), keepdims=True) + self.epsilon)
+        else:
+            x = standardize(tuple(axes), self.epsilon, x)
+        if self.gamma is not None:
             x = scale_by(x, jnp.reshape(self.gamma.value, shape))
-        if self.center:
+        if self.beta is not None:
             x = add_bias(x, jnp.reshape(self.beta.value, shape))
         return x.astype(self.compute_dtype)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "rms_scaling": False}
+        return {**super().get_config(), "rms_scaling": self.rms_scaling}
