@@ -168,6 +168,8 @@ _BACKEND = {
     "result_type": dtypes.result_type,
     "standardize_dtype": dtypes.standardize_dtype,
 }
+# Classes whose public name is another than that in the source.
+_OTHERWISE_NAMED = {"GroupedQueryAttention": kerasish.layers.GroupQueryAttention}
 _NAMING = {"auto_name": names.auto_name, "to_snake_case": names.snake_case}
 _DISTRIBUTION = {
     "distribute_tensor": layouts.distribute_tensor,
@@ -187,12 +189,17 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "backend.jax.random": {"jax_draw_seed": seeds.draw_seed},
     "backend.jax.trainer": {"JAXTrainer": Trainer},
     "distribution.distribution_lib": _DISTRIBUTION,
+    "layers": _OTHERWISE_NAMED,
+    "layers.attention.grouped_query_attention": _OTHERWISE_NAMED,
     "layers.layer": {"Layer": layer.Layer},
     "legacy.saving.legacy_h5_format": {
         "load_model_from_hdf5": kerasish.saving.load_model,
         "save_model_to_hdf5": _save_h5,
     },
-    "losses.loss": {"Loss": loss.Loss},
+    "losses.loss": {
+        "Loss": loss.Loss,
+        "squeeze_or_expand_to_same_rank": loss.squeeze_or_expand_to_same_rank,
+    },
     "losses.losses": {"LossFunctionWrapper": loss.LossFunctionWrapper},
     "metrics.reduction_metrics": {"MeanMetricWrapper": reduction.MeanMetricWrapper},
     "models.functional": {"Functional": kerasish.models.Functional},

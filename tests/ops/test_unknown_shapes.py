@@ -58,6 +58,8 @@ def test_lists_of_unknown_sizes_agree():
         (lambda t: ops.diff(t((2, 3)), axis=9), "diff: axis 9 is out of bounds"),
         (lambda t: ops.split(t((2, 3)), 2, axis=9), "split: axis 9 is out of bounds"),
         (lambda t: ops.concatenate([t((2, 3))], 9), "concatenate: axis 9 is out of bounds"),
+        (lambda t: ops.reshape(t((2, 3)), (-2, 3)), "of sizes of at least 0"),
+        (lambda t: ops.transpose(t((2, 3)), (0, 0)), "each of 2 axes once"),
         (lambda t: ops.repeat(t((2, 3)), [1, 1, 1], 0), "one for each of 2 elements"),
     ],
 )
@@ -71,3 +73,14 @@ def test_repeats_of_known_numbers_compile(repeats):
     x = np.array([5, 6, 7])
     found = kerasish.jit(lambda x: ops.repeat(x, repeats))(x)
     np.testing.assert_array_equal(found, np.repeat(x, repeats))
+
+
+@pytest.mark.parametrize(
+    ("x", "weights"), [("bfloat16", "int16"), ("int8", "int32"), ("int8", None)]
+)
+def test_averages_have_keras_dtype(x, weights):
+    found = [
+        m.ops.average(m.ops.ones((2, 3), x), weights=weights and m.ops.ones((2, 3), weights))
+        for m in (kerasish, keras)
+    ]
+    assert found[0].dtype == found[1].dtype

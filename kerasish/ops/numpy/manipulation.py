@@ -107,6 +107,8 @@ def reshape(x: TensorLike, newshape: Any) -> jax.Array:
     newshape = tuple(x.shape[i] if n is None else n for i, n in enumerate(newshape))
     if len([n for n in newshape if isinstance(n, int) and n == -1]) > 1:
         raise bad_argument("reshape", "newshape", "without more than one -1", newshape)
+    if any(isinstance(n, int) and n < -1 for n in newshape):
+        raise bad_argument("reshape", "newshape", "of sizes of at least 0, and one -1", newshape)
     return jnp.reshape(x, newshape)
 
 
@@ -162,7 +164,12 @@ def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> jax.Array:
         [[1 3]
          [2 4]]
     """
-    return jnp.transpose(as_array(x), as_axes(axes))
+    x, axes = as_array(x), as_axes(axes)
+    if axes is not None:
+        axes = tuple(as_axis("transpose", int(axis), x.ndim) for axis in axes)
+        if sorted(axes) != [*range(x.ndim)]:
+            raise bad_argument("transpose", "axes", f"each of {x.ndim} axes once", axes)
+    return jnp.transpose(x, axes)
 
 
 @symbolic

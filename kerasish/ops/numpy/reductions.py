@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike, DTypeLike
 
+from kerasish.core import settings
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.inference import size_by_value
 from kerasish.core.symbolic.operation import symbolic
@@ -251,14 +252,14 @@ def average(
         >>> print(keras.ops.average([1.0, 4.0], weights=[3.0, 1.0]))
         1.75
     """
-    x = as_float(x)
+    x, weights = as_array(x), None if weights is None else as_array(weights)
+    dtype = x.dtype if weights is None else jnp.promote_types(x.dtype, weights.dtype)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.inexact) else settings.floatx()
     if weights is None:
-        return jnp.mean(x, axis=as_axes(axis))
-    weights = as_float(weights)
-    kind = jnp.promote_types(x.dtype, weights.dtype)
-    wide = jnp.promote_types(kind, "float32")  # sums of 16 bits overflow, and lose small terms
+        return jnp.mean(x.astype(dtype), axis=as_axes(axis))
+    wide = jnp.promote_types(dtype, "float32")  # sums of 16 bits overflow, and lose small terms
     mean = jnp.average(x.astype(wide), axis=as_axes(axis), weights=weights.astype(wide))
-    return mean.astype(kind)
+    return mean.astype(dtype)
 
 
 @symbolic

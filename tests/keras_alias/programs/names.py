@@ -33,6 +33,7 @@ import kerasish.losses.loss
 assert keras is kerasish and sys.modules["keras"] is kerasish
 assert sys.modules["keras.layers"] is kerasish.layers
 assert source_saving.load_model is kerasish.saving.load_model
+assert keras.src.layers.GroupedQueryAttention is keras.layers.GroupQueryAttention
 assert keras.src.layers.Dense is kerasish.layers.Dense and keras.src.layers.__all__
 assert keras.__spec__.name == "kerasish" and keras.layers.__spec__.name == "kerasish.layers"
 assert dense.Dense is Dense is kerasish.layers.Dense
