@@ -549,3 +549,13 @@ def test_calls_compile_once_and_weights_are_listed_in_few_steps(caplog):
     assert not [r for r in caplog.records if "Compiling" in r.getMessage()]
     assert len(model.weights) == 200
     assert python_calls(lambda: model.weights) < 20 * 200
+
+
+def test_a_function_of_a_tensor_that_no_layer_made():
+    x = kerasish.KerasTensor((None, 3), name="x")
+    y = ops.relu(x) + 1
+    function = kerasish.Function(x, y)
+    np.testing.assert_allclose(function(np.array([[-1.0, 0.0, 2.0]])), [[1.0, 1.0, 3.0]])
+    assert function.compute_output_shape((4, 3)) == (4, 3)
+    other = kerasish.KerasTensor((2,))
+    assert kerasish.utils.get_source_inputs(other * 2) == [other]

@@ -105,6 +105,9 @@ def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
     found, seen, stack = {}, set(), [tensor]
     while stack:
         tensor = stack.pop()
+        if tensor._keras_history is None:
+            found[id(tensor)] = tensor
+            continue
         node = node_of(tensor)
         if not node.inputs:
             found[id(tensor)] = tensor
@@ -160,6 +163,9 @@ class Function:
                 )
         self._inputs_struct, self._outputs_struct = inputs, outputs
         self.inputs, self.outputs = jax.tree.leaves(inputs), jax.tree.leaves(outputs)
+        for tensor in self.inputs:
+            if tensor._keras_history is None:  # made by itself: an input from now on
+                InputLayer(input_tensor=tensor)
         self.nodes, self.operations = map_graph(self.inputs, self.outputs)
         _check_names(self.operations)
 
