@@ -86,6 +86,14 @@ def test_bins_below_zero_leave_no_zeros():
     same(ops.digitize(sparse(A), bins), np.digitize(A, bins), False)
 
 
+@pytest.mark.parametrize("size", [2, None])
+def test_symbols_know_what_is_made_sparse(size):
+    x = KerasTensor((size, 3), "int32")
+    for found in (ops.one_hot(x, 4, sparse=True), ops.one_hot(x, 4)):
+        assert found.shape == (size, 3, 4)
+    assert ops.one_hot(x, 4, sparse=True).sparse and not ops.one_hot(x, 4).sparse
+
+
 def test_products_and_lists():
     same(ops.matmul(sparse(A), sparse(B)), A @ B, True)
     same(ops.matmul(sparse(A), B), A @ B, False)

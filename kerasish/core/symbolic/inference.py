@@ -13,7 +13,7 @@ from jax.export import SymbolicScope, symbolic_shape
 
 from kerasish.core.dict_order import in_order, map_in_order
 from kerasish.core.errors import hints
-from kerasish.core.sparse import densify
+from kerasish.core.sparse import densify, is_sparse
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.variable import is_variable
 from kerasish.core.symbolic.host_tensor import HostTensor, Shapes
@@ -74,6 +74,7 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
     )
     tensors = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
     numbers = [t for t in tensors if t.dtype != "string"]
+    sparse: list = []
 
     def run(sizes):
         strings, shapes = [], Shapes(functools.partial(sizes, None))
@@ -91,6 +92,7 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
             with Scope():
                 result = in_order(call(*inner_args, **inner_kwargs))
             if not isinstance(result, jax.Array):
+                sparse[:] = [is_sparse(x) for x in jax.tree.leaves(result, is_leaf=is_sparse)]
                 result = densify(result)
             strings[:] = [isinstance(leaf, HostTensor) for leaf in jax.tree.leaves(result)]
             if not any(strings):
@@ -116,10 +118,18 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
         stack.enter_context(hints())
         found, asked = _try(run, _symbol, _TRIAL_SIZES[0])
         if not asked:
-            return map_in_order(_as_tensor, found)
+            return _say_sparse(map_in_order(_as_tensor, found), sparse)
     with _as_value_error(), hints():
         first, second = _two_trials(run, tensors, numbers)
-    return jax.tree.map(_as_tensor, in_order(first), in_order(second))
+    return _say_sparse(jax.tree.map(_as_tensor, in_order(first), in_order(second)), sparse)
+
+
+def _say_sparse(tensors, sparse):
+    """The same tensors, each knowing whether it stands for a sparse matrix."""
+    if any(sparse):
+        for tensor, is_one in zip(jax.tree.leaves(tensors), sparse, strict=True):
+            tensor.sparse = is_one
+    return tensors
 
 
 class _Strings:
