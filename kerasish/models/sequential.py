@@ -12,6 +12,7 @@ from kerasish.core.symbolic.host_tensor import is_string
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 from kerasish.layers.base.layer import Layer
 from kerasish.layers.core.input_layer import Input, InputLayer
+from kerasish.models.functional import Functional
 from kerasish.models.graph.graph import Function
 from kerasish.models.model import Model, has_own_arguments, taken_by
 from kerasish.saving.state.keras_2 import modernized_arguments
@@ -205,6 +206,13 @@ class Sequential(Model):
                 inputs = layer(inputs)
             return inputs
         return super().call(inputs, training=training, mask=mask)
+
+    @property
+    def _functional(self) -> Any:
+        """A functional model of the same layers, once there is a graph; the name is Keras'."""
+        if self._function is None:
+            return None
+        return Functional(self._function._inputs_struct, self._function._outputs_struct)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Shape after the last layer.

@@ -150,7 +150,20 @@ def monitor_operators(keras):
     return found
 
 
+def batches_of_other_sizes(keras):
+    inputs = keras.Input((3,), batch_size=4)
+    model = keras.Model(inputs, dense(keras)(inputs))
+    return [model(X), model.predict(X, batch_size=8, verbose=0)]
+
+
+def functional_inside(keras):
+    model = keras.Sequential([keras.Input((3,)), dense(keras)])
+    return [type(model._functional).__name__, keras.Sequential([dense(keras)])._functional]
+
+
 PROGRAMS = [
+    batches_of_other_sizes,
+    functional_inside,
     deques,
     logical_operators,
     dict_into_sequential,
@@ -310,6 +323,11 @@ def test_a_list_for_a_dict_of_inputs_is_warned_of():
     with pytest.warns(UserWarning, match="it has a dict of inputs, .* and was given a list"):
         got = model([X, 0 * X])
     np.testing.assert_array_equal(got, model({"a": X, "b": 0 * X}))
+
+
+def test_a_missing_input_is_named():
+    with pytest.raises(ValueError, match="is None, but it is not optional"):
+        linear(kerasish).fit([None], Y, verbose=0)
 
 
 def test_a_data_set_without_a_length_can_be_read():

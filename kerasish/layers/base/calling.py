@@ -193,7 +193,7 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
         as_array = lambda leaf: np.asarray(leaf) if _is_like_array(leaf) else leaf  # noqa: E731
         bound.arguments[name] = value = map_in_order(as_array, value, is_leaf=is_variable)
     if isinstance(value, list):
-        leaves = jax.tree.leaves(value)
+        leaves = jax.tree.leaves(value, is_leaf=lambda leaf: leaf is None)
         if all(isinstance(leaf, int | float) for leaf in leaves):
             bound.arguments[name] = dtypes.to_array(value)
         elif all(isinstance(leaf, str | bytes) for leaf in leaves):

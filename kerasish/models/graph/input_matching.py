@@ -188,10 +188,11 @@ def _adjust_rank(tensor, x):
 
 
 def _check(model, tensor, shape):
+    """Raise unless a shape is that of an input, batches of any size being right, as in Keras."""
     wanted = tensor.shape
     fits = len(shape) == len(wanted) and all(
         w is None or n is None or not isinstance(n, int) or w == n
-        for w, n in zip(wanted, shape, strict=True)
+        for w, n in zip(wanted[1:], shape[1:], strict=True)
     )
     if not fits:
         shape = tuple(n if isinstance(n, int) else None for n in shape)
