@@ -194,11 +194,29 @@ class _Through(Dataset):
     def __len__(self):
         return len(self.source)
 
+    def __getattr__(self, name):
+        # What folders' data sets have stays with what is made of them.
+        if name == "class_names":
+            return self.source.class_names
+        if name == "file_paths":
+            return self._paths()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _paths(self):
+        """Paths of the files, in their order before any shuffling."""
+        return self.source.file_paths
+
     def on_epoch_begin(self):
         self.source.on_epoch_begin()
 
     def on_epoch_end(self):
         self.source.on_epoch_end()
+
+
+def _is_shuffled(dataset):
+    while isinstance(dataset, _Through) and not isinstance(dataset, _Shuffled):
+        dataset = dataset.source
+    return isinstance(dataset, _Shuffled) or getattr(dataset, "reshuffle", False)
 
 
 class _Mapped(_Through):
@@ -255,6 +273,12 @@ class _Part(_Through):
     def __init__(self, source, start, stop):
         super().__init__(source)
         self.rows = range(len(source))[max(start, 0) : max(stop, 0)]
+
+    def _paths(self):
+        paths, size = self.source.file_paths, self.batch_size or 1
+        if _is_shuffled(self.source):  # each epoch has other ones of all
+            return paths
+        return paths[self.rows.start * size : self.rows.stop * size]
 
     def __len__(self):
         return len(self.rows)

@@ -355,3 +355,84 @@ def test_muons_helpers():
 
 
 CLASSES = {cls.__name__: cls for cls in (Holder, Cyclic, OwnCompile)}
+
+
+def test_weights_are_found_under_another_name_of_their_layer(tmp_path):
+    def program(keras):
+        class Plain(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.head = keras.layers.Dense(2)
+
+            def call(self, x):
+                return self.head(x)
+
+        class Renamed(keras.Model):
+            def __init__(self):
+                super().__init__()
+                self.a_head = keras.layers.Dense(2)  # comes first, and is in no file
+
+            @property
+            def head(self):
+                return self.a_head
+
+            def call(self, x):
+                return self.head(x)
+
+        plain, renamed = Plain(), Renamed()
+        plain(X), renamed(X)
+        path = tmp_path / f"{keras.__name__}.weights.h5"
+        plain.save_weights(path)
+        renamed.load_weights(path)
+        return float(np.abs(np.asarray(plain(X)) - np.asarray(renamed(X))).max())
+
+    assert both(program) == 0
+
+
+class Blocks(kerasish.Model):
+    def __init__(self):
+        super().__init__()
+        self.blocks = [(kerasish.layers.Dense(3, name=f"block_{i}"),) for i in range(2)]
+        self.out = kerasish.layers.Dense(1)
+
+    def call(self, x):
+        for (block,) in self.blocks:
+            x = block(x)
+        return self.out(x)
+
+
+def test_containers_in_containers_of_older_files(tmp_path):
+    """Keras held their layers as the model's own before it looked into them."""
+    import h5py
+
+    model, twin = Blocks(), Blocks()
+    model(X), twin(X)
+    model.save_weights(tmp_path / "new.weights.h5")
+    with (
+        h5py.File(tmp_path / "new.weights.h5") as new,
+        h5py.File(tmp_path / "old.weights.h5", "w") as old,
+    ):
+        for i, source in enumerate(
+            ("blocks/container/dense", "blocks/container_1/dense", "layers/dense_2")
+        ):
+            target = f"layers/dense_{i}" if i else "layers/dense"
+            for name, array in new[source]["vars"].items():
+                old[f"{target}/vars/{name}"] = array[()]
+    twin.load_weights(tmp_path / "old.weights.h5")
+    np.testing.assert_array_equal(twin(X), model(X))
+
+
+def test_folders_keep_their_names_and_files(tmp_path):
+    for kind in "ab":
+        (tmp_path / kind).mkdir()
+        for i in range(3):
+            kerasish.utils.save_img(tmp_path / kind / f"{i}.png", np.zeros((4, 4, 3)))
+    files = kerasish.utils.image_dataset_from_directory(
+        tmp_path, image_size=(4, 4), batch_size=2, shuffle=False, verbose=False
+    )
+    for made in (files.map(lambda x, y: (x, y)).cache(), files.shuffle(), files.prefetch()):
+        assert made.class_names == ["a", "b"]
+        assert made.file_paths == files.file_paths
+    assert files.map(lambda x, y: x).take(2).file_paths == files.file_paths[:4]
+    assert files.skip(2).cache().file_paths == files.file_paths[4:]
+    assert not hasattr(files.cache(), "labels_of_files")

@@ -179,6 +179,10 @@ def shapes_of(layer: Any, training: bool | None) -> Callable:
     return call
 
 
+_TENSORS = (jax.Array, np.ndarray, KerasTensor)
+_KNOWN = (*_TENSORS, np.generic, HostTensor, Variable)
+
+
 def take_numbers(bound: inspect.BoundArguments) -> None:
     """Let a list of numbers or strings be an array, in the first argument.
 
@@ -187,7 +191,7 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
     """
     name = next(iter(bound.arguments), "")
     value = bound.arguments.get(name)
-    if isinstance(value, jax.Array | np.ndarray | KerasTensor):
+    if isinstance(value, _TENSORS):
         return
     if any(map(_is_like_array, jax.tree.leaves(value))):  # a DataFrame, say
         as_array = lambda leaf: np.asarray(leaf) if _is_like_array(leaf) else leaf  # noqa: E731
@@ -202,8 +206,7 @@ def take_numbers(bound: inspect.BoundArguments) -> None:
 
 def _is_like_array(leaf):
     """Whether it is no array, but can be made one."""
-    known = jax.Array | np.ndarray | np.generic | KerasTensor | HostTensor | Variable
-    return not isinstance(leaf, known) and hasattr(type(leaf), "__array__")
+    return not isinstance(leaf, _KNOWN) and hasattr(type(leaf), "__array__")
 
 
 def mask_argument(name: str, tensors: dict, parameters: Any) -> str:

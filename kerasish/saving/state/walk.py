@@ -162,6 +162,8 @@ def load(
     before = [(v, v.read()) for v in variables.values()]
     naming = functools.partial(_naming, source, skip_mismatch)
     try:
+        stored = set(source.stored_parts())
+        found = _located(saveable, found, stored)
         # All are begun to be read before the first is waited for.
         ready = [(path, part, _begin(path, part, source, naming)) for path, part in found]
         for path, part, store in ready:
@@ -170,22 +172,68 @@ def load(
                     part.load_own_variables(store)
         source.verify()
         if not skip_mismatch:
-            _warn_of_untaken(saveable, source)
+            taken = {path for path, _ in (*walk(saveable), *found)}
+            _warn_of_untaken(saveable, source.where, stored - taken)
     except BaseException:
         for variable, value in before:
             variable.assign(value)
         raise
 
 
-def _warn_of_untaken(saveable, source):
+def _located(saveable, found, stored):
+    """The parts where the file has them: those it lacks at their first path, at another of theirs.
+
+    Attributes are renamed with the old names kept as properties, and Keras once left out containers
+    within containers, whose layers it then held as the model's.
+    """
+    lacking = {id(p) for path, p in found if path not in stored and _kept_of(p)} if stored else ()
+    if not lacking:
+        return found
+    elsewhere: dict[int, str] = {}
+    taken = {path for path, part in found if id(part) not in lacking}
+    for path, part in _all_paths(saveable):
+        if id(part) in lacking and path in stored and path not in taken:
+            elsewhere.setdefault(id(part), path)
+    return [(elsewhere.get(id(part), path), part) for path, part in found]
+
+
+def _kept_of(part):
+    users = not type(part).load_own_variables.__module__.startswith("kerasish.")
+    return not users and bool(_own_values(part))
+
+
+def _all_paths(saveable):
+    """Every path to every part, but for those that lead through one part twice."""
+    stack = [("", saveable, ())]
+    while stack:
+        path, part, inside = stack.pop()
+        yield path, part
+        within = (*inside, id(part))
+        for name, child in parts_of(part):
+            inner = f"{path}/{name}" if path else name
+            seen = set(within)
+            below = [(inner, child)] if _is_saveable(child) else _direct(child, inner)
+            stack.extend((at, one, within) for at, one in below if id(one) not in seen)
+
+
+def _direct(container, path):
+    """The parts in a container, not those in them."""
+    used: dict[str, int] = {}
+    for child in container.values() if isinstance(container, dict) else container:
+        if _is_saveable(child):
+            name = snake_case(type(child).__name__)
+            number = used[name] = used.get(name, -1) + 1
+            yield f"{path}/{name}_{number}" if number else f"{path}/{name}", child
+
+
+def _warn_of_untaken(saveable, where, untaken):
     """Say so if a file has weights that no part takes: the model is not the one that was saved."""
-    stored = {path for path in source.stored_parts() if path.split("/")[0] != "optimizer"}
-    untaken = stored - {path for path, _ in walk(saveable)} if stored else ()
+    untaken = {path for path in untaken if path.split("/")[0] != "optimizer"}
     if untaken:
         some = sorted(untaken)[:3]
         more = f" and {len(untaken) - 3} more" if len(untaken) > 3 else ""
         warnings.warn(
-            f"{source.where} holds weights that no part of {name_of(saveable)!r} takes: "
+            f"{where} holds weights that no part of {name_of(saveable)!r} takes: "
             f"{some}{more}. It was saved from another model.",
             stacklevel=4,
         )
