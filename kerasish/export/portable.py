@@ -152,9 +152,8 @@ def _equation(equation, operands):
 
 def _by_rules(equation, operands):
     name = equation.primitive.name
-    found = _of_format.get({}).get(name) or RULES.get(name)
-    if found is not None:
-        results = found(equation, *operands)
+    for rules in (_of_format.get({}), RULES):
+        results = rules[name](equation, *operands) if name in rules else NotImplemented
         if results is not NotImplemented:
             return results if isinstance(results, list | tuple) else [results]
     return _bound(equation, operands)

@@ -48,11 +48,17 @@ def _in_total_order(equation, x, y):
 
 @rule("pad")
 def _pad(equation, x, value):
-    return _padded(x, value, equation.params["padding_config"])
+    return padded(x, value, equation.params["padding_config"])
 
 
-def _padded(x, value, config):
-    """By concatenation, so that any axis but those that are padded may have a size that varies."""
+def padded(x: Any, value: Any, config: Any) -> Any:
+    """`lax.pad` by concatenation: any axis that is not padded may have a size that varies.
+
+    Args:
+        x: The array.
+        value: What it is padded with.
+        config: For each axis how much before, after and between.
+    """
     for axis, (low, high, interior) in enumerate(config):
         if interior:
             x = _spread(x, value, axis, interior)
@@ -157,7 +163,7 @@ def _over_three_axes(primitive, x, kernel, params):
     spread, *spreads = params["lhs_dilation"]
     step, *steps = params["rhs_dilation"]
     still = (0, 0, 0)
-    x = _padded(x, jnp.zeros((), x.dtype), [still, still, (low, high, spread - 1), still, still])
+    x = padded(x, jnp.zeros((), x.dtype), [still, still, (low, high, spread - 1), still, still])
     inner = {
         **params,
         "window_strides": tuple(strides),

@@ -15,7 +15,7 @@ from kerasish.core.atomic_files import replacing
 from kerasish.core.errors import bad_argument
 from kerasish.export.inference import Inference
 from kerasish.export.portable import portable
-from kerasish.export.tensorflow_rules import RULES
+from kerasish.export.tensorflow_rules import LITERT_RULES, RULES
 
 
 def require_tensorflow(what: str) -> None:
@@ -37,7 +37,7 @@ def _function(program: Inference, fixed_rows: int | None) -> tuple[Any, list]:
     import tensorflow as tf
     from jax.experimental import jax2tf
 
-    run = portable(program.leaves, RULES)
+    run = portable(program.leaves, LITERT_RULES if fixed_rows else RULES)
 
     def shape(spec):
         sizes = list(spec["shape"])

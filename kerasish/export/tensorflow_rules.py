@@ -1,13 +1,18 @@
-"""Primitives that newer JAX writes as composites, which TensorFlow 2.21 cannot read, as formulas.
+"""What TensorFlow 2.21 cannot read, or LiteRT has not, written with what they have.
 
-Equal to what JAX computes to about 1e-7 of the larger of 1 and the value.
+Newer JAX writes some functions as composites, which are formulas here, equal to about 1e-7 of the
+larger of 1 and the value.
 """
 
 import math
+import types
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
+
+from kerasish.export import rules
 
 _LOG_2 = math.log(2)
 
@@ -79,4 +84,71 @@ RULES: dict[str, Callable] = {
     "acosh": _acosh,
     "atanh": _atanh,
     "top_k": _top_k,
+}
+
+
+# -- LiteRT's
+
+
+def _convolution(equation, x, kernel):
+    """With zeros put between the inputs: LiteRT's transposed convolution takes other borders."""
+    params = dict(equation.params)
+    spread = params["lhs_dilation"]
+    if all(n == 1 for n in spread):
+        return NotImplemented
+    axes = params["dimension_numbers"].lhs_spec[2:]
+    between = dict(zip(axes, spread, strict=True))
+    config = [(0, 0, between.get(axis, 1) - 1) for axis in range(x.ndim)]
+    x = rules.padded(x, jnp.zeros((), x.dtype), config)
+    params["lhs_dilation"] = (1,) * len(spread)
+    plain = types.SimpleNamespace(primitive=equation.primitive, params=params)
+    found = rules.RULES["conv_general_dilated"](plain, x, kernel)
+    return equation.primitive.bind(x, kernel, **params) if found is NotImplemented else found
+
+
+_MOST_SORTED = 512  # each is compared with each
+
+
+def _ranks(x, axis):
+    """Where each value comes along an axis: ascending, NaN last, equal ones as they stand."""
+    x = jnp.moveaxis(x, axis, -1)
+    one, other = x[..., :, None], x[..., None, :]
+    earlier = np.tril(np.ones((x.shape[-1],) * 2, bool), -1)
+    one_is_nan, other_is_nan = one != one, other != other
+    same = (other == one) | (one_is_nan & other_is_nan)
+    before = (other < one) | (one_is_nan & ~other_is_nan) | (same & earlier)
+    return jnp.sum(before, axis=-1, dtype="int32")
+
+
+def _by_rank(x, ranks, axis):
+    """Values in the order of their ranks."""
+    x = jnp.moveaxis(x, axis, -1)
+    takes = ranks[..., None, :] == np.arange(x.shape[-1], dtype="int32")[:, None]
+    return jnp.moveaxis(jnp.sum(jnp.where(takes, x[..., None, :], 0), -1, dtype=x.dtype), -1, axis)
+
+
+def _sort(equation, *operands):
+    """By counting what is smaller."""
+    axis, size = equation.params["dimension"], operands[0].shape[equation.params["dimension"]]
+    if equation.params["num_keys"] != 1 or not isinstance(size, int) or size > _MOST_SORTED:
+        return NotImplemented
+    ranks = _ranks(operands[0], axis)
+    return [_by_rank(x, ranks, axis) for x in operands]
+
+
+def _top_k_by_rank(equation, x):
+    k, axis = equation.params["k"], equation.params.get("axis", x.ndim - 1) % x.ndim
+    keys = -x if jnp.issubdtype(x.dtype, jnp.inexact) else lax.bitwise_not(x)
+    if not isinstance(x.shape[axis], int) or x.shape[axis] > _MOST_SORTED:
+        return _top_k(equation, x)
+    ranks, places = _ranks(keys, axis), lax.broadcasted_iota("int32", x.shape, axis)
+    found = (_by_rank(x, ranks, axis), _by_rank(places, ranks, axis))
+    return [lax.slice_in_dim(each, 0, k, axis=axis) for each in found]
+
+
+LITERT_RULES: dict[str, Callable] = {
+    **RULES,
+    "conv_general_dilated": _convolution,
+    "sort": _sort,
+    "top_k": _top_k_by_rank,
 }
