@@ -20,6 +20,7 @@ class Trained(NamedTuple):
         custom: Function of Keras that gives the package's own objects.
         build: Function of Keras and the file's path that makes the model, where the file has only
             weights.
+        tolerance: How far predictions may be apart.
     """
 
     package: str
@@ -27,6 +28,7 @@ class Trained(NamedTuple):
     inputs: Callable
     custom: Callable = lambda K: {}
     build: Callable | None = None
+    tolerance: float = 2e-5
 
     def load(self, K, path, compile=False):
         """The model of a file."""
@@ -110,8 +112,10 @@ def weighing(K):
             self.built = True
 
         def call(self, x):
-            weights = K.activations.softmax(x @ self.vector, axis=1)
-            return K.backend.sum(x * weights, axis=1)
+            is_old = not hasattr(K, "ops")
+            scores = (K.backend.dot if is_old else K.ops.matmul)(x, self.vector)
+            weights = K.activations.softmax(scores, axis=1)
+            return (K.backend if is_old else K.ops).sum(x * weights, axis=1)
 
         def compute_output_shape(self, shape):
             return (shape[0], shape[-1])
@@ -195,6 +199,9 @@ TRAINED = {
         integers(465),
         weighing,
         generator_of_text,
+        # With its large weights rounding grows: on these ids Keras 2 is 2e-4 from the formula in 64
+        # bits, kerasish 8e-4.
+        2e-3,
     ),
     "crema": Trained("crema==0.2.0", "crema/models/chord/model.h5", numbers(2, 9), squeezing),
     "shakkala": Trained("shakkala==1.7", "shakkala/model/*.h5", integers(90, 2)),
