@@ -221,7 +221,8 @@ def warn_of_order(node: Any) -> None:
     Args:
         node: The outputs.
     """
-    if isinstance(node, Mapping) and list(node) != (keys := list(_ordered(node))):
+    keys = list(_ordered(node)) if isinstance(node, Mapping) else None
+    if keys is not None and list(node) != keys:
         warnings.warn(
             f"A list was given for outputs in a dict, whose order is that of the sorted keys, "
             f"{keys}, not {list(node)} as written. Give a dict.",

@@ -204,16 +204,15 @@ def _kept_of(part):
 
 def _all_paths(saveable):
     """Every path to every part, but for those that lead through one part twice."""
-    stack = [("", saveable, ())]
+    stack: list[tuple[str, Any, tuple]] = [("", saveable, ())]
     while stack:
         path, part, inside = stack.pop()
         yield path, part
         within = (*inside, id(part))
         for name, child in parts_of(part):
             inner = f"{path}/{name}" if path else name
-            seen = set(within)
             below = [(inner, child)] if _is_saveable(child) else _direct(child, inner)
-            stack.extend((at, one, within) for at, one in below if id(one) not in seen)
+            stack.extend((at, one, within) for at, one in below if id(one) not in within)
 
 
 def _direct(container, path):
