@@ -1,4 +1,4 @@
-"""Calls of a model outside of compiled code: from the third alike on, they are compiled too.
+"""Calls of a model outside of compiled code: from the fourth alike on, they are compiled too.
 
 A model that is called on arrays runs its Python layer by layer, so that it may be looked into, and
 may do whatever Python does. Layers of kerasish's own do nothing but compute: a model of them alone
