@@ -5,7 +5,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from kerasish.core import dtypes
 from kerasish.core.errors import bad_argument
 from kerasish.core.symbolic.keras_tensor import KerasTensor
 
@@ -51,11 +50,11 @@ def check_known_labels(
         ignore_class: A number allowed besides.
         weight: Weights of the labels; those of weight 0 may be anything.
     """
-    if any(isinstance(a, jax.core.Tracer | KerasTensor) for a in (y, weight)):
+    if any(isinstance(a, jax.core.Tracer | KerasTensor) for a in jax.tree.leaves((y, weight))):
         return
-    labels = np.asarray(dtypes.to_array(y))
+    labels = np.asarray(y)  # not of `jax.numpy`, whose arrays are traced where others are
     if weight is not None:
-        weight = np.asarray(dtypes.to_array(weight))
+        weight = np.asarray(weight)
         weight = weight.reshape(weight.shape + (1,) * (labels.ndim - weight.ndim))
         if weight.ndim == labels.ndim:
             labels = np.where(weight == 0, labels.dtype.type(0), labels)
