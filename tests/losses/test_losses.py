@@ -63,7 +63,6 @@ CASES = [
     ("SparseCategoricalCrossentropy", {"from_logits": True}, NUMBERS, 40 * REAL[1]),
     ("SparseCategoricalCrossentropy", {"ignore_class": 2}, NUMBERS, BETWEEN),
     ("SparseCategoricalCrossentropy", {"ignore_class": -1}, NUMBERS - 1, BETWEEN),
-    ("SparseCategoricalCrossentropy", {}, NUMBERS - 1, BETWEEN),  # -1: no class, no loss
     ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, NUMBERS, SIMPLEX),
     ("Dice", {}, BITS, BETWEEN),
     ("Dice", {"axis": (1,)}, BITS, BETWEEN),
