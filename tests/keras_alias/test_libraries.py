@@ -17,10 +17,12 @@ GRAIN = "grain array-record cloudpickle etils portpicker psutil importlib-resour
 # bring TensorFlow, or other versions of JAX and NumPy.
 LIBRARIES = {
     "bayesflow": "bayesflow seaborn tqdm networkx",
+    "k3im": "k3im",
     "keras_hub": f"keras-hub regex tokenizers kagglehub kagglesdk protobuf tqdm {HTTP} {GRAIN}",
     "keras_rs": "keras-rs",
     "keras_tuner": f"keras-tuner kt-legacy grpcio protobuf six {HTTP}",
     "mdn": "keras-mdn-layer",
+    "mingru": "mingru-keras",
     "scikeras": "scikeras",
 }
 
