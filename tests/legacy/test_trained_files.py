@@ -123,7 +123,7 @@ def test_trained_files(name, packages, folder):
         outputs = predictions(model, x)
         assert_equal(name, outputs, stored(folder / f"{number}.old.npz"), path)
         before = model.get_weights()
-        model.compile("sgd", "mse")
+        model.compile(keras.optimizers.SGD(1e-4), "mse")
         targets = [np.zeros_like(y) for y in outputs]
         model.train_on_batch(x if len(x) > 1 else x[0], targets if len(targets) > 1 else targets[0])
         after = model.get_weights()

@@ -88,7 +88,7 @@ def clipped(K):
     def leaky(x):
         return K.layers.ReLU(negative_slope=0.1, max_value=20.0)(x)
 
-    return {"<lambda>": leaky}
+    return {"<lambda>": leaky, "leaky": leaky}  # its name in new files
 
 
 def embedding_of_words(K, path):
