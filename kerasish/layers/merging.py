@@ -136,6 +136,8 @@ def _with_rank(shape, rank):
 
 
 def _masks(layer, inputs, masks):
+    if not isinstance(inputs, list | tuple):
+        raise bad_argument(layer, "inputs", "a list of arrays", inputs)
     if masks is None:
         return [None] * len(inputs)
     if not isinstance(masks, list | tuple) or len(masks) != len(inputs):

@@ -68,6 +68,8 @@ def test_shapes_of_einsum_dense_before_it_is_built(equation, output_shape, shape
 def test_merging_one_symbolic_tensor_is_told(name):
     with pytest.raises(ValueError, match="`inputs` must be a list"):
         getattr(layers, name)()(KerasTensor((2, 4, 5)))
+    with pytest.raises(ValueError, match="`inputs` must be a list"):
+        getattr(layers, name)().compute_mask(KerasTensor((2, 4, 5)), [None, None])
 
 
 @pytest.mark.parametrize(
