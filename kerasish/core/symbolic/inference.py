@@ -93,7 +93,7 @@ def infer(call: Callable, *args: Any, **kwargs: Any) -> Any:
                 result = in_order(call(*inner_args, **inner_kwargs))
             if not isinstance(result, jax.Array):
                 sparse[:] = [is_sparse(x) for x in jax.tree.leaves(result, is_leaf=is_sparse)]
-                result = densify(result)
+                result = in_order(densify(result))
             strings[:] = [isinstance(leaf, HostTensor) for leaf in jax.tree.leaves(result)]
             if not any(strings):
                 return result
