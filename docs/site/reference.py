@@ -15,6 +15,8 @@ _MODULE = re.compile(
 _AT = re.compile(
     r"<(?:function|class|built-in function)? ?'?([\w.]*?)'?(?: object)?(?: at 0x\w+)?>"
 )
+# An annotation that its module does not evaluate.
+_QUOTED = re.compile(r"(: |-> )'([^']*)'")
 _NO_TEXT = "No description."
 
 
@@ -116,7 +118,8 @@ def signature_of(value: object, bound: bool = False) -> str:
     arguments = list(found.parameters.values())[1 if bound else 0 :]
     returns = found.return_annotation if not inspect.isclass(value) else found.empty
     shown = str(found.replace(parameters=arguments, return_annotation=returns))
-    return _MODULE.sub("", _AT.sub(lambda m: m[1] or "...", shown)).replace("\n", " ")
+    shown = _QUOTED.sub(r"\1\2", _AT.sub(lambda m: m[1] or "...", shown))
+    return _MODULE.sub("", shown).replace("\n", " ")
 
 
 def _where(entry):

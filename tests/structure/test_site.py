@@ -96,7 +96,7 @@ def test_signatures_say_types_and_defaults_in_short():
         """Nothing."""
 
     said = reference.signature_of(function)
-    assert said == "(x: 'pathlib.Path', kind=len, *, size: int | None = None) -> bool"
+    assert said == "(x: pathlib.Path, kind=len, *, size: int | None = None) -> bool"
     for entry in ENTRIES:
         assert " at 0x" not in reference.signature_of(entry.value), entry.name
 
