@@ -33,16 +33,20 @@ if what == "old":
 else:
     import keras as K  # noqa: N812
 
-# What `hard_sigmoid` was before Keras 3, which has no name for it.
-old_slope = {"kerasish>hard_sigmoid_of_keras_2": lambda x: K.ops.clip(0.2 * x + 0.5, 0, 1)}
+
+@K.utils.register_keras_serializable("kerasish")
+def hard_sigmoid_of_keras_2(x):
+    """What `hard_sigmoid` was before Keras 3, which has no name for it."""
+    return K.ops.clip(0.2 * x + 0.5, 0, 1)
+
+
 files = json.loads((folder / f"files.{what}.json").read_text())
 for number, (name, path) in ((i, file) for i, file in enumerate(files) if file):
     case = trained.TRAINED[name]
     if what == "old":
         model = case.load(K, packages / path)
     else:
-        custom = {**old_slope, **case.custom(K)}
-        model = K.models.load_model(folder / f"{number}.keras", custom, compile=False)
+        model = K.models.load_model(folder / f"{number}.keras", case.custom(K), compile=False)
     x = case.examples(model)
     outputs = model.predict(x if len(x) > 1 else x[0], verbose=0)
     outputs = outputs if isinstance(outputs, list) else [outputs]
