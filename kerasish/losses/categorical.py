@@ -123,7 +123,15 @@ def sparse_categorical_crossentropy(
 def unchecked_sparse_crossentropy(
     y_true: Any, y_pred: Any, from_logits: bool = False, ignore_class: Any = None, axis: int = -1
 ) -> jax.Array:
-    """`sparse_categorical_crossentropy` for labels that may be anything where weights are 0."""
+    """`sparse_categorical_crossentropy` for labels that may be anything where weights are 0.
+
+    Args:
+        y_true: As for `sparse_categorical_crossentropy`.
+        y_pred: As for `sparse_categorical_crossentropy`.
+        from_logits: As for `sparse_categorical_crossentropy`.
+        ignore_class: As for `sparse_categorical_crossentropy`.
+        axis: As for `sparse_categorical_crossentropy`.
+    """
     y_true, y_pred = dtypes.to_array(y_true), dtypes.to_array(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1:
         y_true = jnp.squeeze(y_true, axis)
