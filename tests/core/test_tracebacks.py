@@ -147,7 +147,7 @@ SHAPES = {
 
 class Reshaped(keras.layers.Layer):
     def call(self, x):
-        return jnp.reshape(x, (-1, 7))
+        return jnp.reshape(x, (-1, 17))
 
 
 @pytest.mark.parametrize("call,text", SHAPES.values(), ids=SHAPES)

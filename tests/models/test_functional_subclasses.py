@@ -105,7 +105,9 @@ def test_values_without_names_are_refused_where_they_would_be_a_guess(call):
 
 
 def test_values_in_the_only_order_are_taken():
-    np.testing.assert_array_equal(two_inputs(("a", "b"))([ONE, ZERO]), [[1]])
+    with pytest.warns(UserWarning, match=r"a dict of inputs, \['a', 'b'\], and was given a list"):
+        found = two_inputs(("a", "b"))([ONE, ZERO])
+    np.testing.assert_array_equal(found, [[1]])
 
 
 def test_nested_dicts_are_refused_too():
