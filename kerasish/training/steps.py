@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from kerasish import metrics as metrics_module
 from kerasish.core import settings
+from kerasish.core.dict_order import map_in_order
 from kerasish.core.state.scope import Scope
 from kerasish.core.state.tracking import parts
 from kerasish.core.state.transforms import value_and_grad
@@ -183,6 +184,7 @@ class OverridableSteps:
 
     def _train_on(self, data):
         x, y, sample_weight = unpack_x_y_sample_weight(data)
+        x = _finite_where_unweighted(x, sample_weight)
         variables = self.trainable_variables
 
         def loss_and_outputs():
@@ -316,6 +318,28 @@ class OverridableSteps:
 
     def _results(self, found):
         return self.get_metrics_result() if found is None else found
+
+
+def _finite_where_unweighted(x, sample_weight):
+    """Inputs with zeros for what is not finite in samples of weight 0, which count nowhere.
+
+    The gradients of what comes of such samples are zeros, but a weight's gradient is their product
+    with the inputs, and 0 times NaN is NaN.
+    """
+    weights = jax.tree.leaves(sample_weight, is_leaf=lambda one: one is None)
+    if not all(isinstance(w, jax.Array) and w.ndim for w in weights) or not weights:
+        return x
+    unweighted = [jnp.all(w.reshape(len(w), -1) == 0, axis=1) for w in weights]
+    left_out = jnp.all(jnp.stack(unweighted), axis=0)
+
+    def one(leaf):
+        is_float = isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
+        if not is_float or leaf.shape[:1] != left_out.shape:
+            return leaf
+        rows = left_out.reshape(-1, *[1] * (leaf.ndim - 1))
+        return jnp.where(rows & ~jnp.isfinite(leaf), 0, leaf)
+
+    return map_in_order(one, x)
 
 
 def as_logs(logs: Any) -> dict:

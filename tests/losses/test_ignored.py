@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import kerasish as keras
 from kerasish import losses, ops
 from kerasish.core.masking import set_mask
 from kerasish.losses import loss as loss_module
@@ -179,3 +180,23 @@ def test_functions_of_numpy_say_run_eagerly():
     assert float(loss(np.ones(3), np.zeros(3))) == 1
     with pytest.raises(TypeError, match=r"of_numpy: a function of NumPy .* `run_eagerly=True`"):
         jax.jit(loss)(np.ones(3), np.zeros(3))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_inputs_of_samples_without_weight_leave_the_weights_finite(value, run_eagerly):
+    x, y = np.ones((8, 3), "float32"), np.zeros((8, 1), "float32")
+    weights = np.array([1, 0, 1, 1, 0, 1, 1, 1], "float32")
+    found = {}
+    for name, entry in (("broken", value), ("clean", 0)):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.set_weights([np.ones((3, 1)), np.zeros(1)])
+        model.compile("sgd", "mse", run_eagerly=run_eagerly)
+        inputs = x.copy()
+        inputs[1, 2] = inputs[4] = entry
+        model.fit(inputs, y, sample_weight=weights, batch_size=4, epochs=2, verbose=0)
+        found[name] = model.get_weights()[0]
+    np.testing.assert_allclose(found["broken"], found["clean"], rtol=1e-6)
+    inputs[0, 0] = value
+    model.fit(inputs, y, sample_weight=weights, batch_size=8, verbose=0)
+    assert not np.all(np.isfinite(model.get_weights()[0]))
