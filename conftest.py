@@ -12,7 +12,7 @@ import threading
 HERE = pathlib.Path(__file__).parent
 # Importing it changes what `import keras` means, and the tests need Keras itself.
 collect_ignore = ["kerasish/as_keras.py"]
-collect_ignore_glob = ["tests/keras_alias/programs/*"]
+collect_ignore_glob = ["tests/*/programs/*"]
 
 os.environ["KERAS_BACKEND"] = "jax"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -177,7 +177,7 @@ class Trainer(OverridableSteps):
         Args:
             config: The arguments of `compile` as plain data.
         """
-        if type(self).compile is not Trainer.compile:
+        if not type(self).compile.__module__.startswith("kerasish."):
             warnings.warn(
                 f"{type(self).__name__}: `compile()` was not called as part of model loading, as "
                 "the class has a `compile()` of its own. Call it yourself, or write "

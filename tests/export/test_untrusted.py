@@ -129,7 +129,7 @@ def test_damage_is_refused_or_harmless(members, tmp_path):
             refused += 1
         else:
             np.testing.assert_array_equal(loaded(x), expected)
-    assert refused > 20  # the source of `exported.py` is not read
+    assert refused > 10  # the source of `exported.py` is not read
 
 
 FUZZ = """

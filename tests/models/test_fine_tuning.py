@@ -158,7 +158,7 @@ def test_bad_arguments_of_unfreezing(arguments, message):
 def test_unfreezing_needs_to_know_the_layers():
     model = keras.Sequential([layers.Dense(2), layers.Dense(1)])
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match=r"has no weights yet\..*Build it first"):
+    with pytest.raises(ValueError, match=r"has no weights yet, .*Build it first"):
         model.fit(
             ((X, Y) for _ in range(2)),
             steps_per_epoch=1,

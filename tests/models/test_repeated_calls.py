@@ -485,3 +485,26 @@ def test_predict_keeps_to_its_batch_size():
     np.testing.assert_allclose(model.predict(x[:8], batch_size=8, verbose=0), x[:8] - 3.5)
     halves = np.concatenate([x[:4] - 1.5, x[4:8] - 5.5])
     np.testing.assert_allclose(model.predict(x[:8], batch_size=4, verbose=0), halves)
+
+
+def test_notes_on_a_model_leave_compiled_steps_as_they_are():
+    traced = []
+
+    class Noting(layers.Layer):
+        def call(self, x):
+            traced.append(1)
+            return x
+
+    model = keras.Sequential([layers.Input((8,)), Noting(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    y = np.zeros((4, 1), "float32")
+    model.fit(X, y, verbose=0)
+    model.evaluate(X, y, verbose=0)
+    model.predict(X, verbose=0)
+    traced.clear()
+    for epoch in range(3):
+        model.epoch_now = epoch
+        model.fit(X, y, verbose=0)
+        model.evaluate(X, y, verbose=0)
+        model.predict(X, verbose=0)
+    assert not traced

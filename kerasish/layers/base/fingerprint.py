@@ -25,7 +25,8 @@ BOOKKEEPING = frozenset(
         *("_weights", "_frozen", "_loss_functions", "_added_losses", "_input_shape_arg"),
         *("_calls", "_compiled_steps", "_predict_sizes", "_last_form", "_orders", "_metrics"),
         *("_host_programs", "_string_inputs"),
-        *("stop_training", "history", "_resume_point", "_fit", "_source", "optimizer", "loss"),
+        *("stop_training", "stop_evaluating", "stop_predicting", "history", "_resume_point"),
+        *("_warned_of_inputs", "_fit", "_source", "optimizer", "loss"),
         *("_compile_arguments", "_compiled_loss", "_compiled_metrics", "_loss_tracker"),
         *("steps_per_execution", "jit_compile", "compiled", "run_eagerly"),
     )
@@ -33,6 +34,7 @@ BOOKKEEPING = frozenset(
 # They act on new weights and on gradients.
 _OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
 _OF_TRAINING = ("_trainable",)
+_OF_GRAPH = ("_function", "_policy")
 
 
 def is_own(cls: type) -> bool:
@@ -112,20 +114,25 @@ class Fingerprint:
 def structure(model: Any) -> Fingerprint:
     """What compiled steps of a model depend on: its layers, Variables and functions.
 
-    Of kerasish's own layers, plain attributes too. Those of users' classes may be counters; as in
-    Keras, a compiled step has them as they were when it was made.
+    Of kerasish's own layers, plain attributes too. Those of users' classes may be counters, and
+    those that are set on the model notes of a callback's; as in Keras, a compiled step has them as
+    they were when it was made.
 
     Args:
         model: The model.
     """
-    return Fingerprint([model], _is_structure)
+
+    def wanted(layer, name, value):
+        is_note = layer is model and isinstance(value, PLAIN) and name not in _OF_GRAPH
+        return not is_note and _is_structure(layer, name, value)
+
+    return Fingerprint([model], wanted)
 
 
 def _is_structure(layer: Any, name: str, value: Any) -> bool:
     if name in _OF_TRAINING:  # steps of training look at it themselves
         return False
-    graph_or_policy = name in ("_function", "_policy")
-    if graph_or_policy or isinstance(value, Layer | Variable | SeedGenerator | FunctionType):
+    if name in _OF_GRAPH or isinstance(value, Layer | Variable | SeedGenerator | FunctionType):
         return True
     if isinstance(value, CONTAINERS):
         return any(isinstance(x, Layer | Variable) for x in items_of(value))

@@ -55,7 +55,7 @@ def _by_name_or_order(model, wanted, inputs):
 
 
 def _warn_of_extra(model, known, inputs):
-    extra = [key for key in inputs if key not in known]
+    extra = [key for key in inputs if not {key, str(key).replace("/", "_")} & set(known)]
     if extra:
         _warn(model, f"it does not take {extra}; its inputs are {sorted(known)}")
 
