@@ -508,3 +508,13 @@ def test_notes_on_a_model_leave_compiled_steps_as_they_are():
         model.evaluate(X, y, verbose=0)
         model.predict(X, verbose=0)
     assert not traced
+
+
+def test_a_regularizer_of_outputs_that_is_set_later_is_seen():
+    model = sequential()
+    repeat(model, X)
+    assert is_compiled(model, X)
+    model.layers[0].activity_regularizer = keras.regularizers.L2(0.1)
+    for _ in range(6):
+        model(X)
+        assert len(model.losses) == 1

@@ -33,6 +33,7 @@ BOOKKEEPING = frozenset(
 )
 # They act on new weights and on gradients.
 _OF_WEIGHTS = ("_initializer", "_regularizer", "_constraint")
+_OF_OUTPUTS = "activity_regularizer"
 _OF_TRAINING = ("_trainable",)
 _OF_GRAPH = ("_function", "_policy")
 
@@ -54,7 +55,8 @@ def attributes(layer: Any) -> Iterator[tuple[str, Any]]:
     """
     own = is_own(type(layer))
     for name, value in vars(layer).items():
-        if name not in BOOKKEEPING and not (own and name.endswith(_OF_WEIGHTS)):
+        of_weights = name.endswith(_OF_WEIGHTS) and name != _OF_OUTPUTS
+        if name not in BOOKKEEPING and not (own and of_weights):
             yield name, value
 
 
