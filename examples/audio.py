@@ -71,8 +71,8 @@ class SpectrogramMask(layers.Layer):
             size, count = x.shape[axis], len(x)
             start = keras.random.uniform((count, 1), maxval=size, seed=self.seeds)
             length = keras.random.uniform((count, 1), maxval=self.share * size, seed=self.seeds)
-            place = np.arange(size)
-            kept = (place < start) | (place > start + length)
+            positions = np.arange(size)
+            kept = (positions < start) | (positions > start + length)
             x = x * kept.reshape((count, *(size if a == axis else 1 for a in (1, 2, 3))))
         return x
 

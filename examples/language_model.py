@@ -70,12 +70,12 @@ class LanguageModel(keras.Model):
     def __init__(self, width, depth, heads=4, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.letters = layers.ReversibleEmbedding(LETTERS, width)
-        self.places = layers.Embedding(LENGTH, width)
+        self.positions = layers.Embedding(LENGTH, width)
         self.blocks = [Block(heads, dropout) for _ in range(depth)]
         self.norm = layers.RMSNormalization()
 
     def call(self, x):
-        h = self.letters(x) + self.places(jnp.arange(x.shape[1]))
+        h = self.letters(x) + self.positions(jnp.arange(x.shape[1]))
         for block in self.blocks:
             h = block(h)
         return self.letters(self.norm(h), reverse=True)

@@ -63,7 +63,7 @@ def main():
     rng = np.random.default_rng(0)
     x, t, truth = solve()
     rows, columns = rng.integers(0, len(t), 200), rng.integers(0, len(x), 200)
-    places = np.stack([x[columns], t[rows]], -1).astype("float32")
+    points = np.stack([x[columns], t[rows]], -1).astype("float32")
     measured = (truth[rows, columns] + rng.normal(0, 0.02, 200)).astype("float32")
 
     model = make_model(options.width)
@@ -91,7 +91,7 @@ def main():
 
         def loss():
             equation = jnp.mean(residual(*inside.T) ** 2)
-            return equation + 10 * jnp.mean((model(places)[:, 0] - measured) ** 2)
+            return equation + 10 * jnp.mean((model(points)[:, 0] - measured) ** 2)
 
         value, gradients = keras.value_and_grad(loss, weights)()
         optimizer.apply(gradients, weights)

